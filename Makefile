@@ -1,0 +1,59 @@
+# Everything a developer or a new user runs. `make help` lists the targets.
+SHELL := /bin/bash
+PYTHON ?= python3
+BIN := .venv/bin
+LAB := asterisk/lab/lab
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check unit lab-tests lab-up lab-down bench lock clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+setup: .venv/.ready ## virtual environment with dialerd and dialerctl, and the system packages they need
+
+.venv/.ready: requirements.lock pyproject.toml scripts/system-packages
+	@scripts/system-packages
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@$(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "dialerd needs Python 3.11 or newer: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@echo "Installing Python packages into .venv"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: setup ## a real campaign on a real local Asterisk, checked against the carrier's records (KEEP=1 leaves it running)
+	@$(BIN)/python -m demo $(if $(KEEP),--keep)
+
+check: setup ## lint, types and import contracts
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+unit: setup ## tests that need nothing but Python
+	$(BIN)/python -m pytest -m "not lab"
+
+lab-tests: setup ## tests on the real Asterisk
+	$(BIN)/python -m pytest -m lab
+
+test: check unit lab-tests ## everything: lint, types, contracts, unit, store and end-to-end tests
+
+lab-up: setup ## start the lab: a PBX and a simulated carrier
+	@$(LAB) up
+
+lab-down: ## stop the lab
+	@$(LAB) down
+
+bench: setup ## the daemon beside a bare ARI script, as ratios (RUNS=5 CALLS=2000)
+	$(BIN)/python -m benchmarks.calls
+
+lock: ## pin the dependencies again, with hashes and without any index address
+	@$(PYTHON) -m venv .venv-lock && .venv-lock/bin/pip install --quiet pip-tools
+	@.venv-lock/bin/pip-compile --quiet --upgrade --generate-hashes --allow-unsafe --strip-extras --extra dev \
+	  --no-header --no-annotate --no-emit-index-url --no-emit-find-links --no-emit-trusted-host --no-emit-options \
+	  -o requirements.lock pyproject.toml
+	@rm -rf .venv-lock
+
+clean: ## remove what the targets above have made in this folder
+	@$(LAB) down || true
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,26 @@
+"""The configuration folders of the two instances, made from the templates in conf/."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+_TEMPLATES = Path(__file__).resolve().parent / "conf"
+
+SHARED = _TEMPLATES.parents[1]
+"""The folder of the files that users install; the lab includes those very files."""
+
+
+_PLACEHOLDER = re.compile(r"@\{([a-z_]+)\}")
+"""`@{name}`, because dialplans are full of `${…}`."""
+
+
+def render(instance: str, into: Path, values: Mapping[str, object]) -> None:
+    """Write the configuration of `pbx` or `carrier`; a placeholder without a value is an error."""
+    into.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for template in sorted([*(_TEMPLATES / "common").iterdir(), *(_TEMPLATES / instance).iterdir()]):
+        text = _PLACEHOLDER.sub(lambda found: str(values[found[1]]), template.read_text(encoding="utf-8"))
+        target = into / template.name
+        target.touch(mode=0o600)  # before its content: some hold secrets
+        target.write_text(text, encoding="utf-8")

@@ -1,0 +1,261 @@
+"""Settings: one typed tree from a TOML file, `DIALERD_…` variables (`__` nests) and systemd credentials.
+
+Every mistake is reported at once. Nothing here opens a connection or reads a clock.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import (
+    AnyHttpUrl,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+)
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SecretsSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+    TomlConfigSettingsSource,
+)
+
+from dialerd.core.clock import minutes
+from dialerd.core.errors import DialerError, Fault
+from dialerd.core.model import E164, Policy, Trunk, TrunkName
+
+_TRUNK_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
+_ENDPOINT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+
+
+def _parse_number(value: object) -> E164:
+    if isinstance(value, int):
+        raise ValueError('write the number as text with its plus sign, e.g. "+15550100100"')
+    return E164(str(value))
+
+
+Number = Annotated[str, BeforeValidator(_parse_number)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class AsteriskSettings(_Section):
+    """The Asterisk to drive: its ARI, its manager interface and its call records."""
+
+    ari_url: AnyHttpUrl = AnyHttpUrl("http://127.0.0.1:8088")
+    ari_user: str = "dialerd"
+    ari_password: SecretStr
+    ami_host: str = "127.0.0.1"
+    ami_port: int = Field(default=5038, ge=1, le=65535)
+    ami_user: str = "dialerd"
+    ami_secret: SecretStr
+    cdr_path: Path | None = None
+    """The SQLite file of cdr_sqlite3_custom; without it, what happened while the daemon was away is `lost`."""
+
+
+class TrunkSettings(_Section):
+    """One SIP trunk: a PJSIP endpoint and what its carrier allows."""
+
+    endpoint: str
+    caller_ids: list[Number] = Field(
+        min_length=1, description="the first is the default; without one Asterisk would send Anonymous"
+    )
+    max_channels: int = Field(default=10, ge=1, le=10_000)
+    calls_per_second: float = Field(default=1.0, gt=0, le=1_000)
+    number_format: Literal["e164", "digits"] = "e164"
+
+    @field_validator("endpoint")
+    @classmethod
+    def _endpoint_is_a_name(cls, value: str) -> str:
+        if not _ENDPOINT.fullmatch(value):
+            raise ValueError("must be the name of a PJSIP endpoint (letters, digits, '.', '_', '-')")
+        return value
+
+
+class StoreSettings(_Section):
+    """Where state lives; empty: an SQLite file in the state directory."""
+
+    url: str = ""
+
+    @field_validator("url")
+    @classmethod
+    def _scheme_is_known(cls, value: str) -> str:
+        if value and not value.startswith("sqlite:///"):
+            raise ValueError("must be a sqlite:///PATH address")
+        return value
+
+
+class HttpSettings(_Section):
+    """The HTTP API on TCP."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8080, ge=0, le=65535)
+
+
+class ControlSettings(_Section):
+    """The HTTP API on a Unix socket, for `dialerctl`."""
+
+    socket: Path = Path("/run/dialerd/control.sock")
+    group: str = "dialerd"
+
+
+class DialingSettings(_Section):
+    """Rules for every call of this installation."""
+
+    legal_hours: Literal["off"] = "off"
+    """Legal calling hours by country are not enforced by this version: the campaign's window is the only one."""
+    min_gap_minutes: float = Field(default=15, ge=0)
+    refund_minutes: list[float] = Field(default=[1, 5, 15])
+    max_call_minutes: float = Field(default=10, gt=0, le=240)
+
+    @field_validator("refund_minutes")
+    @classmethod
+    def _three_waits(cls, value: list[float]) -> list[float]:
+        if len(value) != 3 or any(wait < 0 for wait in value):
+            raise ValueError("must be three waits in minutes, each ≥ 0, e.g. [1, 5, 15]")
+        return value
+
+
+class MediaSettings(_Section):
+    """The worker process that carries the calls' audio."""
+
+    max_sessions: int = Field(default=150, ge=1, le=2_000)
+    cache_dir: Path | None = None
+    """Rendered prompts; default: `prompts` in the state directory."""
+
+
+class ImportSettings(_Section):
+    """Limits of one contact list."""
+
+    max_contacts: int = Field(default=10_000, ge=1)
+    max_bytes: int = Field(default=5_000_000, ge=1)
+
+
+class LogSettings(_Section):
+    """How the daemon logs."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["auto", "json", "console"] = "auto"
+    show_numbers: bool = False
+    """Phone numbers are personal data: masked unless this is set."""
+
+
+_toml_file: Path | None = None
+
+
+class ConfigError(DialerError):
+    """The settings are wrong; `faults` lists every mistake."""
+
+    def __init__(self, faults: list[Fault]) -> None:
+        super().__init__("; ".join(f"{fault.loc}: {fault.msg}" for fault in faults))
+        self.faults = faults
+
+
+class Settings(BaseSettings):
+    """All settings of the daemon."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="DIALERD_",
+        env_nested_delimiter="__",
+        extra="forbid",
+        nested_model_default_partial_update=True,
+    )
+
+    instance: str = Field(default="dialerd", pattern=r"^[a-z0-9]{1,16}$")
+    """Names the ARI application and starts every channel id: two daemons on one Asterisk need two names."""
+    state_dir: Path = Path("/var/lib/dialerd")
+    asterisk: AsteriskSettings
+    trunks: dict[str, TrunkSettings] = Field(min_length=1)
+    store: StoreSettings = StoreSettings()
+    http: HttpSettings = HttpSettings()
+    control: ControlSettings = ControlSettings()
+    dialing: DialingSettings = DialingSettings()
+    media: MediaSettings = MediaSettings()
+    imports: ImportSettings = ImportSettings()
+    log: LogSettings = LogSettings()
+
+    @field_validator("trunks")
+    @classmethod
+    def _trunk_names(cls, value: dict[str, TrunkSettings]) -> dict[str, TrunkSettings]:
+        bad = [name for name in value if not _TRUNK_NAME.fullmatch(name)]
+        if bad:
+            raise ValueError(f"trunk names are lower-case letters, digits, '_' and '-': {', '.join(bad)}")
+        return value
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        sources: list[PydanticBaseSettingsSource] = [init_settings, env_settings]
+        credentials = os.environ.get("CREDENTIALS_DIRECTORY")
+        if credentials:
+            sources.append(SecretsSettingsSource(settings_cls, secrets_dir=credentials))
+        if _toml_file is not None:
+            sources.append(TomlConfigSettingsSource(settings_cls, toml_file=_toml_file))
+        return tuple(sources)
+
+    @property
+    def store_url(self) -> str:
+        """The store's address, the default resolved."""
+        return self.store.url or f"sqlite:///{self.state_dir / 'dialerd.db'}"
+
+    @property
+    def policy(self) -> Policy:
+        """The rules of dialing in the core's terms."""
+        return Policy(
+            min_gap=minutes(self.dialing.min_gap_minutes),
+            refund_spacing=tuple(minutes(wait) for wait in self.dialing.refund_minutes),
+            max_call=minutes(self.dialing.max_call_minutes),
+        )
+
+    @property
+    def trunk_list(self) -> tuple[Trunk, ...]:
+        """The trunks in the core's terms, in configuration order."""
+        return tuple(
+            Trunk(
+                name=TrunkName(name),
+                endpoint=trunk.endpoint,
+                caller_ids=tuple(E164(number) for number in trunk.caller_ids),
+                max_channels=trunk.max_channels,
+                calls_per_second=trunk.calls_per_second,
+                number_format=trunk.number_format,
+            )
+            for name, trunk in self.trunks.items()
+        )
+
+
+def load(path: Path | None) -> Settings:
+    """Read all settings. Raises `ConfigError` with every mistake found."""
+    global _toml_file
+    if path is not None and not path.is_file():
+        raise ConfigError([Fault(str(path), "there is no such file")])
+    _toml_file = path
+    try:
+        return Settings()
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError([Fault(str(path), f"is not valid TOML: {error}")]) from error
+    except SettingsError as error:
+        raise ConfigError([Fault("environment", f"{error}: {error.__cause__}")]) from error
+    except ValidationError as error:
+        raise ConfigError(
+            [Fault(".".join(map(str, fault["loc"])) or "settings", fault["msg"]) for fault in error.errors()]
+        ) from error
+    finally:
+        _toml_file = None

@@ -1,0 +1,322 @@
+"""The life of a campaign: scheduled → running ⇄ paused → completed or stopped.
+
+Commands and the clock move a campaign between its states; every transition is journaled in the turn that
+makes it. A state survives restarts; only `resume` lifts a pause.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from dialerd.core import call as calls
+from dialerd.core import metrics
+from dialerd.core.clock import Instant, to_iso
+from dialerd.core.journal import CampaignAdmitted, CampaignSaved, WaitingClosed
+from dialerd.core.messages import (
+    AdmitCampaign,
+    Answer,
+    Command,
+    Done,
+    LoadFailed,
+    LoadReady,
+    PauseCampaign,
+    ReadyLoaded,
+    Refused,
+    ResumeCampaign,
+    StartCampaign,
+    StopCampaign,
+)
+from dialerd.core.model import (
+    Call,
+    Campaign,
+    CampaignId,
+    CampaignStatus,
+    ChannelId,
+    ContactState,
+    Reason,
+    TryState,
+)
+from dialerd.core.pacing import Meter
+from dialerd.core.turn import Turn
+from dialerd.core.world import Queue, World
+
+LOW_WATER = 64
+"""A queue shorter than this is refilled."""
+BATCH = 256
+"""Contacts read at a time."""
+_LOAD_RETRY = 1_000
+
+
+def carry_out(turn: Turn, command: Command) -> Answer:
+    """Carry out a command, or say why the campaign's state does not allow it."""
+    match command:
+        case AdmitCampaign():
+            return _admit(turn, command)
+        case StartCampaign():
+            return _start(turn, command)
+        case PauseCampaign():
+            return _pause(turn, command)
+        case ResumeCampaign():
+            return _resume(turn, command)
+        case StopCampaign():
+            return _stop(turn, command)
+
+
+def take_up(world: World, campaign: Campaign) -> None:
+    """Prepare what a live campaign needs in memory besides its record."""
+    if campaign.calls_per_second is not None:
+        world.campaign_meters[campaign.id] = Meter(campaign.calls_per_second)
+    world.look_at(campaign.id, Instant(0))
+
+
+def _admit(turn: Turn, command: AdmitCampaign) -> Answer:
+    campaign = command.campaign
+    turn.world.campaigns.put(campaign.id, campaign)
+    turn.record(CampaignAdmitted(campaign, command.import_id))
+    fresh = command.contacts - command.suppressed
+    turn.count(campaign.id, {"total": command.contacts, "state:" + ContactState.PENDING: fresh})
+    if command.suppressed:
+        turn.count(campaign.id, {"state:" + ContactState.SUPPRESSED: command.suppressed})
+    take_up(turn.world, campaign)
+    turn.announce("campaign.created", {"campaign": campaign.id, "contacts": command.contacts})
+    return Done(changed=True)
+
+
+def _start(turn: Turn, command: StartCampaign) -> Answer:
+    campaign = turn.world.campaigns.get(command.campaign)
+    if campaign is None:
+        return _unknown(command.campaign)
+    if campaign.status is CampaignStatus.RUNNING:
+        return Done(changed=False)
+    if campaign.status is not CampaignStatus.SCHEDULED:
+        return _refuse(
+            campaign, "start", "resume it instead" if campaign.status is CampaignStatus.PAUSED else None
+        )
+    now = turn.now.wall
+    if campaign.start_at is not None and campaign.start_at > now:
+        if not command.at_once:
+            return Refused(
+                f"the campaign starts at {to_iso(campaign.start_at)}; to start it before that, say so (now: true)",
+                campaign.status,
+            )
+        campaign = replace(campaign, start_at=now)
+    _set_running(turn, campaign, "campaign.started")
+    return Done(changed=True)
+
+
+def _pause(turn: Turn, command: PauseCampaign) -> Answer:
+    campaign = turn.world.campaigns.get(command.campaign)
+    if campaign is None:
+        return _unknown(command.campaign)
+    running = campaign.status is CampaignStatus.RUNNING and not campaign.closing
+    if not running and campaign.status is not CampaignStatus.PAUSED:
+        return _refuse(campaign, "pause", None)
+    if running:
+        _save(turn, replace(campaign, status=CampaignStatus.PAUSED), "campaign.paused")
+    open_calls = _calls(turn, campaign.id)
+    if command.cancel_ringing:
+        _cut(turn, [call for call in open_calls if call.answered_at is None])
+    return Done(changed=running, await_shown=_unshown(open_calls))
+
+
+def _resume(turn: Turn, command: ResumeCampaign) -> Answer:
+    campaign = turn.world.campaigns.get(command.campaign)
+    if campaign is None:
+        return _unknown(command.campaign)
+    if campaign.status is CampaignStatus.RUNNING:
+        return Done(changed=False)
+    if campaign.status is not CampaignStatus.PAUSED:
+        return _refuse(campaign, "resume", None)
+    _set_running(turn, campaign, "campaign.resumed")
+    return Done(changed=True)
+
+
+def _stop(turn: Turn, command: StopCampaign) -> Answer:
+    campaign = turn.world.campaigns.get(command.campaign)
+    if campaign is None:
+        return _unknown(command.campaign)
+    open_calls = _calls(turn, campaign.id)
+    stopped = campaign.status is CampaignStatus.STOPPED
+    if not stopped:
+        if not campaign.status.live:
+            return _refuse(campaign, "stop", None)
+        _close_waiting(turn, campaign, ContactState.CANCELLED)
+        ended = replace(campaign, status=CampaignStatus.STOPPED, finished_at=turn.now.wall, closing=False)
+        _save(turn, ended, "campaign.stopped")
+    if command.hang_up:
+        _cut(turn, open_calls)
+    elif command.cancel_ringing:
+        _cut(turn, [call for call in open_calls if call.answered_at is None])
+    _forget_if_over(turn, campaign.id)
+    return Done(changed=not stopped, await_shown=_unshown(open_calls))
+
+
+# --- the clock -----------------------------------------------------------------------------------
+
+
+def tend(turn: Turn, ident: CampaignId) -> None:
+    """Do whatever the clock and the queue ask of a campaign now; asking twice does nothing more."""
+    campaign = turn.world.campaigns.get(ident)
+    if campaign is None:
+        return
+    now = turn.now.wall
+    if (
+        campaign.status.live
+        and campaign.end_at is not None
+        and campaign.end_at <= now
+        and not campaign.closing
+    ):
+        _close_waiting(turn, campaign, ContactState.EXPIRED)
+        campaign = replace(campaign, closing=True)
+        _save(turn, campaign, "campaign.window_ended")
+    elif (
+        campaign.status is CampaignStatus.SCHEDULED
+        and campaign.start_at is not None
+        and campaign.start_at <= now
+    ):
+        campaign = _set_running(turn, campaign, "campaign.started")
+    _complete_if_done(turn, campaign)
+    campaign = turn.world.campaigns.get(ident) or campaign
+    _plan_next_look(turn, campaign)
+    if campaign.status is CampaignStatus.RUNNING and not campaign.closing:
+        _refill(turn, campaign)
+    _forget_if_over(turn, ident)
+
+
+def _plan_next_look(turn: Turn, campaign: Campaign) -> None:
+    now = turn.now.wall
+    instants = [campaign.start_at] if campaign.status is CampaignStatus.SCHEDULED else []
+    if campaign.status.live and not campaign.closing:
+        instants.append(campaign.end_at)
+    for at in instants:
+        if at is not None and at > now:
+            turn.world.look_at(campaign.id, at)
+
+
+def _refill(turn: Turn, campaign: Campaign) -> None:
+    now = turn.now.wall
+    queue = turn.queue(campaign.id)
+    ready = tuple(d.contact for d in queue.deferred if d.until <= now)
+    if ready:
+        waiting = tuple(d for d in queue.deferred if d.until > now)
+        queue = replace(queue, contacts=queue.contacts + ready, deferred=waiting)
+        turn.set_queue(campaign.id, queue)
+    for deferred in queue.deferred:
+        turn.world.look_at(campaign.id, deferred.until)
+    if queue.contacts:
+        turn.world.hot[campaign.id] = None
+    if queue.loading or len(queue.contacts) >= LOW_WATER:
+        return
+    if queue.exhausted and (queue.next_due is None or queue.next_due > now):
+        if queue.next_due is not None:
+            turn.world.look_at(campaign.id, queue.next_due)
+        return
+    running = frozenset(call.contact.id for call in _calls(turn, campaign.id) if call.contact is not None)
+    turn.set_queue(campaign.id, replace(queue, loading=True, next_due=None))
+    turn.do(LoadReady(campaign.id, queue.held() | running, BATCH))
+
+
+def on_loaded(turn: Turn, event: ReadyLoaded) -> None:
+    """Due contacts have arrived from the store. Those held when they were asked for are stale here."""
+    campaign = turn.world.campaigns.get(event.campaign)
+    if campaign is None:
+        return
+    queue = turn.queue(event.campaign)
+    known = queue.held() | event.held
+    fresh = tuple(contact for contact in event.contacts if contact.id not in known)
+    dues = [due for due in (queue.next_due, event.next_due) if due is not None]
+    if not campaign.status.live or campaign.closing:
+        fresh = ()
+    turn.set_queue(
+        event.campaign,
+        replace(
+            queue,
+            contacts=queue.contacts + fresh,
+            loading=False,
+            exhausted=event.exhausted,
+            next_due=min(dues, default=None),
+        ),
+    )
+    tend(turn, event.campaign)
+
+
+def on_load_failed(turn: Turn, event: LoadFailed) -> None:
+    """The store could not be read: try again in a second."""
+    queue = turn.queue(event.campaign)
+    turn.set_queue(event.campaign, replace(queue, loading=False, exhausted=False))
+    turn.world.look_at(event.campaign, Instant(turn.now.wall + _LOAD_RETRY))
+
+
+# --- ends ----------------------------------------------------------------------------------------
+
+
+def _complete_if_done(turn: Turn, campaign: Campaign) -> None:
+    if not campaign.status.live or turn.queue(campaign.id).live:
+        return
+    dialing_is_over = campaign.closing
+    if campaign.status is CampaignStatus.RUNNING and not campaign.keep_open:
+        counters = turn.world.counters.get(campaign.id) or {}
+        waiting = sum(
+            counters.get("state:" + state, 0) for state in ContactState if state.waiting or state.busy
+        )
+        dialing_is_over = dialing_is_over or waiting == 0
+    if dialing_is_over:
+        done = replace(campaign, status=CampaignStatus.COMPLETED, finished_at=turn.now.wall, closing=False)
+        _save(turn, done, "campaign.completed")
+
+
+def _close_waiting(turn: Turn, campaign: Campaign, final: ContactState) -> None:
+    turn.record(WaitingClosed(campaign.id, final))
+    turn.count(campaign.id, metrics.closed_waiting(turn.world.counters.get(campaign.id) or {}, final))
+    queue = turn.queue(campaign.id)
+    turn.set_queue(campaign.id, Queue(live=queue.live, exhausted=True, loading=queue.loading))
+
+
+def _forget_if_over(turn: Turn, ident: CampaignId) -> None:
+    """A finished campaign without live calls is the store's alone."""
+    world = turn.world
+    campaign = world.campaigns.get(ident)
+    if campaign is None or campaign.status.live or turn.queue(ident).live:
+        return
+    world.campaigns.remove(ident)
+    world.queues.remove(ident)
+    world.counters.remove(ident)
+    world.campaign_meters.pop(ident, None)
+    world.hot.pop(ident, None)
+
+
+def _set_running(turn: Turn, campaign: Campaign, kind: str) -> Campaign:
+    started = campaign.started_at if campaign.started_at is not None else turn.now.wall
+    campaign = replace(campaign, status=CampaignStatus.RUNNING, started_at=started)
+    _save(turn, campaign, kind)
+    turn.world.look_at(campaign.id, Instant(0))
+    return campaign
+
+
+def _save(turn: Turn, campaign: Campaign, kind: str) -> None:
+    turn.world.campaigns.put(campaign.id, campaign)
+    turn.record(CampaignSaved(campaign))
+    turn.announce(kind, {"campaign": campaign.id, "status": campaign.status})
+
+
+def _cut(turn: Turn, running: list[Call]) -> None:
+    for call in running:
+        calls.cut(turn, call, Reason.CUT)
+
+
+def _calls(turn: Turn, ident: CampaignId) -> list[Call]:
+    return [call for call in turn.world.calls.values() if call.campaign_id == ident]
+
+
+def _unshown(running: list[Call]) -> frozenset[ChannelId]:
+    return frozenset(call.current.channel for call in running if call.current.state is TryState.OPEN)
+
+
+def _refuse(campaign: Campaign, verb: str, remedy: str | None) -> Refused:
+    state = "closing" if campaign.closing else campaign.status.value
+    detail = f"cannot {verb} a campaign that is {state}"
+    return Refused(f"{detail}; {remedy}" if remedy else detail, state)
+
+
+def _unknown(ident: CampaignId) -> Refused:
+    return Refused(f"there is no live campaign {ident}", None, unknown=True)

@@ -1,0 +1,72 @@
+"""Instants and durations: the only shapes in which time enters the core.
+
+Two clocks, because they fail differently. Wall time decides what the law and the user see (windows,
+retry instants) and may step; monotonic time decides rates and deadlines and may not.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import NewType
+
+Instant = NewType("Instant", int)
+"""A UTC instant: whole milliseconds since 1970-01-01T00:00:00Z."""
+
+Mono = NewType("Mono", int)
+"""A reading of a monotonic clock: whole microseconds from an arbitrary origin."""
+
+Millis = NewType("Millis", int)
+"""A duration in whole milliseconds."""
+
+SECOND = 1_000
+MINUTE = 60_000
+MICROS_PER_MILLI = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Now:
+    """Both clocks, read once at the start of a turn."""
+
+    wall: Instant
+    mono: Mono
+
+
+def seconds(value: float) -> Millis:
+    """`value` seconds as a duration."""
+    return Millis(round(value * SECOND))
+
+
+def minutes(value: float) -> Millis:
+    """`value` minutes as a duration; fractions are kept to the millisecond."""
+    return Millis(round(value * MINUTE))
+
+
+def after(instant: Instant, duration: Millis) -> Instant:
+    """The instant `duration` later."""
+    return Instant(instant + duration)
+
+
+def mono_after(start: Mono, duration: Millis) -> Mono:
+    """The monotonic reading `duration` later."""
+    return Mono(start + duration * MICROS_PER_MILLI)
+
+
+def from_datetime(value: datetime) -> Instant:
+    """An aware datetime as an instant. Raises `ValueError` for a naive one."""
+    if value.tzinfo is None:
+        raise ValueError("a date and time needs a UTC offset")
+    return Instant(round(value.timestamp() * SECOND))
+
+
+def to_datetime(instant: Instant) -> datetime:
+    """The instant as an aware UTC datetime."""
+    return datetime.fromtimestamp(instant / SECOND, tz=UTC)
+
+
+def to_iso(instant: Instant | None) -> str | None:
+    """ISO 8601 in UTC with a `Z`, milliseconds kept only where there are any."""
+    if instant is None:
+        return None
+    spec = "milliseconds" if instant % SECOND else "seconds"
+    return to_datetime(instant).replace(tzinfo=None).isoformat(timespec=spec) + "Z"

@@ -1,0 +1,129 @@
+"""What a turn wants to be true after a crash: the entries of one transaction.
+
+Entries are plain data in the terms of the model; the store port turns them into SQL. All entries of a turn
+are committed together, in order, before any effect of that turn is carried out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from dialerd.core.model import (
+    Call,
+    CallId,
+    Campaign,
+    CampaignId,
+    ClosedCall,
+    Contact,
+    ContactState,
+    ImportId,
+    Try,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class CampaignAdmitted:
+    """Insert the campaign and seal the import of its contacts."""
+
+    campaign: Campaign
+    import_id: ImportId
+
+
+@dataclass(frozen=True, slots=True)
+class CampaignSaved:
+    """Update status, instants and editable fields of a campaign."""
+
+    campaign: Campaign
+
+
+@dataclass(frozen=True, slots=True)
+class ContactSaved:
+    """Update what happened to a contact; its number and variables never change."""
+
+    contact: Contact
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingClosed:
+    """Every still waiting contact of the campaign takes a final state (`expired` or `cancelled`)."""
+
+    campaign: CampaignId
+    state: ContactState
+
+
+@dataclass(frozen=True, slots=True)
+class CallOpened:
+    """Insert the attempt; its first try follows as its own entry."""
+
+    call: Call
+
+
+@dataclass(frozen=True, slots=True)
+class CallAnswered:
+    """The callee answered: the attempt's answer instant."""
+
+    call: Call
+
+
+@dataclass(frozen=True, slots=True)
+class CallReported:
+    """The agent's disposition, captured values and transcript so far."""
+
+    call: Call
+
+
+@dataclass(frozen=True, slots=True)
+class CallClosed:
+    """The attempt's final record."""
+
+    call: Call
+    closed: ClosedCall
+
+
+@dataclass(frozen=True, slots=True)
+class TryOpened:
+    """Insert a try, before its originate is sent."""
+
+    call: CallId
+    attempt: Try
+
+
+@dataclass(frozen=True, slots=True)
+class TrySaved:
+    """Update a try's state, instants and codes."""
+
+    call: CallId
+    attempt: Try
+
+
+@dataclass(frozen=True, slots=True)
+class CountersMoved:
+    """Add to a campaign's counters (deltas by key, see `dialerd.core.metrics`)."""
+
+    campaign: CampaignId
+    deltas: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class NumberFreed:
+    """A call to this number ended: the minimum gap runs from here, over all campaigns."""
+
+    phone: str
+    ended_at: int
+
+
+Entry = (
+    CampaignAdmitted
+    | CampaignSaved
+    | ContactSaved
+    | WaitingClosed
+    | CallOpened
+    | CallAnswered
+    | CallReported
+    | CallClosed
+    | TryOpened
+    | TrySaved
+    | CountersMoved
+    | NumberFreed
+)

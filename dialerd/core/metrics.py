@@ -1,0 +1,153 @@
+"""The figures of a campaign: progress, dispositions and the six metrics, from one set of counters.
+
+Every counter but the two on talk time is a count of contacts for which a condition holds. `keys` names the
+conditions that hold for one contact, so a change of a contact moves the counters by the difference of two
+sets, and the counters can always be recomputed from the contacts. Definitions: the API reference, "Campaign
+object".
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from dialerd.core.model import CONNECTED, NOT_REACHABLE, Contact, ContactState
+
+TALK_MILLIS = "talk_millis"
+TALKS = "talks"
+"""Answered calls and their answered time: counted per call, not per contact."""
+
+_ALWAYS_SHOWN = (CONNECTED, NOT_REACHABLE, "callback_requested", "interested", "not_interested", "dnc")
+
+
+def keys(contact: Contact) -> tuple[str, ...]:
+    """The conditions that hold for `contact`, as counter keys."""
+    state = contact.state
+    held = ["total", "state:" + state]
+    if contact.attempts:
+        held.append("called")
+        if contact.attempts > 1:
+            held.append("retried")
+        if contact.connected_attempt is None:
+            if not state.busy:
+                held.append(NOT_REACHABLE)
+                if contact.reason:
+                    held.append("reason:" + contact.reason)
+        else:
+            held.append(CONNECTED)
+            if contact.connected_attempt > 1:
+                held.append("connected_on_retry")
+            if contact.positive:
+                held.append("positive")
+            if contact.disposition and contact.disposition not in (CONNECTED, NOT_REACHABLE):
+                held.append("label:" + contact.disposition)
+    return tuple(held)
+
+
+def moved(before: Contact | None, now: Contact) -> dict[str, int]:
+    """How the counters change when a contact does; `before` is None for a new one."""
+    deltas = dict.fromkeys(keys(now), 1)
+    if before is not None:
+        for key in keys(before):
+            if key in deltas:
+                del deltas[key]
+            else:
+                deltas[key] = -1
+    return deltas
+
+
+def closed_waiting(counters: Mapping[str, int], final: ContactState) -> dict[str, int]:
+    """How the counters change when every waiting contact takes the state `final`."""
+    deltas: Counter[str] = Counter()
+    for state in ContactState:
+        count = counters.get("state:" + state, 0)
+        if state.waiting and count:
+            deltas["state:" + state] = -count
+            deltas["state:" + final] += count
+    return dict(deltas)
+
+
+def recount(contacts: Iterable[Contact]) -> dict[str, int]:
+    """The counters as the contacts themselves give them: what an audit compares with."""
+    total: Counter[str] = Counter()
+    for contact in contacts:
+        total.update(keys(contact))
+    return dict(total)
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """Counters in the terms of the API."""
+
+    progress: dict[str, int]
+    dispositions: dict[str, int]
+    breakdown: list[dict[str, object]]
+    metrics: dict[str, float | int | None]
+    reasons: dict[str, int]
+
+
+def figures(counters: Mapping[str, int]) -> Figures:
+    """Progress, dispositions, breakdown and metrics of one campaign."""
+
+    def count(key: str) -> int:
+        return counters.get(key, 0)
+
+    def in_state(state: ContactState) -> int:
+        return count("state:" + state)
+
+    called, connected = count("called"), count(CONNECTED)
+    suppressed = in_state(ContactState.SUPPRESSED)
+    progress = {
+        "total_contacts": count("total"),
+        "called": called,
+        "pending": count("total") - called - suppressed,
+        "in_progress": in_state(ContactState.DIALING) + in_state(ContactState.IN_CALL),
+        "retry_waiting": in_state(ContactState.RETRY_WAITING),
+        "callback_waiting": in_state(ContactState.CALLBACK_WAITING),
+        "suppressed": suppressed,
+        "finished": in_state(ContactState.FINISHED),
+        "expired": in_state(ContactState.EXPIRED),
+        "cancelled": in_state(ContactState.CANCELLED),
+    }
+    dispositions = dict.fromkeys(_ALWAYS_SHOWN, 0)
+    dispositions[CONNECTED] = connected
+    dispositions[NOT_REACHABLE] = count(NOT_REACHABLE)
+    for key, value in counters.items():
+        if key.startswith("label:") and value:
+            dispositions[key.removeprefix("label:")] = value
+    breakdown: list[dict[str, object]] = [
+        {"disposition": label, "count": value, "percentage": _percentage(value, called)}
+        for label, value in dispositions.items()
+        if value
+    ]
+    metrics: dict[str, float | int | None] = {
+        "connect_rate": _ratio(connected, called),
+        "avg_call_duration_seconds": _mean_seconds(count(TALK_MILLIS), count(TALKS)),
+        "conversion_rate": _ratio(count("positive"), connected),
+        "conversion_rate_of_called": _ratio(count("positive"), called),
+        "retry_rate": _ratio(count("connected_on_retry"), called),
+        "retried_rate": _ratio(count("retried"), called),
+        "escalation_rate": _ratio(count("escalated"), connected),
+    }
+    reasons = {
+        key.removeprefix("reason:"): value
+        for key, value in counters.items()
+        if key.startswith("reason:") and value
+    }
+    return Figures(progress, dispositions, breakdown, metrics, reasons)
+
+
+def _ratio(part: int, whole: int) -> float | None:
+    return round(part / whole, 3) if whole else None
+
+
+def _percentage(part: int, whole: int) -> float | None:
+    return round(100 * part / whole, 1) if whole else None
+
+
+def _mean_seconds(millis: int, calls: int) -> float | int | None:
+    if not calls:
+        return None
+    mean = round(millis / 1000 / calls, 1)
+    return int(mean) if mean == int(mean) else mean

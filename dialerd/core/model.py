@@ -1,0 +1,307 @@
+"""The nouns of the product: campaigns, contacts, calls (attempts), tries and trunks, as frozen records.
+
+A record is replaced, never changed, so a turn that is thrown away leaves nothing behind. This module
+holds shapes only: it decides nothing and knows no storage.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, NewType
+
+from dialerd.core.clock import Instant, Millis, Mono
+
+CampaignId = NewType("CampaignId", str)
+CallId = NewType("CallId", str)
+ChannelId = NewType("ChannelId", str)
+ContactId = NewType("ContactId", int)
+ImportId = NewType("ImportId", int)
+InstanceId = NewType("InstanceId", str)
+ScriptId = NewType("ScriptId", str)
+TrunkName = NewType("TrunkName", str)
+
+_E164 = re.compile(r"\+[1-9][0-9]{6,14}")
+
+
+class E164(str):
+    """A number in E.164 form (ITU-T E.164: `+`, no leading zero, at most 15 digits).
+
+    Only a value of this type may reach a dial string, so whatever is not a number cannot.
+    Raises `ValueError` for anything else.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, value: str) -> E164:
+        if not _E164.fullmatch(value):
+            raise ValueError(f"not an E.164 number: {value!r}")
+        return super().__new__(cls, value)
+
+    @property
+    def digits(self) -> str:
+        """The number without its plus sign."""
+        return self[1:]
+
+    @property
+    def masked(self) -> str:
+        """For logs: country prefix and last two digits."""
+        return f"{self[:3]}…{self[-2:]}"
+
+
+class CampaignStatus(StrEnum):
+    """The five states of the seed page."""
+
+    SCHEDULED = "scheduled"
+    RUNNING = "running"
+    PAUSED = "paused"
+    COMPLETED = "completed"
+    STOPPED = "stopped"
+
+    @property
+    def live(self) -> bool:
+        """Whether the campaign may still dial, now or later."""
+        return self in (CampaignStatus.SCHEDULED, CampaignStatus.RUNNING, CampaignStatus.PAUSED)
+
+
+class ContactState(StrEnum):
+    """Where a contact stands in its campaign."""
+
+    PENDING = "pending"
+    DIALING = "dialing"
+    IN_CALL = "in_call"
+    RETRY_WAITING = "retry_waiting"
+    CALLBACK_WAITING = "callback_waiting"
+    FINISHED = "finished"
+    SUPPRESSED = "suppressed"
+    EXPIRED = "expired"
+    CANCELLED = "cancelled"
+
+    @property
+    def waiting(self) -> bool:
+        """Whether the contact still waits for a call."""
+        return self in (ContactState.PENDING, ContactState.RETRY_WAITING, ContactState.CALLBACK_WAITING)
+
+    @property
+    def busy(self) -> bool:
+        """Whether an attempt at the contact is running."""
+        return self in (ContactState.DIALING, ContactState.IN_CALL)
+
+
+class Reason(StrEnum):
+    """Why an attempt ended as it did, for `not_reachable` and for `connected` calls that went wrong."""
+
+    BUSY = "busy"
+    NO_ANSWER = "no_answer"
+    REJECTED = "rejected"
+    UNWANTED = "unwanted"
+    INVALID_NUMBER = "invalid_number"
+    NUMBER_CHANGED = "number_changed"
+    VOICEMAIL = "voicemail"
+    CONGESTION = "congestion"
+    FAILED = "failed"
+    LOST = "lost"
+    ABANDONED = "abandoned"
+    DROPPED = "dropped"
+    ENGINE_FAILED = "engine_failed"
+    CUT = "cut"
+
+
+NOT_REACHABLE = "not_reachable"
+CONNECTED = "connected"
+
+
+@dataclass(frozen=True, slots=True)
+class Campaign:
+    """One batch of calls sharing a script, a window and a contact list."""
+
+    id: CampaignId
+    name: str
+    script_id: ScriptId
+    script_version: int
+    language: str
+    status: CampaignStatus
+    created_at: Instant
+    agent_id: str | None = None
+    start_at: Instant | None = None
+    """None together with `end_at`: no schedule, the campaign waits for an explicit start."""
+    end_at: Instant | None = None
+    timezone: str | None = None
+    max_attempts: int = 1
+    retry_interval: Millis = Millis(3_600_000)
+    ring_timeout: Millis = Millis(30_000)
+    max_concurrent_calls: int | None = None
+    calls_per_second: float | None = None
+    weight: float = 1.0
+    trunks: tuple[TrunkName, ...] = ()
+    """Trunks this campaign may use, in order; empty: every trunk, in configuration order."""
+    caller_id: E164 | None = None
+    keep_open: bool = False
+    started_at: Instant | None = None
+    finished_at: Instant | None = None
+    closing: bool = False
+    """The end time has passed: nothing is dialed any more, live calls are awaited."""
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """One number in one campaign, with its variables and what happened to it so far."""
+
+    id: ContactId
+    campaign_id: CampaignId
+    phone: E164
+    name: str | None = None
+    timezone: str | None = None
+    external_id: str | None = None
+    variables: Mapping[str, Any] = field(default_factory=dict)
+    state: ContactState = ContactState.PENDING
+    attempts: int = 0
+    """Counted attempts, the running one included; a refund takes it back."""
+    turns: int = 0
+    """Every attempt ever opened, refunded ones included; never decreases."""
+    refunds: int = 0
+    not_before: Instant = Instant(0)
+    disposition: str | None = None
+    reason: Reason | None = None
+    positive: bool = False
+    connected_attempt: int | None = None
+    """The counted attempt on which the contact first answered."""
+
+
+class TryState(StrEnum):
+    """How far one originate has come."""
+
+    OPEN = "open"
+    """Committed; the originate may or may not have left."""
+    SHOWN = "shown"
+    """Asterisk reported the dial begun: the INVITE is leaving."""
+    RINGING = "ringing"
+    ANSWERED = "answered"
+    ENDED = "ended"
+    NOT_SENT = "not_sent"
+    """Provably never sent: the gate refused it after the commit, or Asterisk refused the originate."""
+
+
+@dataclass(frozen=True, slots=True)
+class Try:
+    """One originate, one INVITE: `channel` is its id in Asterisk and never used again."""
+
+    channel: ChannelId
+    number: int
+    trunk: TrunkName
+    caller_id: E164
+    state: TryState
+    boot: str
+    """Identity of the Asterisk boot it was sent to (`startup_time`)."""
+    opened_at: Instant
+    ringing_at: Instant | None = None
+    answered_at: Instant | None = None
+    ended_at: Instant | None = None
+    cause: int | None = None
+    """Q.850 hangup cause as Asterisk reports it."""
+    sip_code: int | None = None
+
+
+class CallStatus(StrEnum):
+    """A call as the API shows it."""
+
+    IN_PROGRESS = "in_progress"
+    COMPLETED = "completed"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class AgentReport:
+    """What the voice agent said of the conversation, as far as it has said it."""
+
+    disposition: str | None = None
+    positive: bool = False
+    captured: Mapping[str, Any] = field(default_factory=dict)
+    transcript: tuple[Mapping[str, Any], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One attempt at one number, with its tries."""
+
+    id: CallId
+    phone: E164
+    language: str
+    script_id: ScriptId
+    script_version: int
+    attempt: int
+    tries: tuple[Try, ...]
+    started_at: Instant
+    deadline: Mono
+    """When the engine asks what became of it if no terminal event has come."""
+    campaign_id: CampaignId | None = None
+    contact: Contact | None = None
+    gate: Mapping[str, Any] = field(default_factory=dict)
+    report: AgentReport = AgentReport()
+    agent_audio_at: Instant | None = None
+    hangup: Reason | None = None
+    """Set once we asked Asterisk to end the call; `CUT` for pause, stop and panic."""
+    agent_attached: bool = False
+    agent_done: bool = False
+    """The agent's last word has come: nothing more will be said of this call."""
+    media_fault: Reason | None = None
+
+    @property
+    def current(self) -> Try:
+        """The try that is running (the last one)."""
+        return self.tries[-1]
+
+    @property
+    def answered_at(self) -> Instant | None:
+        """When the callee answered."""
+        return self.current.answered_at
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedCall:
+    """The final record of an attempt, as it is stored and shown."""
+
+    id: CallId
+    status: CallStatus
+    disposition: str
+    reason: Reason | None
+    counted: bool
+    ended_at: Instant
+    duration: Millis
+    """Answered time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trunk:
+    """A SIP trunk as configured: an Asterisk PJSIP endpoint with the limits agreed with its carrier."""
+
+    name: TrunkName
+    endpoint: str
+    caller_ids: tuple[E164, ...]
+    max_channels: int
+    calls_per_second: float
+    number_format: str = "e164"
+    """`e164` sends `+` and digits, `digits` the digits alone."""
+
+    def dialed(self, phone: E164) -> str:
+        """The user part of the request URI for `phone`."""
+        return phone.digits if self.number_format == "digits" else str(phone)
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Installation-wide rules of dialing."""
+
+    min_gap: Millis
+    """Minimum time between the end of one call to a number and the start of the next, over all campaigns."""
+    refund_spacing: tuple[Millis, ...]
+    """Waits before the first, second, third … try after a refund; their count is the limit of refunds."""
+    max_unanswered_originates: int = 16
+    """Originates per Asterisk whose reply is outstanding; more would queue in the socket, their gate verdict stale."""
+    max_call: Millis = Millis(600_000)
+    backstop: Millis = Millis(10_000)
+    """Wait beyond ring timeout before the engine asks Asterisk about a silent try."""
+    settle: Millis = Millis(1_500)
+    """Wait after a reconnect before the absence of a try is believed."""

@@ -1,0 +1,145 @@
+"""After a restart or a cut connection: what became of every open try, from evidence, never by dialing.
+
+The order is fixed. A live channel is adopted. A CDR row under our channel id is the true outcome. In the same
+boot of Asterisk, neither of them, after a settle delay, means that the originate never arrived. Anything else
+is `lost`: it may have rung, so it counts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from dialerd.core import call as calls
+from dialerd.core import outcome
+from dialerd.core.clock import Instant, Millis, mono_after
+from dialerd.core.messages import (
+    CallRecord,
+    EvidenceFound,
+    HangUp,
+    HostDown,
+    HostUp,
+    LiveChannel,
+    MediaFailed,
+    MediaHeld,
+    SeekEvidence,
+    TrunkReachability,
+)
+from dialerd.core.model import Call, ChannelId, Reason, Try, TryState
+from dialerd.core.turn import Turn
+from dialerd.core.world import call_of
+
+SWEEP = Millis(1_000)
+
+
+def on_host_down(turn: Turn, event: HostDown) -> None:
+    """Asterisk is away: nothing is sent until it is back; what is live may go on there."""
+    turn.set_host(replace(turn.host, boot=None, detail=event.detail))
+
+
+def on_host_up(turn: Turn, event: HostUp) -> None:
+    """Asterisk is back: adopt what lives, hang up what is nobody's, look for evidence of the rest."""
+    turn.set_host(replace(turn.host, boot=event.boot, detail="connected", version=event.version))
+    live = {found.channel: found for found in event.live}
+    missing: set[ChannelId] = set()
+    for call in list(turn.world.calls.values()):
+        found = live.pop(call.current.channel, None)
+        if call.current.state is TryState.ENDED:
+            continue
+        if found is None:
+            missing.add(call.current.channel)
+        else:
+            _adopt(turn, call, found)
+    for channel in live:
+        turn.do(HangUp(channel))
+    if missing:
+        turn.do(SeekEvidence(event.boot, frozenset(missing), turn.world.policy.settle))
+    for ident in turn.world.campaigns.committed:
+        turn.world.hot[ident] = None
+
+
+def on_evidence(turn: Turn, event: EvidenceFound) -> None:
+    """Close each try asked about that is not live, as its evidence says."""
+    records = {record.channel: record for record in event.records}
+    for channel in sorted(event.asked - event.live):
+        call = turn.world.calls.get(call_of(channel))
+        if call is None or call.current.channel != channel or call.current.state is TryState.ENDED:
+            continue
+        _resolve(turn, call, records.get(channel), event)
+
+
+def on_media_held(turn: Turn, event: MediaHeld) -> None:
+    """A call up in Asterisk whose agent is gone would leave a person in silence: end it."""
+    for call in list(turn.world.calls.values()):
+        if call.agent_attached and not call.agent_done and call.id not in event.calls:
+            calls.on_media_failed(
+                turn, MediaFailed(call.id, Reason.DROPPED, "its agent did not outlive the daemon")
+            )
+
+
+def on_reachability(turn: Turn, event: TrunkReachability) -> None:
+    """Asterisk's own check of a trunk: an unreachable one is not dialed over."""
+    for line in list(turn.world.lines.values()):
+        if line.trunk.endpoint == event.endpoint and line.reachable is not event.reachable:
+            turn.world.lines.put(line.trunk.name, replace(line, reachable=event.reachable))
+            kind = {True: "trunk.up", False: "trunk.down", None: "trunk.unqualified"}[event.reachable]
+            turn.announce(kind, {"trunk": line.trunk.name, "detail": event.detail})
+
+
+def sweep(turn: Turn) -> None:
+    """Ask about every call whose terminal event is overdue; drop minimum gaps that have run out."""
+    world, now = turn.world, turn.now
+    if now.mono < world.next_sweep:
+        return
+    world.next_sweep = mono_after(now.mono, SWEEP)
+    for number, ended in list(world.rested.committed.items()):
+        if ended + world.policy.min_gap <= now.wall:
+            world.rested.remove(number)
+    overdue = [call for call in world.calls.values() if call.deadline <= now.mono]
+    for call in overdue:
+        if call.current.state is TryState.ENDED:
+            calls.close_answered(turn, call)
+    overdue = [call for call in overdue if call.current.state is not TryState.ENDED]
+    boot = turn.host.boot
+    if overdue and boot is not None:
+        again = mono_after(now.mono, world.policy.backstop)
+        for call in overdue:
+            world.calls.put(call.id, replace(call, deadline=again))
+        asked = frozenset(call.current.channel for call in overdue)
+        turn.do(SeekEvidence(boot, asked, Millis(0)))
+
+
+def _adopt(turn: Turn, call: Call, found: LiveChannel) -> None:
+    attempt = call.current
+    if found.answered and attempt.answered_at is None:
+        # It answered while nobody here could give it an agent: silence by now.
+        call = calls.mark_answered(turn, call, attempt)
+        calls.cut(turn, call, Reason.ABANDONED)
+    elif attempt.state is TryState.OPEN:
+        shown = replace(attempt, state=TryState.SHOWN)
+        turn.world.calls.put(call.id, replace(call, tries=(*call.tries[:-1], shown)))
+
+
+def _resolve(turn: Turn, call: Call, record: CallRecord | None, event: EvidenceFound) -> None:
+    attempt = call.current
+    ended_at = record.ended_at if record is not None and record.ended_at is not None else turn.now.wall
+    if attempt.answered_at is not None:
+        calls.end_answered(turn, call, _ended(attempt, ended_at, record), Reason.DROPPED)
+    elif record is not None and record.answered:
+        answered = calls.mark_answered(turn, call, attempt)
+        calls.end_answered(turn, answered, _ended(answered.current, ended_at, record), Reason.ABANDONED)
+    elif record is not None:
+        calls.end_unanswered(turn, call, _ended(attempt, ended_at, record), outcome.from_record(record))
+    elif attempt.boot == event.boot and event.records_readable and attempt.state is TryState.OPEN:
+        unsent = replace(attempt, state=TryState.NOT_SENT, ended_at=turn.now.wall)
+        calls.end_unanswered(turn, call, unsent, outcome.NEVER_ARRIVED)
+    else:
+        calls.end_unanswered(turn, call, _ended(attempt, turn.now.wall, None), outcome.LOST)
+
+
+def _ended(attempt: Try, at: Instant, record: CallRecord | None) -> Try:
+    return replace(
+        attempt,
+        state=TryState.ENDED,
+        ended_at=at,
+        cause=record.cause if record is not None else attempt.cause,
+    )

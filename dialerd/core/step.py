@@ -1,0 +1,107 @@
+"""The whole decision of one turn: events and commands in, a committed-or-not set of changes out.
+
+The daemon and the simulator call exactly this; nothing here knows which of them it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from dialerd.core import call, campaign, reconcile
+from dialerd.core.clock import Now, mono_after
+from dialerd.core.messages import (
+    AgentFinished,
+    AgentHeard,
+    AgentReported,
+    Answer,
+    Command,
+    Event,
+    EvidenceFound,
+    HostDown,
+    HostUp,
+    LoadFailed,
+    MediaCapacity,
+    MediaFailed,
+    MediaHeld,
+    OriginateAccepted,
+    OriginateRefused,
+    OriginateUnanswered,
+    OriginateWithheld,
+    ReadyLoaded,
+    Tick,
+    TrunkReachability,
+    TryAnswered,
+    TryEnded,
+    TryRinging,
+    TryShown,
+    WakeAt,
+    WakeAtWall,
+)
+from dialerd.core.planner import plan
+from dialerd.core.turn import Turn
+from dialerd.core.world import World
+
+
+def step(
+    world: World, events: Sequence[Event], commands: Sequence[Command], now: Now, *, planning: bool = True
+) -> tuple[Turn, list[Answer]]:
+    """Run one turn: commands first (pause and stop must not wait), then events, then the planner.
+
+    The changes are pending in `world`; the caller commits `turn.entries` and then adopts or discards them.
+    """
+    turn = Turn(world, now)
+    answers = [campaign.carry_out(turn, command) for command in commands]
+    for event in events:
+        _take(turn, event)
+    reconcile.sweep(turn)
+    _tend_due(turn)
+    if planning:
+        plan(turn)
+        _tend_due(turn)
+    if world.agenda:
+        turn.do(WakeAtWall(world.agenda[0][0]))
+    if len(world.calls):
+        turn.do(WakeAt(mono_after(now.mono, reconcile.SWEEP)))
+    return turn, answers
+
+
+def _tend_due(turn: Turn) -> None:
+    for ident in dict.fromkeys(turn.world.due(turn.now.wall)):
+        campaign.tend(turn, ident)
+
+
+def _take(turn: Turn, event: Event) -> None:
+    handler = _HANDLERS.get(type(event))
+    if handler is not None:
+        handler(turn, event)
+
+
+def _on_capacity(turn: Turn, event: MediaCapacity) -> None:
+    turn.set_host(replace(turn.host, sessions=event.sessions, media_detail=event.detail))
+
+
+_HANDLERS: dict[type, Callable[[Turn, Any], None]] = {
+    OriginateAccepted: call.on_accepted,
+    OriginateRefused: call.on_refused,
+    OriginateUnanswered: call.on_unanswered,
+    OriginateWithheld: call.on_withheld,
+    TryShown: call.on_shown,
+    TryRinging: call.on_ringing,
+    TryAnswered: call.on_answered,
+    TryEnded: call.on_ended,
+    AgentHeard: call.on_heard,
+    AgentReported: call.on_reported,
+    AgentFinished: call.on_finished,
+    MediaFailed: call.on_media_failed,
+    MediaCapacity: _on_capacity,
+    MediaHeld: reconcile.on_media_held,
+    HostUp: reconcile.on_host_up,
+    HostDown: reconcile.on_host_down,
+    EvidenceFound: reconcile.on_evidence,
+    TrunkReachability: reconcile.on_reachability,
+    ReadyLoaded: campaign.on_loaded,
+    LoadFailed: campaign.on_load_failed,
+    Tick: lambda turn, event: None,
+}

@@ -1,0 +1,99 @@
+"""One turn of the dialer: the changes, journal entries and effects that its events have brought about.
+
+Everything a turn changes lives in the pending layer of the world's tables until its entries are committed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from dialerd.core import metrics
+from dialerd.core.clock import Instant, Now
+from dialerd.core.journal import ContactSaved, CountersMoved, Entry
+from dialerd.core.messages import Announce, Effect
+from dialerd.core.model import CampaignId, Contact, TrunkName
+from dialerd.core.world import Host, Queue, World
+
+
+class Turn:
+    """Collects what a turn does. `entries` must be durable before `effects` are carried out."""
+
+    __slots__ = ("_deltas", "_entries", "effects", "now", "world")
+
+    def __init__(self, world: World, now: Now) -> None:
+        self.world = world
+        self.now = now
+        self.effects: list[Effect] = []
+        self._entries: list[Entry] = []
+        self._deltas: dict[CampaignId, dict[str, int]] = {}
+
+    @property
+    def entries(self) -> list[Entry]:
+        """The journal of this turn, counters last."""
+        moved: list[Entry] = []
+        for campaign, deltas in self._deltas.items():
+            net = {key: value for key, value in deltas.items() if value}
+            if net:
+                moved.append(CountersMoved(campaign, net))
+        return self._entries + moved
+
+    def record(self, entry: Entry) -> None:
+        """Add an entry to the journal of this turn."""
+        self._entries.append(entry)
+
+    def do(self, effect: Effect) -> None:
+        """Have an effect carried out after the commit."""
+        self.effects.append(effect)
+
+    def announce(self, kind: str, fields: Mapping[str, Any], phone: str | None = None) -> None:
+        """Tell whoever listens that something happened."""
+        self.effects.append(Announce(kind, fields, {"phone": phone} if phone else None))
+
+    @property
+    def host(self) -> Host:
+        """Asterisk and the media workers as this turn sees them."""
+        return self.world.host[""]
+
+    def set_host(self, host: Host) -> None:
+        """Replace the host's record."""
+        self.world.host.put("", host)
+
+    def queue(self, campaign: CampaignId) -> Queue:
+        """The campaign's queue; an empty one if it has none yet."""
+        return self.world.queues.get(campaign) or Queue()
+
+    def set_queue(self, campaign: CampaignId, queue: Queue) -> None:
+        """Replace the campaign's queue."""
+        self.world.queues.put(campaign, queue)
+
+    def use_line(self, trunk: TrunkName, channels: int) -> None:
+        """Take (1) or free (-1) a channel of a trunk."""
+        line = self.world.lines.get(trunk)
+        if line is not None:
+            self.world.lines.put(trunk, replace(line, in_use=max(0, line.in_use + channels)))
+
+    def count(self, campaign: CampaignId, deltas: Mapping[str, int]) -> None:
+        """Move counters of a campaign."""
+        pending = self._deltas.get(campaign)
+        if pending is None:
+            pending = self._deltas[campaign] = {}
+            self.world.counters.put(campaign, dict(self.world.counters.get(campaign) or {}))
+        totals: dict[str, int] = self.world.counters[campaign]  # type: ignore[assignment]
+        for key, delta in deltas.items():
+            pending[key] = pending.get(key, 0) + delta
+            totals[key] = totals.get(key, 0) + delta
+
+    def save_contact(self, before: Contact, contact: Contact) -> None:
+        """Journal a contact's new state and move the counters with it."""
+        self._entries.append(ContactSaved(contact))
+        self.count(contact.campaign_id, metrics.moved(before, contact))
+
+    def wait_for(self, contact: Contact) -> None:
+        """A contact waits in the store again: know when it is due."""
+        queue = self.queue(contact.campaign_id)
+        due = contact.not_before
+        earliest = due if queue.next_due is None else min(queue.next_due, due)
+        self.set_queue(contact.campaign_id, replace(queue, next_due=Instant(earliest)))
+        self.world.look_at(contact.campaign_id, due)

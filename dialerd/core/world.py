@@ -1,0 +1,190 @@
+"""All that the dialer holds in memory, as tables of frozen records.
+
+Contacts stay in the store: a campaign holds a short queue of those that are due. Counters are kept in step
+with contacts (`dialerd.core.metrics`). What is not in a table is a hint that may be lost or stale without
+harm: which campaigns may have something to dial, when to look at one again, and the rate meters.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from dialerd.core.clock import Instant, Mono
+from dialerd.core.model import (
+    E164,
+    Call,
+    CallId,
+    Campaign,
+    CampaignId,
+    ChannelId,
+    Contact,
+    ContactId,
+    InstanceId,
+    Policy,
+    Trunk,
+    TrunkName,
+)
+from dialerd.core.pacing import Meter
+from dialerd.core.table import Table
+
+CALL_IDS_PER_MILLI = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """Asterisk and the media workers as last heard of, and the originates it has not answered yet."""
+
+    boot: str | None = None
+    """Identity of the connected Asterisk boot; None: not connected, nothing may be sent."""
+    detail: str = "not connected yet"
+    version: str | None = None
+    unanswered: int = 0
+    sessions: int = 0
+    media_detail: str = "no media worker is ready yet"
+    last_call: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A trunk in use: its channels and its health."""
+
+    trunk: Trunk
+    in_use: int = 0
+    paused: str | None = None
+    reachable: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Deferred:
+    """A due contact whose number may not be called before an instant."""
+
+    until: Instant
+    contact: Contact
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """A campaign's due contacts in memory, and what is known of those still in the store."""
+
+    contacts: tuple[Contact, ...] = ()
+    deferred: tuple[Deferred, ...] = ()
+    loading: bool = False
+    exhausted: bool = False
+    """The store holds no due contact beyond these."""
+    next_due: Instant | None = None
+    """When the next waiting contact that is not here becomes due."""
+    live: int = 0
+    """Attempts of this campaign that are running."""
+
+    def held(self) -> frozenset[ContactId]:
+        """Ids of the contacts held here."""
+        return frozenset(c.id for c in self.contacts) | {d.contact.id for d in self.deferred}
+
+
+@dataclass(slots=True)
+class World:
+    """The dialer's memory. Change it only through a `Turn`."""
+
+    instance: InstanceId
+    policy: Policy
+    host: Table[str, Host]
+    lines: Table[TrunkName, Line]
+    campaigns: Table[CampaignId, Campaign] = field(default_factory=Table)
+    queues: Table[CampaignId, Queue] = field(default_factory=Table)
+    counters: Table[CampaignId, Mapping[str, int]] = field(default_factory=Table)
+    calls: Table[CallId, Call] = field(default_factory=Table)
+    numbers: Table[E164, CallId] = field(default_factory=Table)
+    """The live call to a number: one at most, over all campaigns."""
+    rested: Table[E164, Instant] = field(default_factory=Table)
+    """When the last call to a number ended, as long as the minimum gap runs."""
+    trunk_meters: dict[TrunkName, Meter] = field(default_factory=dict)
+    campaign_meters: dict[CampaignId, Meter] = field(default_factory=dict)
+    hot: dict[CampaignId, None] = field(default_factory=dict)
+    """Campaigns that may have something to dial now, in the order they take turns."""
+    agenda: list[tuple[Instant, CampaignId]] = field(default_factory=list)
+    """When to look at a campaign again (a heap)."""
+    next_look: dict[CampaignId, Instant] = field(default_factory=dict)
+    """The earliest entry of each campaign on the agenda; later ones are stale."""
+    next_sweep: Mono = Mono(0)
+    """When open calls are next checked against their deadlines."""
+
+    @classmethod
+    def empty(cls, instance: InstanceId, policy: Policy, trunks: Iterable[Trunk]) -> World:
+        """A world with trunks and nothing else."""
+        listed = tuple(trunks)
+        return cls(
+            instance=instance,
+            policy=policy,
+            host=Table({"": Host()}),
+            lines=Table({trunk.name: Line(trunk) for trunk in listed}),
+            trunk_meters={trunk.name: Meter(trunk.calls_per_second) for trunk in listed},
+        )
+
+    def _tables(self) -> tuple[Table[object, object], ...]:
+        return (
+            self.host,
+            self.lines,
+            self.campaigns,
+            self.queues,
+            self.counters,
+            self.calls,
+            self.numbers,
+            self.rested,
+        )  # type: ignore[return-value]
+
+    def adopt(self) -> None:
+        """The turn is committed: its changes are the state."""
+        for table in self._tables():
+            table.adopt()
+
+    def discard(self) -> None:
+        """The turn failed: as if it had not been."""
+        for table in self._tables():
+            table.discard()
+        for ident in self.campaigns.committed:
+            self.hot[ident] = None
+            self.look_at(ident, Instant(0))
+
+    def look_at(self, campaign: CampaignId, at: Instant) -> None:
+        """Have the campaign tended when the wall clock reaches `at`, or earlier if that is planned already."""
+        planned = self.next_look.get(campaign)
+        if planned is None or at < planned:
+            self.next_look[campaign] = at
+            heapq.heappush(self.agenda, (at, campaign))
+
+    def due(self, now: Instant) -> list[CampaignId]:
+        """Campaigns whose turn on the agenda has come."""
+        names = []
+        while self.agenda and self.agenda[0][0] <= now:
+            at, name = heapq.heappop(self.agenda)
+            if self.next_look.get(name) == at:
+                del self.next_look[name]
+                names.append(name)
+        return names
+
+
+def channel_id(instance: InstanceId, call: CallId, number: int) -> ChannelId:
+    """The id in Asterisk of a call's n-th try."""
+    return ChannelId(f"{instance}-{call}-{number}")
+
+
+def call_of(channel: ChannelId) -> CallId:
+    """The call a channel id of ours belongs to."""
+    return CallId(channel.split("-")[1])
+
+
+def call_number(call: CallId) -> int:
+    """The number inside a call id."""
+    return int(call.removeprefix("cal_"), 16)
+
+
+def next_call_number(last: int, now: Instant) -> int:
+    """A call number greater than every earlier one, also of a store restored from an old backup."""
+    return max(last + 1, now * CALL_IDS_PER_MILLI)
+
+
+def call_id(number: int) -> CallId:
+    """The id of a call number. Ids are ordered by time."""
+    return CallId(f"cal_{number:012x}")

@@ -1,0 +1,47 @@
+"""Back into memory after a restart: what the store says was going on. It dials nothing and asks nobody.
+
+What became of the open calls is settled later, by evidence, when Asterisk is connected
+(`dialerd.core.reconcile`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from dialerd.core import campaign as campaigns
+from dialerd.core.call import LAST_WORD
+from dialerd.core.clock import Now, mono_after
+from dialerd.core.model import Call, TryState
+from dialerd.core.world import Queue, World, call_number
+from dialerd.ports import OpenState
+
+
+def restore(world: World, state: OpenState, now: Now) -> None:
+    """Put live campaigns and open calls into `world`, and adopt them."""
+    for campaign in state.campaigns:
+        world.campaigns.put(campaign.id, campaign)
+        world.counters.put(campaign.id, dict(state.counters.get(campaign.id, {})))
+        campaigns.take_up(world, campaign)
+    for call in state.calls:
+        _restore_call(world, call, now)
+    for number, ended in state.rested.items():
+        world.rested.put(number, ended)
+    if state.last_call is not None:
+        world.host.put("", replace(world.host[""], last_call=call_number(state.last_call)))
+    world.adopt()
+
+
+def _restore_call(world: World, call: Call, now: Now) -> None:
+    ended = call.current.state is TryState.ENDED
+    patience = LAST_WORD if ended else world.policy.backstop
+    world.calls.put(
+        call.id,
+        replace(call, deadline=mono_after(now.mono, patience), agent_attached=call.answered_at is not None),
+    )
+    world.numbers.put(call.phone, call.id)
+    line = world.lines.get(call.current.trunk)
+    if line is not None and not ended:
+        world.lines.put(line.trunk.name, replace(line, in_use=line.in_use + 1))
+    if call.campaign_id is not None:
+        queue = world.queues.get(call.campaign_id) or Queue()
+        world.queues.put(call.campaign_id, replace(queue, live=queue.live + 1))

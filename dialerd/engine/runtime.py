@@ -1,0 +1,310 @@
+"""The engine: one task, one mailbox, one writer. Every change of a call or a campaign is a turn of it.
+
+A turn takes what has happened, decides (`dialerd.core.step`), commits, adopts, and only then acts and answers.
+It awaits nothing but its commit. What fails in the store is thrown away whole and dialing stops until the
+store is back; what fails in one event costs that event alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from dialerd.core import gate
+from dialerd.core.clock import MICROS_PER_MILLI, Instant, Mono, to_iso
+from dialerd.core.errors import InvariantError, PortError
+from dialerd.core.messages import (
+    Announce,
+    Answer,
+    Command,
+    Done,
+    Effect,
+    Event,
+    PauseCampaign,
+    StopCampaign,
+    Tick,
+    WakeAt,
+    WakeAtWall,
+)
+from dialerd.core.model import Campaign, CampaignId, InstanceId, Policy, Trunk
+from dialerd.core.step import step
+from dialerd.core.turn import Turn
+from dialerd.core.world import World
+from dialerd.engine import recovery
+from dialerd.engine.barrier import Barrier, Wait
+from dialerd.engine.dispatcher import Dispatcher
+from dialerd.engine.status import Carried, EngineStatus, describe
+from dialerd.ports import Clock, Media, Store, Telephony
+
+MAX_EVENTS = 256
+OVERLOAD = 2_000
+SLOW_COMMIT = 100 * MICROS_PER_MILLI
+COMMAND_DEADLINE = 15.0
+STORE_RETRY = 1_000 * MICROS_PER_MILLI
+WALL_CHECK = 5.0
+"""Seconds after which a wall-clock wake-up is looked at again, since the wall clock may be stepped."""
+
+_log = structlog.get_logger("dialerd.engine")
+
+
+@dataclass(eq=False, slots=True)
+class _Asked:
+    command: Command
+    answer: asyncio.Future[tuple[Answer, Wait | None]]
+
+
+class Engine:
+    """The one owner of the world."""
+
+    def __init__(
+        self,
+        instance: InstanceId,
+        policy: Policy,
+        trunks: Iterable[Trunk],
+        store: Store,
+        clock: Clock,
+        listener: Callable[[Announce], None],
+    ) -> None:
+        self._world = World.empty(instance, policy, trunks)
+        self._store = store
+        self._clock = clock
+        self._listener = listener
+        self._events: deque[Event] = deque()
+        self._asked: deque[_Asked] = deque()
+        self._wake = asyncio.Event()
+        self._timer: asyncio.TimerHandle | None = None
+        self._barrier = Barrier()
+        self._dispatcher: Dispatcher | None = None
+        self._draining = False
+        self._idle = asyncio.Event()
+        self._store_fault: str | None = None
+        self._store_retry_at = Mono(0)
+        self._last_commit = 0
+
+    # --- what others may do ----------------------------------------------------------------------
+
+    def post(self, event: Event) -> None:
+        """Tell the engine what happened. Never blocks; from the loop's thread only."""
+        self._barrier.saw(event)
+        self._events.append(event)
+        self._wake.set()
+
+    async def command(self, command: Command) -> Carried:
+        """Carry out a command: it is committed when this returns.
+
+        A pause or stop returns when every originate already sent has shown itself. Raises `PortError` if the
+        store is out or the engine does not answer in time.
+        """
+        asked = _Asked(command, asyncio.get_running_loop().create_future())
+        self._asked.append(asked)
+        self._wake.set()
+        try:
+            async with asyncio.timeout(COMMAND_DEADLINE):
+                answer, wait = await asked.answer
+        except TimeoutError:
+            raise PortError(
+                "the engine did not answer in 15 s; see the daemon's log", retryable=True
+            ) from None
+        return Carried(answer, await self._barrier.wait_shown(wait) if wait is not None else 0)
+
+    def campaign(self, campaign: CampaignId) -> tuple[Campaign, Mapping[str, int]] | None:
+        """A live campaign and its counters as committed; None: not held here, ask the store."""
+        found = self._world.campaigns.committed.get(campaign)
+        if found is None:
+            return None
+        return found, self._world.counters.committed.get(campaign, {})
+
+    def blocked(self, campaign: CampaignId) -> list[dict[str, str | None]]:
+        """Why a live campaign is not dialing now: `[{reason, detail, until}]`, empty if it is."""
+        found = self._world.campaigns.committed.get(campaign)
+        if found is None:
+            return []
+        checks = gate.refusals(self._world, found, self._clock.now())
+        reasons: list[dict[str, str | None]] = [
+            {"reason": check.rule, "detail": check.detail, "until": to_iso(check.until)} for check in checks
+        ]
+        if self._store_fault is not None:
+            reasons.insert(0, {"reason": "store", "detail": self._store_fault, "until": None})
+        if self._draining:
+            reasons.insert(0, {"reason": "daemon", "detail": "shutting down", "until": None})
+        return reasons
+
+    def status(self) -> EngineStatus:
+        """The daemon as it stands."""
+        return describe(self._world, self._store_fault, self._draining)
+
+    # --- life ------------------------------------------------------------------------------------
+
+    async def restore(self) -> Sequence[Campaign]:
+        """Take up what the store holds. Returns the live campaigns."""
+        since = Instant(self._clock.now().wall - self._world.policy.min_gap)
+        state = await self._store.open_state(since)
+        recovery.restore(self._world, state, self._clock.now())
+        _log.info("engine.restored", campaigns=len(state.campaigns), open_calls=len(state.calls))
+        return state.campaigns
+
+    async def run(self, telephony: Telephony, media: Media) -> None:
+        """Take turns until cancelled."""
+        self._dispatcher = Dispatcher(
+            self._world, self._store, telephony, media, self._clock, self.post, self._listener
+        )
+        self._events.append(Tick())
+        self._wake.set()
+        try:
+            while True:
+                await self._wake.wait()
+                self._wake.clear()
+                await self._turn()
+                if self._events or self._asked:
+                    self._wake.set()
+        finally:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._refuse_queued(PortError("the daemon is shutting down", retryable=True))
+            await self._dispatcher.close()
+
+    async def drain(self) -> None:
+        """Place no new calls; return when the last live one has closed."""
+        self._draining = True
+        if not self._world.calls.committed:
+            return
+        self._idle.clear()
+        await self._idle.wait()
+
+    # --- turns -----------------------------------------------------------------------------------
+
+    async def _turn(self) -> None:
+        asked = list(self._asked)
+        self._asked.clear()
+        events = [self._events.popleft() for _ in range(min(MAX_EVENTS, len(self._events)))]
+        try:
+            await self._take(events, asked)
+        except InvariantError as error:
+            _log.error("engine.turn_failed", detail=str(error), events=len(events), commands=len(asked))
+            await self._one_by_one(events, asked)
+        except PortError as error:
+            self._store_failed(error, events, asked)
+        if self._draining and not self._world.calls.committed:
+            self._idle.set()
+
+    async def _take(self, events: Sequence[Event], asked: Sequence[_Asked]) -> None:
+        now = self._clock.now()
+        planning = (
+            not self._draining
+            and len(self._events) < OVERLOAD
+            and self._last_commit < SLOW_COMMIT
+            and (self._store_fault is None or now.mono >= self._store_retry_at)
+        )
+        self._last_commit = 0
+        try:
+            turn, answers = step(
+                self._world, events, [item.command for item in asked], now, planning=planning
+            )
+            entries = turn.entries
+            if entries:
+                await self._commit(turn)
+        except (PortError, InvariantError):
+            self._world.discard()
+            raise
+        except Exception as error:
+            # A bug in a decision must cost its own event, not the daemon: the batch is replayed singly.
+            self._world.discard()
+            _log.exception("engine.step_raised")
+            raise InvariantError(f"{type(error).__name__}: {error}") from error
+        self._world.adopt()
+        for item, answer in zip(asked, answers, strict=True):
+            self._answer(item, answer)
+        self._act(turn.effects)
+
+    def _answer(self, item: _Asked, answer: Answer) -> None:
+        if item.answer.done():
+            return
+        wait = None
+        if isinstance(answer, Done) and isinstance(item.command, PauseCampaign | StopCampaign):
+            wait = self._barrier.expect(answer.await_shown, self._events)
+        item.answer.set_result((answer, wait))
+
+    async def _commit(self, turn: Turn) -> None:
+        commit = asyncio.ensure_future(self._store.commit(turn.entries))
+        try:
+            await asyncio.shield(commit)
+        except asyncio.CancelledError:
+            await commit
+            self._world.adopt()
+            raise
+        self._last_commit = self._clock.now().mono - turn.now.mono
+        if self._store_fault is not None:
+            self._store_fault = None
+            _log.info("store.recovered")
+
+    def _act(self, effects: Sequence[Effect]) -> None:
+        if self._dispatcher is not None:
+            self._dispatcher.carry_out(effects, self._halted)
+        self._set_timer(effects)
+
+    def _halted(self, campaign: CampaignId | None) -> bool:
+        """Whether a pause or stop of the campaign is waiting for the next turn."""
+        return any(
+            isinstance(item.command, PauseCampaign | StopCampaign) and item.command.campaign == campaign
+            for item in self._asked
+        )
+
+    def _set_timer(self, effects: Sequence[Effect]) -> None:
+        now = self._clock.now()
+        waits = []
+        for effect in effects:
+            if isinstance(effect, WakeAt):
+                waits.append((effect.at - now.mono) / 1e6)
+            elif isinstance(effect, WakeAtWall):
+                waits.append(min(WALL_CHECK, (effect.at - now.wall) / 1e3))
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if waits:
+            delay = max(0.0005, min(waits))
+            self._timer = asyncio.get_running_loop().call_later(delay, self.post, Tick())
+
+    # --- faults ----------------------------------------------------------------------------------
+
+    async def _one_by_one(self, events: Sequence[Event], asked: Sequence[_Asked]) -> None:
+        """Replay a failed batch so that the event at fault fails alone."""
+        for item in asked:
+            try:
+                await self._take((), (item,))
+            except (InvariantError, PortError) as error:
+                _fail(item, error)
+        for index, event in enumerate(events):
+            try:
+                await self._take((event,), ())
+            except InvariantError as error:
+                _log.error("engine.event_failed", event_kind=type(event).__name__, detail=str(error))
+            except PortError as error:
+                self._store_failed(error, events[index:], ())
+                return
+
+    def _store_failed(self, error: PortError, events: Sequence[Event], asked: Sequence[_Asked]) -> None:
+        """Stop dialing; keep the events for when the store is back, refuse the commands."""
+        if self._store_fault is None:
+            _log.error("store.failed", detail=str(error))
+        self._store_fault = str(error)
+        self._store_retry_at = Mono(self._clock.now().mono + STORE_RETRY)
+        self._events.extendleft(reversed(events))
+        for item in asked:
+            _fail(item, error)
+        self._wake.clear()
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_later(STORE_RETRY / 1e6, self.post, Tick())
+
+    def _refuse_queued(self, error: PortError) -> None:
+        while self._asked:
+            _fail(self._asked.popleft(), error)
+
+
+def _fail(item: _Asked, error: InvariantError | PortError) -> None:
+    if not item.answer.done():
+        item.answer.set_exception(error)

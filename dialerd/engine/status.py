@@ -1,0 +1,89 @@
+"""How the engine stands, for people and probes: plain records read from committed state."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dialerd.core.messages import Answer
+from dialerd.core.model import TrunkName
+from dialerd.core.world import World
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """A command's answer. `in_flight`: originates that had not shown themselves after 2 s (HTTP 202)."""
+
+    answer: Answer
+    in_flight: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TrunkStatus:
+    """A trunk as it stands."""
+
+    name: TrunkName
+    endpoint: str
+    channels_in_use: int
+    max_channels: int
+    calls_per_second: float
+    reachable: bool | None
+    paused: str | None
+    """Why it is paused, None where it is not."""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineStatus:
+    """The daemon as it stands: what `/v1/status` and `/readyz` tell."""
+
+    dialing: bool
+    """Whether calls can be placed at this moment."""
+    problems: tuple[str, ...]
+    """What keeps it from dialing, each with what to do."""
+    asterisk: str
+    """`connected` or what is wrong."""
+    asterisk_version: str | None
+    store: str
+    media: str
+    live_calls: int
+    media_sessions: int
+    trunks: tuple[TrunkStatus, ...]
+
+
+def describe(world: World, store_fault: str | None, draining: bool) -> EngineStatus:
+    """The engine's status from committed state."""
+    host = world.host.committed[""]
+    connected = host.boot is not None
+    problems = []
+    if not connected:
+        problems.append(f"Asterisk: {host.detail}")
+    if store_fault is not None:
+        problems.append(f"store: {store_fault}")
+    if not host.sessions:
+        problems.append(f"media: {host.media_detail}")
+    if draining:
+        problems.append("the daemon is shutting down and places no new calls")
+    lines = tuple(world.lines.committed.values())
+    if all(line.paused is not None or line.reachable is False for line in lines):
+        problems.append("every trunk is paused or unreachable")
+    return EngineStatus(
+        dialing=not problems,
+        problems=tuple(problems),
+        asterisk="connected" if connected else host.detail,
+        asterisk_version=host.version,
+        store=store_fault or "ok",
+        media="ok" if host.sessions else host.media_detail,
+        live_calls=len(world.calls.committed),
+        media_sessions=host.sessions,
+        trunks=tuple(
+            TrunkStatus(
+                name=line.trunk.name,
+                endpoint=line.trunk.endpoint,
+                channels_in_use=line.in_use,
+                max_channels=line.trunk.max_channels,
+                calls_per_second=line.trunk.calls_per_second,
+                reachable=line.reachable,
+                paused=line.paused,
+            )
+            for line in lines
+        ),
+    )

@@ -1,0 +1,305 @@
+"""The one-page map of the system: what the engine needs of the world, as protocols.
+
+Adapters (`store`, `asterisk`, `media`) implement them, fakes in `sim` pass the same contract suites, and
+`daemon.py` is the only place that names which is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from dialerd.core.clock import Instant, Now
+from dialerd.core.journal import Entry
+from dialerd.core.messages import AttachAgent, CallRecord, Event, LiveChannel, Originate
+from dialerd.core.model import (
+    E164,
+    Call,
+    CallId,
+    Campaign,
+    CampaignId,
+    CampaignStatus,
+    ChannelId,
+    Contact,
+    ContactId,
+    ImportId,
+    ScriptId,
+)
+
+Sink = Callable[[Event], None]
+"""Where an adapter posts what happened. Never blocks, never raises; call it from the event loop's thread."""
+
+
+class Clock(Protocol):
+    """Time, injected."""
+
+    def now(self) -> Now:
+        """Both clocks, read together."""
+        ...
+
+
+class Telephony(Protocol):
+    """One Asterisk. Originates and hang-ups never wait; what became of them arrives at the sink."""
+
+    def originate(self, order: Originate) -> None:
+        """Send one originate. Exactly one of OriginateAccepted, -Refused, -Unanswered follows, always."""
+        ...
+
+    def hang_up(self, channel: ChannelId) -> None:
+        """End a channel; one that is gone already is no error."""
+        ...
+
+    async def live_channels(self) -> tuple[LiveChannel, ...]:
+        """Every dialed channel of this instance that exists now (media legs and bridges are not listed). Raises PortError."""
+        ...
+
+    async def call_records(self, channels: frozenset[ChannelId]) -> tuple[CallRecord, ...]:
+        """CDR rows under these ids. Raises PortError where the CDR cannot be read."""
+        ...
+
+
+class Media(Protocol):
+    """The media workers: they give answered calls their agent, and report through the sink."""
+
+    def attach(self, order: AttachAgent) -> None:
+        """Bridge the call to its agent. AgentHeard, AgentReported, AgentFinished or MediaFailed follow."""
+        ...
+
+    def detach(self, call: CallId) -> None:
+        """Release the call's bridge and media leg; unknown or already released: nothing happens."""
+        ...
+
+    async def prepare(self, script: Script, language: str) -> None:
+        """Make the script's prompts ready to be spoken in `language` before calls need them. Raises PortError."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A script version as stored: `body` is the validated document, `source` the text it was read from."""
+
+    id: ScriptId
+    version: int
+    name: str
+    languages: tuple[str, ...]
+    variables: Mapping[str, Any]
+    """Variable name → `{"default": …}` or `{}` where the contact must bring it."""
+    body: Mapping[str, Any]
+    source: str
+    created_at: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """An API key as stored: never the key itself."""
+
+    id: str
+    name: str
+    scope: str
+    digest: bytes
+    created_at: Instant
+    last_used_at: Instant | None = None
+    revoked_at: Instant | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OpenState:
+    """What must be in memory when the daemon starts."""
+
+    campaigns: tuple[Campaign, ...]
+    """Live ones, and those closing with calls still open."""
+    counters: Mapping[CampaignId, Mapping[str, int]]
+    calls: tuple[Call, ...]
+    """Attempts without a final record, with their tries and contacts (`deadline` is 0)."""
+    last_call: CallId | None
+    """The greatest call id ever stored."""
+    rested: Mapping[E164, Instant]
+    """When the last call to a number ended, for numbers called since the instant asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadyBatch:
+    """Waiting contacts in dialing order."""
+
+    contacts: tuple[Contact, ...]
+    exhausted: bool
+    next_due: Instant | None
+    """When the earliest waiting contact that is not due yet becomes due."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewContact:
+    """A validated row of a contact list."""
+
+    phone: E164
+    name: str | None
+    timezone: str | None
+    external_id: str | None
+    variables: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A part of a list, newest first."""
+
+    limit: int
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class CampaignFilter:
+    """Which campaigns to list; None: any."""
+
+    status: CampaignStatus | None = None
+    created_from: Instant | None = None
+    created_to: Instant | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CallFilter:
+    """Which calls to list; None: any."""
+
+    campaign: CampaignId | None = None
+    started_from: Instant | None = None
+    started_to: Instant | None = None
+    disposition: str | None = None
+    language: str | None = None
+    phone: str | None = None
+
+
+class Journal(Protocol):
+    """The writing side of the store: one writer, whole transactions."""
+
+    async def commit(self, entries: Sequence[Entry]) -> None:
+        """Make all entries durable, or none. Raises PortError (I/O, disk, lock) or InvariantError (integrity)."""
+        ...
+
+
+class Store(Journal, Protocol):
+    """Everything durable."""
+
+    async def open(self) -> None:
+        """Lock, create or migrate. Raises PortError naming the holder of the lock, or what is wrong."""
+        ...
+
+    async def close(self) -> None:
+        """Finish what was begun, release the lock."""
+        ...
+
+    async def open_state(self, rested_since: Instant) -> OpenState:
+        """What the engine must hold; drops imports that were never sealed."""
+        ...
+
+    async def ready(
+        self, campaign: CampaignId, now: Instant, held: frozenset[ContactId], limit: int
+    ) -> ReadyBatch:
+        """At most `limit` due waiting contacts (`not_before` ≤ now) outside `held`, by (not_before, id)."""
+        ...
+
+    async def begin_import(self, campaign: CampaignId) -> ImportId:
+        """A fresh unsealed import for contacts of `campaign`; nothing reads its rows until it is sealed."""
+        ...
+
+    async def add_contacts(
+        self, import_id: ImportId, campaign: CampaignId, rows: Sequence[NewContact]
+    ) -> int:
+        """Append at most 500 rows; returns how many were new to the campaign. Below dialing in priority."""
+        ...
+
+    async def drop_import(self, import_id: ImportId) -> None:
+        """Forget an import that was refused."""
+        ...
+
+    async def add_script(self, script: Script) -> None:
+        """Store a script version. Raises InvariantError if that version exists."""
+        ...
+
+    async def script(self, script_id: ScriptId, version: int | None = None) -> Script | None:
+        """One version of a script, the newest without `version`."""
+        ...
+
+    async def scripts(self, page: Page) -> tuple[Sequence[Script], int]:
+        """Newest version of each script, and how many scripts there are."""
+        ...
+
+    async def campaign(self, campaign: CampaignId) -> tuple[Campaign, Mapping[str, int]] | None:
+        """A campaign and its counters."""
+        ...
+
+    async def campaigns(
+        self, where: CampaignFilter, page: Page
+    ) -> tuple[Sequence[tuple[Campaign, Mapping[str, int]]], int]:
+        """A page of campaigns with their counters, and how many match."""
+        ...
+
+    async def contacts(self, campaign: CampaignId, page: Page) -> tuple[Sequence[Contact], int]:
+        """A page of a campaign's sealed contacts in list order, and how many there are."""
+        ...
+
+    async def calls(self, where: CallFilter, page: Page) -> tuple[Sequence[CallRow], int]:
+        """A page of calls, and how many match."""
+        ...
+
+    async def call(self, call: CallId) -> CallRow | None:
+        """One call."""
+        ...
+
+    async def add_key(self, key: ApiKey) -> None:
+        """Store an API key's digest."""
+        ...
+
+    async def key_by_digest(self, digest: bytes) -> ApiKey | None:
+        """The unrevoked key with this digest."""
+        ...
+
+    async def keys(self) -> Sequence[ApiKey]:
+        """All keys, newest first."""
+        ...
+
+    async def revoke_key(self, key_id: str, at: Instant) -> bool:
+        """Revoke a key; False if there is none."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class CallRow:
+    """A call as stored: the shape behind the API's call object, instants as instants."""
+
+    id: CallId
+    campaign_id: CampaignId | None
+    phone: E164
+    name: str | None
+    status: str
+    disposition: str | None
+    reason: str | None
+    attempt: int
+    counted: bool
+    language: str
+    script_id: ScriptId
+    started_at: Instant
+    answered_at: Instant | None
+    ended_at: Instant | None
+    duration_ms: int
+    answered_by: str | None
+    gate: Mapping[str, Any]
+    captured: Mapping[str, Any]
+    transcript: Sequence[Mapping[str, Any]]
+    tries: Sequence[TryRow]
+
+
+@dataclass(frozen=True, slots=True)
+class TryRow:
+    """A try as stored."""
+
+    channel: ChannelId
+    number: int
+    trunk: str
+    caller_id: str
+    state: str
+    opened_at: Instant
+    ringing_at: Instant | None
+    answered_at: Instant | None
+    ended_at: Instant | None
+    cause: int | None
+    sip_code: int | None

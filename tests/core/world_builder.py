@@ -1,0 +1,256 @@
+"""Builds worlds for tests of the core, and drives them with a scripted Asterisk in virtual time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+
+from dialerd.core.clock import Instant, Millis, Mono, Now
+from dialerd.core.journal import (
+    CallClosed,
+    ContactSaved,
+    CountersMoved,
+    Entry,
+    TryOpened,
+    TrySaved,
+    WaitingClosed,
+)
+from dialerd.core.messages import (
+    AdmitCampaign,
+    AgentFinished,
+    Answer,
+    AttachAgent,
+    Command,
+    DetachAgent,
+    Effect,
+    Event,
+    HangUp,
+    HostUp,
+    LoadReady,
+    MediaCapacity,
+    Originate,
+    OriginateAccepted,
+    ReadyLoaded,
+    Tick,
+    TryAnswered,
+    TryEnded,
+    TryRinging,
+    TryShown,
+)
+from dialerd.core.model import (
+    E164,
+    AgentReport,
+    Campaign,
+    CampaignId,
+    CampaignStatus,
+    ChannelId,
+    ClosedCall,
+    Contact,
+    ContactId,
+    ImportId,
+    InstanceId,
+    Policy,
+    ScriptId,
+    Trunk,
+    TrunkName,
+    Try,
+)
+from dialerd.core.step import step
+from dialerd.core.world import World
+
+START = Instant(1_700_000_000_000)
+CMP = CampaignId("cmp_000000000001")
+
+
+def trunk(name: str = "lab", channels: int = 10, rate: float = 100.0) -> Trunk:
+    return Trunk(TrunkName(name), name, (E164("+15550100100"),), channels, rate)
+
+
+def policy(**changes: object) -> Policy:
+    plain = Policy(min_gap=Millis(0), refund_spacing=(Millis(1_000), Millis(5_000), Millis(15_000)))
+    return replace(plain, **changes)  # type: ignore[arg-type]
+
+
+def campaign(**changes: object) -> Campaign:
+    plain = Campaign(
+        id=CMP,
+        name="test",
+        script_id=ScriptId("s"),
+        script_version=1,
+        language="en-IN",
+        status=CampaignStatus.SCHEDULED,
+        created_at=START,
+        start_at=START,
+        end_at=Instant(START + 3_600_000),
+        timezone="Asia/Kolkata",
+        retry_interval=Millis(60_000),
+    )
+    return replace(plain, **changes)  # type: ignore[arg-type]
+
+
+def contacts(count: int, ident: CampaignId = CMP, first: int = 1) -> list[Contact]:
+    return [
+        Contact(ContactId(number), ident, E164(f"+9198765{number:05d}")) for number in range(first, first + count)
+    ]
+
+
+@dataclass(frozen=True)
+class Behaviour:
+    """What a callee does to one try: ring, then answer and talk, or end."""
+
+    sip: int | None = None
+    cause: int = 16
+    rings: bool = True
+    answers: bool = False
+    disposition: str | None = None
+    ring_ms: int = 1_000
+    talk_ms: int = 5_000
+
+
+ANSWERS = Behaviour(answers=True)
+BUSY = Behaviour(sip=486, cause=17, rings=False)
+RINGS_OUT = Behaviour(sip=480, cause=19, ring_ms=30_000)
+CONGESTED = Behaviour(sip=503, cause=34, rings=False)
+
+
+@dataclass
+class Driver:
+    """A scripted Asterisk, store and voice agent around `step`, on a virtual clock."""
+
+    world: World
+    behave: Callable[[Originate], Behaviour] = lambda order: ANSWERS
+    now: Now = Now(START, Mono(0))
+    store: dict[ContactId, Contact] = field(default_factory=dict)
+    counters: dict[CampaignId, dict[str, int]] = field(default_factory=dict)
+    due: list[tuple[int, int, Event]] = field(default_factory=list)
+    originated: list[tuple[Instant, Originate]] = field(default_factory=list)
+    closed: list[ClosedCall] = field(default_factory=list)
+    tries: dict[ChannelId, Try] = field(default_factory=dict)
+    announced: list[str] = field(default_factory=list)
+    hung_up: list[ChannelId] = field(default_factory=list)
+    live: set[ChannelId] = field(default_factory=set)
+    silent_agent: bool = False
+    _sequence: int = 0
+
+    @classmethod
+    def ready(cls, *trunks: Trunk, rules: Policy | None = None, sessions: int = 100) -> Driver:
+        world = World.empty(InstanceId("d1"), rules or policy(), trunks or (trunk(),))
+        driver = cls(world)
+        driver.events(HostUp("boot-1", "22.10.1", ()), MediaCapacity(sessions))
+        return driver
+
+    def admit(self, new: Campaign, people: Iterable[Contact]) -> None:
+        listed = list(people)
+        self.store.update({contact.id: contact for contact in listed})
+        self.command(AdmitCampaign(new, ImportId(1), len(listed)))
+
+    def command(self, command: Command) -> Answer:
+        return self._turn([], [command])[0]
+
+    def events(self, *events: Event) -> None:
+        self._turn(list(events), [])
+
+    def later(self, millis: int, event: Event) -> None:
+        self._sequence += 1
+        self.due.append((self.now.wall + millis, self._sequence, event))
+        self.due.sort(key=lambda item: item[:2])
+
+    def run(self, until: int | None = None, limit: int = 200_000) -> None:
+        """Let time pass until nothing is due (or until `until` milliseconds after the start)."""
+        for _ in range(limit):
+            wake = self.world.agenda[0][0] if self.world.agenda else None
+            instants = [item[0] for item in self.due[:1]] + ([wake] if wake is not None else [])
+            if self.world.calls.committed:
+                instants.append(self.now.wall + 1_000)
+            instants += [
+                self.now.wall + max(1, (meter.free_at(self.now.mono) - self.now.mono + 999) // 1000)
+                for meter in self.world.trunk_meters.values()
+                if self.world.hot and meter.free_at(self.now.mono) > self.now.mono
+            ]
+            if not instants:
+                return
+            at = max(min(instants), self.now.wall)
+            if until is not None and at > START + until:
+                self._advance(START + until)
+                return
+            self._advance(at)
+            ready = [event for instant, _, event in self.due if instant <= at]
+            self.due = [item for item in self.due if item[0] > at]
+            self._turn(ready or [Tick()], [])
+        raise AssertionError("the world does not come to rest")
+
+    def _advance(self, wall: int) -> None:
+        self.now = Now(Instant(wall), Mono(self.now.mono + (wall - self.now.wall) * 1_000))
+
+    def _turn(self, events: list[Event], commands: list[Command]) -> list[Answer]:
+        turn, answers = step(self.world, events, commands, self.now)
+        for entry in turn.entries:
+            self._journal(entry)
+        self.world.adopt()
+        for effect in turn.effects:
+            self._carry_out(effect)
+        return answers
+
+    def _journal(self, entry: Entry) -> None:
+        match entry:
+            case ContactSaved():
+                self.store[entry.contact.id] = entry.contact
+            case WaitingClosed():
+                for ident, contact in self.store.items():
+                    if contact.campaign_id == entry.campaign and contact.state.waiting:
+                        self.store[ident] = replace(contact, state=entry.state)
+            case CountersMoved():
+                totals = self.counters.setdefault(entry.campaign, {})
+                for key, delta in entry.deltas.items():
+                    totals[key] = totals.get(key, 0) + delta
+            case CallClosed():
+                self.closed.append(entry.closed)
+            case TryOpened() | TrySaved():
+                self.tries[entry.attempt.channel] = entry.attempt
+
+    def _carry_out(self, effect: Effect) -> None:
+        match effect:
+            case Originate():
+                self.originated.append((self.now.wall, effect))
+                self.live.add(effect.channel)
+                self._play(effect, self.behave(effect))
+            case HangUp():
+                self.hung_up.append(effect.channel)
+                self._end(0, effect.channel, 16, None)
+            case AttachAgent():
+                if not self.silent_agent:
+                    talk = self._behaviours[effect.channel]
+                    report = AgentReport(disposition=talk.disposition)
+                    self.later(talk.talk_ms, AgentFinished(effect.call, report))
+            case DetachAgent():
+                self.later(1, AgentFinished(effect.call, AgentReport()))
+            case LoadReady():
+                self._load(effect)
+
+    _behaviours: dict[ChannelId, Behaviour] = field(default_factory=dict)
+
+    def _play(self, order: Originate, behaviour: Behaviour) -> None:
+        self._behaviours[order.channel] = behaviour
+        self.later(1, OriginateAccepted(order.channel))
+        self.later(2, TryShown(order.channel))
+        if behaviour.rings:
+            self.later(10, TryRinging(order.channel))
+        if behaviour.answers:
+            self.later(behaviour.ring_ms, TryAnswered(order.channel))
+        else:
+            self._end(behaviour.ring_ms, order.channel, behaviour.cause, behaviour.sip)
+
+    def _end(self, millis: int, channel: ChannelId, cause: int, sip: int | None) -> None:
+        self.later(millis, TryEnded(channel, cause, sip))
+
+    def _load(self, order: LoadReady) -> None:
+        waiting = sorted(
+            (c for c in self.store.values() if c.campaign_id == order.campaign and c.state.waiting),
+            key=lambda c: (c.not_before, c.id),
+        )
+        free = [c for c in waiting if c.id not in order.held]
+        now_due = [c for c in free if c.not_before <= self.now.wall]
+        batch = tuple(now_due[: order.limit])
+        nexts = [c.not_before for c in free if c.not_before > self.now.wall]
+        exhausted = len(now_due) <= order.limit
+        self.later(1, ReadyLoaded(order.campaign, batch, order.held, exhausted, min(nexts, default=None)))
