@@ -22,7 +22,7 @@ setup: .venv/.ready ## virtual environment with dialerd and dialerctl, and the s
 	@touch $@
 
 demo: setup ## a real campaign on a real local Asterisk, checked against the carrier's records (KEEP=1 leaves it running)
-	@$(BIN)/python -m demo $(if $(KEEP),--keep)
+	@$(BIN)/python scripts/demo.py $(if $(KEEP),--keep)
 
 check: setup ## lint, types and import contracts
 	$(BIN)/ruff format --check .

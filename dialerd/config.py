@@ -23,6 +23,7 @@ from pydantic import (
 )
 from pydantic_settings import (
     BaseSettings,
+    NestedSecretsSettingsSource,
     PydanticBaseSettingsSource,
     SecretsSettingsSource,
     SettingsConfigDict,
@@ -206,7 +207,13 @@ class Settings(BaseSettings):
         sources: list[PydanticBaseSettingsSource] = [init_settings, env_settings]
         credentials = os.environ.get("CREDENTIALS_DIRECTORY")
         if credentials:
-            sources.append(SecretsSettingsSource(settings_cls, secrets_dir=credentials))
+            sources.append(
+                NestedSecretsSettingsSource(
+                    SecretsSettingsSource(settings_cls, secrets_dir=credentials),
+                    secrets_prefix="",
+                    secrets_nested_delimiter="__",
+                )
+            )
         if _toml_file is not None:
             sources.append(TomlConfigSettingsSource(settings_cls, toml_file=_toml_file))
         return tuple(sources)

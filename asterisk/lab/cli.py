@@ -20,8 +20,8 @@ _CHECKOUT = Path(__file__).resolve().parents[2]
 
 _ABOUT = """\
 A telephone system to develop against: `pbx`, an Asterisk with the files of asterisk/ that users install, and
-`carrier`, a simulated phone network. Both run on this machine, on loopback, in one folder; several labs in several
-folders do not meet."""
+`carrier`, a simulated phone network. Both run on this machine, on loopback, in one folder; labs in several folders
+do not meet."""
 
 _EXIT_CODES = """\
 typical:
@@ -56,6 +56,7 @@ def _parser() -> argparse.ArgumentParser:
 
     up = commands.add_parser("up", help="bring the lab up, or report the one that runs")
     _common(up)
+    _json(up)
     up.add_argument(
         "--trunk", type=_address, metavar="HOST:PORT",
         help="send calls to this SIP address (SIPp, say) instead of a carrier; it is neither qualified nor "
@@ -68,7 +69,7 @@ def _parser() -> argparse.ArgumentParser:
         "~/.cache/dialerd/asterisk)",
     )  # fmt: skip
     up.add_argument("--mirror", metavar="URL", help="Debian mirror to unpack from (default: this host's own)")
-    up.add_argument("--timeout", type=float, default=30, metavar="S", help="seconds to be ready in (default 30)")
+    up.add_argument("--timeout", type=float, default=30, metavar="S", help="seconds to wait (default 30)")
     for name, what in (
         ("ari", "ARI"), ("ami", "AMI"), ("sip", "the pbx's SIP"), ("carrier", "the carrier's SIP"),
         ("http", "the daemon's HTTP"),
@@ -78,23 +79,37 @@ def _parser() -> argparse.ArgumentParser:
 
     status = commands.add_parser("status", help="report the lab, in the same form as up")
     _common(status)
+    _json(status)
     status.set_defaults(run=_status)
 
     down = commands.add_parser("down", help="stop the lab; logs and call records stay")
     _common(down)
+    _json(down)
     down.add_argument("--purge", action="store_true", help="delete the whole folder too")
     down.set_defaults(run=_down)
 
+    console = commands.add_parser("rx", help="run a console command: lab rx pbx 'core show channels'")
+    _common(console)
+    console.add_argument("instance", choices=("pbx", "carrier"))
+    console.add_argument("command")
+    console.set_defaults(run=_rx)
+
     table = commands.add_parser("plan", help="the carrier's number plan: which number behaves how")
-    table.add_argument("--json", action="store_true", help="for programs")
+    _json(table)
     table.set_defaults(run=_plan)
     return parser
 
 
 def _common(command: argparse.ArgumentParser) -> None:
     command.add_argument(
-        "--dir", type=Path, default=_CHECKOUT / ".lab", help="the lab's folder (default: .lab of the repository)"
+        "--dir",
+        type=Path,
+        default=_CHECKOUT / ".lab",
+        help="the lab's folder (default: the repository's .lab)",
     )
+
+
+def _json(command: argparse.ArgumentParser) -> None:
     command.add_argument("--json", action="store_true", help="for programs")
 
 
@@ -143,6 +158,15 @@ def _down(options: argparse.Namespace) -> int:
     else:
         print("stopped " + ", ".join(f"{name} (pid {pid})" for name, pid in stopped.items()) if stopped
               else "nothing was running")  # fmt: skip
+    return OK
+
+
+def _rx(options: argparse.Namespace) -> int:
+    folder = _folder(options)
+    record = Record.load(folder)
+    if record is None:
+        raise LabError(f"no lab in {folder.path}", NOT_RUNNING)
+    print(lifecycle.console(folder, record, options.instance, options.command), end="")
     return OK
 
 

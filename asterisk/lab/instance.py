@@ -13,7 +13,7 @@ from pathlib import Path
 from errors import LabError
 from provision import Installation
 
-_STOP_SECONDS = 5.0
+_STOP_SECONDS = 10.0
 _POLL_SECONDS = 0.02
 
 
@@ -45,8 +45,8 @@ class Instance:
     def pid(self) -> int | None:
         """Its process, if it lives.
 
-        Found by its command line, not by its pid file: a pid may have passed to a stranger. A dead process that
-        nobody has reaped has no command line.
+        Found by its command line, not by its pid file: a pid may have passed to a stranger. A dead process
+        that nobody has reaped has no command line.
         """
         mine = ("-C", str(self.conf), "-f")
         for entry in Path("/proc").iterdir():
@@ -61,10 +61,9 @@ class Instance:
         return None
 
     def make_folders(self, asterisk: Installation) -> None:
-        """All that Asterisk needs to find, and a data folder that shows the installation's, with `sounds/en`."""
-        for name in ("log", "lib", "spool"):
-            (self.folder / name).mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.run.mkdir(mode=0o700, parents=True, exist_ok=True)
+        """What Asterisk needs to find, and a data folder that shows the installation's, with `sounds/en`."""
+        for path in (self.run, *(self.folder / name for name in ("log", "lib", "spool"))):
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)
         sounds = self.folder / "data" / "sounds"
         sounds.mkdir(mode=0o700, parents=True, exist_ok=True)
         for part in asterisk.data.iterdir():

@@ -35,14 +35,13 @@ class Request:
 
 def up(folder: Folder, request: Request) -> Record:
     """Bring the lab up; a running one is returned as it is, and a dead part of it is started again."""
-    deadline_from = time.monotonic
     folder.make()
     with folder.locked():
         record = Record.load(folder)
         if record is not None:
             _refuse_differences(record, request)
-        asterisk = _installation(record, request)
-        deadline = deadline_from() + request.timeout
+        asterisk = _recorded(record) if record else provision.find(request.asterisk, request.mirror)
+        deadline = time.monotonic() + request.timeout
         try:
             if record is None:
                 slot, slot_fd = ports.claim_slot(folder.path)
@@ -65,7 +64,7 @@ def up(folder: Folder, request: Request) -> Record:
 
 
 def down(folder: Folder, purge: bool) -> dict[str, int]:
-    """Stop what runs and forget the lab; its logs and call records stay unless purged. Returns the pids stopped."""
+    """Stop what runs and forget the lab; logs and call records stay unless purged. Returns the pids stopped."""
     if not folder.path.is_dir():
         return {}
     with folder.locked():
@@ -73,6 +72,14 @@ def down(folder: Folder, purge: bool) -> dict[str, int]:
     if purge:
         shutil.rmtree(folder.path)
     return stopped
+
+
+def console(folder: Folder, record: Record, name: str, command: str) -> str:
+    """Run a command on the Asterisk console of `pbx` or `carrier`."""
+    for instance in record.instances(folder):
+        if instance.name == name:
+            return instance.rx(_recorded(record), command)
+    raise LabError(f"this lab has no {name}")
 
 
 def running(folder: Folder, record: Record) -> bool:
@@ -105,10 +112,9 @@ def _refuse_differences(record: Record, request: Request) -> None:
         )
 
 
-def _installation(record: Record | None, request: Request) -> Installation:
-    if record is None:
-        return provision.find(request.asterisk, request.mirror)
-    return provision.find(None if record.origin == "host" else Path(record.origin), request.mirror)
+def _recorded(record: Record) -> Installation:
+    """The Asterisk this lab was brought up with."""
+    return provision.find(None if record.origin == "host" else Path(record.origin), None)
 
 
 def _write_configuration(folder: Folder, record: Record, asterisk: Installation) -> None:
@@ -120,9 +126,7 @@ def _write_configuration(folder: Folder, record: Record, asterisk: Installation)
         database.close()
 
 
-def _values(
-    folder: Folder, record: Record, asterisk: Installation, instance: Instance
-) -> dict[str, object]:
+def _values(folder: Folder, record: Record, asterisk: Installation, instance: Instance) -> dict[str, object]:
     """What the placeholders of the templates stand for."""
     chosen = record.ports
     trunk = record.trunk or f"127.0.0.1:{chosen.carrier}"

@@ -61,7 +61,7 @@ def _one_line(text: str) -> Iterator[Source]:
 
 
 def _deb822(text: str) -> Iterator[Source]:
-    """Stanzas of fields, as `Types: deb` / `URIs: …` / `Suites: …`; a line that starts blank continues its field."""
+    """Stanzas of fields, `Types: deb`, `URIs: …`, `Suites: …`; a line that starts blank continues its field."""
     lines = [line for line in text.splitlines() if not line.startswith("#")]
     for stanza in "\n".join(lines).split("\n\n"):
         fields: dict[str, list[str]] = {}

@@ -28,14 +28,16 @@ PLAN: tuple[Behaviour, ...] = (
     Behaviour("press-1", range(20), 200, "1", "answers, says hello, hears the agent out, presses 1"),
     Behaviour("press-2", range(20, 30), 200, "2", "the same, presses 2"),
     Behaviour("silent", range(30, 40), 200, "", "answers and says nothing"),
-    Behaviour("hang-up", range(40, 50), 200, "", "answers, says hello, hangs up 1.5 s into the agent's words"),
+    Behaviour("hang-up", range(40, 50), 200, "", "answers, says hello, hangs up while the agent speaks"),
     Behaviour("busy", range(50, 55), 486, "", "busy"),
     Behaviour("no-answer", range(55, 60), None, "", "rings and never answers (480 after 90 s)"),
     Behaviour("reject", range(60, 65), 603, "", "rings, then declines"),
     Behaviour("unknown", range(65, 70), 404, "", "the number does not exist"),
     Behaviour("congested", range(70, 75), 503, "", "the network is congested"),
     Behaviour("voicemail", range(75, 80), 200, "", "a recorded greeting of 10 s, then a beep"),
-    Behaviour("early", range(80, 85), 200, "1", "183 with a ringing tone in-band for 3 s, answers, presses 1"),
+    Behaviour(
+        "early", range(80, 85), 200, "1", "183 and an in-band ringing tone, answers after 3 s, presses 1"
+    ),
     Behaviour("late", range(85, 90), 200, "2", "rings for 5 s, answers, presses 2"),
     Behaviour("press-9", range(90, 100), 200, "9", "answers, says hello, hears the agent out, presses 9"),
 )

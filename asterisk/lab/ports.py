@@ -13,12 +13,12 @@ import contextlib
 import fcntl
 import os
 import socket
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from errors import LabError
+from private import temporary
 
 SLOTS = 10
 _FIRST_SERVER = 12_000
@@ -60,18 +60,10 @@ class Ports:
         return first, first + _RTP - 1
 
 
-def _slots_folder() -> Path:
-    folder = Path(tempfile.gettempdir()) / f"dialerd-lab-slots-{os.getuid()}"
-    folder.mkdir(mode=0o700, exist_ok=True)
-    if folder.is_symlink() or folder.stat().st_uid != os.getuid():
-        raise LabError(f"{folder} belongs to someone else: remove it")
-    return folder
-
-
 @contextlib.contextmanager
 def _claims_locked() -> Iterator[Path]:
     """One claim at a time, because changing a lock from exclusive to shared is not atomic."""
-    folder = _slots_folder()
+    folder = temporary(f"slots-{os.getuid()}")
     with (folder / "claims.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield folder
@@ -82,15 +74,9 @@ def claim_slot(owner: Path) -> tuple[int, int]:
     with _claims_locked() as folder:
         for slot in range(SLOTS):
             fd = os.open(folder / f"slot-{slot}", os.O_RDWR | os.O_CREAT, 0o600)
-            try:
-                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                os.close(fd)
-                continue
-            os.ftruncate(fd, 0)
-            os.pwrite(fd, str(owner).encode(), 0)
-            fcntl.flock(fd, fcntl.LOCK_SH)
-            return slot, fd
+            if _take(fd, owner):
+                return slot, fd
+            os.close(fd)
     raise LabError(f"all {SLOTS} port ranges are taken by running labs: `lab down` one of them")
 
 
@@ -98,11 +84,26 @@ def rejoin_slot(slot: int, owner: Path) -> int:
     """Hold a slot again, to restart a part of a lab that has died."""
     with _claims_locked() as folder:
         fd = os.open(folder / f"slot-{slot}", os.O_RDWR | os.O_CREAT, 0o600)
-        fcntl.flock(fd, fcntl.LOCK_SH)
-        if os.pread(fd, 4096, 0) != str(owner).encode():
-            os.close(fd)
-            raise LabError("another lab has taken this one's ports meanwhile: `lab down`, then `lab up`")
+        if not _take(fd, owner):
+            fcntl.flock(fd, fcntl.LOCK_SH)
+            if os.pread(fd, 4096, 0) != os.fsencode(owner):
+                os.close(fd)
+                raise LabError(
+                    "another lab has taken this one's ports meanwhile: `lab up` again for new ones"
+                )
         return fd
+
+
+def _take(fd: int, owner: Path) -> bool:
+    """Take a slot that nobody holds, and leave it to be shared with heirs."""
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    os.ftruncate(fd, 0)
+    os.pwrite(fd, os.fsencode(owner), 0)
+    fcntl.flock(fd, fcntl.LOCK_SH)
+    return True
 
 
 def choose(slot: int, wanted: Wanted) -> Ports:

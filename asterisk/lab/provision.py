@@ -18,8 +18,8 @@ import mirror
 from errors import LabError
 
 OLDEST = {22: 9, 23: 3}
-"""The first usable minor version of each major one: chan_websocket, and call records with Unix times (both series
-got the latter in April 2026). Later majors have both."""
+"""The first usable minor version of each major one, for chan_websocket and for call records with Unix times (of
+April 2026 in both series). Later majors have both."""
 
 KNOWN_BAD = {
     "22.11.0-rc1": "it crashes on a WebSocket PONG (asterisk/asterisk#2085)",
@@ -41,7 +41,7 @@ class Installation:
 
 
 def find(root: Path | None, mirror_uri: str | None) -> Installation:
-    """The Asterisk to use: the one unpacked at `root`, or the host's, or the cached one, unpacked if need be."""
+    """The Asterisk to use: the one at `root`, or the host's, or the cached one, unpacked if need be."""
     if root is not None:
         return _unpacked(root)
     host = _on_host()
@@ -112,9 +112,7 @@ def _unpacked(root: Path) -> Installation:
     if refusal is not None:
         raise LabError(f"cannot use Asterisk {version} of {root}: {refusal}")
     data = root / "usr/share/asterisk"
-    return Installation(
-        version, str(root), command, libraries / "asterisk" / "modules", data, _sounds(data)
-    )
+    return Installation(version, str(root), command, libraries / "asterisk" / "modules", data, _sounds(data))
 
 
 def _version(command: tuple[str, ...]) -> str:
@@ -172,8 +170,8 @@ def _locked(path: Path) -> Iterator[None]:
 def _unpack(root: Path, mirror_uri: str) -> None:
     """Fetch and unpack asterisk and all it depends on, without installing anything.
 
-    It becomes a tar stream and not a folder, because mmdebstrap run by an ordinary user would leave a folder that
-    belongs to a subordinate user. Only the finished folder gets its name: what an interruption leaves is not used.
+    Nothing is installed, so an ordinary user can do it too, as a tar stream in mmdebstrap's mode without a chroot.
+    Only the finished folder gets its name: what an interruption leaves is never used.
     """
     _require_mmdebstrap()
     for leftover in root.parent.glob(f"{root.name}.*"):
@@ -184,6 +182,8 @@ def _unpack(root: Path, mirror_uri: str) -> None:
     fetch = ["mmdebstrap", "--variant=extract", "--format=tar", "--include=asterisk",
              '--aptopt=Acquire::Check-Valid-Until "false"', "--keyring=/usr/share/keyrings",
              "sid", "-", mirror_uri]  # fmt: skip
+    if os.geteuid() != 0:
+        fetch.insert(1, "--mode=chrootless")
     unpack = ["tar", "-x", "-C", str(folder), "--no-same-owner", "--exclude=./dev/*"]
     with tempfile.TemporaryFile("w+") as log:
         fetching = subprocess.Popen(fetch, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log)
@@ -202,14 +202,17 @@ def _require_mmdebstrap() -> None:
         return
     if not shutil.which("apt-get"):
         raise LabError(
-            "this host has no Asterisk 22.9 or later, and without apt the lab cannot fetch one: install the packages "
-            "asterisk (22.9 or later), or mmdebstrap and debian-archive-keyring"
+            "this host has no Asterisk 22.9 or later, and without apt the lab cannot fetch one: install the "
+            "packages asterisk (22.9 or later), or mmdebstrap and debian-archive-keyring"
         )
-    install = ["apt-get", "install", "--yes", "--no-install-recommends", "mmdebstrap", "debian-archive-keyring"]
+    packages = ["mmdebstrap", "debian-archive-keyring"]
+    install = ["apt-get", "install", "--yes", "--no-install-recommends", *packages]
     if os.geteuid() != 0:
         install.insert(0, "sudo")
     print(f"installing mmdebstrap: {' '.join(install)}", file=sys.stderr)
     try:
         subprocess.run(install, stdout=sys.stderr, check=True)
     except (OSError, subprocess.CalledProcessError) as error:
-        raise LabError(f"could not install mmdebstrap ({error}): install it yourself, then try again") from error
+        raise LabError(
+            f"could not install {' and '.join(packages)} ({error}): do it yourself, then again"
+        ) from error

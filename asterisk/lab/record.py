@@ -10,13 +10,13 @@ import json
 import os
 import secrets
 import shutil
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from instance import Instance
 from ports import Ports
+from private import temporary
 
 _LONGEST_SOCKET = 107  # bytes of a Unix socket's path
 
@@ -34,7 +34,7 @@ class Folder:
         if len(os.fsencode(longest)) <= _LONGEST_SOCKET:
             return self.path
         digest = hashlib.sha256(os.fsencode(self.path)).hexdigest()[:12]
-        return Path(tempfile.gettempdir()) / f"dialerd-lab-{digest}"
+        return temporary(digest)
 
     @property
     def control_socket(self) -> Path:
@@ -53,7 +53,7 @@ class Folder:
         return Instance("carrier", self.path / "carrier", self.runtime / "carrier" / "run")
 
     def make(self) -> None:
-        for folder in (self.path, self.runtime, self.state):
+        for folder in (self.path, self.state):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def remove_runtime(self) -> None:

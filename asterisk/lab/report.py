@@ -100,9 +100,7 @@ def as_text(folder: Folder, record: Record) -> str:
         f"pbx      pid {folder.pbx.pid()}, SIP 127.0.0.1:{ports.sip}, ARI {ports.ari}, AMI {ports.ami}, "
         f"{folder.pbx.folder}",
         trunk,
-        "Into your shell: eval \"$(asterisk/lab/lab status)\"",
+        'Into your shell: eval "$(asterisk/lab/lab status)"',
     ]
-    exports = [
-        f"export {name}={shlex.quote(value)}" for name, value in environment(folder, record).items()
-    ]
+    exports = [f"export {name}={shlex.quote(value)}" for name, value in environment(folder, record).items()]
     return "\n".join([*(f"# {line}" for line in summary), *exports])

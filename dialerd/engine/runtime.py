@@ -30,10 +30,10 @@ from dialerd.core.messages import (
     WakeAt,
     WakeAtWall,
 )
-from dialerd.core.model import Campaign, CampaignId, InstanceId, Policy, Trunk
+from dialerd.core.model import Campaign, CampaignId, ChannelId, InstanceId, Policy, Trunk, TryState
 from dialerd.core.step import step
 from dialerd.core.turn import Turn
-from dialerd.core.world import World
+from dialerd.core.world import World, call_of
 from dialerd.engine import recovery
 from dialerd.engine.barrier import Barrier, Wait
 from dialerd.engine.dispatcher import Dispatcher
@@ -225,8 +225,14 @@ class Engine:
             return
         wait = None
         if isinstance(answer, Done) and isinstance(item.command, PauseCampaign | StopCampaign):
-            wait = self._barrier.expect(answer.await_shown, self._events)
+            # Events of the same turn, taken after the command, may have shown some of them.
+            open_still = (channel for channel in answer.await_shown if self._unshown(channel))
+            wait = self._barrier.expect(open_still, self._events)
         item.answer.set_result((answer, wait))
+
+    def _unshown(self, channel: ChannelId) -> bool:
+        call = self._world.calls.committed.get(call_of(channel))
+        return call is not None and call.current.channel == channel and call.current.state is TryState.OPEN
 
     async def _commit(self, turn: Turn) -> None:
         commit = asyncio.ensure_future(self._store.commit(turn.entries))

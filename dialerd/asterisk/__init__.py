@@ -1,0 +1,1 @@
+"""The telephony side: one Asterisk, driven through ARI, watched through AMI, read through its call records."""

@@ -1,0 +1,126 @@
+"""ARI's events as ours: one pure function from parsed JSON to a message, or to nothing.
+
+Only channels that this instance dialed count; whatever else Asterisk does is none of our business. It keeps
+no state and never raises, whatever it is given: what it does not understand is nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from dialerd.core.messages import Event, TryAnswered, TryEnded, TryRinging, TryShown
+from dialerd.core.model import ChannelId, InstanceId
+
+EVENT_TYPES = ("Dial", "StasisStart", "ChannelDestroyed", "RESTResponse", "ApplicationReplaced")
+"""What the events socket must carry; all else is filtered out in Asterisk.
+
+The replies to requests on that socket and the notice of a takeover pass the same filter. ChannelStateChange is
+not asked for: each 18x also makes a Dial event.
+"""
+
+DIALED = "dialed"
+"""The application argument by which a channel says that it comes from our originate."""
+
+_MEDIA_SUFFIX = "-m"
+
+
+@dataclass(frozen=True, slots=True)
+class MediaLegEntered:
+    """The media leg of a try has entered our application. `channel` is the try's."""
+
+    channel: ChannelId
+
+
+@dataclass(frozen=True, slots=True)
+class ApplicationTaken:
+    """Another client has connected under our application's name: no more events come to us."""
+
+
+Parsed = Event | MediaLegEntered | ApplicationTaken
+
+
+class ChannelNames:
+    """How the channels of one instance are called: `<instance>-cal_<12 hex>-<n>`, media legs with `-m` after it."""
+
+    def __init__(self, instance: InstanceId) -> None:
+        self.instance = instance
+        self._try = re.compile(rf"{re.escape(instance)}-cal_[0-9a-f]{{12}}-[1-9][0-9]{{0,3}}")
+
+    def dialed(self, name: object) -> ChannelId | None:
+        """`name` as the id of a try of ours."""
+        return ChannelId(name) if isinstance(name, str) and self._try.fullmatch(name) else None
+
+    def media_leg(self, name: object) -> ChannelId | None:
+        """The id of the try whose media leg is called `name`."""
+        if isinstance(name, str) and name.endswith(_MEDIA_SUFFIX):
+            return self.dialed(name.removesuffix(_MEDIA_SUFFIX))
+        return None
+
+
+def parse(event: Mapping[str, Any], names: ChannelNames) -> Parsed | None:
+    """What an ARI event means to the dialer; None: nothing."""
+    kind = event.get("type")
+    reader = _READERS.get(kind) if isinstance(kind, str) else None
+    return reader(event, names) if reader is not None else None
+
+
+def _dial(event: Mapping[str, Any], names: ChannelNames) -> Parsed | None:
+    channel = names.dialed(_id(event.get("peer")))
+    if channel is None:
+        return None
+    match event.get("dialstatus"):
+        case "":
+            return TryShown(channel)
+        case "RINGING" | "PROGRESS":
+            return TryRinging(channel)
+    return None
+
+
+def _state_change(event: Mapping[str, Any], names: ChannelNames) -> Parsed | None:
+    carried = event.get("channel")
+    channel = names.dialed(_id(carried))
+    if channel is None or not isinstance(carried, dict) or carried.get("state") != "Ringing":
+        return None
+    return TryRinging(channel)
+
+
+def _stasis_start(event: Mapping[str, Any], names: ChannelNames) -> Parsed | None:
+    name = _id(event.get("channel"))
+    leg = names.media_leg(name)
+    if leg is not None:
+        return MediaLegEntered(leg)
+    channel = names.dialed(name)
+    # A channel that comes back from the dialplan has other arguments: it was answered before.
+    return TryAnswered(channel) if channel is not None and event.get("args") == [DIALED] else None
+
+
+def _destroyed(event: Mapping[str, Any], names: ChannelNames) -> Parsed | None:
+    channel = names.dialed(_id(event.get("channel")))
+    if channel is None:
+        return None
+    return TryEnded(channel, _code(event.get("cause")) or 0, _code(event.get("tech_cause")))
+
+
+def _replaced(event: Mapping[str, Any], names: ChannelNames) -> Parsed | None:
+    return ApplicationTaken() if event.get("application") == names.instance else None
+
+
+def _id(channel: object) -> object:
+    return channel.get("id") if isinstance(channel, dict) else None
+
+
+def _code(value: object) -> int | None:
+    """A cause as Asterisk writes it; 0 is as good as none."""
+    return value if isinstance(value, int) and value > 0 else None
+
+
+_READERS: dict[str, Callable[[Mapping[str, Any], ChannelNames], Parsed | None]] = {
+    "Dial": _dial,
+    "ChannelStateChange": _state_change,
+    "StasisStart": _stasis_start,
+    "ChannelDestroyed": _destroyed,
+    "ApplicationReplaced": _replaced,
+}

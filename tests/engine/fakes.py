@@ -1,0 +1,100 @@
+"""A journal, a telephony and media for tests of the engine's runtime; nothing happens unless the test says so."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from dialerd.core.clock import Instant, Mono, Now
+from dialerd.core.journal import CampaignAdmitted, Entry
+from dialerd.core.messages import AttachAgent, CallRecord, LiveChannel, Originate
+from dialerd.core.model import CallId, CampaignId, ChannelId, Contact, ContactId
+from dialerd.ports import OpenState, ReadyBatch, Script
+from tests.core.world_builder import START
+
+
+@dataclass
+class ManualClock:
+    """A clock that moves when told to."""
+
+    wall: int = START
+    mono: int = 0
+
+    def now(self) -> Now:
+        return Now(Instant(self.wall), Mono(self.mono))
+
+    def advance(self, millis: int) -> None:
+        self.wall += millis
+        self.mono += millis * 1_000
+
+
+@dataclass
+class RecordingStore:
+    """Keeps what is committed; `errors` are raised by the next commits, `gate` holds a commit up."""
+
+    contacts: list[Contact]
+    committed: list[Entry] = field(default_factory=list)
+    errors: list[Exception] = field(default_factory=list)
+    gate: asyncio.Event | None = None
+    in_commit: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def commit(self, entries: Sequence[Entry]) -> None:
+        self.in_commit.set()
+        if self.gate is not None:
+            await self.gate.wait()
+        if self.errors:
+            raise self.errors.pop(0)
+        self.committed.extend(entries)
+
+    async def open_state(self, rested_since: Instant) -> OpenState:
+        return OpenState((), {}, (), None, {})
+
+    async def ready(self, campaign: CampaignId, now: Instant, held: frozenset[ContactId], limit: int) -> ReadyBatch:
+        assert any(isinstance(entry, CampaignAdmitted) for entry in self.committed)
+        free = [contact for contact in self.contacts if contact.id not in held]
+        self.contacts = []
+        return ReadyBatch(tuple(free), True, None)
+
+    def __getattr__(self, name: str) -> Any:
+        raise AssertionError(f"the engine must not call store.{name} here")
+
+
+@dataclass
+class RecordingTelephony:
+    """Keeps the originates and hang-ups."""
+
+    originated: list[Originate] = field(default_factory=list)
+    hung_up: list[ChannelId] = field(default_factory=list)
+    live: tuple[LiveChannel, ...] = ()
+    records: tuple[CallRecord, ...] = ()
+
+    def originate(self, order: Originate) -> None:
+        self.originated.append(order)
+
+    def hang_up(self, channel: ChannelId) -> None:
+        self.hung_up.append(channel)
+
+    async def live_channels(self) -> tuple[LiveChannel, ...]:
+        return self.live
+
+    async def call_records(self, channels: frozenset[ChannelId]) -> tuple[CallRecord, ...]:
+        return tuple(record for record in self.records if record.channel in channels)
+
+
+@dataclass
+class RecordingMedia:
+    """Keeps the attach and detach orders."""
+
+    attached: list[AttachAgent] = field(default_factory=list)
+    detached: list[CallId] = field(default_factory=list)
+
+    def attach(self, order: AttachAgent) -> None:
+        self.attached.append(order)
+
+    def detach(self, call: CallId) -> None:
+        self.detached.append(call)
+
+    async def prepare(self, script: Script, language: str) -> None:
+        return None

@@ -1,0 +1,201 @@
+"""The engine's turns: commit before act, one failure at a time, a pause that keeps its promise."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+
+from dialerd.core.errors import InvariantError, PortError
+from dialerd.core.journal import CallClosed, TryOpened, TrySaved
+from dialerd.core.messages import (
+    AdmitCampaign,
+    Done,
+    HostUp,
+    MediaCapacity,
+    OriginateAccepted,
+    PauseCampaign,
+    Refused,
+    StopCampaign,
+    TryAnswered,
+    TryEnded,
+    TryShown,
+)
+from dialerd.core.model import CampaignId, ImportId, InstanceId, TryState
+from dialerd.engine.runtime import Engine
+from tests.core.world_builder import CMP, START, campaign, contacts, policy, trunk
+
+from .fakes import ManualClock, RecordingMedia, RecordingStore, RecordingTelephony
+
+
+class Rig:
+    """An engine with recording ports around it."""
+
+    def __init__(self, people: int, channels: int) -> None:
+        self.clock = ManualClock()
+        self.store = RecordingStore(contacts(people))
+        self.telephony = RecordingTelephony()
+        self.media = RecordingMedia()
+        self.engine = Engine(
+            InstanceId("d1"), policy(), [trunk(channels=channels, rate=1000.0)], self.store, self.clock, lambda announcement: None
+        )
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        async with asyncio.timeout(2):
+            while not condition():
+                await asyncio.sleep(0.001)
+
+    async def admit(self, people: int) -> None:
+        await self.engine.command(AdmitCampaign(campaign(), ImportId(1), people))
+
+    def entries(self, kind: type) -> list[object]:
+        return [entry for entry in self.store.committed if isinstance(entry, kind)]
+
+
+@asynccontextmanager
+async def running(people: int, channels: int = 10) -> AsyncIterator[Rig]:
+    rig = Rig(people, channels)
+    await rig.engine.restore()
+    task = asyncio.create_task(rig.engine.run(rig.telephony, rig.media))
+    rig.engine.post(HostUp("boot-1", "22.10.1", ()))
+    rig.engine.post(MediaCapacity(100))
+    try:
+        yield rig
+    finally:
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+
+async def test_the_attempt_is_committed_before_its_originate_leaves() -> None:
+    async with running(1) as rig:
+        await rig.admit(1)
+        rig.store.gate = asyncio.Event()
+        rig.store.in_commit.clear()
+        await asyncio.wait_for(rig.store.in_commit.wait(), 2)
+        assert rig.telephony.originated == []
+        rig.store.gate.set()
+        await rig.until(lambda: len(rig.telephony.originated) == 1)
+        assert len(rig.entries(TryOpened)) == 1
+
+
+async def test_at_most_sixteen_originates_are_unanswered() -> None:
+    async with running(50, channels=40) as rig:
+        await rig.admit(50)
+        await rig.until(lambda: len(rig.telephony.originated) >= 16)
+        await asyncio.sleep(0.02)
+        assert len(rig.telephony.originated) == 16
+        rig.engine.post(OriginateAccepted(rig.telephony.originated[0].channel))
+        await rig.until(lambda: len(rig.telephony.originated) == 17)
+
+
+async def test_a_failed_commit_sends_nothing_and_dialing_resumes_with_the_store() -> None:
+    async with running(1) as rig:
+        await rig.admit(1)
+        rig.store.errors = [PortError("disk full", retryable=True)]
+        await rig.until(lambda: rig.engine.status().store == "disk full")
+        assert rig.telephony.originated == []
+        assert not rig.engine.status().dialing
+        assert rig.engine.blocked(CMP)[0]["reason"] == "store"
+        rig.clock.advance(1_500)
+        rig.engine.post(MediaCapacity(100))
+        await rig.until(lambda: len(rig.telephony.originated) == 1)
+        assert rig.engine.status().dialing
+
+
+async def test_a_command_is_refused_while_the_store_is_out() -> None:
+    async with running(0) as rig:
+        rig.store.errors = [PortError("disk full", retryable=True)]
+        with pytest.raises(PortError, match="disk full"):
+            await rig.admit(0)
+
+
+async def test_an_integrity_error_costs_its_own_event_alone() -> None:
+    async with running(2) as rig:
+        await rig.admit(2)
+        await rig.until(lambda: len(rig.telephony.originated) == 2)
+        first, second = (order.channel for order in rig.telephony.originated)
+        # The batch fails, then the first event fails alone, and the second is taken.
+        rig.store.errors = [InvariantError("unique"), InvariantError("unique")]
+        rig.engine.post(TryEnded(first, 17, 486))
+        rig.engine.post(TryEnded(second, 17, 486))
+        await rig.until(lambda: len(rig.entries(CallClosed)) == 1)
+        assert rig.entries(TrySaved)[0].attempt.channel == second  # type: ignore[attr-defined]
+
+
+async def test_a_pause_that_arrives_during_the_commit_withholds_the_originate() -> None:
+    async with running(1) as rig:
+        await rig.admit(1)
+        rig.store.gate = asyncio.Event()
+        rig.store.in_commit.clear()
+        await asyncio.wait_for(rig.store.in_commit.wait(), 2)
+        paused = asyncio.create_task(rig.engine.command(PauseCampaign(CMP)))
+        await asyncio.sleep(0)
+        rig.store.gate.set()
+        rig.store.gate = None
+        carried = await paused
+        assert isinstance(carried.answer, Done)
+        assert carried.in_flight == 0
+        assert rig.telephony.originated == []
+        await rig.until(lambda: bool(rig.entries(TrySaved)))
+        saved = rig.entries(TrySaved)
+        assert saved[0].attempt.state is TryState.NOT_SENT  # type: ignore[attr-defined]
+
+
+async def test_a_pause_answers_when_every_sent_originate_has_shown_itself() -> None:
+    async with running(2) as rig:
+        await rig.admit(2)
+        await rig.until(lambda: len(rig.telephony.originated) == 2)
+        first, second = (order.channel for order in rig.telephony.originated)
+        rig.engine.post(OriginateAccepted(first))
+        rig.engine.post(TryShown(first))
+        paused = asyncio.create_task(rig.engine.command(PauseCampaign(CMP)))
+        await asyncio.sleep(0.05)
+        assert not paused.done()
+        rig.engine.post(TryShown(second))
+        carried = await asyncio.wait_for(paused, 1)
+        assert carried.in_flight == 0
+
+
+async def test_a_stop_names_what_it_could_not_see(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dialerd.engine.barrier.PATIENCE", 0.02)
+    async with running(2) as rig:
+        await rig.admit(2)
+        await rig.until(lambda: len(rig.telephony.originated) == 2)
+        carried = await rig.engine.command(StopCampaign(CMP))
+        assert carried.in_flight == 2
+
+
+async def test_an_answered_call_gets_its_agent_once() -> None:
+    async with running(1) as rig:
+        await rig.admit(1)
+        await rig.until(lambda: len(rig.telephony.originated) == 1)
+        channel = rig.telephony.originated[0].channel
+        rig.engine.post(TryAnswered(channel))
+        rig.engine.post(TryAnswered(channel))
+        await rig.until(lambda: bool(rig.media.attached))
+        await asyncio.sleep(0.01)
+        assert len(rig.media.attached) == 1
+
+
+async def test_an_unknown_campaign_is_refused() -> None:
+    async with running(0) as rig:
+        carried = await rig.engine.command(PauseCampaign(CampaignId("cmp_ffffffffffff")))
+        assert isinstance(carried.answer, Refused)
+        assert carried.answer.unknown
+
+
+async def test_draining_places_no_call_and_ends_with_the_last_one() -> None:
+    async with running(2) as rig:
+        await rig.admit(2)
+        await rig.until(lambda: len(rig.telephony.originated) == 2)
+        drained = asyncio.create_task(rig.engine.drain())
+        await asyncio.sleep(0.01)
+        assert not drained.done()
+        for order in rig.telephony.originated:
+            rig.engine.post(TryEnded(order.channel, 17, 486))
+        await asyncio.wait_for(drained, 2)
+        assert rig.engine.campaign(CMP) is None
+        assert START <= rig.clock.now().wall
