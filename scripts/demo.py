@@ -34,7 +34,14 @@ STOP_DEADLINE = 20.0
 out = Console()
 
 KEYS = {"1": "interested", "2": "not_interested", "9": "dnc"}
-REASONS = {"486": "busy", "487": "no_answer", "480": "no_answer", "603": "rejected", "404": "invalid_number", "503": "congestion"}
+REASONS = {
+    "486": "busy",
+    "487": "no_answer",
+    "480": "no_answer",
+    "603": "rejected",
+    "404": "invalid_number",
+    "503": "congestion",
+}
 
 
 class DemoError(Exception):
@@ -63,7 +70,9 @@ def run_json(command: list[str], env: dict[str, str] | None = None) -> Any:
     """Run a command that prints JSON. Raises `DemoError` with its own words if it fails."""
     done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        raise DemoError(f"{' '.join(command[:3])} … failed ({done.returncode}):\n{done.stderr or done.stdout}")
+        raise DemoError(
+            f"{' '.join(command[:3])} … failed ({done.returncode}):\n{done.stderr or done.stdout}"
+        )
     return json.loads(done.stdout)
 
 
@@ -87,7 +96,11 @@ class Daemon:
                 problem = f"it exited with {self.process.returncode}"
                 break
             done = subprocess.run(
-                [str(BIN / "dialerctl"), "--json", "status"], env=self._env, capture_output=True, text=True, check=False
+                [str(BIN / "dialerctl"), "--json", "status"],
+                env=self._env,
+                capture_output=True,
+                text=True,
+                check=False,
             )
             if done.returncode == 0:
                 status = json.loads(done.stdout)
@@ -140,7 +153,10 @@ def all_calls(dialerctl: list[str], env: dict[str, str], campaign: str) -> dict[
     calls: dict[str, list[dict[str, Any]]] = defaultdict(list)
     offset = 0
     while True:
-        page = run_json([*dialerctl, "call", "list", "--campaign", campaign, "--limit", "100", "--offset", str(offset)], env)
+        page = run_json(
+            [*dialerctl, "call", "list", "--campaign", campaign, "--limit", "100", "--offset", str(offset)],
+            env,
+        )
         for call in page["data"]:
             calls[call["contact"]["phone"]].append(call)
         offset += len(page["data"])
@@ -151,7 +167,18 @@ def all_calls(dialerctl: list[str], env: dict[str, str], campaign: str) -> dict[
 def compare(calls: dict[str, list[dict[str, Any]]], seen: dict[str, list[Seen]]) -> int:
     """Print each contact with both views; return how many disagree."""
     table = Table(title="What dialerd recorded, and what the carrier saw")
-    for column in ("contact", "name", "dialerd: disposition", "reason", "tries", "carrier: behaviour", "SIP", "key", "calls", ""):
+    for column in (
+        "contact",
+        "name",
+        "dialerd: disposition",
+        "reason",
+        "tries",
+        "carrier: behaviour",
+        "SIP",
+        "key",
+        "calls",
+        "",
+    ):
         table.add_column(column)
     wrong = 0
     with CONTACTS.open(encoding="utf-8", newline="") as file:
@@ -197,7 +224,9 @@ def campaign_run(env: dict[str, str]) -> str:
          "--max-attempts", "2", "--retry-interval", "0.1", "--ring-timeout", "8"], env,
     )  # fmt: skip
     campaign = str(created["campaign_id"])
-    out.print(f"campaign [bold]{campaign}[/]: {created['import']['accepted']} contacts, two attempts, 6 s between them")
+    out.print(
+        f"campaign [bold]{campaign}[/]: {created['import']['accepted']} contacts, two attempts, 6 s between them"
+    )
     run_json([*dialerctl, "--json", "campaign", "start", campaign], env)
     watched = subprocess.run([*dialerctl, "campaign", "watch", campaign], env=env, check=False)
     if watched.returncode != 0:
@@ -209,8 +238,12 @@ def addresses(lab: dict[str, Any]) -> None:
     """Where everything listens, for `KEEP=1`."""
     env = lab["env"]
     out.print(f"\nLeft running. API: http://{env['DIALERD_HTTP__HOST']}:{env['DIALERD_HTTP__PORT']}/docs")
-    out.print(f"Socket: {env['DIALERD_CONTROL__SOCKET']} · Asterisk: {lab['ari']['url']} · files: {lab['dir']}")
-    out.print(f"Use it: export DIALERD_CONTROL__SOCKET={env['DIALERD_CONTROL__SOCKET']}; {BIN / 'dialerctl'} campaign list")
+    out.print(
+        f"Socket: {env['DIALERD_CONTROL__SOCKET']} · Asterisk: {lab['ari']['url']} · files: {lab['dir']}"
+    )
+    out.print(
+        f"Use it: export DIALERD_CONTROL__SOCKET={env['DIALERD_CONTROL__SOCKET']}; {BIN / 'dialerctl'} campaign list"
+    )
 
 
 def demo(keep: bool) -> int:
@@ -233,7 +266,9 @@ def demo(keep: bool) -> int:
         summary(run_json([*dialerctl, "campaign", "show", campaign], env))
         people = len(calls)
         if wrong:
-            out.print(f"[red]{wrong} of {people} contacts differ from the carrier's records.[/] Log: {daemon.log}")
+            out.print(
+                f"[red]{wrong} of {people} contacts differ from the carrier's records.[/] Log: {daemon.log}"
+            )
             return 1
         out.print(f"[green]All {people} contacts agree with the carrier's records.[/]")
         if keep:
@@ -250,7 +285,9 @@ def demo(keep: bool) -> int:
 def main() -> int:
     """Parse the command line and run."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--keep", action="store_true", help="leave lab and daemon running and print their addresses")
+    parser.add_argument(
+        "--keep", action="store_true", help="leave lab and daemon running and print their addresses"
+    )
     try:
         return demo(parser.parse_args().keep)
     except DemoError as error:

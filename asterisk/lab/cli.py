@@ -38,9 +38,14 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         code: int = options.run(options)
+        sys.stdout.flush()
     except LabError as error:
         print(f"lab: {error}", file=sys.stderr)
         return error.exit_code
+    except BrokenPipeError:
+        # The reader, `head` say, has had enough. Nothing may be left to flush at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OK
     except KeyboardInterrupt:
         print("lab: interrupted", file=sys.stderr)
         return FAILED

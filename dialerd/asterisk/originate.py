@@ -91,7 +91,7 @@ def confirmed(channel: ChannelId, result: Reply | NoReply) -> Verdict:
 def _detail(status: int, message: str) -> str:
     if message == "Allocation failed":
         return (
-            "Asterisk cannot make the channel: the trunk's endpoint is unknown, unreachable (qualify) or in maintenance"
+            "Asterisk cannot make the channel: the trunk's endpoint is unknown, unreachable or in maintenance"
         )
     if status in (401, 403):
         return f"Asterisk refuses ARI requests ({status} {message}): the user in ari.conf must have read_only = no"

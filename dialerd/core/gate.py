@@ -53,6 +53,7 @@ def daemon_checks(world: World) -> Iterator[Check]:
     """Rules that concern every call."""
     host = world.host[""]
     yield Check("asterisk", Scope.DAEMON, host.boot is not None, host.detail)
+    yield Check("manager", Scope.DAEMON, host.manager is None, host.manager or "connected")
     live = len(world.calls)
     yield Check(
         "engine-session",

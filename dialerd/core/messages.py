@@ -119,6 +119,18 @@ class HostDown:
 
 
 @dataclass(frozen=True, slots=True)
+class ManagerUp:
+    """The manager interface (AMI) is logged in: trunk state is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class ManagerDown:
+    """The manager interface is lost. `detail` says what and how to mend it."""
+
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
 class EvidenceFound:
     """The settle delay after a reconnect is over: CDR rows and live channels for the tries asked about."""
 
@@ -283,6 +295,8 @@ Event = (
     | TryEnded
     | HostUp
     | HostDown
+    | ManagerUp
+    | ManagerDown
     | EvidenceFound
     | TrunkReachability
     | AgentHeard

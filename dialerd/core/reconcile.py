@@ -19,6 +19,8 @@ from dialerd.core.messages import (
     HostDown,
     HostUp,
     LiveChannel,
+    ManagerDown,
+    ManagerUp,
     MediaFailed,
     MediaHeld,
     SeekEvidence,
@@ -34,6 +36,16 @@ SWEEP = Millis(1_000)
 def on_host_down(turn: Turn, event: HostDown) -> None:
     """Asterisk is away: nothing is sent until it is back; what is live may go on there."""
     turn.set_host(replace(turn.host, boot=None, detail=event.detail))
+
+
+def on_manager_up(turn: Turn, event: ManagerUp) -> None:
+    """Trunk state is known again."""
+    turn.set_host(replace(turn.host, manager=None))
+
+
+def on_manager_down(turn: Turn, event: ManagerDown) -> None:
+    """Without the manager interface a dead trunk would go unnoticed: nothing is sent until it is back."""
+    turn.set_host(replace(turn.host, manager=event.detail))
 
 
 def on_host_up(turn: Turn, event: HostUp) -> None:

@@ -40,6 +40,8 @@ class Host:
     """Identity of the connected Asterisk boot; None: not connected, nothing may be sent."""
     detail: str = "not connected yet"
     version: str | None = None
+    manager: str | None = "the manager interface (AMI) is not connected yet"
+    """What is wrong with the manager interface; None: logged in."""
     unanswered: int = 0
     sessions: int = 0
     media_detail: str = "no media worker is ready yet"

@@ -42,6 +42,7 @@ class EngineStatus:
     asterisk: str
     """`connected` or what is wrong."""
     asterisk_version: str | None
+    manager: str
     store: str
     media: str
     live_calls: int
@@ -56,6 +57,8 @@ def describe(world: World, store_fault: str | None, draining: bool) -> EngineSta
     problems = []
     if not connected:
         problems.append(f"Asterisk: {host.detail}")
+    if host.manager is not None:
+        problems.append(f"AMI: {host.manager}")
     if store_fault is not None:
         problems.append(f"store: {store_fault}")
     if not host.sessions:
@@ -70,6 +73,7 @@ def describe(world: World, store_fault: str | None, draining: bool) -> EngineSta
         problems=tuple(problems),
         asterisk="connected" if connected else host.detail,
         asterisk_version=host.version,
+        manager=host.manager or "connected",
         store=store_fault or "ok",
         media="ok" if host.sessions else host.media_detail,
         live_calls=len(world.calls.committed),

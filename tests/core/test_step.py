@@ -12,6 +12,8 @@ from dialerd.core.messages import (
     HostDown,
     HostUp,
     LiveChannel,
+    ManagerDown,
+    ManagerUp,
     MediaFailed,
     OriginateRefused,
     OriginateUnanswered,
@@ -25,7 +27,20 @@ from dialerd.core.messages import (
 from dialerd.core.messages import CallRecord
 from dialerd.core.model import CampaignStatus, ContactState, Reason, TryState
 
-from .world_builder import ANSWERS, BUSY, CMP, CONGESTED, RINGS_OUT, START, Behaviour, Driver, campaign, contacts, policy, trunk
+from .world_builder import (
+    ANSWERS,
+    BUSY,
+    CMP,
+    CONGESTED,
+    RINGS_OUT,
+    START,
+    Behaviour,
+    Driver,
+    campaign,
+    contacts,
+    policy,
+    trunk,
+)
 
 
 def status_of(driver: Driver) -> str | None:
@@ -68,7 +83,11 @@ def test_busy_is_retried_after_the_interval_until_attempts_are_used_up() -> None
     ends = [closed.ended_at for closed in driver.closed]
     assert all(start - end >= 60_000 for end, start in zip(ends, starts[1:], strict=False))
     contact = driver.store[contacts(1)[0].id]
-    assert (contact.state, contact.disposition, contact.reason) == (ContactState.FINISHED, "not_reachable", Reason.BUSY)
+    assert (contact.state, contact.disposition, contact.reason) == (
+        ContactState.FINISHED,
+        "not_reachable",
+        Reason.BUSY,
+    )
 
 
 def test_congestion_is_refunded_three_times_then_counts() -> None:
@@ -212,7 +231,9 @@ def test_a_refused_originate_is_refunded() -> None:
     assert (len(driver.originated), contact.attempts, contact.refunds) == (2, 1, 1)
 
 
-def lost_after(driver: Driver, *, boot: str, records: tuple[CallRecord, ...] = (), readable: bool = True) -> None:
+def lost_after(
+    driver: Driver, *, boot: str, records: tuple[CallRecord, ...] = (), readable: bool = True
+) -> None:
     channel = driver.originated[0][1].channel
     driver.due.clear()
     driver.events(OriginateUnanswered(channel), HostDown("cut"))
@@ -280,6 +301,17 @@ def test_nothing_is_dialed_while_asterisk_is_away() -> None:
     assert len(driver.originated) == 3
 
 
+def test_nothing_is_dialed_while_the_manager_interface_is_away() -> None:
+    driver = Driver.ready()
+    driver.events(ManagerDown("wrong secret"))
+    driver.admit(campaign(), contacts(1))
+    driver.run(until=60_000)
+    assert not driver.originated
+    driver.events(ManagerUp())
+    driver.run()
+    assert len(driver.originated) == 1
+
+
 def test_a_call_without_agent_is_ended_and_says_why() -> None:
     driver = Driver.ready()
     driver.silent_agent = True
@@ -295,7 +327,9 @@ def test_the_minimum_gap_between_calls_to_a_number_holds_over_campaigns() -> Non
     driver = Driver.ready(rules=policy(min_gap=Millis(300_000)))
     other = type(CMP)("cmp_000000000002")
     driver.admit(campaign(), contacts(1))
-    driver.admit(campaign(id=other), [replace(contacts(1)[0], id=type(contacts(1)[0].id)(99), campaign_id=other)])
+    driver.admit(
+        campaign(id=other), [replace(contacts(1)[0], id=type(contacts(1)[0].id)(99), campaign_id=other)]
+    )
     driver.run()
     starts = [at for at, _ in driver.originated]
     assert len(starts) == 2

@@ -27,6 +27,7 @@ from dialerd.core.messages import (
     HangUp,
     HostUp,
     LoadReady,
+    ManagerUp,
     MediaCapacity,
     Originate,
     OriginateAccepted,
@@ -90,7 +91,8 @@ def campaign(**changes: object) -> Campaign:
 
 def contacts(count: int, ident: CampaignId = CMP, first: int = 1) -> list[Contact]:
     return [
-        Contact(ContactId(number), ident, E164(f"+9198765{number:05d}")) for number in range(first, first + count)
+        Contact(ContactId(number), ident, E164(f"+9198765{number:05d}"))
+        for number in range(first, first + count)
     ]
 
 
@@ -136,7 +138,7 @@ class Driver:
     def ready(cls, *trunks: Trunk, rules: Policy | None = None, sessions: int = 100) -> Driver:
         world = World.empty(InstanceId("d1"), rules or policy(), trunks or (trunk(),))
         driver = cls(world)
-        driver.events(HostUp("boot-1", "22.10.1", ()), MediaCapacity(sessions))
+        driver.events(HostUp("boot-1", "22.10.1", ()), ManagerUp(), MediaCapacity(sessions))
         return driver
 
     def admit(self, new: Campaign, people: Iterable[Contact]) -> None:

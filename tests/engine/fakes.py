@@ -51,7 +51,9 @@ class RecordingStore:
     async def open_state(self, rested_since: Instant) -> OpenState:
         return OpenState((), {}, (), None, {})
 
-    async def ready(self, campaign: CampaignId, now: Instant, held: frozenset[ContactId], limit: int) -> ReadyBatch:
+    async def ready(
+        self, campaign: CampaignId, now: Instant, held: frozenset[ContactId], limit: int
+    ) -> ReadyBatch:
         assert any(isinstance(entry, CampaignAdmitted) for entry in self.committed)
         free = [contact for contact in self.contacts if contact.id not in held]
         self.contacts = []

@@ -14,6 +14,7 @@ from dialerd.core.messages import (
     AdmitCampaign,
     Done,
     HostUp,
+    ManagerUp,
     MediaCapacity,
     OriginateAccepted,
     PauseCampaign,
@@ -39,7 +40,12 @@ class Rig:
         self.telephony = RecordingTelephony()
         self.media = RecordingMedia()
         self.engine = Engine(
-            InstanceId("d1"), policy(), [trunk(channels=channels, rate=1000.0)], self.store, self.clock, lambda announcement: None
+            InstanceId("d1"),
+            policy(),
+            [trunk(channels=channels, rate=1000.0)],
+            self.store,
+            self.clock,
+            lambda announcement: None,
         )
 
     async def until(self, condition: Callable[[], bool]) -> None:
@@ -60,6 +66,7 @@ async def running(people: int, channels: int = 10) -> AsyncIterator[Rig]:
     await rig.engine.restore()
     task = asyncio.create_task(rig.engine.run(rig.telephony, rig.media))
     rig.engine.post(HostUp("boot-1", "22.10.1", ()))
+    rig.engine.post(ManagerUp())
     rig.engine.post(MediaCapacity(100))
     try:
         yield rig

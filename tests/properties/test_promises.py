@@ -68,7 +68,9 @@ def test_every_contact_ends_in_a_named_state_and_every_channel_is_freed(**given_
 
 
 @given(**world)
-def test_no_contact_is_tried_more_often_than_its_attempts_refunds_and_failovers_allow(**given_world: object) -> None:
+def test_no_contact_is_tried_more_often_than_its_attempts_refunds_and_failovers_allow(
+    **given_world: object,
+) -> None:
     driver = run(**given_world)  # type: ignore[arg-type]
     tries = defaultdict(int)
     for _, order in driver.originated:

@@ -1,0 +1,1 @@
+"""Contact lists: what people upload, made into validated contacts outside the daemon's process."""

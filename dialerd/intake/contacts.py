@@ -1,0 +1,313 @@
+"""The rules of one contact: a row of a list in, a validated contact or every fault of that row out.
+
+Pure: no file, no process, no store. The same rules hold for CSV and JSON; what differs is only how a row was
+read (`dialerd.intake.csvlist`, `dialerd.intake.jsonlist`).
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import phonenumbers
+from phonenumbers import PhoneNumberFormat, ValidationResult
+
+from dialerd.core.errors import Fault
+from dialerd.core.model import E164
+from dialerd.ports import NewContact
+
+RESERVED = ("phone", "name", "timezone", "external_id")
+"""Keys and columns with a meaning of their own; every other one is a script variable."""
+
+MAX_TEXT = 255
+"""Characters in a name, an external id or a zone."""
+_MAX_INTEGER = 2**63 - 1
+
+_PLAIN_E164 = re.compile(r"\+[1-9][0-9]{6,14}")
+_SCIENTIFIC = re.compile(r"[+-]?[0-9]+(?:[.,][0-9]+)?[eE][+-]?[0-9]+")
+_UNFIT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
+_ZONE = re.compile(r"[A-Za-z0-9_+-]+(?:/[A-Za-z0-9_+-]+){0,3}")
+
+_IMPOSSIBLE = {
+    ValidationResult.INVALID_COUNTRY_CODE: "its country code does not exist",
+    ValidationResult.TOO_SHORT: "it is too short",
+    ValidationResult.TOO_LONG: "it is too long",
+    ValidationResult.INVALID_LENGTH: "its length is wrong for its country",
+    ValidationResult.IS_POSSIBLE_LOCAL_ONLY: "it lacks its area code",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What a list is held to."""
+
+    required: frozenset[str]
+    """Variables the script needs and gives no default for."""
+    default_region: str | None
+    """Country (ISO 3166 alpha-2) in which national numbers are read; None: E.164 only."""
+    max_contacts: int
+
+    def faults(self) -> list[Fault]:
+        """What is wrong with the rules themselves."""
+        region = self.default_region
+        if region is None or region in phonenumbers.SUPPORTED_REGIONS:
+            return []
+        msg = f"{region!r} is not a country code; use two capital letters as in IN, US, GB"
+        return [Fault("default_region", msg)]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One contact as read. `line` is its first physical line in a CSV file, its index in a JSON list."""
+
+    line: int
+    values: Mapping[str, Any]
+    broken: str | None = None
+    """Why no values could be read."""
+    in_json: bool = False
+
+    @property
+    def where(self) -> str:
+        """Begins the `loc` of its faults."""
+        return f"contacts.{self.line}" if self.in_json else f"contacts[line {self.line}]"
+
+    @property
+    def label(self) -> str:
+        """The row in a sentence."""
+        return f"contact {self.line}" if self.in_json else f"line {self.line}"
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something to tell about one row."""
+
+    line: int
+    loc: str
+    phone: str | None
+    msg: str
+
+
+@dataclass(slots=True)
+class Tally:
+    """What became of a list's rows: `received` = `accepted` + rows in `duplicates` + rows in `faults`."""
+
+    received: int = 0
+    accepted: int = 0
+    duplicates: list[Note] = field(default_factory=list)
+    warnings: list[Note] = field(default_factory=list)
+    faults: list[Note] = field(default_factory=list)
+    refusals: list[Fault] = field(default_factory=list)
+    """Faults of the list as a whole: nothing of it can be used."""
+
+
+class _Unfit(Exception):
+    """A value cannot be used; the message says why."""
+
+
+def accepted(rows: Iterable[Row], rules: Rules, tally: Tally) -> Iterator[NewContact]:
+    """The contacts of `rows` that may be dialed, the first of each number; everything else goes to `tally`.
+
+    Rows beyond the limit are counted, not read.
+    """
+    seen: dict[str, Row] = {}
+    beyond: Row | None = None
+    for row in rows:
+        tally.received += 1
+        if tally.received > rules.max_contacts:
+            beyond = beyond or row
+            continue
+        contact = _contact(row, rules, tally)
+        if contact is None:
+            continue
+        first = seen.setdefault(contact.phone, row)
+        if first is not row:
+            msg = f"the same number as {first.label}"
+            tally.duplicates.append(Note(row.line, row.where, contact.phone, msg))
+            continue
+        tally.accepted += 1
+        yield contact
+    if beyond is not None:
+        tally.refusals.append(
+            Fault(
+                "contacts",
+                f"{tally.received:,} contacts, at most {rules.max_contacts:,} are allowed: "
+                f"the first one too many is {beyond.label}",
+            )
+        )
+
+
+def _contact(row: Row, rules: Rules, tally: Tally) -> NewContact | None:
+    before = len(tally.faults)
+    raw = row.values.get("phone")
+    shown = str(raw)[:40] if isinstance(raw, str | int | float) else None
+
+    def fault(key: str | None, msg: str) -> None:
+        loc = f"{row.where}.{key}" if key else row.where
+        tally.faults.append(Note(row.line, loc, shown, msg))
+
+    if row.broken is not None:
+        fault(None, row.broken)
+        return None
+    phone: E164 | None = None
+    warning: str | None = None
+    try:
+        phone, warning = _phone(raw, rules.default_region)
+    except _Unfit as error:
+        fault("phone", str(error))
+    texts: dict[str, str | None] = {}
+    for key, read in (("name", _text), ("timezone", _zone), ("external_id", _ident)):
+        try:
+            texts[key] = read(row.values.get(key))
+        except _Unfit as error:
+            fault(key, str(error))
+    variables = _variables(row.values, fault)
+    for key in sorted(rules.required - variables.keys() - _given(texts)):
+        fault(key, "the script needs it and gives no default")
+    if phone is None or len(tally.faults) > before:
+        return None
+    if warning is not None:
+        tally.warnings.append(Note(row.line, f"{row.where}.phone", phone, warning))
+    return NewContact(phone, texts["name"], texts["timezone"], texts["external_id"], variables)
+
+
+def _given(texts: Mapping[str, str | None]) -> set[str]:
+    """Reserved fields that have a value: a script may speak them too. Faulty ones are reported already."""
+    return {"phone"} | {key for key in RESERVED[1:] if texts.get(key, "faulty") is not None}
+
+
+def _phone(value: object, region: str | None) -> tuple[E164, str | None]:
+    """The number, and a warning where it is possible but assigned to nobody."""
+    text = _phone_text(value, region)
+    try:
+        parsed = phonenumbers.parse(text, region)
+    except phonenumbers.NumberParseException as error:
+        raise _Unfit(f"is not a phone number: {_lower(str(error))}") from None
+    if parsed.extension:
+        raise _Unfit("has an extension, which cannot be dialed")
+    verdict = phonenumbers.is_possible_number_with_reason(parsed)
+    if verdict != ValidationResult.IS_POSSIBLE:
+        raise _Unfit(f"is not a possible number: {_IMPOSSIBLE.get(verdict, 'it cannot exist')}")
+    try:
+        phone = E164(phonenumbers.format_number(parsed, PhoneNumberFormat.E164))
+    except ValueError:
+        raise _Unfit("is not a possible number: E.164 has 7 to 15 digits") from None
+    if phonenumbers.is_valid_number(parsed):
+        return phone, None
+    return phone, "possible, but in no range that is assigned: it may not exist"
+
+
+def _phone_text(value: object, region: str | None) -> str:
+    if value is None or value == "":
+        raise _Unfit("has no phone number")
+    if not isinstance(value, str):
+        raise _Unfit('must be a string, as in "+919876543210"')
+    text = _sound(value).strip()
+    if _SCIENTIFIC.fullmatch(text):
+        raise _Unfit(
+            f"{text} is a number that a spreadsheet has rounded, its digits are lost: "
+            "format the column as text there and export it again"
+        )
+    if region is None and not _PLAIN_E164.fullmatch(text):
+        raise _Unfit(
+            "is not in E.164 form (+, country code, 7 to 15 digits without spaces); "
+            "default_region accepts national and spaced numbers"
+        )
+    if any(char.isalpha() for char in text):
+        raise _Unfit("contains letters")
+    return text
+
+
+def _lower(text: str) -> str:
+    text = text.strip().rstrip(".")
+    return text[:1].lower() + text[1:]
+
+
+def _text(value: object) -> str | None:
+    if value is None or value == "":
+        return None
+    if not isinstance(value, str):
+        raise _Unfit("must be a string")
+    value = _sound(value).strip()
+    if len(value) > MAX_TEXT:
+        raise _Unfit(f"has {len(value):,} characters, at most {MAX_TEXT} are allowed")
+    return value or None
+
+
+def _ident(value: object) -> str | None:
+    if isinstance(value, int) and not isinstance(value, bool):
+        return _text(str(_number(value)))
+    return _text(value)
+
+
+def _zone(value: object) -> str | None:
+    zone = _text(value)
+    if zone is not None and not is_zone(zone):
+        raise _Unfit(f"{zone!r} is not an IANA time zone, as in Asia/Kolkata")
+    return zone
+
+
+@lru_cache(maxsize=1024)
+def is_zone(name: str) -> bool:
+    """Whether `name` is a time zone of this machine's or the tzdata package's database."""
+    if not _ZONE.fullmatch(name):
+        return False
+    try:
+        ZoneInfo(name)
+    except (KeyError, ValueError, OSError):
+        return False
+    return True
+
+
+def _variables(values: Mapping[str, Any], fault: Any) -> dict[str, Any]:
+    """Script variables that have a value; an empty one counts as not given, so that a default applies."""
+    found: dict[str, Any] = {}
+    for key, value in values.items():
+        if key in RESERVED or value is None:
+            continue
+        try:
+            kept = _scalar(value)
+        except _Unfit as error:
+            fault(key if len(key) <= MAX_TEXT and not _UNFIT.search(key) else None, str(error))
+        else:
+            if kept != "":
+                found[key] = kept
+    return found
+
+
+def _scalar(value: object) -> object:
+    if isinstance(value, str):
+        return _sound(value).strip()
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, int | float):
+        return _number(value)
+    raise _Unfit("must be text, a number, true or false")
+
+
+def _number(value: float) -> float:
+    if isinstance(value, float) and not math.isfinite(value):
+        raise _Unfit("is not a finite number")
+    if isinstance(value, int) and abs(value) > _MAX_INTEGER:
+        raise _Unfit("is too large for a number; write it as text")
+    return value
+
+
+def _sound(value: str) -> str:
+    """The text itself, if it can be stored, shown and spoken."""
+    found = _UNFIT.search(value)
+    if found is None:
+        return value
+    char = ord(found.group())
+    if 0xDC80 <= char <= 0xDCFF:
+        raise _Unfit(
+            f"is not UTF-8 (byte 0x{char - 0xDC00:02X}): the file looks like Windows-1252 or ISO-8859-1; "
+            "save it as UTF-8"
+        )
+    if char >= 0xD800:
+        raise _Unfit("is not valid Unicode (a lone surrogate)")
+    raise _Unfit("contains a NUL character" if char == 0 else f"contains a control character (U+{char:04X})")

@@ -1,0 +1,151 @@
+"""CSV as spreadsheets and databases write it: bytes in, rows with their physical lines out.
+
+Tolerant where nothing can be misread (BOM, line ends, delimiter, `sep=` line, empty lines), strict where a
+row would be guessed. Knows nothing of numbers or scripts.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+from dialerd.core.errors import Fault
+from dialerd.intake.contacts import RESERVED, Row
+
+DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab"}
+
+_SEP_LINE = re.compile(r'"?sep=([,;\t])"?[\r\n]*', re.IGNORECASE)
+_UNDECODED = re.compile("[\udc80-\udcff]")
+_LOOKS_LIKE_NUMBER = re.compile(r"[+(]?[0-9][0-9 ().-]{5,}")
+
+
+class NotAList(Exception):
+    """The file as a whole cannot be read as a contact list; `fault` says why."""
+
+    def __init__(self, msg: str) -> None:
+        super().__init__(msg)
+        self.fault = Fault("contacts", msg)
+
+
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    delimiter: str
+    skip: int
+    """Physical lines before the header."""
+    columns: tuple[str, ...]
+
+
+def read(data: bytes) -> Iterator[Row]:
+    """The rows of a CSV file, empty ones left out. Raises `NotAList`, at once or at the first row."""
+    text = _decode(data)
+    layout = _layout(text)
+    lines = io.StringIO(text, newline="")
+    for _ in range(layout.skip):
+        next(lines)
+    reader = csv.reader(lines, delimiter=layout.delimiter, strict=True)
+    seen_header = False
+    while True:
+        line = layout.skip + reader.line_num + 1
+        try:
+            fields = next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            yield Row(line, {}, _explain(error))
+            continue
+        if not any(field.strip() for field in fields):
+            continue
+        if not seen_header:
+            seen_header = True
+            continue
+        yield _row(line, fields, layout)
+
+
+def _row(line: int, fields: Sequence[str], layout: _Layout) -> Row:
+    extra = [field for field in fields[len(layout.columns) :] if field.strip()]
+    if extra:
+        name = DELIMITERS[layout.delimiter]
+        return Row(
+            line,
+            {},
+            f"has {len(fields)} fields where the header has {len(layout.columns)}: "
+            f"a value that contains a {name} must be in double quotes",
+        )
+    pairs = [pair for pair in zip(layout.columns, fields, strict=False) if pair[0] or pair[1].strip()]
+    if not all(column for column, _ in pairs):
+        return Row(line, {}, "has a value in a column without a name")
+    return Row(line, dict(pairs))
+
+
+def _explain(error: csv.Error) -> str:
+    text = str(error)
+    if "unexpected end of data" in text:
+        return "a double quote opened in this row is never closed"
+    if "expected after" in text:
+        return "has text after a closing double quote; a double quote inside a quoted field is written twice"
+    if "field limit" in text:
+        return f"has a field of more than {csv.field_size_limit():,} characters"
+    return f"cannot be read: {text}"
+
+
+def _decode(data: bytes) -> str:
+    """The text; bytes that are not UTF-8 become lone surrogates, so that each is blamed on its row."""
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in data[:100].split(b"\n", 1)[0]:
+        raise NotAList("the file is UTF-16, not UTF-8: save it as UTF-8 (in a spreadsheet: “CSV UTF-8”)")
+    return data.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "surrogateescape")
+
+
+def _layout(text: str) -> _Layout:
+    """Delimiter and columns: of the three delimiters the one that makes a `phone` column, or most columns."""
+    first, _, _ = text.partition("\n")
+    sep = _SEP_LINE.match(first)
+    skip = 1 if sep else 0
+    candidates = []
+    for delimiter in [sep.group(1)] if sep else DELIMITERS:
+        header = _header(text, delimiter, skip)
+        columns = tuple(_column(name) for name in header)
+        candidates.append(("phone" in columns, len(columns), delimiter, columns))
+    has_phone, count, delimiter, columns = max(candidates, key=lambda candidate: candidate[:2])
+    if not count:
+        raise NotAList("the file is empty: it needs a header line with a column named phone, then contacts")
+    _check_header(columns, has_phone)
+    return _Layout(delimiter, skip, columns)
+
+
+def _header(text: str, delimiter: str, skip: int) -> list[str]:
+    lines = islice(io.StringIO(text, newline=""), skip, None)
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    try:
+        return next((fields for fields in reader if any(field.strip() for field in fields)), [])
+    except csv.Error as error:
+        raise NotAList(f"the header line {_explain(error)}") from None
+
+
+def _column(name: str) -> str:
+    """A column's name; the reserved ones in any case, since spreadsheets like capitals."""
+    name = name.strip().strip("\ufeff")
+    return name.lower() if name.lower() in RESERVED else name
+
+
+def _check_header(columns: Sequence[str], has_phone: bool) -> None:
+    shown = ", ".join(column or "(no name)" for column in columns)
+    if _UNDECODED.search(shown):
+        raise NotAList(
+            "the header line is not UTF-8: the file looks like Windows-1252 or ISO-8859-1; save it as UTF-8"
+        )
+    if "\0" in shown:
+        raise NotAList("the header line contains a NUL character")
+    if not has_phone:
+        if any(_LOOKS_LIKE_NUMBER.fullmatch(column) for column in columns):
+            hint = "the first line must be a header, not a contact"
+        else:
+            hint = "rename the column that holds the numbers"
+        raise NotAList(f"there is no column named phone ({hint}); the columns are: {shown}")
+    twice = [name for name, count in Counter(columns).items() if count > 1 and name]
+    if twice:
+        raise NotAList(f"these columns appear twice: {', '.join(twice)}")

@@ -1,0 +1,113 @@
+"""SIPp as the callee of every call: busy, or answering and staying until the caller hangs up.
+
+It is also the witness: its message log says which INVITE arrived when.
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+_HEAD = """      [last_Via:]
+      [last_From:]
+      [last_To:];tag=[pid]SIPp[call_number]
+      [last_Call-ID:]
+      [last_CSeq:]
+"""
+
+_BUSY = f"""<?xml version="1.0" encoding="ISO-8859-1" ?>
+<scenario name="busy">
+  <recv request="INVITE" crlf="true"/>
+  <send><![CDATA[
+      SIP/2.0 486 Busy Here
+{_HEAD}      Content-Length: 0
+]]></send>
+  <recv request="ACK"/>
+</scenario>
+"""
+
+_ANSWER = f"""<?xml version="1.0" encoding="ISO-8859-1" ?>
+<scenario name="answer">
+  <recv request="INVITE" crlf="true"/>
+  <send><![CDATA[
+      SIP/2.0 180 Ringing
+{_HEAD}      Contact: <sip:[local_ip]:[local_port]>
+      Content-Length: 0
+]]></send>
+  <send retrans="500"><![CDATA[
+      SIP/2.0 200 OK
+{_HEAD}      Contact: <sip:[local_ip]:[local_port]>
+      Content-Type: application/sdp
+      Content-Length: [len]
+
+      v=0
+      o=callee 1 1 IN IP[local_ip_type] [local_ip]
+      s=-
+      c=IN IP[media_ip_type] [media_ip]
+      t=0 0
+      m=audio [media_port] RTP/AVP 0 101
+      a=rtpmap:0 PCMU/8000
+      a=rtpmap:101 telephone-event/8000
+]]></send>
+  <recv request="ACK"/>
+  <recv request="BYE" timeout="120000"/>
+  <send><![CDATA[
+      SIP/2.0 200 OK
+{_HEAD}      Content-Length: 0
+]]></send>
+</scenario>
+"""
+
+SCENARIOS = {"busy": _BUSY, "answer": _ANSWER}
+
+_INVITE = re.compile(rb"^-+ (?P<at>[\d:.T -]+)\n(?:.*\n){0,3}?INVITE sip:(?P<user>[^@]*)@", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Callee:
+    """A running SIPp and where it listens."""
+
+    address: str
+    folder: Path
+    process: subprocess.Popen[bytes]
+
+
+def free_port() -> int:
+    """A UDP port of the loopback address that is free now."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def callee(kind: str, folder: Path, *, log_messages: bool = False) -> Iterator[Callee]:
+    """Run SIPp with the scenario `kind` (`busy` or `answer`) until the block ends."""
+    folder.mkdir(parents=True, exist_ok=True)
+    scenario = folder / f"{kind}.xml"
+    scenario.write_text(SCENARIOS[kind])
+    port = free_port()
+    command = [
+        "sipp", "-sf", str(scenario), "-i", "127.0.0.1", "-p", str(port), "-mi", "127.0.0.1",
+        "-nostdin", "-trace_err", "-error_file", str(folder / f"{kind}-errors.log"),
+    ]  # fmt: skip
+    if log_messages:
+        command += ["-trace_msg", "-message_file", str(folder / "messages.log"), "-message_overwrite", "true"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=folder)
+    try:
+        time.sleep(0.3)
+        if process.poll() is not None:
+            raise RuntimeError(f"sipp ended with {process.returncode}; see {folder}")
+        yield Callee(f"127.0.0.1:{port}", folder, process)
+    finally:
+        process.terminate()
+        try:
+            process.wait(5)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
