@@ -5,7 +5,7 @@ BIN := .venv/bin
 LAB := asterisk/lab/lab
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check unit lab-tests lab-up lab-down bench lock clean
+.PHONY: help setup demo demo-down test check unit lab-tests lab-up lab-down bench lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -22,7 +22,10 @@ setup: .venv/.ready ## virtual environment with dialerd and dialerctl, and the s
 	@touch $@
 
 demo: setup ## a real campaign on a real local Asterisk, checked against the carrier's records (KEEP=1 leaves it running)
-	@$(BIN)/python scripts/demo.py $(if $(KEEP),--keep)
+	@$(BIN)/python -m scripts.demo $(if $(KEEP),--keep)
+
+demo-down: ## stop what `make demo KEEP=1` has left running
+	@$(BIN)/python -m scripts.demo --down
 
 check: setup ## lint, types and import contracts
 	$(BIN)/ruff format --check .

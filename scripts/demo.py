@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import argparse
 import csv
-import json
 import os
+import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
 import time
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,13 +24,11 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-ROOT = Path(__file__).resolve().parent.parent
-LAB = ROOT / "asterisk" / "lab" / "lab"
-BIN = Path(sys.executable).parent
+from scripts.running import BIN, LAB, ROOT, Daemon, NotRunning, lab_down, run_json
+
 SCRIPT = ROOT / "config" / "scripts" / "personal-loan-cross-sell.yaml"
 CONTACTS = ROOT / "config" / "demo-contacts.csv"
-START_DEADLINE = 30.0
-STOP_DEADLINE = 20.0
+FOLDER = ROOT / ".lab" / "demo"
 
 out = Console()
 
@@ -42,10 +41,6 @@ REASONS = {
     "404": "invalid_number",
     "503": "congestion",
 }
-
-
-class DemoError(Exception):
-    """Something the demo needs did not work; the message says what and where to look."""
 
 
 @dataclass(frozen=True)
@@ -64,62 +59,6 @@ class Verdict:
     disposition: str
     reason: str
     tries: int
-
-
-def run_json(command: list[str], env: dict[str, str] | None = None) -> Any:
-    """Run a command that prints JSON. Raises `DemoError` with its own words if it fails."""
-    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise DemoError(
-            f"{' '.join(command[:3])} … failed ({done.returncode}):\n{done.stderr or done.stdout}"
-        )
-    return json.loads(done.stdout)
-
-
-class Daemon:
-    """A dialerd of our own, logging into the lab's folder."""
-
-    def __init__(self, env: dict[str, str], folder: Path) -> None:
-        self.log = folder / "dialerd.log"
-        self._env = env
-        with self.log.open("wb") as sink:
-            self.process = subprocess.Popen(
-                [str(BIN / "dialerd")], env=env, stdout=sink, stderr=subprocess.STDOUT, start_new_session=True
-            )
-
-    def wait_ready(self) -> None:
-        """Return when it can dial. Raises `DemoError` with the log's end if it cannot within the deadline."""
-        deadline = time.monotonic() + START_DEADLINE
-        problem = "it did not answer"
-        while time.monotonic() < deadline:
-            if self.process.poll() is not None:
-                problem = f"it exited with {self.process.returncode}"
-                break
-            done = subprocess.run(
-                [str(BIN / "dialerctl"), "--json", "status"],
-                env=self._env,
-                capture_output=True,
-                text=True,
-                check=False,
-            )
-            if done.returncode == 0:
-                status = json.loads(done.stdout)
-                if status["dialing"]:
-                    return
-                problem = "; ".join(status["problems"])
-            time.sleep(0.2)
-        tail = "\n".join(self.log.read_text(errors="replace").splitlines()[-15:])
-        raise DemoError(f"the daemon is not ready: {problem}\nthe end of {self.log}:\n{tail}")
-
-    def stop(self) -> None:
-        """SIGTERM, and SIGKILL if it does not end."""
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-            try:
-                self.process.wait(STOP_DEADLINE)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
 
 
 def carrier_records(path: Path) -> dict[str, list[Seen]]:
@@ -148,15 +87,12 @@ def recorded(calls: list[dict[str, Any]]) -> Verdict:
     return Verdict(last["disposition"], last["reason"] or "", len(tries))
 
 
-def all_calls(dialerctl: list[str], env: dict[str, str], campaign: str) -> dict[str, list[dict[str, Any]]]:
+def all_calls(daemon: Daemon, campaign: str) -> dict[str, list[dict[str, Any]]]:
     """Every call of the campaign, by number."""
     calls: dict[str, list[dict[str, Any]]] = defaultdict(list)
     offset = 0
     while True:
-        page = run_json(
-            [*dialerctl, "call", "list", "--campaign", campaign, "--limit", "100", "--offset", str(offset)],
-            env,
-        )
+        page = daemon.ctl("call", "list", "--campaign", campaign, "--limit", "100", "--offset", str(offset))
         for call in page["data"]:
             calls[call["contact"]["phone"]].append(call)
         offset += len(page["data"])
@@ -214,72 +150,90 @@ def summary(campaign: dict[str, Any]) -> None:
     )
 
 
-def campaign_run(env: dict[str, str]) -> str:
-    """Create the campaign and watch it to its end, with the command line a user would use."""
-    dialerctl = [str(BIN / "dialerctl")]
-    script = run_json([*dialerctl, "--json", "script", "add", str(SCRIPT)], env)["script_id"]
-    created = run_json(
-        [*dialerctl, "--json", "campaign", "create", "--name", "Demo: personal loan cross-sell, en-IN",
-         "--script", script, "--language", "en-IN", "--csv", str(CONTACTS),
-         "--max-attempts", "2", "--retry-interval", "0.1", "--ring-timeout", "8"], env,
+def run_campaign(daemon: Daemon) -> str:
+    """Create the campaign and watch it to its end, with the commands a user would type."""
+    script = daemon.ctl("script", "add", str(SCRIPT))["script_id"]
+    created = daemon.ctl(
+        "campaign", "create", "--name", "Demo: personal loan cross-sell, en-IN", "--script", script,
+        "--language", "en-IN", "--csv", str(CONTACTS),
+        "--max-attempts", "2", "--retry-interval", "0.1", "--ring-timeout", "8",
     )  # fmt: skip
     campaign = str(created["campaign_id"])
     out.print(
-        f"campaign [bold]{campaign}[/]: {created['import']['accepted']} contacts, two attempts, 6 s between them"
+        f"Campaign [bold]{campaign}[/]: {created['import']['accepted']} contacts, two attempts, 6 s apart"
     )
-    run_json([*dialerctl, "--json", "campaign", "start", campaign], env)
-    watched = subprocess.run([*dialerctl, "campaign", "watch", campaign], env=env, check=False)
+    daemon.ctl("campaign", "start", campaign)
+    watched = subprocess.run(
+        [str(BIN / "dialerctl"), "campaign", "watch", campaign], env=daemon.env, check=False
+    )
     if watched.returncode != 0:
-        raise DemoError("the campaign could not be watched to its end")
+        raise NotRunning("the campaign could not be watched to its end")
     return campaign
 
 
-def addresses(lab: dict[str, Any]) -> None:
+def report(daemon: Daemon, campaign: str, records: Path) -> int:
+    """Show what came of the campaign beside the carrier's records; the exit code of the demo."""
+    calls = all_calls(daemon, campaign)
+    wrong = compare(calls, carrier_records(records))
+    summary(daemon.ctl("campaign", "show", campaign))
+    if wrong:
+        out.print(
+            f"[red]{wrong} of {len(calls)} contacts differ from the carrier's records.[/] Log: {daemon.log}"
+        )
+        return 1
+    out.print(f"[green]All {len(calls)} contacts agree with the carrier's records.[/]")
+    return 0
+
+
+def addresses(daemon: Daemon, facts: Mapping[str, Any]) -> None:
     """Where everything listens, for `KEEP=1`."""
-    env = lab["env"]
-    out.print(f"\nLeft running. API: http://{env['DIALERD_HTTP__HOST']}:{env['DIALERD_HTTP__PORT']}/docs")
+    env = facts["env"]
+    out.print(f"\nLeft running (dialerd is process {daemon.process.pid}); `make demo-down` stops it.")
+    out.print(f"API: http://{env['DIALERD_HTTP__HOST']}:{env['DIALERD_HTTP__PORT']}/docs", highlight=False)
+    out.print(f"Asterisk: {facts['ari']['url']} · files: {facts['dir']}", highlight=False)
+    out.print("In a shell:", highlight=False)
     out.print(
-        f"Socket: {env['DIALERD_CONTROL__SOCKET']} · Asterisk: {lab['ari']['url']} · files: {lab['dir']}"
+        f"  export DIALERD_CONTROL__SOCKET={env['DIALERD_CONTROL__SOCKET']}", highlight=False, soft_wrap=True
     )
-    out.print(
-        f"Use it: export DIALERD_CONTROL__SOCKET={env['DIALERD_CONTROL__SOCKET']}; {BIN / 'dialerctl'} campaign list"
-    )
+    out.print(f"  {BIN / 'dialerctl'} campaign list", highlight=False, soft_wrap=True)
 
 
 def demo(keep: bool) -> int:
     """The whole demo; 0 if dialerd and the carrier agree about every contact."""
-    folder = ROOT / ".lab" / "demo"
-    subprocess.run([str(LAB), "down", "--dir", str(folder)], capture_output=True, check=False)
+    tear_down()
     out.print("Starting the lab: a PBX and a simulated carrier (the first time, Asterisk is fetched) …")
-    lab = run_json([str(LAB), "up", "--dir", str(folder), "--json"])
-    env = {**os.environ, **lab["env"]}
-    daemon = None
-    kept = False
+    facts = run_json([str(LAB), "up", "--dir", str(FOLDER), "--json"])
+    out.print(f"Asterisk {facts['asterisk']['version']} is up. Starting dialerd …")
+    daemon = Daemon({**os.environ, **facts["env"]}, FOLDER / "dialerd.log")
+    (FOLDER / "dialerd.pid").write_text(str(daemon.process.pid))
+    stays = False
     try:
-        out.print(f"Asterisk {lab['asterisk']['version']} is up. Starting dialerd …")
-        daemon = Daemon(env, folder)
         daemon.wait_ready()
-        campaign = campaign_run(env)
-        dialerctl = [str(BIN / "dialerctl"), "--json"]
-        calls = all_calls(dialerctl, env, campaign)
-        wrong = compare(calls, carrier_records(Path(lab["cdr"]["carrier"])))
-        summary(run_json([*dialerctl, "campaign", "show", campaign], env))
-        people = len(calls)
-        if wrong:
-            out.print(
-                f"[red]{wrong} of {people} contacts differ from the carrier's records.[/] Log: {daemon.log}"
-            )
-            return 1
-        out.print(f"[green]All {people} contacts agree with the carrier's records.[/]")
-        if keep:
-            kept = True
-            addresses(lab)
-        return 0
+        code = report(daemon, run_campaign(daemon), Path(facts["cdr"]["carrier"]))
+        stays = keep and code == 0
+        if stays:
+            addresses(daemon, facts)
+        return code
     finally:
-        if not kept:
-            if daemon is not None:
-                daemon.stop()
-            subprocess.run([str(LAB), "down", "--dir", str(folder)], capture_output=True, check=False)
+        if not stays:
+            daemon.stop()
+            lab_down(FOLDER)
+
+
+def tear_down() -> None:
+    """Stop what an earlier demo has left running, and forget its files."""
+    pid_file = FOLDER / "dialerd.pid"
+    if pid_file.exists():
+        pid = int(pid_file.read_text())
+        command = Path(f"/proc/{pid}/cmdline")
+        if command.exists() and b"dialerd" in command.read_bytes():
+            os.kill(pid, signal.SIGTERM)
+            deadline = time.monotonic() + 10
+            while command.exists() and time.monotonic() < deadline:
+                time.sleep(0.1)
+    if FOLDER.exists():
+        lab_down(FOLDER)
+        shutil.rmtree(FOLDER)
 
 
 def main() -> int:
@@ -288,9 +242,16 @@ def main() -> int:
     parser.add_argument(
         "--keep", action="store_true", help="leave lab and daemon running and print their addresses"
     )
+    parser.add_argument(
+        "--down", action="store_true", help="only stop what an earlier --keep has left running"
+    )
+    options = parser.parse_args()
+    if options.down:
+        tear_down()
+        return 0
     try:
-        return demo(parser.parse_args().keep)
-    except DemoError as error:
+        return demo(options.keep)
+    except NotRunning as error:
         out.print(f"[red]The demo failed:[/] {error}", highlight=False)
         return 2
 

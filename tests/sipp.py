@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 _HEAD = """      [last_Via:]
@@ -66,7 +67,36 @@ _ANSWER = f"""<?xml version="1.0" encoding="ISO-8859-1" ?>
 
 SCENARIOS = {"busy": _BUSY, "answer": _ANSWER}
 
-_INVITE = re.compile(rb"^-+ (?P<at>[\d:.T -]+)\n(?:.*\n){0,3}?INVITE sip:(?P<user>[^@]*)@", re.MULTILINE)
+_ARRIVED = re.compile(r"^-{10,} (?P<at>\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d\.\d+)", re.MULTILINE)
+_INVITE = re.compile(r"^INVITE sip:(?P<user>[^@]+)@", re.MULTILINE)
+_CALL_ID = re.compile(r"^Call-ID: *(?P<id>\S+)", re.MULTILINE | re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Invite:
+    """One call that arrived: its first INVITE."""
+
+    at: float
+    """Seconds since the epoch, by SIPp's own clock."""
+    user: str
+    """The user part of the request URI."""
+    call_id: str
+
+
+def invites(log: Path) -> list[Invite]:
+    """The first INVITE of every call in a SIPp message log, in order; retransmissions are left out."""
+    text = log.read_text(errors="replace")
+    marks = list(_ARRIVED.finditer(text))
+    found: dict[str, Invite] = {}
+    ends = [mark.start() for mark in marks[1:]] + [len(text)]
+    for mark, end in zip(marks, ends, strict=True):
+        block = text[mark.end() : end]
+        invite, call_id = _INVITE.search(block), _CALL_ID.search(block)
+        if invite is None or call_id is None or "message received" not in block[:200]:
+            continue
+        at = datetime.fromisoformat(mark["at"]).astimezone().timestamp()
+        found.setdefault(call_id["id"], Invite(at, invite["user"], call_id["id"]))
+    return list(found.values())
 
 
 @dataclass(frozen=True)

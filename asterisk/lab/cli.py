@@ -90,7 +90,7 @@ def _parser() -> argparse.ArgumentParser:
     down = commands.add_parser("down", help="stop the lab; logs and call records stay")
     _common(down)
     _json(down)
-    down.add_argument("--purge", action="store_true", help="delete the whole folder too")
+    down.add_argument("--purge", action="store_true", help="delete logs, records and state too")
     down.set_defaults(run=_down)
 
     console = commands.add_parser("rx", help="run a console command: lab rx pbx 'core show channels'")

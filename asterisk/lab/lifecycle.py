@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import shutil
 import sqlite3
 import time
 from dataclasses import dataclass
@@ -65,12 +64,12 @@ def up(folder: Folder, request: Request) -> Record:
 
 def down(folder: Folder, purge: bool) -> dict[str, int]:
     """Stop what runs and forget the lab; logs and call records stay unless purged. Returns the pids stopped."""
-    if not folder.path.is_dir():
+    if not folder.has_lab():
         return {}
     with folder.locked():
         stopped = _stop(folder)
     if purge:
-        shutil.rmtree(folder.path)
+        folder.purge()
     return stopped
 
 

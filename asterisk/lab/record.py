@@ -62,6 +62,18 @@ class Folder:
         if self.runtime != self.path:
             shutil.rmtree(self.runtime, ignore_errors=True)
 
+    def has_lab(self) -> bool:
+        """Whether this is, or was, a lab's folder."""
+        return (self.path / "lab.json").exists() or self.pbx.conf.exists()
+
+    def purge(self) -> None:
+        """Remove what a lab makes, and the folder if that was all: `--dir` may name any folder."""
+        for name in ("pbx", "carrier", "state"):
+            shutil.rmtree(self.path / name, ignore_errors=True)
+        (self.path / "lock").unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            self.path.rmdir()
+
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
         """One command at a time in one folder."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from dialerd.asterisk.ami_link import AmiLink, Headers, LinkLost
+from dialerd.asterisk.ami_link import AmiAction, AmiLink, Headers, LinkLost
 from dialerd.asterisk.outage import Backoff, Outage
 from dialerd.asterisk.reachability import Contacts
 from dialerd.core.errors import PortError
@@ -78,7 +78,7 @@ class AmiWatch:
         sink: Sink,
         *,
         timing: AmiTiming = AmiTiming(),
-        backoff: Backoff = Backoff(),
+        backoff: Backoff | None = None,
         rng: random.Random | None = None,
         on_booted: Callable[[], None] | None = None,
     ) -> None:
@@ -86,7 +86,9 @@ class AmiWatch:
         self._sink = sink
         self._timing = timing
         self._on_booted = on_booted
-        self._outage = Outage(_log, "ami.unavailable", "ami.recovered", backoff, rng or random.Random())
+        self._outage = Outage(
+            _log, "ami.unavailable", "ami.recovered", backoff or Backoff(), rng or random.Random()
+        )
         self._contacts = {name: Contacts(name) for name in dict.fromkeys(endpoints)}
         self._told: dict[str, bool | None] = {}
         self._link: AmiLink | None = None
@@ -186,7 +188,7 @@ class AmiWatch:
             self._survey_due = False
             self._tell(await self.trunk_states())
 
-    async def _ask(self, action: str, **headers: str) -> list[Headers]:
+    async def _ask(self, action: AmiAction, **headers: str) -> list[Headers]:
         if self._link is None:
             raise AmiError("unreachable", self.detail or "Asterisk's manager interface is not connected")
         try:
@@ -233,7 +235,7 @@ class AmiWatch:
                 elif contacts is not None:
                     self._look_again()
             case "FullyBooted":
-                _log.info("asterisk.booted")
+                _log.info("asterisk.booted", uptime_seconds=event.get("uptime", ""))
                 if self._on_booted is not None:
                     self._on_booted()
                 self._look_again()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal, get_args
 
 from panoramisk import Manager
 from panoramisk.actions import Action
@@ -21,6 +21,10 @@ _SILENT = logging.Logger("panoramisk", level=logging.CRITICAL + 1)
 
 Headers = dict[str, str]
 
+AmiAction = Literal["Login", "Ping", "CoreStatus", "PJSIPShowEndpoint"]
+"""All that is ever sent."""
+_ACTIONS = frozenset(get_args(AmiAction))
+
 
 class LinkLost(Exception):
     """The connection is gone."""
@@ -28,6 +32,8 @@ class LinkLost(Exception):
 
 class AmiLink(Manager):  # type: ignore[misc]
     """A connection that is lost once. `on_event` gets each event as a dict with lower-case header names."""
+
+    pinger: asyncio.TimerHandle | None
 
     def __init__(self, names: tuple[str, ...], on_event: Callable[[Headers], None]) -> None:
         self._ended: asyncio.Future[None] | None = None
@@ -43,13 +49,14 @@ class AmiLink(Manager):  # type: ignore[misc]
         connected.set_result(made)
         self.connection_made(connected)
 
-    async def ask(self, action: str, deadline: float, **headers: str) -> list[Headers]:
+    async def ask(self, action: AmiAction, deadline: float, **headers: str) -> list[Headers]:
         """Send an action and return its response, and the events of its list after it.
 
         Raises TimeoutError, or LinkLost. Header names are given in lower case.
         """
-        assert self._ended is not None
-        if self._ended.done():
+        if action not in _ACTIONS:
+            raise ValueError(f"{action} is not sent over the manager interface")
+        if self._ended is None or self._ended.done():
             raise LinkLost
         sent = Action({"Action": action, **headers})
         answer: asyncio.Future[Any] = self.send_action(sent)

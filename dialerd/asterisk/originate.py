@@ -40,11 +40,15 @@ def fault(order: Originate) -> str | None:
     return None
 
 
-def body(order: Originate, instance: InstanceId) -> bytes:
-    """The JSON body of `POST /channels/<id>`.
+def body(order: Originate, instance: InstanceId, *, keep_cause: bool) -> bytes:
+    """The JSON body of `POST /channels/<id>`. `keep_cause`: have the call record tell why the call ended.
 
     Ring time and absolute life are both bounded in Asterisk, so a call ends also when nobody is left to end it.
     """
+    life = _seconds(Millis(order.ring_timeout + order.max_call))
+    variables = {"TIMEOUT(absolute)": str(life)}
+    if keep_cause:
+        variables["CHANNEL(hangup_handler_push)"] = HANGUP_HANDLER
     return orjson.dumps(
         {
             "endpoint": f"PJSIP/{order.number}@{order.endpoint}",
@@ -53,10 +57,7 @@ def body(order: Originate, instance: InstanceId) -> bytes:
             "callerId": order.caller_id,
             "timeout": _seconds(order.ring_timeout),
             "formats": "ulaw",
-            "variables": {
-                "TIMEOUT(absolute)": str(_seconds(Millis(order.ring_timeout + order.max_call))),
-                "CHANNEL(hangup_handler_push)": HANGUP_HANDLER,
-            },
+            "variables": variables,
         }
     )
 

@@ -36,7 +36,7 @@ class Contacts:
         message = response.get("message", "no reason given")
         self._exists = False if message.startswith("Unable to retrieve endpoint") else None
         self._fault = (
-            f"Asterisk has no PJSIP endpoint {self._endpoint!r}: define it in pjsip.conf or correct the trunk's endpoint"
+            f"Asterisk has no PJSIP endpoint {self._endpoint!r}: define it in pjsip.conf, or correct the trunk"
             if self._exists is False
             else f"Asterisk does not tell the endpoint's state ({message}): is res_pjsip loaded, and does the AMI "
             "user have write = system?"

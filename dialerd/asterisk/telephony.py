@@ -159,7 +159,7 @@ class AsteriskTelephony:
                 "POST",
                 f"channels/{order.channel}",
                 partial(self._originated, order.channel),
-                body=originate.body(order, self._instance),
+                body=originate.body(order, self._instance, keep_cause=self._records is not None),
             )
 
     def hang_up(self, channel: ChannelId) -> None:
@@ -299,7 +299,7 @@ class AsteriskTelephony:
         if host.too_old:
             raise AriError(
                 Trouble.TOO_OLD,
-                f"Asterisk at {access.url} is version {host.version}: dialerd needs 22.8 or later (23.2 or later of 23)",
+                f"Asterisk at {access.url} is version {host.version}: dialerd needs 22.8, 23.2 or later",
             )
         return host
 

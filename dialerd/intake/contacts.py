@@ -88,6 +88,8 @@ class Note:
 
     line: int
     loc: str
+    """Row and field, as a fault names them."""
+    field: str | None
     phone: str | None
     msg: str
 
@@ -127,7 +129,7 @@ def accepted(rows: Iterable[Row], rules: Rules, tally: Tally) -> Iterator[NewCon
         first = seen.setdefault(contact.phone, row)
         if first is not row:
             msg = f"the same number as {first.label}"
-            tally.duplicates.append(Note(row.line, row.where, contact.phone, msg))
+            tally.duplicates.append(Note(row.line, row.where, None, contact.phone, msg))
             continue
         tally.accepted += 1
         yield contact
@@ -148,7 +150,7 @@ def _contact(row: Row, rules: Rules, tally: Tally) -> NewContact | None:
 
     def fault(key: str | None, msg: str) -> None:
         loc = f"{row.where}.{key}" if key else row.where
-        tally.faults.append(Note(row.line, loc, shown, msg))
+        tally.faults.append(Note(row.line, loc, key, shown, msg))
 
     if row.broken is not None:
         fault(None, row.broken)
@@ -171,7 +173,7 @@ def _contact(row: Row, rules: Rules, tally: Tally) -> NewContact | None:
     if phone is None or len(tally.faults) > before:
         return None
     if warning is not None:
-        tally.warnings.append(Note(row.line, f"{row.where}.phone", phone, warning))
+        tally.warnings.append(Note(row.line, f"{row.where}.phone", "phone", phone, warning))
     return NewContact(phone, texts["name"], texts["timezone"], texts["external_id"], variables)
 
 

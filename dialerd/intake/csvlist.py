@@ -27,9 +27,9 @@ _LOOKS_LIKE_NUMBER = re.compile(r"[+(]?[0-9][0-9 ().-]{5,}")
 class NotAList(Exception):
     """The file as a whole cannot be read as a contact list; `fault` says why."""
 
-    def __init__(self, msg: str) -> None:
+    def __init__(self, msg: str, line: int | None = None) -> None:
         super().__init__(msg)
-        self.fault = Fault("contacts", msg)
+        self.fault = Fault("contacts" if line is None else f"contacts[line {line}]", msg)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,23 +107,26 @@ def _layout(text: str) -> _Layout:
     skip = 1 if sep else 0
     candidates = []
     for delimiter in [sep.group(1)] if sep else DELIMITERS:
-        header = _header(text, delimiter, skip)
+        header, line = _header(text, delimiter, skip)
         columns = tuple(_column(name) for name in header)
-        candidates.append(("phone" in columns, len(columns), delimiter, columns))
-    has_phone, count, delimiter, columns = max(candidates, key=lambda candidate: candidate[:2])
+        candidates.append(("phone" in columns, len(columns), delimiter, columns, line))
+    has_phone, count, delimiter, columns, line = max(candidates, key=lambda candidate: candidate[:2])
     if not count:
         raise NotAList("the file is empty: it needs a header line with a column named phone, then contacts")
-    _check_header(columns, has_phone)
+    _check_header(columns, has_phone, line)
     return _Layout(delimiter, skip, columns)
 
 
-def _header(text: str, delimiter: str, skip: int) -> list[str]:
+def _header(text: str, delimiter: str, skip: int) -> tuple[list[str], int]:
+    """The first record that is not empty, and its last physical line."""
     lines = islice(io.StringIO(text, newline=""), skip, None)
     reader = csv.reader(lines, delimiter=delimiter, strict=True)
     try:
-        return next((fields for fields in reader if any(field.strip() for field in fields)), [])
+        header = next((fields for fields in reader if any(field.strip() for field in fields)), [])
     except csv.Error as error:
-        raise NotAList(f"the header line {_explain(error)}") from None
+        line = skip + reader.line_num
+        raise NotAList(f"the header {_explain(error)}", line) from None
+    return header, skip + reader.line_num
 
 
 def _column(name: str) -> str:
@@ -132,20 +135,20 @@ def _column(name: str) -> str:
     return name.lower() if name.lower() in RESERVED else name
 
 
-def _check_header(columns: Sequence[str], has_phone: bool) -> None:
+def _check_header(columns: Sequence[str], has_phone: bool, line: int) -> None:
     shown = ", ".join(column or "(no name)" for column in columns)
     if _UNDECODED.search(shown):
         raise NotAList(
-            "the header line is not UTF-8: the file looks like Windows-1252 or ISO-8859-1; save it as UTF-8"
+            "the header is not UTF-8: the file looks like Windows-1252 or ISO-8859-1; save it as UTF-8", line
         )
     if "\0" in shown:
-        raise NotAList("the header line contains a NUL character")
+        raise NotAList("the header contains a NUL character", line)
     if not has_phone:
         if any(_LOOKS_LIKE_NUMBER.fullmatch(column) for column in columns):
             hint = "the first line must be a header, not a contact"
         else:
             hint = "rename the column that holds the numbers"
-        raise NotAList(f"there is no column named phone ({hint}); the columns are: {shown}")
+        raise NotAList(f"there is no column named phone ({hint}); the columns are: {shown}", line)
     twice = [name for name, count in Counter(columns).items() if count > 1 and name]
     if twice:
-        raise NotAList(f"these columns appear twice: {', '.join(twice)}")
+        raise NotAList(f"these columns appear twice: {', '.join(twice)}", line)

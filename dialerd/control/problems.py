@@ -1,0 +1,162 @@
+"""Every error as `application/problem+json` (RFC 9457), whoever found it: we, FastAPI or the HTTP layer.
+
+A problem's `type` is `urn:dialerd:problem:<code>`; `errors` lists every fault of the request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse
+
+from dialerd.core.errors import Fault, InvariantError, PortError, RequestError, invalid
+
+RETRY_AFTER = "5"
+
+_log = structlog.get_logger("dialerd.control")
+
+
+class FaultShape(BaseModel):
+    """One thing wrong with a request."""
+
+    loc: str
+    msg: str
+
+
+class ProblemShape(BaseModel):
+    """The body of every error."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    errors: list[FaultShape]
+
+
+class ProblemResponse(JSONResponse):
+    """An error as the API answers it."""
+
+    media_type = "application/problem+json"
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        title: str,
+        detail: str,
+        faults: Sequence[Fault] = (),
+        extra: Mapping[str, object] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        body: dict[str, Any] = {
+            "type": f"urn:dialerd:problem:{code}",
+            "title": title,
+            "status": status,
+            "detail": detail,
+            "errors": [{"loc": fault.loc, "msg": _printable(fault.msg)} for fault in faults],
+            **(extra or {}),
+        }
+        super().__init__(_encodable(body), status, dict(headers or {}))
+
+
+def of_request_error(error: RequestError) -> ProblemResponse:
+    """The caller's fault."""
+    headers = {"WWW-Authenticate": "Bearer"} if error.status == HTTPStatus.UNAUTHORIZED else {}
+    return ProblemResponse(
+        error.status, error.code, error.title, error.detail, error.faults, error.extra, headers
+    )
+
+
+def of_port_error(error: PortError) -> ProblemResponse:
+    """Store, media or engine are out: 503, and nothing was done."""
+    return ProblemResponse(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "unavailable",
+        "Service unavailable",
+        str(error),
+        headers={"Retry-After": RETRY_AFTER},
+    )
+
+
+def of_exception(error: Exception, method: str, path: str) -> ProblemResponse:
+    """A bug of ours: logged with its trace, told without it."""
+    _log.error("control.request_raised", method=method, path=path, exc_info=error)
+    return ProblemResponse(
+        HTTPStatus.INTERNAL_SERVER_ERROR,
+        "internal-error",
+        "Internal error",
+        "dialerd failed to carry out the request; its log has the details",
+    )
+
+
+def install(app: FastAPI) -> None:
+    """Make `app` answer every error as a problem."""
+    app.add_exception_handler(RequestError, _on_request_error)
+    app.add_exception_handler(PortError, _on_port_error)
+    app.add_exception_handler(InvariantError, _on_invariant_error)
+    app.add_exception_handler(RequestValidationError, _on_validation_error)
+    app.add_exception_handler(HTTPException, _on_http_exception)
+
+
+async def _on_request_error(_: Request, error: Exception) -> ProblemResponse:
+    if not isinstance(error, RequestError):
+        raise error
+    return of_request_error(error)
+
+
+async def _on_port_error(_: Request, error: Exception) -> ProblemResponse:
+    if not isinstance(error, PortError):
+        raise error
+    return of_port_error(error)
+
+
+async def _on_invariant_error(request: Request, error: Exception) -> ProblemResponse:
+    return of_exception(error, request.method, request.url.path)
+
+
+async def _on_validation_error(_: Request, error: Exception) -> ProblemResponse:
+    """Path and query parameters; bodies are read by `dialerd.control.bodies`."""
+    if not isinstance(error, RequestValidationError):
+        raise error
+    faults = [
+        Fault(".".join(str(part) for part in item["loc"][1:]), item["msg"].replace("Input should", "must"))
+        for item in error.errors()
+    ]
+    return of_request_error(invalid(faults))
+
+
+async def _on_http_exception(request: Request, error: Exception) -> ProblemResponse:
+    """What the framework itself answers: no such path, wrong method."""
+    if not isinstance(error, HTTPException):
+        raise error
+    status = HTTPStatus(error.status_code)
+    if status is HTTPStatus.NOT_FOUND:
+        detail = f"there is nothing at {request.url.path}"
+    elif status is HTTPStatus.METHOD_NOT_ALLOWED:
+        detail = f"{request.method} is not possible at {request.url.path}"
+    else:
+        detail = str(error.detail)
+    code = status.phrase.lower().replace(" ", "-")
+    return ProblemResponse(status, code, status.phrase, detail, headers=error.headers)
+
+
+def _printable(text: str) -> str:
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _encodable(value: Any) -> Any:
+    """The same without lone surrogates, which no JSON text can carry; they come from undecodable input."""
+    if isinstance(value, str):
+        return value if value.isascii() else _printable(value)
+    if isinstance(value, dict):
+        return {_encodable(key): _encodable(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_encodable(item) for item in value]
+    return value

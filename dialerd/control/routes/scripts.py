@@ -1,0 +1,110 @@
+"""Scripts: what the embedded voice agent says and asks."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from starlette.responses import JSONResponse
+
+from dialerd.control import bodies
+from dialerd.control.context import Controlled, Paged
+from dialerd.core.errors import Fault, invalid
+
+router = APIRouter(prefix="/v1/scripts", tags=["scripts"])
+
+MAX_SCRIPT = 256 * 1024
+_YAML = ("application/yaml", "text/yaml", "application/x-yaml", "text/x-yaml")
+_FIELDS = ("script_id", "name", "body")
+
+_BODY = {
+    "type": "object",
+    "required": ["body"],
+    "additionalProperties": False,
+    "properties": {
+        "script_id": {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"},
+        "name": {"type": "string", "maxLength": 255},
+        "body": {
+            "type": ["string", "object"],
+            "description": "the script: YAML text, or the same as an object",
+        },
+    },
+}
+
+
+@router.post(
+    "",
+    status_code=201,
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {
+                "application/yaml": {"schema": {"type": "string"}},
+                "application/json": {"schema": _BODY},
+            },
+        }
+    },
+)
+async def create_script(
+    request: Request,
+    control: Controlled,
+    script_id: Annotated[str | None, Query(description="chosen id, for a YAML body")] = None,
+    name: Annotated[str | None, Query(description="name, for a YAML body", max_length=255)] = None,
+) -> JSONResponse:
+    """Store a script: YAML as the body itself, or JSON with `body`."""
+    media_type = bodies.media_type(request)
+    if media_type in _YAML:
+        source = _text(await bodies.read(request, MAX_SCRIPT))
+    elif media_type == "application/json":
+        document = bodies.parse_object(await bodies.read(request, MAX_SCRIPT))
+        source, script_id, name = _from_json(document, script_id, name)
+    else:
+        raise bodies.unsupported(request, "application/yaml", "application/json")
+    created = await control.service.add_script(source, script_id, name)
+    return JSONResponse(created, 201, {"Location": f"/v1/scripts/{created['script_id']}"})
+
+
+@router.get("")
+async def list_scripts(control: Controlled, page: Paged) -> JSONResponse:
+    """Scripts, the newest version of each."""
+    return JSONResponse(await control.service.scripts(page))
+
+
+@router.get("/{script_id}")
+async def show_script(script_id: str, control: Controlled) -> JSONResponse:
+    """The newest version of a script."""
+    return JSONResponse(await control.service.script(script_id))
+
+
+def _text(body: bytes) -> str:
+    try:
+        text = body.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = body.count(b"\n", 0, error.start) + 1
+        raise bodies.malformed(f"line {line} is not UTF-8: byte 0x{body[error.start]:02X}") from None
+    if "\0" in text:
+        line = text.count("\n", 0, text.index("\0")) + 1
+        raise bodies.malformed(f"line {line} contains a NUL character")
+    return text
+
+
+def _from_json(
+    document: dict[str, Any], script_id: str | None, name: str | None
+) -> tuple[str, str | None, str | None]:
+    bodies.only(document, _FIELDS)
+    faults = []
+    for key in ("script_id", "name"):
+        value = document.get(key)
+        if value is not None and not (isinstance(value, str) and 0 < len(value) <= 255):
+            faults.append(Fault(key, "must be a string of 1 to 255 characters"))
+    body = document.get("body")
+    if body is None:
+        faults.append(Fault("body", "required: the script, as YAML text or as an object"))
+    elif not isinstance(body, str | dict):
+        faults.append(Fault("body", "must be YAML text or an object"))
+    if faults:
+        raise invalid(faults)
+    # JSON is YAML, so one parser reads both.
+    source = body if isinstance(body, str) else json.dumps(body, ensure_ascii=False, indent=2)
+    return source, document.get("script_id") or script_id, document.get("name") or name

@@ -1,0 +1,127 @@
+"""A lab and a daemon of one's own, for the demo, the end-to-end tests and the benchmarks.
+
+Everything started here is stopped when its block ends, by its pid, unless it is told to stay.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+LAB = ROOT / "asterisk" / "lab" / "lab"
+BIN = Path(sys.executable).parent
+START_DEADLINE = 30.0
+STOP_DEADLINE = 20.0
+
+
+class NotRunning(Exception):
+    """Something that should run does not; the message says what and where to look."""
+
+
+@dataclass(frozen=True)
+class Lab:
+    """A running lab: what `lab up --json` printed."""
+
+    facts: Mapping[str, Any]
+
+    @property
+    def env(self) -> dict[str, str]:
+        """The variables with which dialerd and dialerctl use this lab, over this process's own."""
+        return {**os.environ, **self.facts["env"]}
+
+    @property
+    def folder(self) -> Path:
+        """Where it keeps its files."""
+        return Path(self.facts["dir"])
+
+
+@contextmanager
+def lab(folder: Path, *, trunk: str | None = None) -> Iterator[Lab]:
+    """A lab in `folder` until the block ends; `trunk` puts another SIP address in the carrier's place."""
+    command = [str(LAB), "up", "--dir", str(folder), "--json"]
+    if trunk is not None:
+        command += ["--trunk", trunk]
+    try:
+        yield Lab(run_json(command))
+    finally:
+        lab_down(folder)
+
+
+def lab_down(folder: Path) -> None:
+    """Stop the lab in `folder`, if there is one."""
+    subprocess.run([str(LAB), "down", "--dir", str(folder)], capture_output=True, check=False)
+
+
+def run_json(command: list[str], env: Mapping[str, str] | None = None) -> Any:
+    """Run a command that prints JSON. Raises `NotRunning` with its own words if it fails."""
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        shown = " ".join(Path(word).name if "/" in word else word for word in command[:4])
+        raise NotRunning(f"{shown} … failed ({done.returncode}):\n{done.stderr or done.stdout}")
+    return json.loads(done.stdout)
+
+
+class Daemon:
+    """A dialerd process using a lab, logging into `log`."""
+
+    def __init__(self, env: Mapping[str, str], log: Path) -> None:
+        self.env = env
+        self.log = log
+        self.dialerctl = [str(BIN / "dialerctl"), "--json"]
+        with log.open("ab") as sink:
+            self.process = subprocess.Popen(
+                [str(BIN / "dialerd")], env=env, stdout=sink, stderr=subprocess.STDOUT, start_new_session=True
+            )
+
+    def ctl(self, *words: str) -> Any:
+        """Run `dialerctl --json` with `words` and return what it prints. Raises `NotRunning` if it fails."""
+        return run_json([*self.dialerctl, *words], self.env)
+
+    def wait_ready(self) -> None:
+        """Return when it can dial. Raises `NotRunning` with the log's end if it cannot within the deadline."""
+        deadline = time.monotonic() + START_DEADLINE
+        problem = "it did not answer"
+        while time.monotonic() < deadline and self.process.poll() is None:
+            try:
+                status = self.ctl("status")
+                if status["dialing"]:
+                    return
+                problem = "; ".join(status["problems"])
+            except NotRunning as error:
+                problem = str(error)
+            time.sleep(0.1)
+        if self.process.poll() is not None:
+            problem = f"it exited with {self.process.returncode}"
+        tail = "\n".join(self.log.read_text(errors="replace").splitlines()[-15:])
+        raise NotRunning(f"the daemon is not ready: {problem}\nthe end of {self.log}:\n{tail}")
+
+    def stop(self) -> None:
+        """SIGTERM, and SIGKILL if it does not end."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(STOP_DEADLINE)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+
+
+@contextmanager
+def daemon(running: Lab, **settings: str) -> Iterator[Daemon]:
+    """A ready daemon on `running` until the block ends; `settings` are variables over the lab's own."""
+    process = Daemon({**running.env, **settings}, running.folder / "dialerd.log")
+    try:
+        process.wait_ready()
+        yield process
+    finally:
+        process.stop()

@@ -1,0 +1,1 @@
+"""Recorded sessions with the real Asterisk, scrubbed, and the programs that record them."""
