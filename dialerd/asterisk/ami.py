@@ -17,7 +17,7 @@ from dialerd.asterisk.ami_link import AmiAction, AmiLink, Headers, LinkLost
 from dialerd.asterisk.outage import Backoff, Outage
 from dialerd.asterisk.reachability import Contacts
 from dialerd.core.errors import PortError
-from dialerd.core.messages import TrunkReachability
+from dialerd.core.messages import ManagerDown, ManagerUp, TrunkReachability
 from dialerd.ports import Sink
 
 _log = structlog.get_logger("dialerd.asterisk")
@@ -135,13 +135,14 @@ class AmiWatch:
         """From connecting to the loss, which is raised as AmiError."""
         self._survey_due = False
         self._stir.clear()
-        self._link = link = AmiLink(_EVENTS, self._on_event)
+        self._link = link = AmiLink(_EVENTS, self._on_event, self._stir.set)
         try:
             await self._open(link)
             await self._login()
             self._tell(await self.trunk_states())
             self._connected_at = asyncio.get_running_loop().time()
             self._outage.recovered()
+            self._sink(ManagerUp())
             while True:
                 await self._watch()
         finally:
@@ -209,6 +210,7 @@ class AmiWatch:
         self._connected_at = None
         for name in self._contacts:
             self._post(TrunkReachability(name, None, str(error)))
+        self._sink(ManagerDown(str(error)))
         return self._outage.failed(error.kind, str(error), lasted=lasted)
 
     def _gone(self) -> AmiError:
@@ -243,7 +245,6 @@ class AmiWatch:
                 self._look_again()
             case "Shutdown":
                 _log.warning("asterisk.shutting_down", restart=event.get("restart", ""))
-                self._stir.set()
 
     def _look_again(self) -> None:
         self._survey_due = True

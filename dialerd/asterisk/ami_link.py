@@ -35,8 +35,11 @@ class AmiLink(Manager):  # type: ignore[misc]
 
     pinger: asyncio.TimerHandle | None
 
-    def __init__(self, names: tuple[str, ...], on_event: Callable[[Headers], None]) -> None:
+    def __init__(
+        self, names: tuple[str, ...], on_event: Callable[[Headers], None], on_lost: Callable[[], None]
+    ) -> None:
         self._ended: asyncio.Future[None] | None = None
+        self._on_lost = on_lost
         super().__init__(loop=asyncio.get_running_loop(), log=_SILENT)
         self._ended = self.loop.create_future()
         for name in names:
@@ -86,6 +89,7 @@ class AmiLink(Manager):  # type: ignore[misc]
             self.pinger = None
         if self._ended is not None and not self._ended.done():
             self._ended.set_result(None)
+            self._on_lost()
 
     def ping(self) -> None:
         """Its own pings have no deadline: `ami` sends them."""

@@ -7,6 +7,7 @@ It knows requests and replies, not calls. It sends no POST: what dials goes over
 from __future__ import annotations
 
 import base64
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum, StrEnum
@@ -149,8 +150,8 @@ def unreachable(access: AriAccess, error: Exception) -> AriError:
 
 
 def _cause(error: Exception) -> str:
-    os_error = getattr(error, "os_error", error)
-    return str(getattr(os_error, "strerror", None) or type(error).__name__)
+    number = getattr(getattr(error, "os_error", error), "errno", None)
+    return os.strerror(number) if number is not None and number > 0 else str(error) or type(error).__name__
 
 
 class AriHttp:

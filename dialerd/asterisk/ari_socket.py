@@ -164,12 +164,15 @@ class AriSocket:
 
     def _answer(self, response: Mapping[str, Any]) -> None:
         self._missed = 0
-        request = self._requests.pop(response.get("request_id", ""), None)
-        status = response.get("status_code")
-        if request is None or not isinstance(status, int):
-            _log.warning("ari.reply_unexpected", status=status)
-            return
-        request.done(Reply(status, response.get("message_body") or ""))
+        name, status = response.get("request_id"), response.get("status_code")
+        request = self._requests.pop(name, None) if isinstance(name, str) else None
+        if request is None:
+            _log.debug("ari.reply_late", status=status)
+        elif not isinstance(status, int):
+            _log.warning("ari.reply_unreadable")
+            request.done(NoReply.UNANSWERED)
+        else:
+            request.done(Reply(status, response.get("message_body") or ""))
 
     async def _write(self) -> None:
         """Write what is queued. One that fails ends the socket: whether the rest would arrive is not known."""

@@ -28,7 +28,8 @@ _LOCK_WAIT = 1.0
 _PROGRESS_STEPS = 10_000
 """SQLite instructions between looks at the deadline: some milliseconds."""
 
-_CAUSE = re.compile(r"\d{1,3}")
+_CAUSE = re.compile(r"(?P<cause>\d{1,3})(?: SIP (?P<sip>[3-6]\d\d)\b)?")
+"""`21 SIP 603 Decline`; a provisional code there only says how far the call had come."""
 _ANSWERED = "ANSWERED"
 
 
@@ -115,7 +116,8 @@ def _record(row: Sequence[Any]) -> CallRecord | None:
         disposition=str(disposition),
         ended_at=Instant(ended_at) if ended_at else None,
         talk=Millis(talk),
-        cause=int(code[0]) if code and int(code[0]) else None,
+        cause=int(code["cause"]) if code and int(code["cause"]) else None,
+        sip_code=int(code["sip"]) if code and code["sip"] else None,
     )
 
 
@@ -129,6 +131,7 @@ def _join(first: CallRecord, second: CallRecord) -> CallRecord:
         ended_at=later.ended_at,
         talk=Millis(earlier.talk + later.talk),
         cause=later.cause or earlier.cause,
+        sip_code=later.sip_code or earlier.sip_code,
     )
 
 

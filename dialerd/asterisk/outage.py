@@ -39,11 +39,6 @@ class Outage:
         self._failures = 0
         self.detail = "not connected yet"
 
-    @property
-    def active(self) -> bool:
-        """Whether something is wrong now, as far as is known."""
-        return self._kind is not None
-
     def failed(self, kind: str, detail: str, *, lasted: float = 0.0) -> float:
         """Note a failure and return the seconds to wait; logged only where `kind` differs from the last one's.
 

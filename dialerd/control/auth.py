@@ -22,6 +22,7 @@ from dialerd.core.errors import PortError, RequestError
 from dialerd.engine.service import Service
 
 _SO_PEERGROUPS = 59
+_MOST_GROUPS = 256
 _SECRET_BYTES = 32
 _READING = ("GET", "HEAD", "OPTIONS")
 OPEN_PATHS = ("/healthz", "/readyz")
@@ -54,8 +55,9 @@ def peer_of(connection: socket.socket) -> Peer:
         size = struct.calcsize("3i")
         pid, uid, gid = struct.unpack("3i", twin.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size))
         groups: tuple[int, ...] = ()
+        # ERANGE: more groups than Python's getsockopt can return; the primary group still counts.
         with suppress(OSError):
-            raw = twin.getsockopt(socket.SOL_SOCKET, _SO_PEERGROUPS, 64 * 1024)
+            raw = twin.getsockopt(socket.SOL_SOCKET, _SO_PEERGROUPS, _MOST_GROUPS * 4)
             groups = struct.unpack(f"{len(raw) // 4}I", raw)
     return Peer(pid, uid, frozenset((gid, *groups)))
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 from typing import Any, NoReturn
@@ -20,6 +21,8 @@ SMALL = 64 * 1024
 IDLE_DEADLINE = 30.0
 """Seconds without a byte after which an upload is given up."""
 TOTAL_DEADLINE = 300.0
+
+_UNFIT = re.compile("[\0\ud800-\udfff]")
 
 
 def media_type(request: Request) -> str:
@@ -50,11 +53,15 @@ def malformed(detail: str) -> RequestError:
     return RequestError(400, "malformed-body", "Malformed request body", detail)
 
 
-async def chunks(request: Request, limit: int, what: str = "the body") -> AsyncIterator[bytes]:
-    """The body as it arrives. Raises `RequestError`: 413 beyond `limit` bytes, 408 if it stalls."""
+async def chunks(request: Request, limit: int, refusal: RequestError | None = None) -> AsyncIterator[bytes]:
+    """The body as it arrives.
+
+    Raises `RequestError`: beyond `limit` bytes `refusal` (default: 413 naming the limit), 408 if it stalls.
+    """
+    refusal = refusal or too_large(limit)
     declared = request.headers.get("content-length", "")
     if declared.isdigit() and (len(declared) > 15 or int(declared) > limit):
-        raise too_large(limit, what)
+        raise refusal
     loop = asyncio.get_running_loop()
     give_up = loop.time() + TOTAL_DEADLINE
     stream = request.stream()
@@ -71,7 +78,7 @@ async def chunks(request: Request, limit: int, what: str = "the body") -> AsyncI
             return
         total += len(chunk)
         if total > limit:
-            raise too_large(limit, what)
+            raise refusal
         yield chunk
 
 
@@ -87,7 +94,7 @@ async def spool(request: Request, path: Path, limit: int, what: str) -> None:
     """The whole body into a new file. Raises `PortError` if the disk refuses it."""
     try:
         with path.open("xb") as file:
-            async for chunk in chunks(request, limit, what):
+            async for chunk in chunks(request, limit, too_large(limit, what)):
                 file.write(chunk)
     except OSError as error:
         raise disk_refused(error) from error
@@ -121,22 +128,34 @@ def parse_object(body: bytes, what: str = "the body") -> dict[str, Any]:
     """A JSON object. Raises `RequestError` (400): syntax, encoding, NULs and lone surrogates, depth."""
     try:
         document = json.loads(body.decode("utf-8-sig"), parse_constant=_no_constant)
-        json.dumps(document, ensure_ascii=False).encode()
     except UnicodeDecodeError as error:
         raise malformed(f"{what} is not UTF-8: byte 0x{body[error.start]:02X}") from None
-    except UnicodeEncodeError:
-        raise malformed(f"{what} contains a lone surrogate, which is not valid Unicode") from None
     except json.JSONDecodeError as error:
         raise malformed(f"{what}: line {error.lineno}, column {error.colno}: {error.msg}") from None
     except RecursionError:
         raise malformed(f"{what} is nested too deeply") from None
     except ValueError as error:
         raise malformed(f"{what}: {error}") from None
-    if b"\\u0000" in body and "\0" in json.dumps(document, ensure_ascii=False).replace("\\u0000", "\0"):
-        raise malformed(f"{what} contains a NUL character")
     if not isinstance(document, dict):
         raise malformed(f"{what} must be a JSON object")
+    _refuse_unfit_text(document, what)
     return document
+
+
+def _refuse_unfit_text(document: dict[str, Any], what: str) -> None:
+    """Escapes can write what no text may contain. Raises `RequestError` 400."""
+    waiting: list[object] = [document]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, dict):
+            waiting += [*item.keys(), *item.values()]
+        elif isinstance(item, list):
+            waiting += item
+        elif isinstance(item, str) and (found := _UNFIT.search(item)):
+            name = (
+                "a NUL character" if found.group() == "\0" else "a lone surrogate, which is no Unicode text"
+            )
+            raise malformed(f"{what} contains {name}")
 
 
 def only(document: dict[str, Any], known: Iterable[str]) -> None:

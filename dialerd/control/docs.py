@@ -43,4 +43,5 @@ def _operation(method: str, path: str, operation: Mapping[str, Any]) -> Iterator
         yield "</ul>"
     for media_type, content in operation.get("requestBody", {}).get("content", {}).items():
         schema = json.dumps(content.get("schema", {}), indent=2)
-        yield f"<details><summary>Body: <code>{escape(media_type)}</code></summary><pre>{escape(schema)}</pre></details>"
+        yield f"<details><summary>Body: <code>{escape(media_type)}</code></summary>"
+        yield f"<pre>{escape(schema)}</pre></details>"

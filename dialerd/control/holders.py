@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import suppress
 from pathlib import Path
 
@@ -20,7 +19,7 @@ def holder_of_port(port: int) -> str | None:
             continue
         with suppress(OSError):
             for descriptor in (process / "fd").iterdir():
-                if os.readlink(descriptor) in wanted:
+                if str(descriptor.readlink()) in wanted:
                     name = (process / "comm").read_text().strip()
                     return f"pid {process.name} ({name})"
     return None

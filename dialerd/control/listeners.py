@@ -15,7 +15,6 @@ import socket
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, cast
 
 import structlog
 import uvicorn
@@ -27,6 +26,7 @@ from dialerd.control.holders import holder_of_port
 from dialerd.core.errors import PortError
 
 GRACE_SECONDS = 5
+START_DEADLINE = 10.0
 _PROBE_SECONDS = 1.0
 
 _log = structlog.get_logger("dialerd.control")
@@ -45,10 +45,10 @@ class _Protocol(HttpToolsProtocol):
 class _Server(uvicorn.Server):
     """uvicorn without its signal handlers and without its ten wake-ups a second."""
 
-    def __init__(self, config: uvicorn.Config) -> None:
+    def __init__(self, config: uvicorn.Config, listening: asyncio.Event, ending: asyncio.Event) -> None:
         super().__init__(config)
-        self.listening = asyncio.Event()
-        self.ending = asyncio.Event()
+        self._listening = listening
+        self._ending = ending
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -56,14 +56,15 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
-        self.listening.set()
+        self._listening.set()
 
     async def main_loop(self) -> None:
         # A tick refreshes the Date header, which has a resolution of one second.
-        while not await self.on_tick(0):
+        while not self._ending.is_set():
+            await self.on_tick(0)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(1.0):
-                    await self.ending.wait()
+                    await self._ending.wait()
 
 
 class ApiServer:
@@ -78,7 +79,9 @@ class ApiServer:
         self._tcp: socket.socket | None = None
         self._unix: socket.socket | None = None
         self._inode: int | None = None
-        self._server: _Server | None = None
+        self._listening = asyncio.Event()
+        self._ending = asyncio.Event()
+        self._ended = asyncio.Event()
 
     @property
     def address(self) -> tuple[str, int]:
@@ -90,12 +93,13 @@ class ApiServer:
 
     def bind(self) -> None:
         """Take the port and the socket path. Raises `PortError` naming who has them and what to do."""
-        self._tcp = bind_tcp(self._host, self._port)
+        tcp = bind_tcp(self._host, self._port)
         try:
             self._unix = bind_unix(self._socket_path, self._group)
         except PortError:
-            self._tcp.close()
+            tcp.close()
             raise
+        self._tcp = tcp
         self._inode = self._socket_path.stat().st_ino
 
     async def run(self) -> None:
@@ -116,23 +120,35 @@ class ApiServer:
             timeout_keep_alive=30,
             timeout_graceful_shutdown=GRACE_SECONDS,
         )
-        self._server = _Server(config)
         try:
-            await self._server.serve([self._tcp, self._unix])
+            await _Server(config, self._listening, self._ending).serve([self._tcp, self._unix])
         finally:
             self._unlink()
+            self._tcp.close()
+            self._unix.close()
+            self._ended.set()
 
     async def wait_listening(self) -> None:
-        """Return when both listeners accept connections; only after `run` was started."""
-        while self._server is None:
-            await asyncio.sleep(0)
-        await self._server.listening.wait()
+        """Return when both listeners accept connections; `run` must have been started."""
+        async with asyncio.timeout(START_DEADLINE):
+            await self._listening.wait()
 
     def stop(self) -> None:
         """Ask `run` to end."""
-        if self._server is not None:
-            self._server.should_exit = True
-            self._server.ending.set()
+        self._ending.set()
+
+    async def close(self) -> None:
+        """End `run`, giving requests in progress their time. Without `run`: let the sockets go."""
+        self.stop()
+        if self._listening.is_set():
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(GRACE_SECONDS + 2):
+                    await self._ended.wait()
+            return
+        for listener in (self._tcp, self._unix):
+            if listener is not None:
+                listener.close()
+        self._unlink()
 
     def _unlink(self) -> None:
         """Remove the socket file, unless another daemon has put its own there."""

@@ -9,14 +9,16 @@ from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
+import orjson
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
-from starlette.responses import JSONResponse
+from starlette.responses import Response
 
 from dialerd.core.errors import Fault, InvariantError, PortError, RequestError, invalid
+from dialerd.engine.admission import ListRefused
 
 RETRY_AFTER = "5"
 
@@ -40,7 +42,7 @@ class ProblemShape(BaseModel):
     errors: list[FaultShape]
 
 
-class ProblemResponse(JSONResponse):
+class ProblemResponse(Response):
     """An error as the API answers it."""
 
     media_type = "application/problem+json"
@@ -60,18 +62,26 @@ class ProblemResponse(JSONResponse):
             "title": title,
             "status": status,
             "detail": detail,
-            "errors": [{"loc": fault.loc, "msg": _printable(fault.msg)} for fault in faults],
+            "errors": [{"loc": fault.loc, "msg": fault.msg} for fault in faults],
             **(extra or {}),
         }
-        super().__init__(_encodable(body), status, dict(headers or {}))
+        super().__init__(orjson.dumps(_encodable(body)), status, dict(headers or {}))
 
 
 def of_request_error(error: RequestError) -> ProblemResponse:
     """The caller's fault."""
+    extra = error.extra
+    if isinstance(error, ListRefused):
+        extra = {**extra, "errors": _joined(error), "invalid": orjson.Fragment(error.invalid_json)}
     headers = {"WWW-Authenticate": "Bearer"} if error.status == HTTPStatus.UNAUTHORIZED else {}
-    return ProblemResponse(
-        error.status, error.code, error.title, error.detail, error.faults, error.extra, headers
-    )
+    return ProblemResponse(error.status, error.code, error.title, error.detail, error.faults, extra, headers)
+
+
+def _joined(error: ListRefused) -> orjson.Fragment:
+    """The faults of fields and rows as one array."""
+    fields = orjson.dumps([_encodable({"loc": fault.loc, "msg": fault.msg}) for fault in error.faults])
+    parts = [part[1:-1] for part in (fields, error.row_faults_json) if len(part) > 2]
+    return orjson.Fragment(b"[" + b",".join(parts) + b"]")
 
 
 def of_port_error(error: PortError) -> ProblemResponse:

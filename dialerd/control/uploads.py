@@ -24,6 +24,8 @@ class _Parts:
         self.campaign: bytearray | None = None
         self.contacts_bytes: int | None = None
         self.faults: list[Fault] = []
+        self.ended = False
+        """The closing boundary was seen: nothing is missing at the end."""
         self._contacts = contacts
         self._max_bytes = max_bytes
         self._part: str | None = None
@@ -71,6 +73,9 @@ class _Parts:
                 raise bodies.too_large(self._max_bytes, LIST)
             self._contacts.write(data[start:end])
 
+    def on_end(self) -> None:
+        self.ended = True
+
 
 async def receive(request: Request, contacts: Path, max_bytes: int) -> dict[str, Any]:
     """Store the part `contacts` at `contacts` and return the object in the part `campaign`.
@@ -84,7 +89,7 @@ async def receive(request: Request, contacts: Path, max_bytes: int) -> dict[str,
     try:
         with contacts.open("xb") as file:
             parts = _Parts(file, max_bytes)
-            await _feed(request, boundary, parts, max_bytes + OVERHEAD)
+            await _feed(request, boundary, parts, max_bytes)
     except OSError as error:
         raise bodies.disk_refused(error) from error
     faults = parts.faults
@@ -97,7 +102,7 @@ async def receive(request: Request, contacts: Path, max_bytes: int) -> dict[str,
     return bodies.parse_object(bytes(parts.campaign), "the part campaign")
 
 
-async def _feed(request: Request, boundary: bytes, parts: _Parts, limit: int) -> None:
+async def _feed(request: Request, boundary: bytes, parts: _Parts, max_bytes: int) -> None:
     try:
         parser = MultipartParser(
             boundary,
@@ -108,10 +113,14 @@ async def _feed(request: Request, boundary: bytes, parts: _Parts, limit: int) ->
                 "on_header_end": parts.on_header_end,
                 "on_headers_finished": parts.on_headers_finished,
                 "on_part_data": parts.on_part_data,
+                "on_end": parts.on_end,
             },
         )
-        async for chunk in bodies.chunks(request, limit, LIST):
+        refusal = bodies.too_large(max_bytes, LIST)
+        async for chunk in bodies.chunks(request, max_bytes + OVERHEAD, refusal):
             parser.write(chunk)
         parser.finalize()
     except FormParserError as error:
         raise bodies.malformed(f"the multipart body is broken: {error}") from None
+    if not parts.ended:
+        raise bodies.malformed("the multipart body ends before its closing boundary")

@@ -100,6 +100,8 @@ class CallRecord:
     ended_at: Instant | None
     talk: Millis
     cause: int | None = None
+    sip_code: int | None = None
+    """The final SIP status, where the record tells it."""
 
 
 @dataclass(frozen=True, slots=True)

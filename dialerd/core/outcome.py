@@ -137,9 +137,9 @@ def classify(ended: TryEnded, cut_by_us: bool) -> Outcome:
 
 
 def from_record(record: CallRecord) -> Outcome:
-    """What an unanswered try's CDR row says: its cause where it has one, else its bare disposition."""
-    if record.cause:
-        return _BY_CAUSE.get(record.cause, FAILED)
+    """What an unanswered try's CDR row says: its SIP code or cause where it has one, else its bare disposition."""
+    if record.cause or record.sip_code:
+        return classify(TryEnded(record.channel, record.cause or 127, record.sip_code), cut_by_us=False)
     return _BY_CDR.get(record.disposition, FAILED)
 
 

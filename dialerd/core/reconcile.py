@@ -149,9 +149,6 @@ def _resolve(turn: Turn, call: Call, record: CallRecord | None, event: EvidenceF
 
 
 def _ended(attempt: Try, at: Instant, record: CallRecord | None) -> Try:
-    return replace(
-        attempt,
-        state=TryState.ENDED,
-        ended_at=at,
-        cause=record.cause if record is not None else attempt.cause,
-    )
+    if record is None:
+        return replace(attempt, state=TryState.ENDED, ended_at=at)
+    return replace(attempt, state=TryState.ENDED, ended_at=at, cause=record.cause, sip_code=record.sip_code)

@@ -10,10 +10,11 @@ import asyncio
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+import langcodes
+import orjson
 import structlog
 
 from dialerd.core.clock import from_datetime, minutes, seconds
@@ -39,37 +40,11 @@ PREPARE_DEADLINE = 120.0
 _log = structlog.get_logger("dialerd.admission")
 
 
-class RowNote(Protocol):
-    """Something to tell about one row of a list."""
+class ListReport(Protocol):
+    """What became of a list's rows: `received` = `accepted` + `duplicates` + `invalid`.
 
-    @property
-    def line(self) -> int:
-        """Physical line in a CSV file, index in a JSON list."""
-        ...
-
-    @property
-    def loc(self) -> str:
-        """Row and field, as a fault names them."""
-        ...
-
-    @property
-    def field(self) -> str | None:
-        """The field alone; None: the row as a whole."""
-        ...
-
-    @property
-    def phone(self) -> str | None:
-        """The number as given."""
-        ...
-
-    @property
-    def msg(self) -> str:
-        """What there is to tell."""
-        ...
-
-
-class CheckedContacts(Protocol):
-    """A contact list that was read."""
+    The `…_json` are JSON arrays as UTF-8: with thousands of notes their objects would cost more than a dial may wait.
+    """
 
     @property
     def received(self) -> int:
@@ -78,27 +53,56 @@ class CheckedContacts(Protocol):
 
     @property
     def accepted(self) -> int:
-        """Contacts that `chunks` gives."""
+        """Rows that may be dialed."""
         ...
 
     @property
-    def duplicates(self) -> Sequence[RowNote]:
+    def duplicates(self) -> int:
         """Rows that repeat a number."""
         ...
 
     @property
-    def warnings(self) -> Sequence[RowNote]:
-        """Accepted rows whose number may not exist."""
+    def invalid(self) -> int:
+        """Rows with faults."""
         ...
 
     @property
-    def faults(self) -> Sequence[RowNote]:
-        """Every fault of every row that was not accepted."""
+    def faults(self) -> int:
+        """Faults of rows."""
         ...
 
     @property
     def refusals(self) -> Sequence[Fault]:
         """Why the list as a whole cannot be used."""
+        ...
+
+    @property
+    def faults_json(self) -> bytes:
+        """`[{loc, msg}]`, every fault of every row."""
+        ...
+
+    @property
+    def invalid_json(self) -> bytes:
+        """`[{line, phone, reason}]`, one entry a row with faults."""
+        ...
+
+    @property
+    def duplicates_json(self) -> bytes:
+        """The same for rows that repeat a number."""
+        ...
+
+    @property
+    def warnings_json(self) -> bytes:
+        """The same for accepted rows whose number may not exist."""
+        ...
+
+
+class CheckedContacts(Protocol):
+    """A contact list that was read."""
+
+    @property
+    def report(self) -> ListReport:
+        """What became of its rows."""
         ...
 
     def chunks(self) -> Iterator[list[NewContact]]:
@@ -132,6 +136,17 @@ class Dialer(Protocol):
         ...
 
 
+class ListRefused(RequestError):
+    """422 whose faults are those of fields, as always, and those of rows, as JSON text."""
+
+    def __init__(self, faults: Sequence[Fault], rows: ListReport | None) -> None:
+        count = len(faults) + (rows.faults if rows else 0)
+        detail = f"{count:,} fault{'s' if count != 1 else ''} in the request; nothing was stored"
+        super().__init__(422, "invalid-field", "Invalid request", detail, faults)
+        self.row_faults_json = rows.faults_json if rows else b"[]"
+        self.invalid_json = rows.invalid_json if rows else b"[]"
+
+
 @dataclass(frozen=True, slots=True)
 class ContactFile:
     """An uploaded list: a CSV file, or a whole campaign request in JSON."""
@@ -147,7 +162,7 @@ class Admitted:
     campaign: Campaign
     contacts: int
     report: dict[str, Any]
-    """The `import` object of the API."""
+    """The `import` object of the API; its lists are `orjson.Fragment`s."""
 
 
 class Admission:
@@ -182,18 +197,20 @@ class Admission:
         draft, faults = read(fields, self._clock.now().wall, self._trunks)
         script, wrong = await self._script(draft)
         faults += wrong
-        required = frozenset(_required(script)) if script is not None else frozenset()
         checked = await self._intake.check(
-            contacts.path, contacts.kind, required=required, default_region=draft.default_region
+            contacts.path,
+            contacts.kind,
+            required=_required(script, draft.language),
+            default_region=draft.default_region,
         )
         try:
-            _refuse_faulty(draft, faults, checked)
+            _refuse_faulty(draft, faults, checked.report)
             if script is None:
                 raise InvariantError("a campaign without a script passed its checks")
             campaign = self._campaign(draft, script)
             await self._prepare(script, campaign.language)
             stored = await self._import(campaign, checked)
-            return Admitted(campaign, stored, _report(checked))
+            return Admitted(campaign, stored, _import_object(checked.report))
         finally:
             checked.discard()
 
@@ -276,53 +293,46 @@ class Admission:
 
 
 def _spoken(script: Script, language: str) -> str | None:
-    """The script's own spelling of `language`; tags do not distinguish case."""
-    return next((tag for tag in script.languages if tag.lower() == language.lower()), None)
+    """The script's own spelling of `language`: case means nothing in a tag, and some have an older form."""
+    wanted = (language.lower(), str(langcodes.standardize_tag(language)).lower())
+    return next((tag for tag in script.languages if tag.lower() in wanted), None)
 
 
-def _required(script: Script) -> list[str]:
-    return [name for name, about in script.variables.items() if "default" not in (about or {})]
+def _required(script: Script | None, language: str | None) -> frozenset[str]:
+    """Variables that every contact must bring: those without a default, of the script or of its language."""
+    if script is None:
+        return frozenset()
+    texts = script.body.get("languages", {})
+    spoken = _spoken(script, language) if language is not None else None
+    texts = texts.get(spoken) if isinstance(texts, Mapping) else None
+    defaults = texts.get("defaults") or {} if isinstance(texts, Mapping) else {}
+    return frozenset(
+        name
+        for name, about in script.variables.items()
+        if "default" not in (about or {}) and name not in defaults
+    )
 
 
-def _refuse_faulty(draft: CampaignFields, faults: Sequence[Fault], checked: CheckedContacts) -> None:
+def _refuse_faulty(draft: CampaignFields, faults: Sequence[Fault], report: ListReport) -> None:
     """Raise 422 with all faults unless the campaign can be made."""
-    found = [*faults, *checked.refusals]
-    if checked.faults and draft.on_invalid == "reject":
-        found += [Fault(note.loc, note.msg) for note in checked.faults]
-    elif not checked.accepted and not checked.refusals:
+    found = [*faults, *report.refusals]
+    rows = report.faults > 0 and draft.on_invalid == "reject"
+    if not report.accepted and not report.refusals and not rows:
         found.append(Fault("contacts", "no row of the list is valid"))
-        found += [Fault(note.loc, note.msg) for note in checked.faults]
-    if found:
-        raise _refusal(found, checked)
+        rows = True
+    if found or rows:
+        raise ListRefused(found, report if rows else None)
 
 
-def _refusal(found: Sequence[Fault], checked: CheckedContacts) -> RequestError:
-    return invalid(found, invalid=_by_row(checked.faults)) if checked.faults else invalid(found)
-
-
-def _report(checked: CheckedContacts) -> dict[str, Any]:
+def _import_object(report: ListReport) -> dict[str, Any]:
     return {
-        "received": checked.received,
-        "accepted": checked.accepted,
-        "duplicates": len(checked.duplicates),
-        "duplicate_rows": [_row(note) for note in checked.duplicates],
+        "received": report.received,
+        "accepted": report.accepted,
+        "duplicates": report.duplicates,
+        "duplicate_rows": orjson.Fragment(report.duplicates_json),
         "suppressed_dnc": 0,
         "zone_unknown": 0,
         "no_common_hours": 0,
-        "warnings": [_row(note) for note in checked.warnings],
-        "invalid": _by_row(checked.faults),
+        "warnings": orjson.Fragment(report.warnings_json),
+        "invalid": orjson.Fragment(report.invalid_json),
     }
-
-
-def _row(note: RowNote) -> dict[str, Any]:
-    return {"line": note.line, "phone": note.phone, "reason": note.msg}
-
-
-def _by_row(notes: Sequence[RowNote]) -> list[dict[str, Any]]:
-    """One entry a row, with all that is wrong with it."""
-    rows = []
-    for line, group in groupby(notes, key=lambda note: note.line):
-        members = list(group)
-        reasons = "; ".join(f"{note.field}: {note.msg}" if note.field else note.msg for note in members)
-        rows.append({"line": line, "phone": members[0].phone, "reason": reasons})
-    return rows

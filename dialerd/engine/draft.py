@@ -19,6 +19,9 @@ from dialerd.core.clock import Instant, from_datetime, to_iso
 from dialerd.core.errors import Fault
 from dialerd.core.model import Trunk
 
+# The first look-up reads langcodes' tables, which takes tens of milliseconds: at start, not between two dials.
+langcodes.tag_is_valid("en-IN")
+
 _LATER = ("agent_id", "retry_rules", "max_callbacks")
 _LATER_IN_SCHEDULE = ("hours", "holidays")
 _YEARS = range(1971, 2200)

@@ -62,6 +62,11 @@ class ParsedScript(Protocol):
     """A script text that was understood."""
 
     @property
+    def script_id(self) -> str | None:
+        """The id it chooses for itself."""
+        ...
+
+    @property
     def name(self) -> str:
         """Its name for people."""
         ...
@@ -213,11 +218,14 @@ class Service:
     # --- scripts ---------------------------------------------------------------------------------
 
     async def add_script(self, source: str, chosen_id: str | None, name: str | None) -> dict[str, Any]:
-        """Store a script as version 1. Raises `RequestError`: 422 with every fault, 409 if the id is taken."""
+        """Store a script as version 1, under the chosen id, else the one in its text, else a new one.
+
+        Raises `RequestError`: 422 with every fault, 409 if the id is taken.
+        """
         if chosen_id is not None and not _CHOSEN_ID.fullmatch(chosen_id):
             raise invalid([Fault("script_id", "must be 1 to 64 letters, digits, '_' or '-'")])
         parsed = await self._parse_script(source)
-        ident = ScriptId(chosen_id or f"scr_{secrets.token_hex(6)}")
+        ident = ScriptId(chosen_id or parsed.script_id or f"scr_{secrets.token_hex(6)}")
         taken = conflict(f"there is a script {ident!r} already; choose another script_id", state="exists")
         if await self._store.script(ident) is not None:
             raise taken
@@ -311,7 +319,7 @@ class Service:
         """Whether calls can be placed, and the state of everything that takes."""
         shown = status_view(self._engine.status())
         ready = bool(shown["dialing"])
-        parts = {name: shown[name]["state"] for name in ("asterisk", "store", "media")}
+        parts = {name: shown[name]["state"] for name in ("asterisk", "manager", "store", "media")}
         return ready, {"ready": ready, "problems": shown["problems"], **parts}
 
     def now(self) -> Instant:

@@ -152,6 +152,7 @@ def status_view(status: EngineStatus) -> dict[str, Any]:
         "dialing": status.dialing,
         "problems": list(status.problems),
         "asterisk": {"state": status.asterisk, "version": status.asterisk_version},
+        "manager": {"state": status.manager},
         "store": {"state": status.store},
         "media": {"state": status.media, "sessions": status.media_sessions},
         "live_calls": status.live_calls,

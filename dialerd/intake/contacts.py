@@ -41,6 +41,14 @@ _IMPOSSIBLE = {
     ValidationResult.IS_POSSIBLE_LOCAL_ONLY: "it lacks its area code",
 }
 
+_UNREADABLE = {
+    phonenumbers.NumberParseException.INVALID_COUNTRY_CODE: "its country code does not exist",
+    phonenumbers.NumberParseException.NOT_A_NUMBER: "it is no number",
+    phonenumbers.NumberParseException.TOO_SHORT_AFTER_IDD: "it is too short",
+    phonenumbers.NumberParseException.TOO_SHORT_NSN: "it is too short",
+    phonenumbers.NumberParseException.TOO_LONG: "it is too long",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Rules:
@@ -188,7 +196,9 @@ def _phone(value: object, region: str | None) -> tuple[E164, str | None]:
     try:
         parsed = phonenumbers.parse(text, region)
     except phonenumbers.NumberParseException as error:
-        raise _Unfit(f"is not a phone number: {_lower(str(error))}") from None
+        raise _Unfit(
+            f"is not a possible number: {_UNREADABLE.get(error.error_type, 'it cannot exist')}"
+        ) from None
     if parsed.extension:
         raise _Unfit("has an extension, which cannot be dialed")
     verdict = phonenumbers.is_possible_number_with_reason(parsed)
@@ -222,11 +232,6 @@ def _phone_text(value: object, region: str | None) -> str:
     if any(char.isalpha() for char in text):
         raise _Unfit("contains letters")
     return text
-
-
-def _lower(text: str) -> str:
-    text = text.strip().rstrip(".")
-    return text[:1].lower() + text[1:]
 
 
 def _text(value: object) -> str | None:

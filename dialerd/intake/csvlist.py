@@ -106,10 +106,18 @@ def _layout(text: str) -> _Layout:
     sep = _SEP_LINE.match(first)
     skip = 1 if sep else 0
     candidates = []
+    unreadable: NotAList | None = None
     for delimiter in [sep.group(1)] if sep else DELIMITERS:
-        header, line = _header(text, delimiter, skip)
+        try:
+            header, line = _header(text, delimiter, skip)
+        except NotAList as error:
+            # Quoted names look broken to every delimiter but the right one.
+            unreadable = unreadable or error
+            continue
         columns = tuple(_column(name) for name in header)
         candidates.append(("phone" in columns, len(columns), delimiter, columns, line))
+    if unreadable is not None and not any(found or count > 1 for found, count, *_ in candidates):
+        raise unreadable
     has_phone, count, delimiter, columns, line = max(candidates, key=lambda candidate: candidate[:2])
     if not count:
         raise NotAList("the file is empty: it needs a header line with a column named phone, then contacts")

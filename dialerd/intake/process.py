@@ -11,16 +11,17 @@ import contextlib
 import pickle
 import secrets
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import structlog
 
-from dialerd.core.errors import Fault, InvariantError, PortError, RequestError
+from dialerd.core.errors import InvariantError, PortError, RequestError
 from dialerd.intake import tasks
-from dialerd.intake.contacts import Note, Rules, Tally
+from dialerd.intake.contacts import Rules
+from dialerd.intake.report import Report
 from dialerd.intake.worker import HEADER
 from dialerd.ports import NewContact
 
@@ -46,6 +47,7 @@ class Helper:
         self._deadline = deadline
         self._child: asyncio.subprocess.Process | None = None
         self._turn = asyncio.Lock()
+        self._closed = False
 
     async def start(self) -> None:
         """Start the child now, so that the first call need not wait for it."""
@@ -71,7 +73,8 @@ class Helper:
         return cast(T, _result(reply))
 
     async def close(self) -> None:
-        """End the child."""
+        """End the child; calls are refused from now on."""
+        self._closed = True
         child, self._child = self._child, None
         if child is None:
             return
@@ -106,6 +109,8 @@ class Helper:
         )
 
     async def _ready_child(self) -> asyncio.subprocess.Process:
+        if self._closed:
+            raise PortError("the daemon is shutting down", retryable=True)
         if self._child is not None and self._child.returncode is None:
             return self._child
         try:
@@ -165,40 +170,10 @@ def _result(reply: tuple[Any, ...]) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class CheckedList:
-    """A contact list that was read: what became of its rows, and the contacts that may be dialed."""
+    """A contact list that was read: the report on its rows, and the contacts that may be dialed."""
 
-    tally: Tally
+    report: Report
     spool: Path
-
-    @property
-    def received(self) -> int:
-        """Rows in the list."""
-        return self.tally.received
-
-    @property
-    def accepted(self) -> int:
-        """Contacts that `chunks` gives."""
-        return self.tally.accepted
-
-    @property
-    def duplicates(self) -> Sequence[Note]:
-        """Rows that repeat a number."""
-        return self.tally.duplicates
-
-    @property
-    def warnings(self) -> Sequence[Note]:
-        """Accepted rows whose number may not exist."""
-        return self.tally.warnings
-
-    @property
-    def faults(self) -> Sequence[Note]:
-        """Every fault of every row that was not accepted."""
-        return self.tally.faults
-
-    @property
-    def refusals(self) -> Sequence[Fault]:
-        """Why the list as a whole cannot be used."""
-        return self.tally.refusals
 
     def chunks(self) -> Iterator[list[NewContact]]:
         """The accepted contacts, at most 500 at a time."""

@@ -16,6 +16,7 @@ from dialerd.core.errors import Fault
 from dialerd.core.model import E164
 from dialerd.intake import csvlist, jsonlist
 from dialerd.intake.contacts import Row, Rules, Tally, accepted
+from dialerd.intake.report import Report, report
 from dialerd.ports import NewContact
 
 CHUNK = 500
@@ -29,7 +30,7 @@ def read_document(path: Path) -> dict[str, Any]:
     return document
 
 
-def check_csv(source: Path, accepted_to: Path, rules: Rules) -> Tally:
+def check_csv(source: Path, accepted_to: Path, rules: Rules) -> Report:
     """Validate a CSV file; its contacts go to `accepted_to`."""
     tally = Tally(refusals=rules.faults())
     if not tally.refusals:
@@ -37,10 +38,10 @@ def check_csv(source: Path, accepted_to: Path, rules: Rules) -> Tally:
             _sift(csvlist.read(source.read_bytes()), accepted_to, rules, tally)
         except csvlist.NotAList as error:
             tally.refusals.append(error.fault)
-    return tally
+    return report(tally)
 
 
-def check_json(source: Path, accepted_to: Path, rules: Rules) -> Tally:
+def check_json(source: Path, accepted_to: Path, rules: Rules) -> Report:
     """Validate the contacts of a campaign request; they go to `accepted_to`."""
     tally = Tally(refusals=rules.faults())
     rows = jsonlist.rows(jsonlist.parse(source.read_bytes()).get("contacts"))
@@ -48,7 +49,7 @@ def check_json(source: Path, accepted_to: Path, rules: Rules) -> Tally:
         tally.refusals.append(rows)
     elif not tally.refusals:
         _sift(rows, accepted_to, rules, tally)
-    return tally
+    return report(tally)
 
 
 def _sift(rows: Iterable[Row], accepted_to: Path, rules: Rules, tally: Tally) -> None:

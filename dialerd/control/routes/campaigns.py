@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
+import orjson
 from fastapi import APIRouter, Query, Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 
 from dialerd.control import bodies, uploads
 from dialerd.control.context import Controlled, From, Paged, To, span
 from dialerd.core.errors import Fault, invalid
 from dialerd.core.model import CampaignId, CampaignStatus
+from dialerd.engine.admission import ContactFile
 from dialerd.engine.draft import CampaignFields
-from dialerd.engine.service import Carriage, ContactFile
+from dialerd.engine.service import Carriage
 from dialerd.ports import CallFilter, CampaignFilter
 
 router = APIRouter(prefix="/v1/campaigns", tags=["campaigns"])
@@ -70,7 +72,7 @@ _RINGING = {"enum": ["continue", "cancel"], "default": "continue"}
         }
     },
 )
-async def create_campaign(request: Request, control: Controlled) -> JSONResponse:
+async def create_campaign(request: Request, control: Controlled) -> Response:
     """Create and schedule a campaign, from JSON or from a part `campaign` (JSON) and a part `contacts` (CSV)."""
     with control.upload() as path:
         match bodies.media_type(request):
@@ -82,8 +84,8 @@ async def create_campaign(request: Request, control: Controlled) -> JSONResponse
                 created = await control.service.create_campaign(fields, ContactFile(path, "csv"))
             case _:
                 raise bodies.unsupported(request, "application/json", "multipart/form-data")
-    location = f"/v1/campaigns/{created['campaign_id']}"
-    return JSONResponse(created, 201, {"Location": location})
+    headers = {"Location": f"/v1/campaigns/{created['campaign_id']}"}
+    return Response(orjson.dumps(created), 201, headers, "application/json")
 
 
 @router.get("")

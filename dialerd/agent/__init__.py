@@ -1,0 +1,1 @@
+"""The embedded voice agent: a scripted conversation, spoken with the machine's own voices."""

@@ -1,0 +1,159 @@
+"""A YAML 1.2 document that remembers where each of its parts was written, so that every fault names its line.
+
+It knows shapes (mapping, text, number), not scripts. Reading never stops at the first fault: a part that is
+wrong reads as None, the fault is noted, and the rest is read on.
+"""
+
+from __future__ import annotations
+
+import datetime
+import math
+import re
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+from dialerd.core.errors import Fault
+
+Scalar = str | int | float | bool
+
+_UNFIT = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
+
+
+class Node:
+    """A value in a document, where it stands, and the list that its faults go to.
+
+    `path` is the place in dots (`languages.hi-IN.opening`), `line` counts from 1; None: unknown.
+    """
+
+    def __init__(self, value: Any, path: str, line: int | None, faults: list[Fault]) -> None:
+        self.value = value
+        self.path = path
+        self.line = line
+        self.faults = faults
+
+    def fault(self, msg: str) -> None:
+        """Note that something is wrong here."""
+        self.faults.append(Fault(self.path or "script", f"line {self.line}: {msg}" if self.line else msg))
+
+    def fields(self, known: Collection[str], required: Collection[str] = ()) -> dict[str, Node]:
+        """The members of a mapping with fixed keys; unknown and missing ones are faults."""
+        found = dict(self.members())
+        for name in [name for name in found if name not in known]:
+            found.pop(name).fault(f"is not known here; known: {', '.join(known)}")
+        if isinstance(self.value, Mapping):
+            for name in required:
+                if name not in found:
+                    self._child(name, None, self.line).fault("is missing")
+        return found
+
+    def members(self) -> Iterator[tuple[str, Node]]:
+        """The members of a mapping with free keys; a key that is a whole number reads as its digits."""
+        if not isinstance(self.value, Mapping):
+            self.fault("must be a mapping (lines of `name: value`)")
+            return
+        for key, value in self.value.items():
+            line = self._line_of(key)
+            if isinstance(key, bool) or not isinstance(key, str | int):
+                self._child("?", value, line).fault("has a key that is neither text nor a number")
+            elif isinstance(key, str) and _UNFIT.search(key):
+                self._child("?", value, line).fault("has a key with control characters")
+            else:
+                yield str(key), self._child(str(key), value, line)
+
+    def text(self, limit: int, *, may_be_empty: bool = False) -> str | None:
+        """Text of at most `limit` characters; line breaks and runs of blanks read as one blank."""
+        if not isinstance(self.value, str):
+            written = "" if self.value is None else "; numbers, dates and words like true need quotes"
+            self.fault(f"must be text{written}")
+            return None
+        if _UNFIT.search(self.value):
+            self.fault("contains characters that are not text (control characters, halves of pairs)")
+            return None
+        text = " ".join(self.value.split())
+        if not text and not may_be_empty:
+            self.fault("must not be empty")
+            return None
+        if len(text) > limit:
+            self.fault(f"has {len(text)} characters; at most {limit}")
+            return None
+        return text
+
+    def number(self, low: float, high: float) -> float | None:
+        """A number from `low` to `high`."""
+        value = self.value
+        if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+            self.fault(f"must be a number from {low:g} to {high:g}")
+            return None
+        return float(value)
+
+    def whole(self, low: int, high: int) -> int | None:
+        """A whole number from `low` to `high`."""
+        value = self.value
+        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+            self.fault(f"must be a whole number from {low} to {high}")
+            return None
+        return int(value)
+
+    def flag(self) -> bool | None:
+        """`true` or `false`."""
+        if not isinstance(self.value, bool):
+            self.fault("must be true or false")
+            return None
+        return self.value
+
+    def choice(self, options: Collection[str]) -> str | None:
+        """One of `options`."""
+        if not isinstance(self.value, str) or self.value not in options:
+            self.fault(f"must be one of: {', '.join(options)}")
+            return None
+        return str(self.value)
+
+    def scalar(self, limit: int) -> Scalar | None:
+        """Text (possibly empty), a number, `true` or `false`; a date reads as its ISO text."""
+        value = self.value
+        if isinstance(value, bool):
+            return value
+        if isinstance(value, datetime.date):
+            return value.isoformat()
+        if isinstance(value, int):
+            return int(value) if abs(value) < 2**53 else self._not_a_value()
+        if isinstance(value, float):
+            return float(value) if math.isfinite(value) else self._not_a_value()
+        if isinstance(value, str):
+            return self.text(limit, may_be_empty=True)
+        return self._not_a_value()
+
+    def _not_a_value(self) -> None:
+        self.fault("must be text, a number, true or false")
+
+    def _child(self, name: str, value: Any, line: int | None) -> Node:
+        return Node(value, f"{self.path}.{name}" if self.path else name, line, self.faults)
+
+    def _line_of(self, key: Any) -> int | None:
+        """Where `key` was written; members that were merged in (`<<`) have no line of their own here."""
+        places = getattr(getattr(self.value, "lc", None), "data", None) or {}
+        place = places.get(key)
+        return place[0] + 1 if place else self.line
+
+
+def read_yaml(text: str) -> Node:
+    """The document in `text`. What is no YAML reads as None, with the fault noted."""
+    faults: list[Fault] = []
+    try:
+        value = YAML(typ="rt").load(text)
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        node = Node(None, "script", mark.line + 1 if mark is not None else None, faults)
+        node.fault(f"is not valid YAML: {error.problem or error.context or error}")
+        return node
+    except RecursionError:
+        Node(None, "script", None, faults).fault("is nested too deeply")
+    except (YAMLError, ValueError, OverflowError) as error:
+        # ValueError: a number or date that looks like one and is none (2026-99-99, 5,000 digits).
+        Node(None, "script", None, faults).fault(f"is not valid YAML: {str(error).splitlines()[0]}")
+    else:
+        return Node(value, "", None, faults)
+    return Node(None, "script", None, faults)

@@ -1,0 +1,165 @@
+"""What is said, from how it is written: templates, values in the listener's language, sentences.
+
+Pure. CLDR (through Babel) knows how a language writes numbers, amounts and dates; only what voices misread is
+put right here.
+"""
+
+from __future__ import annotations
+
+import datetime
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from functools import lru_cache
+from typing import Any
+
+from babel import Locale, UnknownLocaleError
+from babel.dates import format_date
+from babel.numbers import format_currency, format_decimal
+
+MAX_VALUE = 200
+"""Characters of a contact's value that are spoken."""
+
+KINDS = ("text", "number", "amount", "date", "digits")
+"""What a variable may hold: `number`, `amount` and `date` are written as its language does, `digits` one by one."""
+
+_SLOT = re.compile(r"\{\{\s*(.*?)\s*\}\}", re.DOTALL)
+NAME = re.compile(r"[^\W\d]\w{0,63}")
+_SENTENCE_END = re.compile(r"[.!?…。！？।॥۔؟]+[\"'”’)\]]*\s+")
+_ABBREVIATIONS = frozenset(
+    {"mr", "mrs", "ms", "dr", "prof", "sr", "jr", "st", "rs", "no", "nos", "vs", "etc", "e.g", "i.e", "approx"}
+)
+_BLANK_BEFORE_STOP = re.compile(r"\s+(?=[,.;:!?।॥،؛؟۔])")
+_GROUPED = re.compile(r"(?<![\d,])\d{1,3}(?:,\d{2,3})+(?![\d,])")
+_SOUTH_ASIA = frozenset({"IN", "PK", "BD", "NP", "LK"})
+_LAKH, _CRORE = 100_000, 10_000_000
+
+
+class TemplateError(ValueError):
+    """A text whose braces do not make sense; the message says which."""
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A text with places for values. `parts` alternates text and variable names, text first and last."""
+
+    parts: tuple[str, ...]
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The variables it uses."""
+        return frozenset(self.parts[1::2])
+
+    def fill(self, values: Mapping[str, str]) -> str:
+        """The text with `values` in place; blanks that an empty value leaves are tidied."""
+        filled = [part if index % 2 == 0 else values[part] for index, part in enumerate(self.parts)]
+        return _BLANK_BEFORE_STOP.sub("", " ".join("".join(filled).split()))
+
+
+def parse_template(text: str) -> Template:
+    """Read `{{name}}` places. Raises `TemplateError`."""
+    parts = _SLOT.split(text)
+    for index, part in enumerate(parts):
+        if index % 2 == 0 and ("{{" in part or "}}" in part):
+            raise TemplateError("has braces without their counterpart; a variable is written {{name}}")
+        if index % 2 == 1 and not NAME.fullmatch(part):
+            raise TemplateError(f"{{{{{part[:40]}}}}} is not a variable name (letters, digits and '_')")
+    return Template(tuple(parts))
+
+
+def sentences(text: str) -> list[str]:
+    """The sentences of a template's text: parts that can be spoken, and kept, on their own."""
+    found, start = [], 0
+    for end in _SENTENCE_END.finditer(text):
+        before = text[start : end.start()].rsplit(maxsplit=1)
+        if not before or before[-1].lower() in _ABBREVIATIONS:
+            continue
+        found.append(text[start : end.end()].strip())
+        start = end.end()
+    rest = text[start:].strip()
+    return [*found, rest] if rest else found
+
+
+# --- values --------------------------------------------------------------------------------------
+
+
+def format_value(value: Any, kind: str, language: str, currency: str | None = None) -> str:
+    """`value` as `language` writes it; a value that is not of its `kind` is said as it stands."""
+    text = " ".join(str(value).split())[:MAX_VALUE]
+    locale = _locale(language)
+    if kind == "digits":
+        return " ".join(character for character in text if character.isalnum())
+    if locale is None:
+        return text
+    if kind == "date":
+        return _date(text, locale)
+    if kind == "text" and (isinstance(value, bool) or not isinstance(value, int | float)):
+        return text
+    return _number(text, kind, locale, currency)
+
+
+def _number(text: str, kind: str, locale: Locale, currency: str | None) -> str:
+    try:
+        number = Decimal(text.replace(",", "").replace(" ", ""))
+    except InvalidOperation:
+        return text
+    if not number.is_finite() or abs(number) >= Decimal(10) ** 15:
+        return text
+    if kind != "amount" or currency is None:
+        return str(format_decimal(number, locale=locale))
+    whole = number == number.to_integral_value()
+    # Without a fraction CLDR's currency digits would have the voice say "point zero zero".
+    return str(
+        format_currency(
+            number.to_integral_value() if whole else number,
+            currency,
+            locale=locale,
+            format_type="name",
+            currency_digits=not whole,
+        )
+    )
+
+
+def _date(text: str, locale: Locale) -> str:
+    try:
+        return str(format_date(datetime.date.fromisoformat(text), "long", locale=locale))
+    except ValueError:
+        return text
+
+
+@lru_cache(maxsize=256)
+def _locale(language: str) -> Locale | None:
+    """CLDR's locale for a tag, or for its language alone; None: CLDR does not know it."""
+    for tag in (language, language.split("-")[0]):
+        try:
+            return Locale.parse(tag, sep="-")
+        except (UnknownLocaleError, ValueError, TypeError):
+            continue
+    return None
+
+
+# --- voices --------------------------------------------------------------------------------------
+
+
+def spoken_form(text: str, language: str) -> str:
+    """`text` as a voice must be given it, where its own reading would be wrong.
+
+    English voices read 1,50,000 as "one fifty thousand"; voices of South Asian languages read it well.
+    `[[` would start phoneme input.
+    """
+    text = text.replace("[[", "[").replace("]]", "]")
+    if language.split("-")[0].lower() != "en":
+        return text
+    south_asian = language.upper().rsplit("-", 1)[-1] in _SOUTH_ASIA
+    return _GROUPED.sub(lambda found: _grouped(found.group(), south_asian), text)
+
+
+def _grouped(written: str, south_asian: bool) -> str:
+    number = int(written.replace(",", ""))
+    if not south_asian or number < _LAKH:
+        return str(number)
+    crores, rest = divmod(number, _CRORE)
+    lakhs, rest = divmod(rest, _LAKH)
+    parts = [(crores, " crore"), (lakhs, " lakh"), (rest, "")]
+    return " ".join(f"{count}{unit}" for count, unit in parts if count)

@@ -1,0 +1,145 @@
+"""The command `dialerctl`: options that work everywhere, subcommands, exit codes.
+
+Exit codes: 0 done, 1 refused by the daemon, 2 bad input, 3 cannot reach it.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+
+from dialerd import __version__
+from dialerd.cli import call, campaign, key, script
+from dialerd.cli.client import DEFAULT_SOCKET, REFUSED, CliError, Target
+from dialerd.cli.output import Output, report, shown
+from dialerd.cli.session import Session, command, session_of
+
+_FLAGS = ("--json",)
+_VALUED = ("--socket", "--url", "--key")
+
+app = typer.Typer(
+    name="dialerctl",
+    help="Control dialerd: outbound calling campaigns on your own Asterisk.",
+    epilog="Exit codes: 0 done, 1 refused by the daemon, 2 bad input, 3 cannot reach it. "
+    "--json, --socket, --url and --key work before and after the subcommand.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(campaign.app, name="campaign")
+app.add_typer(script.app, name="script")
+app.add_typer(call.app, name="call")
+app.add_typer(key.app, name="key")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"dialerctl {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    context: typer.Context,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, as the API gives it.")] = False,
+    socket: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PATH",
+            help=f"The daemon's control socket; also DIALERD_CONTROL__SOCKET. (default {DEFAULT_SOCKET})",
+        ),
+    ] = None,
+    url: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="Use HTTP instead, as in http://127.0.0.1:8080; also DIALERD_URL."),
+    ] = None,
+    key: Annotated[
+        str | None, typer.Option(metavar="KEY", help="API key for --url; also DIALERD_KEY.")
+    ] = None,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Control dialerd: outbound calling campaigns on your own Asterisk."""
+    session = Session(Target.choose(socket, url, key), Output(as_json))
+    context.obj = session
+    context.call_on_close(lambda: session.api.close() if "api" in vars(session) else None)
+
+
+@command(app, "status", "dialerctl status")
+def status(context: typer.Context) -> None:
+    """Whether calls can be placed, and how Asterisk, store, media and trunks are."""
+    session = session_of(context)
+    found = session.api.get("/v1/status")
+    if session.out.as_json:
+        session.out.json(found)
+        return
+    _print_status(session.out, found)
+
+
+def _print_status(out: Output, found: dict[str, Any]) -> None:
+    out.line(f"dialerd {found['version']} ({found['instance']})")
+    out.line(f"dialing: {'possible' if found['dialing'] else 'not possible'}")
+    for problem in found["problems"]:
+        out.line(f"  {problem}")
+    asterisk = found["asterisk"]
+    out.line(f"asterisk: {asterisk['state']}" + (f" ({asterisk['version']})" if asterisk["version"] else ""))
+    out.line(f"manager (AMI): {found['manager']['state']}")
+    out.line(f"store: {found['store']['state']}")
+    out.line(f"media: {found['media']['state']} ({found['media']['sessions']} sessions)")
+    out.line(f"live calls: {found['live_calls']}")
+    out.line(
+        "campaigns: " + ", ".join(f"{name} {shown(count)}" for name, count in found["campaigns"].items())
+    )
+    out.table(
+        ("TRUNK", "ENDPOINT", "CHANNELS", "CALLS/S", "REACHABLE", "PAUSED"),
+        (
+            (
+                trunk["name"],
+                trunk["endpoint"],
+                f"{trunk['channels_in_use']} of {trunk['max_channels']}",
+                trunk["calls_per_second"],
+                trunk["reachable"],
+                trunk["paused"],
+            )
+            for trunk in found["trunks"]
+        ),
+    )
+
+
+def hoisted(arguments: Sequence[str]) -> list[str]:
+    """The arguments with those options in front that may stand anywhere."""
+    front: list[str] = []
+    rest: list[str] = []
+    waiting = list(arguments)
+    while waiting:
+        argument = waiting.pop(0)
+        if argument == "--":
+            rest += [argument, *waiting]
+            break
+        if argument in _FLAGS or argument.startswith(tuple(f"{option}=" for option in _VALUED)):
+            front.append(argument)
+        elif argument in _VALUED and waiting:
+            front += [argument, waiting.pop(0)]
+        else:
+            rest.append(argument)
+    return front + rest
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry point; returns the exit code."""
+    given = hoisted(sys.argv[1:] if arguments is None else arguments)
+    try:
+        app(given, prog_name="dialerctl")
+    except CliError as error:
+        report(error.problem, error.next_step, as_json="--json" in given)
+        return error.exit_code
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else REFUSED if ended.code else 0
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,52 @@
+"""Times as people type them: `2026-01-15 09:00` means that hour in the campaign's time zone."""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+_ZONES = "zoneinfo/"
+
+
+def schedule(start: str | None, end: str | None, zone: str | None) -> dict[str, str | None] | None:
+    """The schedule of a campaign request; None where neither start nor end is given.
+
+    What cannot be understood is passed on as it is: the daemon says what is wrong with it.
+    """
+    if start is None and end is None:
+        return {"timezone": zone} if zone else None
+    zone = zone or local_zone()
+    return {
+        "start_time": datetime.now().astimezone().isoformat(timespec="seconds")
+        if start is None
+        else _with_offset(start, zone),
+        "end_time": None if end is None else _with_offset(end, zone),
+        "timezone": zone,
+    }
+
+
+def _with_offset(text: str, zone: str | None) -> str:
+    try:
+        moment = datetime.fromisoformat(text)
+        if moment.tzinfo is not None or zone is None:
+            return text
+        return moment.replace(tzinfo=ZoneInfo(zone)).isoformat()
+    except (ValueError, KeyError, OSError):
+        return text
+
+
+def local_zone() -> str | None:
+    """The IANA name of this machine's time zone."""
+    candidates = [os.environ.get("TZ", "").removeprefix(":")]
+    target = str(Path("/etc/localtime").resolve())
+    if _ZONES in target:
+        candidates.append(target.rpartition(_ZONES)[2])
+    for name in candidates:
+        try:
+            if name:
+                return ZoneInfo(name).key
+        except (ValueError, KeyError, OSError):
+            continue
+    return None

@@ -1,0 +1,240 @@
+"""The composition root: the only place that names adapters. It builds them, runs them and takes them down.
+
+Order up: lock and store, listeners, then the engine with Asterisk and media. Order down: no new calls, the live
+ones to their end (or at once, at the second signal), then listeners, media, store.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import structlog
+
+from dialerd import __version__, logs
+from dialerd.agent.script import parse_script
+from dialerd.asterisk.ami import AmiAccess
+from dialerd.asterisk.ari import AriAccess
+from dialerd.asterisk.telephony import AsteriskTelephony
+from dialerd.clock import SystemClock
+from dialerd.config import Settings
+from dialerd.control.app import create_app
+from dialerd.control.auth import load_secret
+from dialerd.control.listeners import ApiServer
+from dialerd.core.errors import PortError
+from dialerd.core.model import Campaign, InstanceId
+from dialerd.engine.runtime import Engine
+from dialerd.engine.service import ParsedScript, Service, ServiceSettings
+from dialerd.intake.process import Helper, Intake
+from dialerd.media.pool import MediaPool
+from dialerd.store.sqlite import SqliteStore
+
+BIND_RETRY = 2.0
+
+_log = structlog.get_logger("dialerd")
+
+
+async def run(settings: Settings) -> None:
+    """Run the daemon until it is told to stop. Raises `PortError` for what only an operator can mend."""
+    _warn(settings)
+    stops = _Stops()
+    async with AsyncExitStack() as down:
+        store = SqliteStore(settings.store_url, settings.instance)
+        _make_state_dir(settings.state_dir)
+        await store.open()
+        down.push_async_callback(store.close)
+        clock = SystemClock()
+        engine = Engine(
+            InstanceId(settings.instance), settings.policy, settings.trunk_list, store, clock, logs.listener
+        )
+        media = _media(settings, engine)
+        telephony = _telephony(settings, engine, media)
+        down.push_async_callback(telephony.close)
+        helper = Helper()
+        down.push_async_callback(helper.close)
+        service = _service(settings, engine, store, media, clock, helper)
+        server = _server(settings, service)
+        if not await _bind(server, stops):
+            return
+        live = await engine.restore()
+        await _prepare_scripts(live, store, media)
+        await down.enter_async_context(_background(media.run(), "media", stops))
+        down.push_async_callback(media.close)
+        await down.enter_async_context(_background(telephony.run(), "asterisk", stops))
+        await down.enter_async_context(_background(engine.run(telephony, media), "engine", stops))
+        await down.enter_async_context(_background(server.run(), "api", stops))
+        down.callback(server.stop)
+        await helper.start()
+        _log.info("dialerd.started", version=__version__, instance=settings.instance, pid=os.getpid())
+        await stops.first.wait()
+        await _drain(engine, stops)
+    _log.info("dialerd.stopped")
+    if stops.fault is not None:
+        raise stops.fault
+
+
+class _Stops:
+    """SIGTERM and SIGINT: the first drains, the second stops at once. A task that dies stops everything."""
+
+    def __init__(self) -> None:
+        self.first = asyncio.Event()
+        self.second = asyncio.Event()
+        self.fault: PortError | None = None
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._signalled, number.name)
+
+    def died(self, what: str, error: BaseException) -> None:
+        """A part of the daemon has ended by itself: go down, so that the supervisor starts it afresh."""
+        _log.error("dialerd.part_died", part=what, detail=f"{type(error).__name__}: {error}", exc_info=error)
+        self.fault = PortError(f"the {what} part ended unexpectedly: {error}", retryable=True)
+        self.first.set()
+        self.second.set()
+
+    def _signalled(self, name: str) -> None:
+        (self.second if self.first.is_set() else self.first).set()
+        _log.info("dialerd.signalled", signal=name, draining=not self.second.is_set())
+
+
+async def _drain(engine: Engine, stops: _Stops) -> None:
+    """Wait for the live calls to end, or for the second signal."""
+    drained = asyncio.create_task(engine.drain())
+    hurried = asyncio.create_task(stops.second.wait())
+    await asyncio.wait((drained, hurried), return_when=asyncio.FIRST_COMPLETED)
+    for task in (drained, hurried):
+        task.cancel()
+    await asyncio.gather(drained, hurried, return_exceptions=True)
+
+
+@asynccontextmanager
+async def _background(work: object, what: str, stops: _Stops) -> AsyncIterator[None]:
+    """Run a part of the daemon beside the rest; it is cancelled and awaited when the block ends."""
+    task = asyncio.ensure_future(work)  # type: ignore[call-overload]
+
+    def ended(done: asyncio.Task[None]) -> None:
+        error = None if done.cancelled() else done.exception()
+        if error is not None:
+            stops.died(what, error)
+
+    task.add_done_callback(ended)
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError, Exception):
+            await task
+
+
+async def _bind(server: ApiServer, stops: _Stops) -> bool:
+    """Take the listeners' addresses, trying until they are free; False: told to stop meanwhile."""
+    told = ""
+    while True:
+        try:
+            server.bind()
+        except PortError as error:
+            if str(error) != told:
+                told = str(error)
+                _log.error("api.not_listening", detail=told, dialing="not before this is mended")
+        else:
+            return True
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(BIND_RETRY):
+                await stops.first.wait()
+        if stops.first.is_set():
+            return False
+
+
+async def _prepare_scripts(live: tuple[Campaign, ...], store: SqliteStore, media: MediaPool) -> None:
+    """The media workers need the scripts of every live campaign, at the versions they were created with."""
+    for ident, version, language in {(c.script_id, c.script_version, c.language) for c in live}:
+        script = await store.script(ident, version)
+        if script is not None:
+            await media.prepare(script, language)
+
+
+def _media(settings: Settings, engine: Engine) -> MediaPool:
+    return MediaPool(
+        state_dir=settings.state_dir,
+        ari=AriAccess(
+            str(settings.asterisk.ari_url),
+            settings.asterisk.ari_user,
+            settings.asterisk.ari_password.get_secret_value(),
+        ),
+        instance=InstanceId(settings.instance),
+        max_sessions=settings.media.max_sessions,
+        cache_dir=settings.media.cache_dir or settings.state_dir / "prompts",
+        sink=engine.post,
+    )
+
+
+def _telephony(settings: Settings, engine: Engine, media: MediaPool) -> AsteriskTelephony:
+    asterisk = settings.asterisk
+    return AsteriskTelephony(
+        InstanceId(settings.instance),
+        AriAccess(str(asterisk.ari_url), asterisk.ari_user, asterisk.ari_password.get_secret_value()),
+        engine.post,
+        ami=AmiAccess(
+            asterisk.ami_host, asterisk.ami_port, asterisk.ami_user, asterisk.ami_secret.get_secret_value()
+        ),
+        endpoints=[trunk.endpoint for trunk in settings.trunk_list],
+        cdr_path=asterisk.cdr_path,
+    )
+
+
+def _service(
+    settings: Settings, engine: Engine, store: SqliteStore, media: MediaPool, clock: SystemClock, helper: Helper
+) -> Service:
+    intake = Intake(helper, _spool_dir(settings), settings.imports.max_contacts)
+    intake.prepare()
+
+    async def parse(source: str) -> ParsedScript:
+        return await helper.call(parse_script, source)
+
+    about = ServiceSettings(instance=settings.instance, version=__version__, trunks=settings.trunk_list)
+    return Service(engine, store, media, clock, about, intake, parse)
+
+
+def _server(settings: Settings, service: Service) -> ApiServer:
+    app = create_app(
+        service,
+        secret=load_secret(settings.state_dir / "key-secret"),
+        group=settings.control.group,
+        spool_dir=_spool_dir(settings),
+        max_bytes=settings.imports.max_bytes,
+        version=__version__,
+    )
+    return ApiServer(
+        app, settings.http.host, settings.http.port, settings.control.socket, settings.control.group
+    )
+
+
+def _spool_dir(settings: Settings) -> Path:
+    return settings.state_dir / "spool"
+
+
+def _make_state_dir(path: Path) -> None:
+    try:
+        path.mkdir(mode=0o750, parents=True, exist_ok=True)
+    except OSError as error:
+        raise PortError(
+            f"cannot make the state directory {path}: {error.strerror}; set state_dir to a folder that "
+            "dialerd's user may write to",
+            retryable=False,
+        ) from error
+
+
+def _warn(settings: Settings) -> None:
+    _log.warning(
+        "compliance.legal_hours_off",
+        detail="legal calling hours are not enforced: set each campaign's window within them",
+    )
+    if settings.asterisk.cdr_path is None:
+        _log.warning(
+            "recovery.without_cdr",
+            detail="asterisk.cdr_path is not set: calls in flight during a crash will count as lost",
+        )

@@ -1,0 +1,542 @@
+"""The store in memory: the same promises as the real one, for tests and simulations.
+
+A `FakeDisk` outlives the `FakeStore` that was opened on it, as a file outlives its daemon, so a crash is a new
+store on the same disk. Faults are injected, never random.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
+
+from dialerd.core.clock import Instant, Mono
+from dialerd.core.errors import DialerError, InvariantError, PortError
+from dialerd.core.journal import (
+    CallAnswered,
+    CallClosed,
+    CallOpened,
+    CallReported,
+    CampaignAdmitted,
+    CampaignSaved,
+    ContactSaved,
+    CountersMoved,
+    Entry,
+    NumberFreed,
+    TryOpened,
+    TrySaved,
+    WaitingClosed,
+)
+from dialerd.core.model import (
+    E164,
+    Call,
+    CallId,
+    CallStatus,
+    Campaign,
+    CampaignId,
+    ClosedCall,
+    Contact,
+    ContactId,
+    ImportId,
+    ScriptId,
+    Try,
+)
+from dialerd.core.table import Table
+from dialerd.ports import (
+    ApiKey,
+    CallFilter,
+    CallRow,
+    CampaignFilter,
+    NewContact,
+    OpenState,
+    Page,
+    ReadyBatch,
+    Script,
+    TryRow,
+)
+
+CHUNK = 500
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class _Import:
+    id: ImportId
+    campaign: CampaignId
+    sealed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    contact: Contact
+    import_id: ImportId
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    call: Call
+    contact: ContactId | None
+    closed: ClosedCall | None = None
+
+
+@dataclass(slots=True)
+class FakeDisk:
+    """What survives a crash."""
+
+    campaigns: Table[CampaignId, Campaign] = field(default_factory=Table)
+    counters: Table[CampaignId, Mapping[str, int]] = field(default_factory=Table)
+    imports: Table[ImportId, _Import] = field(default_factory=Table)
+    contacts: Table[ContactId, _Listed] = field(default_factory=Table)
+    phones: Table[tuple[CampaignId, E164], ContactId] = field(default_factory=Table)
+    calls: Table[CallId, _Kept] = field(default_factory=Table)
+    numbers: Table[str, int] = field(default_factory=Table)
+    scripts: Table[tuple[ScriptId, int], Script] = field(default_factory=Table)
+    keys: Table[str, ApiKey] = field(default_factory=Table)
+    last_id: int = 0
+    holder: str | None = None
+    """Who has it open."""
+
+    def next_id(self) -> int:
+        """An id never given before."""
+        self.last_id += 1
+        return self.last_id
+
+    def tables(self) -> tuple[Table[Any, Any], ...]:
+        """Those that a transaction of the engine changes."""
+        return (self.campaigns, self.counters, self.imports, self.contacts, self.calls, self.numbers)
+
+
+class FakeStore:
+    """The `Store` port without a database."""
+
+    def __init__(self, instance: str = "d1", disk: FakeDisk | None = None) -> None:
+        self._instance = instance
+        self.disk = disk if disk is not None else FakeDisk()
+        self._is_open = False
+        self._faults: deque[DialerError] = deque()
+        self._steps: dict[type[Any], Callable[[Any], None]] = {
+            CampaignAdmitted: self._admit,
+            CampaignSaved: self._save_campaign,
+            ContactSaved: self._save_contact,
+            WaitingClosed: self._close_waiting,
+            CallOpened: self._open_call,
+            CallAnswered: lambda entry: self._save_try(entry.call.id, entry.call.current),
+            CallReported: self._report,
+            CallClosed: self._close_call,
+            TryOpened: self._open_try,
+            TrySaved: lambda entry: self._save_try(entry.call, entry.attempt),
+            CountersMoved: self._count,
+            NumberFreed: self._free,
+        }
+
+    # --- what only a fake has --------------------------------------------------------------------
+
+    def fail_next_commit(self, error: DialerError) -> None:
+        """Have the next commit raise `error` and store nothing; several calls fail several commits."""
+        self._faults.append(error)
+
+    def crash(self) -> None:
+        """The daemon is killed: the disk is free for another store."""
+        self._is_open = False
+        self.disk.holder = None
+
+    # --- life ------------------------------------------------------------------------------------
+
+    async def open(self) -> None:
+        """Take the disk. Raises `PortError` naming who has it."""
+        if self.disk.holder is not None:
+            raise PortError(f"the store is in use by instance {self.disk.holder!r}", retryable=False)
+        self.disk.holder = self._instance
+        self._is_open = True
+
+    async def close(self) -> None:
+        """Give the disk back."""
+        if self._is_open:
+            self.crash()
+
+    async def open_state(self, rested_since: Instant) -> OpenState:
+        """What the engine must hold; drops imports that were never sealed."""
+        disk = self._opened()
+        for unsealed in [item.id for item in disk.imports.values() if not item.sealed]:
+            await self.drop_import(unsealed)
+        running = [kept for kept in disk.calls.values() if kept.closed is None]
+        busy = {kept.call.campaign_id for kept in running}
+        held = [found for found in disk.campaigns.values() if found.status.live or found.id in busy]
+        return OpenState(
+            campaigns=tuple(sorted(held, key=lambda found: (found.created_at, found.id))),
+            counters={found.id: dict(disk.counters.get(found.id) or {}) for found in held},
+            calls=tuple(
+                replace(kept.call, contact=self._contact(kept))
+                for kept in sorted(running, key=lambda kept: kept.call.id)
+                if kept.call.tries
+            ),
+            last_call=max((kept.call.id for kept in disk.calls.values()), default=None),
+            rested={
+                E164(phone): Instant(ended)
+                for phone, ended in disk.numbers.committed.items()
+                if ended >= rested_since
+            },
+        )
+
+    # --- the journal -----------------------------------------------------------------------------
+
+    async def commit(self, entries: Sequence[Entry]) -> None:
+        """Make all entries durable, or none. Raises `PortError`, `InvariantError`."""
+        disk = self._opened()
+        if self._faults and entries:
+            raise self._faults.popleft()
+        try:
+            for entry in entries:
+                self._steps[type(entry)](entry)
+        except BaseException:
+            for table in disk.tables():
+                table.discard()
+            raise
+        for table in disk.tables():
+            table.adopt()
+
+    def _admit(self, entry: CampaignAdmitted) -> None:
+        campaign, disk = entry.campaign, self.disk
+        found = disk.imports.get(entry.import_id)
+        if campaign.id in disk.campaigns:
+            raise InvariantError(f"campaign {campaign.id} exists")
+        if found is None or found.sealed or found.campaign != campaign.id:
+            raise InvariantError(f"import {entry.import_id} of campaign {campaign.id} is not open")
+        disk.campaigns.put(campaign.id, campaign)
+        disk.imports.put(found.id, replace(found, sealed=True))
+
+    def _save_campaign(self, entry: CampaignSaved) -> None:
+        before = _present(self.disk.campaigns.get(entry.campaign.id), "campaign", entry.campaign.id)
+        saved = replace(
+            entry.campaign,
+            script_id=before.script_id,
+            script_version=before.script_version,
+            language=before.language,
+            created_at=before.created_at,
+            agent_id=before.agent_id,
+        )
+        self.disk.campaigns.put(saved.id, saved)
+
+    def _save_contact(self, entry: ContactSaved) -> None:
+        after = entry.contact
+        before = _present(self.disk.contacts.get(after.id), "contact", after.id)
+        saved = replace(
+            before.contact,
+            state=after.state,
+            attempts=after.attempts,
+            turns=after.turns,
+            refunds=after.refunds,
+            not_before=after.not_before,
+            disposition=after.disposition,
+            reason=after.reason,
+            positive=after.positive,
+            connected_attempt=after.connected_attempt,
+        )
+        self.disk.contacts.put(after.id, replace(before, contact=saved))
+
+    def _close_waiting(self, entry: WaitingClosed) -> None:
+        for listed in list(self.disk.contacts.values()):
+            contact = listed.contact
+            if contact.campaign_id == entry.campaign and contact.state.waiting:
+                closed = replace(contact, state=entry.state)
+                self.disk.contacts.put(contact.id, replace(listed, contact=closed))
+
+    def _open_call(self, entry: CallOpened) -> None:
+        call = entry.call
+        if call.id in self.disk.calls:
+            raise InvariantError(f"call {call.id} exists")
+        if call.campaign_id is not None and call.campaign_id not in self.disk.campaigns:
+            raise InvariantError(f"call {call.id} belongs to no campaign")
+        stored = Call(
+            id=call.id,
+            phone=call.phone,
+            language=call.language,
+            script_id=call.script_id,
+            script_version=call.script_version,
+            attempt=call.attempt,
+            tries=(),
+            started_at=call.started_at,
+            deadline=Mono(0),
+            campaign_id=call.campaign_id,
+            gate=call.gate,
+        )
+        person = call.contact.id if call.contact is not None else None
+        self.disk.calls.put(call.id, _Kept(stored, person))
+
+    def _report(self, entry: CallReported) -> None:
+        kept = _present(self.disk.calls.get(entry.call.id), "call", entry.call.id)
+        self._put(
+            kept, replace(kept.call, report=entry.call.report, agent_audio_at=entry.call.agent_audio_at)
+        )
+
+    def _close_call(self, entry: CallClosed) -> None:
+        self._report(CallReported(entry.call))
+        self.disk.calls.put(entry.call.id, replace(self.disk.calls[entry.call.id], closed=entry.closed))
+
+    def _open_try(self, entry: TryOpened) -> None:
+        kept = _present(self.disk.calls.get(entry.call), "call", entry.call)
+        if any(attempt.number == entry.attempt.number for attempt in kept.call.tries):
+            raise InvariantError(f"try {entry.attempt.channel} exists")
+        self._put(kept, replace(kept.call, tries=(*kept.call.tries, entry.attempt)))
+
+    def _save_try(self, call: CallId, after: Try) -> None:
+        kept = _present(self.disk.calls.get(call), "call", call)
+        if all(attempt.number != after.number for attempt in kept.call.tries):
+            raise InvariantError(f"there is no try {after.channel}")
+        tries = (after if attempt.number == after.number else attempt for attempt in kept.call.tries)
+        self._put(kept, replace(kept.call, tries=tuple(tries)))
+
+    def _put(self, kept: _Kept, call: Call) -> None:
+        self.disk.calls.put(call.id, replace(kept, call=call))
+
+    def _count(self, entry: CountersMoved) -> None:
+        _present(self.disk.campaigns.get(entry.campaign), "campaign", entry.campaign)
+        totals = dict(self.disk.counters.get(entry.campaign) or {})
+        for key, delta in entry.deltas.items():
+            totals[key] = totals.get(key, 0) + delta
+        self.disk.counters.put(entry.campaign, totals)
+
+    def _free(self, entry: NumberFreed) -> None:
+        known = self.disk.numbers.get(entry.phone)
+        self.disk.numbers.put(entry.phone, entry.ended_at if known is None else max(known, entry.ended_at))
+
+    # --- contacts --------------------------------------------------------------------------------
+
+    async def ready(
+        self, campaign: CampaignId, now: Instant, held: frozenset[ContactId], limit: int
+    ) -> ReadyBatch:
+        """At most `limit` due waiting contacts outside `held`, by (not_before, id)."""
+        self._opened()
+        waiting = [
+            contact for contact in self._sealed(campaign) if contact.state.waiting and contact.id not in held
+        ]
+        waiting.sort(key=lambda contact: (contact.not_before, contact.id))
+        due = [contact for contact in waiting if contact.not_before <= now]
+        later = waiting[len(due) :]
+        next_due = later[0].not_before if later else None
+        return ReadyBatch(tuple(due[:limit]), len(due) <= limit, next_due)
+
+    async def begin_import(self, campaign: CampaignId) -> ImportId:
+        """A fresh unsealed import for contacts of `campaign`."""
+        disk = self._opened()
+        fresh = _Import(ImportId(disk.next_id()), campaign)
+        disk.imports.put(fresh.id, fresh)
+        disk.imports.adopt()
+        return fresh.id
+
+    async def add_contacts(
+        self, import_id: ImportId, campaign: CampaignId, rows: Sequence[NewContact]
+    ) -> int:
+        """Append at most 500 rows; returns how many were new to the campaign."""
+        disk = self._opened()
+        if len(rows) > CHUNK:
+            raise InvariantError(f"{len(rows)} contacts in one transaction, {CHUNK} are allowed")
+        found = disk.imports.get(import_id)
+        if found is None or found.sealed or found.campaign != campaign:
+            raise InvariantError(f"import {import_id} of campaign {campaign} is not open")
+        added = 0
+        for row in rows:
+            if (campaign, row.phone) in disk.phones:
+                continue
+            ident = ContactId(disk.next_id())
+            fresh = Contact(
+                ident, campaign, row.phone, row.name, row.timezone, row.external_id, dict(row.variables)
+            )
+            disk.contacts.put(ident, _Listed(fresh, import_id))
+            disk.phones.put((campaign, row.phone), ident)
+            added += 1
+        disk.contacts.adopt()
+        disk.phones.adopt()
+        return added
+
+    async def drop_import(self, import_id: ImportId) -> None:
+        """Forget an import that was refused; an unknown one is no error."""
+        disk = self._opened()
+        found = disk.imports.get(import_id)
+        if found is None:
+            return
+        if found.sealed:
+            raise InvariantError(f"import {import_id} is sealed")
+        for ident, listed in list(disk.contacts.committed.items()):
+            if listed.import_id == import_id:
+                disk.contacts.remove(ident)
+                disk.phones.remove((found.campaign, listed.contact.phone))
+        disk.imports.remove(import_id)
+        for table in (disk.contacts, disk.phones, disk.imports):
+            table.adopt()
+
+    async def contacts(self, campaign: CampaignId, page: Page) -> tuple[Sequence[Contact], int]:
+        """A page of a campaign's sealed contacts in list order, and how many there are."""
+        self._opened()
+        return _page(sorted(self._sealed(campaign), key=lambda contact: contact.id), page)
+
+    def _sealed(self, campaign: CampaignId) -> Iterable[Contact]:
+        for listed in self.disk.contacts.values():
+            if listed.contact.campaign_id == campaign and self.disk.imports[listed.import_id].sealed:
+                yield listed.contact
+
+    def _contact(self, kept: _Kept) -> Contact | None:
+        listed = self.disk.contacts.get(kept.contact) if kept.contact is not None else None
+        return listed.contact if listed is not None else None
+
+    # --- lists -----------------------------------------------------------------------------------
+
+    async def campaign(self, campaign: CampaignId) -> tuple[Campaign, Mapping[str, int]] | None:
+        """A campaign and its counters."""
+        disk = self._opened()
+        found = disk.campaigns.get(campaign)
+        return None if found is None else (found, dict(disk.counters.get(campaign) or {}))
+
+    async def campaigns(
+        self, where: CampaignFilter, page: Page
+    ) -> tuple[Sequence[tuple[Campaign, Mapping[str, int]]], int]:
+        """A page of campaigns with their counters, newest first, and how many match."""
+        disk = self._opened()
+        found = [
+            campaign
+            for campaign in disk.campaigns.values()
+            if (where.status is None or campaign.status is where.status)
+            and _within(campaign.created_at, where.created_from, where.created_to)
+        ]
+        found.sort(key=lambda campaign: (campaign.created_at, campaign.id), reverse=True)
+        shown, total = _page(found, page)
+        return [(campaign, dict(disk.counters.get(campaign.id) or {})) for campaign in shown], total
+
+    async def calls(self, where: CallFilter, page: Page) -> tuple[Sequence[CallRow], int]:
+        """A page of calls, newest first, and how many match."""
+        rows = [self._row(kept) for kept in self._opened().calls.values() if kept.call.tries]
+        found = [row for row in rows if _matches(row, where)]
+        return _page(sorted(found, key=lambda row: row.id, reverse=True), page)
+
+    async def call(self, call: CallId) -> CallRow | None:
+        """One call."""
+        kept = self._opened().calls.get(call)
+        return self._row(kept) if kept is not None else None
+
+    def _row(self, kept: _Kept) -> CallRow:
+        call, closed, contact = kept.call, kept.closed, self._contact(kept)
+        return CallRow(
+            id=call.id,
+            campaign_id=call.campaign_id,
+            phone=call.phone,
+            name=contact.name if contact is not None else None,
+            status=closed.status if closed else CallStatus.IN_PROGRESS,
+            disposition=closed.disposition if closed else call.report.disposition,
+            reason=closed.reason if closed else None,
+            attempt=call.attempt,
+            counted=closed.counted if closed else True,
+            language=call.language,
+            script_id=call.script_id,
+            started_at=call.started_at,
+            answered_at=call.answered_at,
+            ended_at=closed.ended_at if closed else None,
+            duration_ms=closed.duration if closed else 0,
+            answered_by=None,
+            gate=dict(call.gate),
+            captured=dict(call.report.captured),
+            transcript=[dict(said) for said in call.report.transcript],
+            tries=[_try_row(attempt) for attempt in call.tries],
+        )
+
+    # --- scripts and keys ------------------------------------------------------------------------
+
+    async def add_script(self, script: Script) -> None:
+        """Store a script version. Raises `InvariantError` if that version exists."""
+        disk = self._opened()
+        if (script.id, script.version) in disk.scripts:
+            raise InvariantError(f"script {script.id} has version {script.version} already")
+        disk.scripts.put((script.id, script.version), script)
+        disk.scripts.adopt()
+
+    async def script(self, script_id: ScriptId, version: int | None = None) -> Script | None:
+        """One version of a script, the newest without `version`."""
+        scripts = self._opened().scripts
+        if version is not None:
+            return scripts.get((script_id, version))
+        versions = [script for script in scripts.values() if script.id == script_id]
+        return max(versions, key=lambda script: script.version, default=None)
+
+    async def scripts(self, page: Page) -> tuple[Sequence[Script], int]:
+        """Newest version of each script, newest first, and how many scripts there are."""
+        newest: dict[ScriptId, Script] = {}
+        for script in self._opened().scripts.values():
+            known = newest.get(script.id)
+            if known is None or known.version < script.version:
+                newest[script.id] = script
+        return _page(
+            sorted(newest.values(), key=lambda script: (script.created_at, script.id), reverse=True), page
+        )
+
+    async def add_key(self, key: ApiKey) -> None:
+        """Store an API key's digest. Raises `InvariantError` if its id or digest exists."""
+        disk = self._opened()
+        if key.id in disk.keys or any(known.digest == key.digest for known in disk.keys.values()):
+            raise InvariantError(f"key {key.id} or its digest exists")
+        disk.keys.put(key.id, key)
+        disk.keys.adopt()
+
+    async def key_by_digest(self, digest: bytes) -> ApiKey | None:
+        """The unrevoked key with this digest."""
+        keys = self._opened().keys.values()
+        return next((key for key in keys if key.digest == digest and key.revoked_at is None), None)
+
+    async def keys(self) -> Sequence[ApiKey]:
+        """All keys, newest first."""
+        return sorted(self._opened().keys.values(), key=lambda key: (key.created_at, key.id), reverse=True)
+
+    async def revoke_key(self, key_id: str, at: Instant) -> bool:
+        """Revoke a key; False if there is none."""
+        keys = self._opened().keys
+        known = keys.get(key_id)
+        if known is None:
+            return False
+        keys.put(key_id, replace(known, revoked_at=known.revoked_at if known.revoked_at is not None else at))
+        keys.adopt()
+        return True
+
+    def _opened(self) -> FakeDisk:
+        if not self._is_open:
+            raise PortError("the store is closed", retryable=False)
+        return self.disk
+
+
+def _present(found: T | None, what: str, ident: object) -> T:
+    if found is None:
+        raise InvariantError(f"there is no {what} {ident}")
+    return found
+
+
+def _page(found: Sequence[T], page: Page) -> tuple[Sequence[T], int]:
+    return found[page.offset : page.offset + page.limit], len(found)
+
+
+def _within(instant: Instant, first: Instant | None, end: Instant | None) -> bool:
+    return (first is None or instant >= first) and (end is None or instant < end)
+
+
+def _matches(row: CallRow, where: CallFilter) -> bool:
+    return (
+        where.campaign in (None, row.campaign_id)
+        and where.disposition in (None, row.disposition)
+        and where.language in (None, row.language)
+        and where.phone in (None, row.phone)
+        and _within(row.started_at, where.started_from, where.started_to)
+    )
+
+
+def _try_row(attempt: Try) -> TryRow:
+    return TryRow(
+        channel=attempt.channel,
+        number=attempt.number,
+        trunk=attempt.trunk,
+        caller_id=attempt.caller_id,
+        state=attempt.state,
+        opened_at=attempt.opened_at,
+        ringing_at=attempt.ringing_at,
+        answered_at=attempt.answered_at,
+        ended_at=attempt.ended_at,
+        cause=attempt.cause,
+        sip_code=attempt.sip_code,
+    )

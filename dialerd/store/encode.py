@@ -1,0 +1,277 @@
+"""Journal entries as parameters: for each statement of `turns` the columns it sets and the values of an entry.
+
+Columns and values stand side by side because they must agree in order. Nothing here knows SQL or a database.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+from sqlalchemy import Column
+
+from dialerd.core.journal import (
+    CallAnswered,
+    CallClosed,
+    CallOpened,
+    CallReported,
+    CampaignAdmitted,
+    CampaignSaved,
+    ContactSaved,
+    CountersMoved,
+    NumberFreed,
+    TryOpened,
+    TrySaved,
+    WaitingClosed,
+)
+from dialerd.core.model import Call, CallStatus, Campaign, Try
+from dialerd.store.sql import to_json, to_json_or_null
+from dialerd.store.tables import calls, campaigns, contacts, tries
+
+Row: TypeAlias = tuple[Any, ...]
+Columns: TypeAlias = tuple[Column[Any], ...]
+
+# --- campaigns -----------------------------------------------------------------------------------
+
+CAMPAIGN: Columns = tuple(campaigns.c)
+_FIXED = ("id", "script_id", "script_version", "language", "created_at", "agent_id")
+CAMPAIGN_CHANGES: Columns = tuple(column for column in campaigns.c if column.name not in _FIXED)
+
+
+def campaign_admitted(entry: CampaignAdmitted) -> list[Row]:
+    """`CAMPAIGN`."""
+    campaign = entry.campaign
+    name, status, *rest = _campaign_changes(campaign)
+    head = (campaign.id, name, campaign.script_id, campaign.script_version, campaign.language, status)
+    return [(*head, campaign.created_at, campaign.agent_id, *rest)]
+
+
+def import_sealed(entry: CampaignAdmitted) -> list[Row]:
+    """Import and campaign."""
+    return [(entry.import_id, entry.campaign.id)]
+
+
+def campaign_saved(entry: CampaignSaved) -> list[Row]:
+    """`CAMPAIGN_CHANGES` and the id."""
+    return [(*_campaign_changes(entry.campaign), entry.campaign.id)]
+
+
+def counters_moved(entry: CountersMoved) -> list[Row]:
+    """Campaign, key and delta of each counter."""
+    return [(entry.campaign, key, delta) for key, delta in entry.deltas.items()]
+
+
+def _campaign_changes(campaign: Campaign) -> Row:
+    return (
+        campaign.name,
+        campaign.status,
+        campaign.start_at,
+        campaign.end_at,
+        campaign.timezone,
+        campaign.max_attempts,
+        campaign.retry_interval,
+        campaign.ring_timeout,
+        campaign.max_concurrent_calls,
+        campaign.calls_per_second,
+        campaign.weight,
+        to_json(campaign.trunks),
+        campaign.caller_id,
+        campaign.keep_open,
+        campaign.started_at,
+        campaign.finished_at,
+        campaign.closing,
+    )
+
+
+# --- contacts and numbers ------------------------------------------------------------------------
+
+CONTACT_CHANGES: Columns = (
+    contacts.c.state,
+    contacts.c.waiting,
+    contacts.c.not_before,
+    contacts.c.attempts,
+    contacts.c.turns,
+    contacts.c.refunds,
+    contacts.c.disposition,
+    contacts.c.reason,
+    contacts.c.positive,
+    contacts.c.connected_attempt,
+)
+
+
+def contact_saved(entry: ContactSaved) -> list[Row]:
+    """`CONTACT_CHANGES` and the id."""
+    contact = entry.contact
+    return [
+        (
+            contact.state,
+            1 if contact.state.waiting else 0,
+            contact.not_before,
+            contact.attempts,
+            contact.turns,
+            contact.refunds,
+            contact.disposition,
+            contact.reason,
+            contact.positive,
+            contact.connected_attempt,
+            contact.id,
+        )
+    ]
+
+
+def waiting_closed(entry: WaitingClosed) -> list[Row]:
+    """Final state and campaign."""
+    return [(entry.state, entry.campaign)]
+
+
+def number_freed(entry: NumberFreed) -> list[Row]:
+    """Number and instant."""
+    return [(entry.phone, entry.ended_at)]
+
+
+# --- calls ---------------------------------------------------------------------------------------
+
+CALL: Columns = (
+    calls.c.id,
+    calls.c.campaign_id,
+    calls.c.contact_id,
+    calls.c.phone,
+    calls.c.language,
+    calls.c.script_id,
+    calls.c.script_version,
+    calls.c.attempt,
+    calls.c.status,
+    calls.c.positive,
+    calls.c.counted,
+    calls.c.started_at,
+    calls.c.duration_ms,
+    calls.c.gate,
+)
+CALL_REPORT: Columns = (
+    calls.c.disposition,
+    calls.c.positive,
+    calls.c.agent_audio_at,
+    calls.c.captured,
+    calls.c.transcript,
+)
+CALL_END: Columns = (
+    *CALL_REPORT,
+    calls.c.status,
+    calls.c.reason,
+    calls.c.counted,
+    calls.c.ended_at,
+    calls.c.duration_ms,
+)
+
+
+def call_opened(entry: CallOpened) -> list[Row]:
+    """`CALL`."""
+    call = entry.call
+    return [
+        (
+            call.id,
+            call.campaign_id,
+            call.contact.id if call.contact is not None else None,
+            call.phone,
+            call.language,
+            call.script_id,
+            call.script_version,
+            call.attempt,
+            CallStatus.IN_PROGRESS,
+            False,
+            True,
+            call.started_at,
+            0,
+            to_json_or_null(call.gate),
+        )
+    ]
+
+
+def call_reported(entry: CallReported) -> list[Row]:
+    """`CALL_REPORT` and the id."""
+    return [(*_report(entry.call, entry.call.report.disposition), entry.call.id)]
+
+
+def call_closed(entry: CallClosed) -> list[Row]:
+    """`CALL_END` and the id."""
+    closed = entry.closed
+    return [
+        (
+            *_report(entry.call, closed.disposition),
+            closed.status,
+            closed.reason,
+            closed.counted,
+            closed.ended_at,
+            closed.duration,
+            closed.id,
+        )
+    ]
+
+
+def _report(call: Call, disposition: str | None) -> Row:
+    report = call.report
+    return (
+        disposition,
+        report.positive,
+        call.agent_audio_at,
+        to_json_or_null(report.captured),
+        to_json_or_null(report.transcript),
+    )
+
+
+# --- tries ---------------------------------------------------------------------------------------
+
+TRY: Columns = tuple(tries.c)
+TRY_CHANGES: Columns = (
+    tries.c.state,
+    tries.c.ringing_at,
+    tries.c.answered_at,
+    tries.c.ended_at,
+    tries.c.cause,
+    tries.c.sip_code,
+)
+TRY_KEY: Columns = (tries.c.call_id, tries.c.number)
+
+
+def try_opened(entry: TryOpened) -> list[Row]:
+    """`TRY`."""
+    attempt = entry.attempt
+    return [
+        (
+            entry.call,
+            attempt.number,
+            attempt.channel,
+            attempt.trunk,
+            attempt.caller_id,
+            attempt.state,
+            attempt.boot,
+            attempt.opened_at,
+            attempt.ringing_at,
+            attempt.answered_at,
+            attempt.ended_at,
+            attempt.cause,
+            attempt.sip_code,
+        )
+    ]
+
+
+def try_saved(entry: TrySaved) -> list[Row]:
+    """`TRY_CHANGES` and `TRY_KEY`."""
+    return [_try_changes(entry.call, entry.attempt)]
+
+
+def call_answered(entry: CallAnswered) -> list[Row]:
+    """`TRY_CHANGES` and `TRY_KEY`: a call's answer is that of its last try, and is stored there alone."""
+    return [_try_changes(entry.call.id, entry.call.current)]
+
+
+def _try_changes(call: str, attempt: Try) -> Row:
+    return (
+        attempt.state,
+        attempt.ringing_at,
+        attempt.answered_at,
+        attempt.ended_at,
+        attempt.cause,
+        attempt.sip_code,
+        call,
+        attempt.number,
+    )

@@ -1,0 +1,50 @@
+"""What SQLite's errors mean to the engine: our own mistake, a fault that may pass, or one that will not.
+
+The message names the file, what SQLite says and what to do; the engine only asks whether to try again.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from dialerd.core.errors import DialerError, InvariantError, PortError
+
+_REMEDIES = {
+    sqlite3.SQLITE_FULL: "free some disk space",
+    sqlite3.SQLITE_BUSY: "another program holds a lock on it: end that",
+    sqlite3.SQLITE_LOCKED: "another program holds a lock on it: end that",
+    sqlite3.SQLITE_READONLY: "make the file and its folder writable for the daemon's user",
+    sqlite3.SQLITE_CANTOPEN: "check that its folder exists and that the daemon's user may write there",
+    sqlite3.SQLITE_PERM: "make the file and its folder writable for the daemon's user",
+    sqlite3.SQLITE_IOERR: "check the disk and its free space",
+}
+_DAMAGED = "restore it from a backup, or move it away to begin with an empty one"
+_PRIMARY = 0xFF
+"""The primary result code inside an extended one (SQLite: result codes)."""
+
+
+def fault(error: sqlite3.Error, path: Path) -> DialerError:
+    """The error in the port's terms."""
+    said = f"{error} ({getattr(error, 'sqlite_errorname', type(error).__name__)})"
+    if isinstance(error, sqlite3.OperationalError):
+        code = getattr(error, "sqlite_errorcode", 0) & _PRIMARY
+        remedy = _REMEDIES.get(code, "see SQLite's message")
+        return PortError(f"the store {path} failed: {said}; {remedy}", retryable=True)
+    broken = type(error) is sqlite3.DatabaseError
+    if broken:
+        return PortError(f"the store {path} is damaged: {said}; {_DAMAGED}", retryable=False)
+    return InvariantError(f"the store refused what does not fit it: {said}")
+
+
+@contextmanager
+def mapped(path: Path) -> Iterator[None]:
+    """Raise SQLite's errors in the port's terms."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise fault(error, path) from error
+    except OverflowError as error:
+        raise InvariantError(f"the store refused what does not fit it: {error}") from error

@@ -1,0 +1,278 @@
+"""The questions asked of the store, as SQLAlchemy Core statements, the same for every database.
+
+Each answer comes from one statement, so it shows one committed state. What the engine waits for (`ready`) must be
+answered from an index without sorting.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields
+from functools import cache
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Dialect,
+    Select,
+    Subquery,
+    bindparam,
+    distinct,
+    func,
+    literal_column,
+    select,
+    union_all,
+)
+
+from dialerd.core.model import CallStatus, CampaignStatus
+from dialerd.ports import CallFilter, CampaignFilter
+from dialerd.store.rows import CALL, CAMPAIGN, CONTACT, KEY, SCRIPT, TRY
+from dialerd.store.sql import Sql, compiled, ids_in
+from dialerd.store.tables import (
+    IMPORT_SEALED,
+    api_keys,
+    calls,
+    campaigns,
+    contacts,
+    counters,
+    imports,
+    numbers,
+    scripts,
+    tries,
+)
+
+# Written as literals: an index over a part of a table serves only queries that state that part.
+_WAITING = contacts.c.waiting == literal_column("1")
+_OPEN = calls.c.status == literal_column(f"'{CallStatus.IN_PROGRESS}'")
+
+_CALL_CONDITIONS: Mapping[str, ColumnElement[bool]] = {
+    "campaign": calls.c.campaign_id == bindparam("campaign"),
+    "started_from": calls.c.started_at >= bindparam("started_from"),
+    "started_to": calls.c.started_at < bindparam("started_to"),
+    "disposition": calls.c.disposition == bindparam("disposition"),
+    "language": calls.c.language == bindparam("language"),
+    "phone": calls.c.phone == bindparam("phone"),
+}
+_CAMPAIGN_CONDITIONS: Mapping[str, ColumnElement[bool]] = {
+    "status": campaigns.c.status == bindparam("status"),
+    "created_from": campaigns.c.created_at >= bindparam("created_from"),
+    "created_to": campaigns.c.created_at < bindparam("created_to"),
+}
+
+
+def asked(where: CallFilter | CampaignFilter) -> dict[str, Any]:
+    """The conditions of a filter that are set, by name."""
+    values = {item.name: getattr(where, item.name) for item in fields(where)}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _sealed() -> Select[Any]:
+    return (
+        select(imports.c.id)
+        .where(imports.c.campaign_id == bindparam("campaign"))
+        .where(imports.c.state == literal_column(f"'{IMPORT_SEALED}'"))
+    )
+
+
+def _paged(query: Select[Any]) -> Select[Any]:
+    return query.limit(bindparam("limit")).offset(bindparam("offset"))
+
+
+# --- what the engine asks ------------------------------------------------------------------------
+
+
+@cache
+def ready(dialect: Dialect) -> Sql:
+    """`CONTACT` of due contacts in dialing order, at most `limit`, and after them the next one due later.
+
+    Parameters: campaign, now, held (JSON list of ids), limit.
+    """
+    free = (
+        select(*CONTACT)
+        .where(contacts.c.campaign_id == bindparam("campaign"), _WAITING)
+        .where(contacts.c.import_id.in_(_sealed()))
+        .where(contacts.c.id.not_in(ids_in("held", dialect)))
+        .order_by(contacts.c.not_before, contacts.c.id)
+    )
+    due = free.where(contacts.c.not_before <= bindparam("now")).limit(bindparam("limit"))
+    later = free.where(contacts.c.not_before > bindparam("now")).limit(literal_column("1"))
+    return compiled(union_all(select(due.subquery()), select(later.subquery())), dialect)
+
+
+def _taken_up() -> ColumnElement[bool]:
+    """The campaigns that the engine holds: those that may still dial, and those with open calls."""
+    live: list[ColumnElement[str]] = [
+        literal_column(f"'{status}'") for status in CampaignStatus if status.live
+    ]
+    busy = select(calls.c.campaign_id).where(_OPEN, calls.c.campaign_id.is_not(None))
+    return campaigns.c.status.in_(live) | campaigns.c.id.in_(busy)
+
+
+@cache
+def held_campaigns(dialect: Dialect) -> Sql:
+    """`CAMPAIGN`, counter key and value of the campaigns that the engine holds, oldest first."""
+    query = (
+        select(*CAMPAIGN, counters.c.key, counters.c.value)
+        .select_from(campaigns)
+        .outerjoin(counters, counters.c.campaign_id == campaigns.c.id)
+        .where(_taken_up())
+        .order_by(campaigns.c.created_at, campaigns.c.id)
+    )
+    return compiled(query, dialect)
+
+
+@cache
+def open_calls(dialect: Dialect) -> Sql:
+    """`CALL`, `CONTACT`, `TRY` of calls without a final record, oldest first."""
+    query = (
+        select(*CALL, *CONTACT, *TRY)
+        .select_from(calls)
+        .join(tries, tries.c.call_id == calls.c.id)
+        .outerjoin(contacts, contacts.c.id == calls.c.contact_id)
+        .where(_OPEN)
+        .order_by(calls.c.id, tries.c.number)
+    )
+    return compiled(query, dialect)
+
+
+@cache
+def last_call(dialect: Dialect) -> Sql:
+    """The greatest call id, NULL without calls."""
+    return compiled(select(func.max(calls.c.id)), dialect)
+
+
+@cache
+def rested(dialect: Dialect) -> Sql:
+    """Numbers and when the last call to them ended. Parameter: since."""
+    query = select(numbers.c.phone, numbers.c.last_ended_at)
+    return compiled(query.where(numbers.c.last_ended_at >= bindparam("since")), dialect)
+
+
+# --- what people ask -----------------------------------------------------------------------------
+
+
+@cache
+def campaign_page(dialect: Dialect, conditions: frozenset[str]) -> Sql:
+    """`CAMPAIGN`, counter key and value, newest campaign first. Parameters: conditions, limit, offset."""
+    chosen = select(*CAMPAIGN).where(*(_CAMPAIGN_CONDITIONS[name] for name in sorted(conditions)))
+    chosen = chosen.order_by(campaigns.c.created_at.desc(), campaigns.c.id.desc())
+    return compiled(_with_counters(_paged(chosen).subquery("page")), dialect)
+
+
+@cache
+def campaign(dialect: Dialect) -> Sql:
+    """`CAMPAIGN`, counter key and value of one campaign. Parameter: campaign."""
+    chosen = select(*CAMPAIGN).where(campaigns.c.id == bindparam("campaign"))
+    return compiled(_with_counters(chosen.subquery("page")), dialect)
+
+
+def _with_counters(page: Subquery) -> Select[Any]:
+    return (
+        select(*page.c, counters.c.key, counters.c.value)
+        .select_from(page)
+        .outerjoin(counters, counters.c.campaign_id == page.c.id)
+        .order_by(page.c.created_at.desc(), page.c.id.desc())
+    )
+
+
+@cache
+def campaign_count(dialect: Dialect, conditions: frozenset[str]) -> Sql:
+    """How many campaigns match. Parameters: conditions."""
+    query = select(func.count()).select_from(campaigns)
+    return compiled(query.where(*(_CAMPAIGN_CONDITIONS[name] for name in sorted(conditions))), dialect)
+
+
+@cache
+def contact_page(dialect: Dialect) -> Sql:
+    """`CONTACT` in list order. Parameters: campaign, limit, offset."""
+    query = (
+        select(*CONTACT)
+        .where(contacts.c.campaign_id == bindparam("campaign"))
+        .where(contacts.c.import_id.in_(_sealed()))
+        .order_by(contacts.c.id)
+    )
+    return compiled(_paged(query), dialect)
+
+
+@cache
+def contact_count(dialect: Dialect) -> Sql:
+    """How many contacts a campaign has, NULL for none. Parameter: campaign."""
+    counted = _sealed().with_only_columns(func.sum(imports.c.contacts))
+    return compiled(counted, dialect)
+
+
+@cache
+def call_page(dialect: Dialect, conditions: frozenset[str]) -> Sql:
+    """`CALL`, the contact's name, `TRY`, newest call first. Parameters: conditions, limit, offset."""
+    chosen = select(calls).where(*(_CALL_CONDITIONS[name] for name in sorted(conditions)))
+    return compiled(_with_tries(_paged(chosen.order_by(calls.c.id.desc())).subquery("page")), dialect)
+
+
+@cache
+def call(dialect: Dialect) -> Sql:
+    """`CALL`, the contact's name, `TRY` of one call. Parameter: call."""
+    chosen = select(calls).where(calls.c.id == bindparam("call"))
+    return compiled(_with_tries(chosen.subquery("page")), dialect)
+
+
+def _with_tries(page: Subquery) -> Select[Any]:
+    return (
+        select(*(page.c[column.name] for column in CALL), contacts.c.name, *TRY)
+        .select_from(page)
+        .join(tries, tries.c.call_id == page.c.id)
+        .outerjoin(contacts, contacts.c.id == page.c.contact_id)
+        .order_by(page.c.id.desc(), tries.c.number)
+    )
+
+
+@cache
+def call_count(dialect: Dialect, conditions: frozenset[str]) -> Sql:
+    """How many calls match. Parameters: conditions."""
+    query = select(func.count()).select_from(calls)
+    return compiled(query.where(*(_CALL_CONDITIONS[name] for name in sorted(conditions))), dialect)
+
+
+@cache
+def script_version(dialect: Dialect) -> Sql:
+    """`SCRIPT` of one version. Parameters: script, version."""
+    query = select(*SCRIPT).where(scripts.c.id == bindparam("script"))
+    return compiled(query.where(scripts.c.version == bindparam("version")), dialect)
+
+
+@cache
+def newest_script(dialect: Dialect) -> Sql:
+    """`SCRIPT` of the newest version. Parameter: script."""
+    query = select(*SCRIPT).where(scripts.c.id == bindparam("script"))
+    return compiled(query.order_by(scripts.c.version.desc()).limit(literal_column("1")), dialect)
+
+
+@cache
+def script_page(dialect: Dialect) -> Sql:
+    """`SCRIPT` of the newest version of each script, newest first. Parameters: limit, offset."""
+    newest = select(scripts.c.id, func.max(scripts.c.version).label("version")).group_by(scripts.c.id)
+    last = newest.subquery("newest")
+    query = (
+        select(*SCRIPT)
+        .join(last, (last.c.id == scripts.c.id) & (last.c.version == scripts.c.version))
+        .order_by(scripts.c.created_at.desc(), scripts.c.id.desc())
+    )
+    return compiled(_paged(query), dialect)
+
+
+@cache
+def script_count(dialect: Dialect) -> Sql:
+    """How many scripts there are."""
+    return compiled(select(func.count(distinct(scripts.c.id))), dialect)
+
+
+@cache
+def key_by_digest(dialect: Dialect) -> Sql:
+    """`KEY` of the unrevoked key. Parameter: digest."""
+    query = select(*KEY).where(api_keys.c.digest == bindparam("digest"), api_keys.c.revoked_at.is_(None))
+    return compiled(query, dialect)
+
+
+@cache
+def keys(dialect: Dialect) -> Sql:
+    """`KEY` of all keys, newest first."""
+    return compiled(select(*KEY).order_by(api_keys.c.created_at.desc(), api_keys.c.id.desc()), dialect)

@@ -1,0 +1,254 @@
+"""Rows as records of the model and the port: for each record the columns it is read from, and the way back.
+
+Rows come by position, as every driver gives them. Nothing here runs a query.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from itertools import groupby
+from typing import Any, TypeAlias
+
+import orjson
+from sqlalchemy import Column
+
+from dialerd.core.clock import Instant, Millis, Mono
+from dialerd.core.model import (
+    E164,
+    AgentReport,
+    Call,
+    CallId,
+    Campaign,
+    CampaignId,
+    CampaignStatus,
+    ChannelId,
+    Contact,
+    ContactId,
+    ContactState,
+    Reason,
+    ScriptId,
+    TrunkName,
+    Try,
+    TryState,
+)
+from dialerd.ports import ApiKey, CallRow, Script, TryRow
+from dialerd.store.tables import api_keys, calls, campaigns, contacts, scripts, tries
+
+Row: TypeAlias = Sequence[Any]
+Columns: TypeAlias = tuple[Column[Any], ...]
+
+CAMPAIGN: Columns = tuple(campaigns.c)
+SCRIPT: Columns = tuple(scripts.c)
+KEY: Columns = tuple(api_keys.c)
+TRY: Columns = tuple(column for column in tries.c if column is not tries.c.call_id)
+CONTACT: Columns = (
+    contacts.c.id,
+    contacts.c.campaign_id,
+    contacts.c.phone,
+    contacts.c.name,
+    contacts.c.timezone,
+    contacts.c.external_id,
+    contacts.c.variables,
+    contacts.c.state,
+    contacts.c.attempts,
+    contacts.c.turns,
+    contacts.c.refunds,
+    contacts.c.not_before,
+    contacts.c.disposition,
+    contacts.c.reason,
+    contacts.c.positive,
+    contacts.c.connected_attempt,
+)
+CALL: Columns = tuple(column for column in calls.c if column is not calls.c.contact_id)
+
+_CALL_AT = {column.name: place for place, column in enumerate(CALL)}
+
+
+def campaigns_with_counters(rows: Iterable[Row]) -> list[tuple[Campaign, Mapping[str, int]]]:
+    """Campaigns from rows of `CAMPAIGN`, counter key and value; rows of a campaign are neighbours."""
+    found: list[tuple[Campaign, Mapping[str, int]]] = []
+    for _, group in groupby(rows, key=lambda row: row[0]):
+        members = list(group)
+        counted = {row[-2]: row[-1] for row in members if row[-2] is not None}
+        found.append((_campaign(members[0][:-2]), counted))
+    return found
+
+
+def _campaign(row: Row) -> Campaign:
+    values = dict(zip((column.name for column in CAMPAIGN), row, strict=True))
+    caller_id = values["caller_id"]
+    values.update(
+        status=CampaignStatus(values["status"]),
+        trunks=tuple(TrunkName(name) for name in orjson.loads(values["trunks"])),
+        caller_id=None if caller_id is None else E164(caller_id),
+        keep_open=bool(values["keep_open"]),
+        closing=bool(values["closing"]),
+    )
+    return Campaign(**values)
+
+
+def contact(row: Row) -> Contact:
+    """A contact from `CONTACT`."""
+    return Contact(
+        id=ContactId(row[0]),
+        campaign_id=CampaignId(row[1]),
+        phone=E164(row[2]),
+        name=row[3],
+        timezone=row[4],
+        external_id=row[5],
+        variables=_mapping(row[6]),
+        state=ContactState(row[7]),
+        attempts=row[8],
+        turns=row[9],
+        refunds=row[10],
+        not_before=Instant(row[11]),
+        disposition=row[12],
+        reason=_reason(row[13]),
+        positive=bool(row[14]),
+        connected_attempt=row[15],
+    )
+
+
+def attempt(row: Row) -> Try:
+    """A try from `TRY`."""
+    return Try(
+        number=row[0],
+        channel=ChannelId(row[1]),
+        trunk=TrunkName(row[2]),
+        caller_id=E164(row[3]),
+        state=TryState(row[4]),
+        boot=row[5],
+        opened_at=Instant(row[6]),
+        ringing_at=row[7],
+        answered_at=row[8],
+        ended_at=row[9],
+        cause=row[10],
+        sip_code=row[11],
+    )
+
+
+def try_row(row: Row) -> TryRow:
+    """A try from `TRY`, as the API shows it."""
+    number, channel, trunk, caller_id, state, _boot, opened_at, ringing, answered, ended, cause, sip = row
+    return TryRow(
+        channel=ChannelId(channel),
+        number=number,
+        trunk=trunk,
+        caller_id=caller_id,
+        state=state,
+        opened_at=Instant(opened_at),
+        ringing_at=ringing,
+        answered_at=answered,
+        ended_at=ended,
+        cause=cause,
+        sip_code=sip,
+    )
+
+
+def open_calls(rows: Iterable[Row]) -> tuple[Call, ...]:
+    """Open calls from rows of `CALL`, `CONTACT`, `TRY`; rows of a call are neighbours, its tries in order."""
+    found = []
+    for _, group in groupby(rows, key=lambda row: row[0]):
+        members = list(group)
+        call = _open_call(members[0])
+        found.append(replace(call, tries=tuple(attempt(row[-len(TRY) :]) for row in members)))
+    return tuple(found)
+
+
+def _open_call(row: Row) -> Call:
+    values = _call_values(row)
+    person = row[len(CALL) : len(CALL) + len(CONTACT)]
+    return Call(
+        id=CallId(values["id"]),
+        phone=E164(values["phone"]),
+        language=values["language"],
+        script_id=ScriptId(values["script_id"]),
+        script_version=values["script_version"],
+        attempt=values["attempt"],
+        tries=(),
+        started_at=Instant(values["started_at"]),
+        deadline=Mono(0),
+        campaign_id=values["campaign_id"],
+        contact=None if person[0] is None else contact(person),
+        gate=_mapping(values["gate"]),
+        report=AgentReport(
+            disposition=values["disposition"],
+            positive=bool(values["positive"]),
+            captured=_mapping(values["captured"]),
+            transcript=tuple(_list(values["transcript"])),
+        ),
+        agent_audio_at=values["agent_audio_at"],
+    )
+
+
+def call_rows(rows: Iterable[Row]) -> list[CallRow]:
+    """Calls from rows of `CALL`, the contact's name, `TRY`; rows of a call are neighbours, its tries in order."""
+    found = []
+    for _, group in groupby(rows, key=lambda row: row[0]):
+        members = list(group)
+        found.append(_call_row(members[0], [try_row(row[-len(TRY) :]) for row in members]))
+    return found
+
+
+def _call_row(row: Row, attempts: Sequence[TryRow]) -> CallRow:
+    values = _call_values(row)
+    return CallRow(
+        id=CallId(values["id"]),
+        campaign_id=values["campaign_id"],
+        phone=E164(values["phone"]),
+        name=row[len(CALL)],
+        status=values["status"],
+        disposition=values["disposition"],
+        reason=values["reason"],
+        attempt=values["attempt"],
+        counted=bool(values["counted"]),
+        language=values["language"],
+        script_id=ScriptId(values["script_id"]),
+        started_at=Instant(values["started_at"]),
+        answered_at=attempts[-1].answered_at,
+        ended_at=values["ended_at"],
+        duration_ms=Millis(values["duration_ms"]),
+        # Nothing tells a person from a machine yet.
+        answered_by=None,
+        gate=_mapping(values["gate"]),
+        captured=_mapping(values["captured"]),
+        transcript=_list(values["transcript"]),
+        tries=attempts,
+    )
+
+
+def script(row: Row) -> Script:
+    """A script version from `SCRIPT`."""
+    ident, version, name, languages, variables, body, source, created_at = row
+    return Script(
+        id=ScriptId(ident),
+        version=version,
+        name=name,
+        languages=tuple(orjson.loads(languages)),
+        variables=orjson.loads(variables),
+        body=orjson.loads(body),
+        source=source,
+        created_at=Instant(created_at),
+    )
+
+
+def key(row: Row) -> ApiKey:
+    """An API key from `KEY`."""
+    return ApiKey(*row)
+
+
+def _call_values(row: Row) -> dict[str, Any]:
+    return {name: row[place] for name, place in _CALL_AT.items()}
+
+
+def _reason(value: str | None) -> Reason | None:
+    return None if value is None else Reason(value)
+
+
+def _mapping(value: str | None) -> Mapping[str, Any]:
+    return {} if value is None else orjson.loads(value)
+
+
+def _list(value: str | None) -> list[Mapping[str, Any]]:
+    return [] if value is None else orjson.loads(value)

@@ -1,0 +1,207 @@
+"""The tables of the store, for every database it runs on. Schema only: it holds no query and no default.
+
+Instants are BIGINT milliseconds since 1970 UTC, durations BIGINT milliseconds, JSON is text. Every index costs a
+write on the path of a call: one that no query needs does not belong here. What is here must equal what the
+migrations make (a test compares them).
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+IMPORT_OPEN = "open"
+IMPORT_SEALED = "sealed"
+IMPORT_DROPPED = "dropped"
+"""States of an import. Only the contacts of a sealed one exist for readers."""
+
+# SQLite makes a column its row id, and so spares an index, only if its type is exactly INTEGER.
+_ROW_ID = BigInteger().with_variant(Integer, "sqlite")
+
+metadata = MetaData()
+
+campaigns = Table(
+    "campaigns",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("script_id", Text, nullable=False),
+    Column("script_version", Integer, nullable=False),
+    Column("language", Text, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("agent_id", Text),
+    Column("start_at", BigInteger),
+    Column("end_at", BigInteger),
+    Column("timezone", Text),
+    Column("max_attempts", Integer, nullable=False),
+    Column("retry_interval", BigInteger, nullable=False),
+    Column("ring_timeout", BigInteger, nullable=False),
+    Column("max_concurrent_calls", Integer),
+    Column("calls_per_second", Double),
+    Column("weight", Double, nullable=False),
+    Column("trunks", Text, nullable=False),
+    Column("caller_id", Text),
+    Column("keep_open", Boolean, nullable=False),
+    Column("started_at", BigInteger),
+    Column("finished_at", BigInteger),
+    Column("closing", Boolean, nullable=False),
+)
+
+counters = Table(
+    "counters",
+    metadata,
+    Column("campaign_id", Text, ForeignKey("campaigns.id"), primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("value", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+imports = Table(
+    "imports",
+    metadata,
+    Column("id", _ROW_ID, primary_key=True),
+    # No foreign key: the contacts of a new campaign are stored before the campaign is.
+    Column("campaign_id", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("contacts", BigInteger, nullable=False),
+    Index("imports_by_campaign", "campaign_id"),
+    # An id that was dropped must not come back: a late row of the old import would join the new one.
+    sqlite_autoincrement=True,
+)
+
+contacts = Table(
+    "contacts",
+    metadata,
+    Column("id", _ROW_ID, primary_key=True),
+    Column("campaign_id", Text, nullable=False),
+    Column("import_id", BigInteger, nullable=False),
+    Column("phone", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("waiting", SmallInteger, nullable=False),
+    Column("not_before", BigInteger, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("turns", Integer, nullable=False),
+    Column("refunds", Integer, nullable=False),
+    Column("disposition", Text),
+    Column("reason", Text),
+    Column("positive", Boolean, nullable=False),
+    Column("connected_attempt", Integer),
+    Column("name", Text),
+    Column("timezone", Text),
+    Column("external_id", Text),
+    Column("variables", Text),
+    UniqueConstraint("campaign_id", "phone", name="contacts_by_phone"),
+    # Only waiting contacts are in it, in dialing order: the ready query never sorts, and a contact that has
+    # left the waiting states costs no index write any more.
+    Index(
+        "contacts_waiting",
+        "campaign_id",
+        "not_before",
+        "id",
+        sqlite_where=text("waiting = 1"),
+        postgresql_where=text("waiting = 1"),
+    ),
+)
+
+calls = Table(
+    "calls",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("campaign_id", Text, ForeignKey("campaigns.id")),
+    # No foreign key: deleting a contact would look through all calls.
+    Column("contact_id", BigInteger),
+    Column("phone", Text, nullable=False),
+    Column("language", Text, nullable=False),
+    Column("script_id", Text, nullable=False),
+    Column("script_version", Integer, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("disposition", Text),
+    Column("positive", Boolean, nullable=False),
+    Column("reason", Text),
+    Column("counted", Boolean, nullable=False),
+    Column("started_at", BigInteger, nullable=False),
+    Column("agent_audio_at", BigInteger),
+    Column("ended_at", BigInteger),
+    Column("duration_ms", BigInteger, nullable=False),
+    # Wide columns last: a scan that does not need them does not read them.
+    Column("gate", Text),
+    Column("captured", Text),
+    Column("transcript", Text),
+    Index("calls_by_campaign", "campaign_id", "id"),
+    Index("calls_by_phone", "phone", "id"),
+    Index("calls_by_start", "started_at"),
+    Index(
+        "calls_open",
+        "id",
+        sqlite_where=text("status = 'in_progress'"),
+        postgresql_where=text("status = 'in_progress'"),
+    ),
+)
+
+tries = Table(
+    "tries",
+    metadata,
+    Column("call_id", Text, ForeignKey("calls.id"), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("channel", Text, nullable=False),
+    Column("trunk", Text, nullable=False),
+    Column("caller_id", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("boot", Text, nullable=False),
+    Column("opened_at", BigInteger, nullable=False),
+    Column("ringing_at", BigInteger),
+    Column("answered_at", BigInteger),
+    Column("ended_at", BigInteger),
+    Column("cause", Integer),
+    Column("sip_code", Integer),
+    sqlite_with_rowid=False,
+)
+
+numbers = Table(
+    "numbers",
+    metadata,
+    Column("phone", Text, primary_key=True),
+    Column("last_ended_at", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+scripts = Table(
+    "scripts",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("languages", Text, nullable=False),
+    Column("variables", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("scope", Text, nullable=False),
+    Column("digest", LargeBinary, nullable=False, unique=True),
+    Column("created_at", BigInteger, nullable=False),
+    Column("last_used_at", BigInteger),
+    Column("revoked_at", BigInteger),
+)
