@@ -1,8 +1,9 @@
 """The bare baseline: an ARI script that only places calls. No gate, no journal, no outcome, no metrics.
 
 It originates over the events WebSocket with the same cap of unanswered requests as the daemon, paced evenly at
-`--rate`. With `--media` it does what the daemon's media worker does for an answered call, and no more: media leg,
-bridge, one prompt, hang up. Prints one line of JSON: calls, seconds, calls a second, CPU milliseconds a call.
+`--rate`. With `--media` it does what the daemon's media worker does for an answered call, and no more: media
+leg, bridge, one prompt; the callee hangs up. Prints one line of JSON: calls, seconds, calls a second, and CPU
+milliseconds a call.
 """
 
 from __future__ import annotations
@@ -38,25 +39,27 @@ class Bare:
         self.channels = asyncio.Semaphore(options.channels)
         self.ended = 0
         self.done = asyncio.Event()
-        self.replies: dict[str, asyncio.Future[dict[str, Any]] | None] = {}
         self.media_up: dict[str, asyncio.Event] = {}
         self.tasks: set[asyncio.Task[None]] = set()
 
     async def run(self) -> dict[str, float]:
         url = self.options.ari_url
-        async with aiohttp.ClientSession(headers=self.headers) as self.http:
-            async with self.http.ws_connect(
+        async with (
+            aiohttp.ClientSession(headers=self.headers) as self.http,
+            self.http.ws_connect(
                 f"{url.replace('http', 'ws', 1)}/ari/events?app={self.app}", max_msg_size=0, compress=0
-            ) as self.socket:
-                filters = {"disallowed": [{"type": kind} for kind in QUIET]}
-                await self.http.put(f"{url}/ari/applications/{self.app}/eventFilter", json=filters)
-                reader = asyncio.create_task(self.read())
-                started, cpu = time.perf_counter(), time.process_time()
-                await self.place_all()
-                async with asyncio.timeout(120):
-                    await self.done.wait()
-                seconds, cpu = time.perf_counter() - started, time.process_time() - cpu
-                reader.cancel()
+            ) as self.socket,
+        ):
+            filters = {"disallowed": [{"type": kind} for kind in QUIET]}
+            await self.http.put(f"{url}/ari/applications/{self.app}/eventFilter", json=filters)
+            reader = asyncio.create_task(self.read())
+            started, cpu = time.perf_counter(), time.process_time()
+            await self.place_all()
+            async with asyncio.timeout(120):
+                await self.done.wait()
+            seconds, cpu = time.perf_counter() - started, time.process_time() - cpu
+            reader.cancel()
+            await asyncio.gather(*self.tasks, return_exceptions=True)
         calls = self.options.calls
         return {
             "calls": calls,
@@ -107,6 +110,8 @@ class Bare:
                 self.spawn(self.answered(channel))
         elif kind == "ChannelDestroyed" and not event["channel"]["id"].endswith("-m"):
             self.channels.release()
+            if self.options.media:
+                self.spawn(self.release(event["channel"]["id"]))
             self.ended += 1
             if self.ended == self.options.calls:
                 self.done.set()
@@ -117,51 +122,43 @@ class Bare:
         task.add_done_callback(self.tasks.discard)
 
     async def answered(self, channel: str) -> None:
-        if self.options.media:
-            await self.talk(channel)
-        await self.request("DELETE", f"channels/{channel}", None, f"d{channel}")
-
-    async def talk(self, channel: str) -> None:
-        url = self.options.ari_url
-        leg = f"{channel}-m"
+        """What the daemon's media worker does for an answered call, and no more. The callee hangs up."""
+        if not self.options.media:
+            await self.request("DELETE", f"channels/{channel}", None, f"d{channel}")
+            return
+        leg, bridge = f"{channel}-m", f"{channel}-b"
         up = self.media_up.setdefault(leg, asyncio.Event())
         params = {
             "channelId": leg, "app": self.app, "external_host": "INCOMING", "transport": "websocket",
             "encapsulation": "none", "connection_type": "server", "format": "ulaw", "transport_data": "f(json)",
         }  # fmt: skip
-        async with self.http.post(f"{url}/ari/channels/externalMedia", json=params) as reply:
-            made = await reply.json()
+        made = await self.post("channels/externalMedia", params)
         connection = made["channelvars"]["MEDIA_WEBSOCKET_CONNECTION_ID"]
-        played = asyncio.Event()
         transport, _ = await ws_connect(
-            lambda: _Speaker(played, self.options.prompt_ms),
-            f"{url.replace('http', 'ws', 1)}/media/{connection}",
+            _Ear,
+            f"{self.options.ari_url.replace('http', 'ws', 1)}/media/{connection}",
             extra_headers={"Sec-WebSocket-Protocol": "media"},
         )
         await up.wait()
-        bridge = f"{channel}-b"
-        await self.http.post(f"{url}/ari/bridges/{bridge}", json={"type": "mixing"})
-        await self.http.post(f"{url}/ari/bridges/{bridge}/addChannel", json={"channel": [channel, leg]})
-        _Speaker.speak(transport, self.options.prompt_ms)
-        await played.wait()
-        await self.http.delete(f"{url}/ari/bridges/{bridge}")
-        await self.http.delete(f"{url}/ari/channels/{leg}")
+        await self.post(f"bridges/{bridge}", {"type": "mixing"})
+        await self.post(f"bridges/{bridge}/addChannel", {"channel": [channel, leg]})
+        transport.send(WSMsgType.BINARY, b"\x7f" * 8000)
+
+    async def release(self, channel: str) -> None:
+        """Remove what `answered` has made."""
+        await self.http.delete(f"{self.options.ari_url}/ari/channels/{channel}-m")
+        await self.http.delete(f"{self.options.ari_url}/ari/bridges/{channel}-b")
+
+    async def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        async with self.http.post(f"{self.options.ari_url}/ari/{path}", json=body) as reply:
+            return await reply.json() if reply.status == 200 else {}
 
 
-class _Speaker(WSListener):  # type: ignore[misc]
-    """Receives the callee's audio and forgets it; knows when the prompt has been played."""
-
-    def __init__(self, played: asyncio.Event, prompt_ms: int) -> None:
-        self.played = played
-
-    @staticmethod
-    def speak(transport: WSTransport, prompt_ms: int) -> None:
-        transport.send(WSMsgType.BINARY, b"\x7f" * (8 * prompt_ms))
-        transport.send(WSMsgType.TEXT, b'{"command":"MARK_MEDIA","correlation_id":"p"}')
+class _Ear(WSListener):  # type: ignore[misc]
+    """Receives the callee's audio and forgets it."""
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
-        if frame.msg_type == WSMsgType.TEXT and b"MEDIA_MARK_PROCESSED" in frame.get_payload_as_bytes():
-            self.played.set()
+        frame.get_payload_as_memoryview()
 
 
 def main() -> None:
@@ -174,7 +171,6 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=0, help="calls a second offered; 0: as many as go")
     parser.add_argument("--channels", type=int, default=200)
     parser.add_argument("--media", action="store_true")
-    parser.add_argument("--prompt-ms", type=int, default=200)
     print(json.dumps(uvloop.run(Bare(parser.parse_args()).run())))
 
 

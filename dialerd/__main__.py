@@ -29,7 +29,9 @@ def main(arguments: list[str] | None = None) -> int:
         epilog=_EPILOG,
     )
     parser.add_argument("--config", type=Path, metavar="FILE", help="settings file (TOML)")
-    parser.add_argument("--check-config", action="store_true", help="check the settings, list every mistake, and exit")
+    parser.add_argument(
+        "--check-config", action="store_true", help="check the settings, list every mistake, and exit"
+    )
     parser.add_argument("--version", action="version", version=f"dialerd {__version__}")
     options = parser.parse_args(arguments)
     try:
@@ -62,7 +64,8 @@ def _summary(settings: Settings) -> str:
         f"{trunk.name} ({trunk.max_channels} channels, {trunk.calls_per_second:g} calls/s)"
         for trunk in settings.trunk_list
     )
-    return f"The settings are fine. Asterisk: {settings.asterisk.ari_url}; trunks: {trunks}; state: {settings.state_dir}\n"
+    where = f"Asterisk: {settings.asterisk.ari_url}; state: {settings.state_dir}"
+    return f"The settings are fine. {where}; trunks: {trunks}\n"
 
 
 if __name__ == "__main__":

@@ -10,9 +10,10 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import structlog
 
@@ -112,9 +113,9 @@ async def _drain(engine: Engine, stops: _Stops) -> None:
 
 
 @asynccontextmanager
-async def _background(work: object, what: str, stops: _Stops) -> AsyncIterator[None]:
+async def _background(work: Coroutine[Any, Any, None], what: str, stops: _Stops) -> AsyncIterator[None]:
     """Run a part of the daemon beside the rest; it is cancelled and awaited when the block ends."""
-    task = asyncio.ensure_future(work)  # type: ignore[call-overload]
+    task = asyncio.get_running_loop().create_task(work)
 
     def ended(done: asyncio.Task[None]) -> None:
         error = None if done.cancelled() else done.exception()
@@ -149,7 +150,7 @@ async def _bind(server: ApiServer, stops: _Stops) -> bool:
             return False
 
 
-async def _prepare_scripts(live: tuple[Campaign, ...], store: SqliteStore, media: MediaPool) -> None:
+async def _prepare_scripts(live: Sequence[Campaign], store: SqliteStore, media: MediaPool) -> None:
     """The media workers need the scripts of every live campaign, at the versions they were created with."""
     for ident, version, language in {(c.script_id, c.script_version, c.language) for c in live}:
         script = await store.script(ident, version)
@@ -187,7 +188,12 @@ def _telephony(settings: Settings, engine: Engine, media: MediaPool) -> Asterisk
 
 
 def _service(
-    settings: Settings, engine: Engine, store: SqliteStore, media: MediaPool, clock: SystemClock, helper: Helper
+    settings: Settings,
+    engine: Engine,
+    store: SqliteStore,
+    media: MediaPool,
+    clock: SystemClock,
+    helper: Helper,
 ) -> Service:
     intake = Intake(helper, _spool_dir(settings), settings.imports.max_contacts)
     intake.prepare()

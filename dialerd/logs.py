@@ -23,7 +23,9 @@ _NUMBER = re.compile(r"\+?\d{7,15}")
 def configure(settings: LogSettings) -> None:
     """Set up logging for the whole process; output goes to standard error."""
     people = settings.format == "console" or (settings.format == "auto" and sys.stderr.isatty())
-    renderer: Any = structlog.dev.ConsoleRenderer() if people else structlog.processors.JSONRenderer(sort_keys=False)
+    renderer: Any = (
+        structlog.dev.ConsoleRenderer() if people else structlog.processors.JSONRenderer(sort_keys=False)
+    )
     level = getattr(logging, settings.level.upper())
     processors: list[Any] = [
         structlog.contextvars.merge_contextvars,
@@ -53,5 +55,5 @@ def listener(announcement: Announce) -> None:
 def _mask(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     phone = event.get("phone")
     if isinstance(phone, str) and _NUMBER.fullmatch(phone):
-        event["phone"] = f"{phone[:3]}…{phone[-2:]}"
+        event["phone"] = f"{phone[:3]}***{phone[-2:]}"
     return event

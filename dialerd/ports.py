@@ -51,7 +51,7 @@ class Telephony(Protocol):
         ...
 
     async def live_channels(self) -> tuple[LiveChannel, ...]:
-        """Every dialed channel of this instance that exists now (media legs and bridges are not listed). Raises PortError."""
+        """Every dialed channel of this instance that exists now, media legs left out. Raises PortError."""
         ...
 
     async def call_records(self, channels: frozenset[ChannelId]) -> tuple[CallRecord, ...]:

@@ -124,11 +124,12 @@ def compare(calls: dict[str, list[dict[str, Any]]], seen: dict[str, list[Seen]])
         mine = recorded(calls[phone]) if calls.get(phone) else Verdict("never called", "", 0)
         theirs = seen.get(phone, [])
         agrees = mine == expected(theirs)
+        verdict = "[green]agrees[/]" if agrees else "[red]DIFFERS[/]"
         wrong += not agrees
         last = theirs[-1] if theirs else Seen("", "", "")
         table.add_row(
             phone, person["name"], mine.disposition, mine.reason, str(mine.tries),
-            last.behaviour, last.sip, last.digits, str(len(theirs)), "[green]agrees[/]" if agrees else "[red]DIFFERS[/]",
+            last.behaviour, last.sip, last.digits, str(len(theirs)), verdict,
         )  # fmt: skip
     out.print(table)
     return wrong

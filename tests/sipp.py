@@ -65,7 +65,41 @@ _ANSWER = f"""<?xml version="1.0" encoding="ISO-8859-1" ?>
 </scenario>
 """
 
-SCENARIOS = {"busy": _BUSY, "answer": _ANSWER}
+_BYE_WHEN_ASKED = f"""  <recv request="BYE" timeout="120000"/>
+  <send><![CDATA[
+      SIP/2.0 200 OK
+{_HEAD}      Content-Length: 0
+]]></send>
+"""
+
+_BYE_AFTER_400_MS = """  <pause milliseconds="400"/>
+  <send retrans="500"><![CDATA[
+      BYE [next_url] SIP/2.0
+      Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]
+      From:[$local]
+      To:[$remote]
+      [last_Call-ID:]
+      CSeq: 1 BYE
+      Max-Forwards: 70
+      Content-Length: 0
+]]></send>
+  <recv response="200"/>
+"""
+
+_KEEP = '<action><ereg regexp=".*" search_in="hdr" header="{header}:" assign_to="{name}"/></action>'
+_HANG_UP = (
+    _ANSWER.replace(_BYE_WHEN_ASKED, _BYE_AFTER_400_MS)
+    .replace(
+        '<recv request="INVITE" crlf="true"/>',
+        f'<recv request="INVITE" crlf="true" rrs="true">{_KEEP.format(header="From", name="remote")}</recv>',
+    )
+    .replace(
+        '<recv request="ACK"/>',
+        f'<recv request="ACK">{_KEEP.format(header="To", name="local")}</recv>',
+    )
+)
+
+SCENARIOS = {"busy": _BUSY, "answer": _ANSWER, "hang-up": _HANG_UP}
 
 _ARRIVED = re.compile(r"^-{10,} (?P<at>\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d\.\d+)", re.MULTILINE)
 _INVITE = re.compile(r"^INVITE sip:(?P<user>[^@]+)@", re.MULTILINE)
@@ -117,7 +151,10 @@ def free_port() -> int:
 
 @contextmanager
 def callee(kind: str, folder: Path, *, log_messages: bool = False) -> Iterator[Callee]:
-    """Run SIPp with the scenario `kind` (`busy` or `answer`) until the block ends."""
+    """Run SIPp with the scenario `kind` until the block ends.
+
+    `busy` refuses; `answer` rings, answers and waits for the caller to hang up; `hang-up` does so itself after 400 ms.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     scenario = folder / f"{kind}.xml"
     scenario.write_text(SCENARIOS[kind])

@@ -7,7 +7,7 @@ knows neither Asterisk nor sockets; the media side knows neither scripts nor tex
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -26,7 +26,7 @@ from dialerd.core.model import AgentReport
 class Stage(Protocol):
     """What a conversation can do to its call."""
 
-    def play(self, number: int, audio: AsyncIterator[bytes]) -> None:
+    def play(self, number: int, audio: AsyncGenerator[bytes]) -> None:
         """Send `audio`; `played(number)` follows when its last frame was heard."""
         ...
 
@@ -117,7 +117,14 @@ class ScriptedConversation:
 
     def _prepared(self, opening: tuple[Action, ...]) -> asyncio.Task[bytes] | None:
         """The first sentence is rendered while the media leg is still being opened."""
-        first = next((action.sentences[0] for action in opening if isinstance(action, dialogue.Say) and action.sentences), None)
+        first = next(
+            (
+                action.sentences[0]
+                for action in opening
+                if isinstance(action, dialogue.Say) and action.sentences
+            ),
+            None,
+        )
         if first is None:
             return None
         task = asyncio.get_running_loop().create_task(
@@ -177,6 +184,6 @@ class ScriptedConversation:
                 case dialogue.HangUp():
                     stage.finish(action.report)
 
-    async def _speak(self, sentences: tuple[Sentence, ...]) -> AsyncIterator[bytes]:
+    async def _speak(self, sentences: tuple[Sentence, ...]) -> AsyncGenerator[bytes]:
         for sentence in sentences:
             yield await self._speech.clip(sentence.text, self._voice, personal=sentence.personal)

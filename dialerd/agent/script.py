@@ -141,7 +141,11 @@ class _Reader:
     def script(self) -> ScriptDocument | None:
         """The script; None or incomplete where faults were noted."""
         top = self.root.fields(_TOP, required=("name", "keys", "languages"))
-        ident = _pattern(top["script_id"], _IDENT, "1 to 64 letters, digits, '_' or '-'") if "script_id" in top else None
+        ident = (
+            _pattern(top["script_id"], _IDENT, "1 to 64 letters, digits, '_' or '-'")
+            if "script_id" in top
+            else None
+        )
         name = top["name"].text(MAX_LABEL) if "name" in top else None
         for part, read in (
             ("variables", self._read_variables),
@@ -155,7 +159,14 @@ class _Reader:
         if self.root.faults or name is None:
             return None
         return ScriptDocument(
-            ident, name, self.variables, self.keys, self.seconds, self.repeats, self.texts, self._body(ident, name)
+            ident,
+            name,
+            self.variables,
+            self.keys,
+            self.seconds,
+            self.repeats,
+            self.texts,
+            self._body(ident, name),
         )
 
     # --- the parts -----------------------------------------------------------------------------------
@@ -261,7 +272,9 @@ class _Reader:
         if isinstance(node.value, Mapping):
             for digit in self.known_keys:
                 if digit not in spoken:
-                    Node(None, f"{node.path}.{digit}", node.line, node.faults).fault("the key has no closing line")
+                    Node(None, f"{node.path}.{digit}", node.line, node.faults).fault(
+                        "the key has no closing line"
+                    )
         # In the order of the keys, whatever the order here.
         return {digit: found[digit] for digit in self.known_keys if digit in found}
 
@@ -298,7 +311,8 @@ class _Reader:
                 for each, about in self.variables.items()
             },
             "dispositions": {
-                tag: {} if positive is None else {"positive": positive} for tag, positive in self.dispositions.items()
+                tag: {} if positive is None else {"positive": positive}
+                for tag, positive in self.dispositions.items()
             },
             "keys": {
                 digit: _without_none(disposition=key.disposition, positive=key.positive, label=key.label)

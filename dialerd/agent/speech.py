@@ -26,7 +26,7 @@ DEADLINE = 5.0
 """Seconds that one sentence may take; it takes some 10 ms."""
 THREADS = 2
 MEMORY = 32 * 1024 * 1024
-WORDS_PER_MINUTE = "155"
+WORDS_PER_MINUTE = "165"
 """Slower than espeak-ng's own 175: it has to get through a telephone."""
 
 _HEADER = 44
@@ -118,7 +118,9 @@ def _render(spoken: str, voice: str, deadline: float) -> bytes:
     program = shutil.which(PROGRAM) or PROGRAM
     command = [program, "-v", voice, "-s", WORDS_PER_MINUTE, "-b", "1", "--stdin", "--stdout"]
     try:
-        done = subprocess.run(command, input=spoken.encode(), capture_output=True, timeout=deadline, check=True)
+        done = subprocess.run(
+            command, input=spoken.encode(), capture_output=True, timeout=deadline, check=True
+        )
     except subprocess.TimeoutExpired:
         raise PortError(f"{PROGRAM} did not speak a sentence in {deadline:g} s", retryable=True) from None
     except (OSError, subprocess.CalledProcessError) as error:

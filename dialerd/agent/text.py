@@ -28,7 +28,24 @@ _SLOT = re.compile(r"\{\{\s*(.*?)\s*\}\}", re.DOTALL)
 NAME = re.compile(r"[^\W\d]\w{0,63}")
 _SENTENCE_END = re.compile(r"[.!?…。！？।॥۔؟]+[\"'”’)\]]*\s+")
 _ABBREVIATIONS = frozenset(
-    {"mr", "mrs", "ms", "dr", "prof", "sr", "jr", "st", "rs", "no", "nos", "vs", "etc", "e.g", "i.e", "approx"}
+    {
+        "mr",
+        "mrs",
+        "ms",
+        "dr",
+        "prof",
+        "sr",
+        "jr",
+        "st",
+        "rs",
+        "no",
+        "nos",
+        "vs",
+        "etc",
+        "e.g",
+        "i.e",
+        "approx",
+    }
 )
 _BLANK_BEFORE_STOP = re.compile(r"\s+(?=[,.;:!?।॥،؛؟۔])")
 _GROUPED = re.compile(r"(?<![\d,])\d{1,3}(?:,\d{2,3})+(?![\d,])")

@@ -47,7 +47,9 @@ class Voices:
     def choose(self, language: str, character: str = "female") -> Voice:
         """The voice for a language tag. Raises `RequestError` (422) if nothing here speaks it."""
         exact = self._tags.get(language.lower())
-        tag, distance = (exact, 0) if exact else langcodes.closest_match(language, list(self._tags), max_distance=NEAR)
+        tag, distance = (
+            (exact, 0) if exact else langcodes.closest_match(language, list(self._tags), max_distance=NEAR)
+        )
         if distance > NEAR:
             raise invalid([Fault("language", f"no voice of this installation speaks {language}")])
         return Voice(f"{tag}{_VARIANTS[character]}", language)
@@ -68,7 +70,11 @@ def find_voices() -> Voices:
 def _ask(program: str, option: str) -> str:
     try:
         done = subprocess.run(
-            [program, option], capture_output=True, timeout=LIST_DEADLINE, check=True, stdin=subprocess.DEVNULL
+            [program, option],
+            capture_output=True,
+            timeout=LIST_DEADLINE,
+            check=True,
+            stdin=subprocess.DEVNULL,
         )
     except (OSError, subprocess.SubprocessError) as error:
         raise PortError(f"{PROGRAM} does not work ({error}): {_REMEDY}", retryable=True) from error

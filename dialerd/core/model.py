@@ -48,7 +48,7 @@ class E164(str):
     @property
     def masked(self) -> str:
         """For logs: country prefix and last two digits."""
-        return f"{self[:3]}…{self[-2:]}"
+        return f"{self[:3]}***{self[-2:]}"
 
 
 class CampaignStatus(StrEnum):

@@ -7,42 +7,27 @@ store on the same disk. Faults are injected, never random.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import TypeVar
 
-from dialerd.core.clock import Instant, Mono
+from dialerd.core.clock import Instant
 from dialerd.core.errors import DialerError, InvariantError, PortError
 from dialerd.core.journal import (
-    CallAnswered,
-    CallClosed,
-    CallOpened,
-    CallReported,
-    CampaignAdmitted,
-    CampaignSaved,
-    ContactSaved,
-    CountersMoved,
     Entry,
-    NumberFreed,
-    TryOpened,
-    TrySaved,
-    WaitingClosed,
 )
 from dialerd.core.model import (
     E164,
-    Call,
     CallId,
     CallStatus,
     Campaign,
     CampaignId,
-    ClosedCall,
     Contact,
     ContactId,
     ImportId,
     ScriptId,
     Try,
 )
-from dialerd.core.table import Table
 from dialerd.ports import (
     ApiKey,
     CallFilter,
@@ -55,57 +40,11 @@ from dialerd.ports import (
     Script,
     TryRow,
 )
+from dialerd.sim.disk import FakeDisk, StoredCall, StoredContact, StoredImport
 
 CHUNK = 500
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class _Import:
-    id: ImportId
-    campaign: CampaignId
-    sealed: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class _Listed:
-    contact: Contact
-    import_id: ImportId
-
-
-@dataclass(frozen=True, slots=True)
-class _Kept:
-    call: Call
-    contact: ContactId | None
-    closed: ClosedCall | None = None
-
-
-@dataclass(slots=True)
-class FakeDisk:
-    """What survives a crash."""
-
-    campaigns: Table[CampaignId, Campaign] = field(default_factory=Table)
-    counters: Table[CampaignId, Mapping[str, int]] = field(default_factory=Table)
-    imports: Table[ImportId, _Import] = field(default_factory=Table)
-    contacts: Table[ContactId, _Listed] = field(default_factory=Table)
-    phones: Table[tuple[CampaignId, E164], ContactId] = field(default_factory=Table)
-    calls: Table[CallId, _Kept] = field(default_factory=Table)
-    numbers: Table[str, int] = field(default_factory=Table)
-    scripts: Table[tuple[ScriptId, int], Script] = field(default_factory=Table)
-    keys: Table[str, ApiKey] = field(default_factory=Table)
-    last_id: int = 0
-    holder: str | None = None
-    """Who has it open."""
-
-    def next_id(self) -> int:
-        """An id never given before."""
-        self.last_id += 1
-        return self.last_id
-
-    def tables(self) -> tuple[Table[Any, Any], ...]:
-        """Those that a transaction of the engine changes."""
-        return (self.campaigns, self.counters, self.imports, self.contacts, self.calls, self.numbers)
 
 
 class FakeStore:
@@ -116,20 +55,6 @@ class FakeStore:
         self.disk = disk if disk is not None else FakeDisk()
         self._is_open = False
         self._faults: deque[DialerError] = deque()
-        self._steps: dict[type[Any], Callable[[Any], None]] = {
-            CampaignAdmitted: self._admit,
-            CampaignSaved: self._save_campaign,
-            ContactSaved: self._save_contact,
-            WaitingClosed: self._close_waiting,
-            CallOpened: self._open_call,
-            CallAnswered: lambda entry: self._save_try(entry.call.id, entry.call.current),
-            CallReported: self._report,
-            CallClosed: self._close_call,
-            TryOpened: self._open_try,
-            TrySaved: lambda entry: self._save_try(entry.call, entry.attempt),
-            CountersMoved: self._count,
-            NumberFreed: self._free,
-        }
 
     # --- what only a fake has --------------------------------------------------------------------
 
@@ -187,120 +112,7 @@ class FakeStore:
         disk = self._opened()
         if self._faults and entries:
             raise self._faults.popleft()
-        try:
-            for entry in entries:
-                self._steps[type(entry)](entry)
-        except BaseException:
-            for table in disk.tables():
-                table.discard()
-            raise
-        for table in disk.tables():
-            table.adopt()
-
-    def _admit(self, entry: CampaignAdmitted) -> None:
-        campaign, disk = entry.campaign, self.disk
-        found = disk.imports.get(entry.import_id)
-        if campaign.id in disk.campaigns:
-            raise InvariantError(f"campaign {campaign.id} exists")
-        if found is None or found.sealed or found.campaign != campaign.id:
-            raise InvariantError(f"import {entry.import_id} of campaign {campaign.id} is not open")
-        disk.campaigns.put(campaign.id, campaign)
-        disk.imports.put(found.id, replace(found, sealed=True))
-
-    def _save_campaign(self, entry: CampaignSaved) -> None:
-        before = _present(self.disk.campaigns.get(entry.campaign.id), "campaign", entry.campaign.id)
-        saved = replace(
-            entry.campaign,
-            script_id=before.script_id,
-            script_version=before.script_version,
-            language=before.language,
-            created_at=before.created_at,
-            agent_id=before.agent_id,
-        )
-        self.disk.campaigns.put(saved.id, saved)
-
-    def _save_contact(self, entry: ContactSaved) -> None:
-        after = entry.contact
-        before = _present(self.disk.contacts.get(after.id), "contact", after.id)
-        saved = replace(
-            before.contact,
-            state=after.state,
-            attempts=after.attempts,
-            turns=after.turns,
-            refunds=after.refunds,
-            not_before=after.not_before,
-            disposition=after.disposition,
-            reason=after.reason,
-            positive=after.positive,
-            connected_attempt=after.connected_attempt,
-        )
-        self.disk.contacts.put(after.id, replace(before, contact=saved))
-
-    def _close_waiting(self, entry: WaitingClosed) -> None:
-        for listed in list(self.disk.contacts.values()):
-            contact = listed.contact
-            if contact.campaign_id == entry.campaign and contact.state.waiting:
-                closed = replace(contact, state=entry.state)
-                self.disk.contacts.put(contact.id, replace(listed, contact=closed))
-
-    def _open_call(self, entry: CallOpened) -> None:
-        call = entry.call
-        if call.id in self.disk.calls:
-            raise InvariantError(f"call {call.id} exists")
-        if call.campaign_id is not None and call.campaign_id not in self.disk.campaigns:
-            raise InvariantError(f"call {call.id} belongs to no campaign")
-        stored = Call(
-            id=call.id,
-            phone=call.phone,
-            language=call.language,
-            script_id=call.script_id,
-            script_version=call.script_version,
-            attempt=call.attempt,
-            tries=(),
-            started_at=call.started_at,
-            deadline=Mono(0),
-            campaign_id=call.campaign_id,
-            gate=call.gate,
-        )
-        person = call.contact.id if call.contact is not None else None
-        self.disk.calls.put(call.id, _Kept(stored, person))
-
-    def _report(self, entry: CallReported) -> None:
-        kept = _present(self.disk.calls.get(entry.call.id), "call", entry.call.id)
-        self._put(
-            kept, replace(kept.call, report=entry.call.report, agent_audio_at=entry.call.agent_audio_at)
-        )
-
-    def _close_call(self, entry: CallClosed) -> None:
-        self._report(CallReported(entry.call))
-        self.disk.calls.put(entry.call.id, replace(self.disk.calls[entry.call.id], closed=entry.closed))
-
-    def _open_try(self, entry: TryOpened) -> None:
-        kept = _present(self.disk.calls.get(entry.call), "call", entry.call)
-        if any(attempt.number == entry.attempt.number for attempt in kept.call.tries):
-            raise InvariantError(f"try {entry.attempt.channel} exists")
-        self._put(kept, replace(kept.call, tries=(*kept.call.tries, entry.attempt)))
-
-    def _save_try(self, call: CallId, after: Try) -> None:
-        kept = _present(self.disk.calls.get(call), "call", call)
-        if all(attempt.number != after.number for attempt in kept.call.tries):
-            raise InvariantError(f"there is no try {after.channel}")
-        tries = (after if attempt.number == after.number else attempt for attempt in kept.call.tries)
-        self._put(kept, replace(kept.call, tries=tuple(tries)))
-
-    def _put(self, kept: _Kept, call: Call) -> None:
-        self.disk.calls.put(call.id, replace(kept, call=call))
-
-    def _count(self, entry: CountersMoved) -> None:
-        _present(self.disk.campaigns.get(entry.campaign), "campaign", entry.campaign)
-        totals = dict(self.disk.counters.get(entry.campaign) or {})
-        for key, delta in entry.deltas.items():
-            totals[key] = totals.get(key, 0) + delta
-        self.disk.counters.put(entry.campaign, totals)
-
-    def _free(self, entry: NumberFreed) -> None:
-        known = self.disk.numbers.get(entry.phone)
-        self.disk.numbers.put(entry.phone, entry.ended_at if known is None else max(known, entry.ended_at))
+        disk.write(entries)
 
     # --- contacts --------------------------------------------------------------------------------
 
@@ -321,7 +133,7 @@ class FakeStore:
     async def begin_import(self, campaign: CampaignId) -> ImportId:
         """A fresh unsealed import for contacts of `campaign`."""
         disk = self._opened()
-        fresh = _Import(ImportId(disk.next_id()), campaign)
+        fresh = StoredImport(ImportId(disk.next_id()), campaign)
         disk.imports.put(fresh.id, fresh)
         disk.imports.adopt()
         return fresh.id
@@ -344,7 +156,7 @@ class FakeStore:
             fresh = Contact(
                 ident, campaign, row.phone, row.name, row.timezone, row.external_id, dict(row.variables)
             )
-            disk.contacts.put(ident, _Listed(fresh, import_id))
+            disk.contacts.put(ident, StoredContact(fresh, import_id))
             disk.phones.put((campaign, row.phone), ident)
             added += 1
         disk.contacts.adopt()
@@ -377,7 +189,7 @@ class FakeStore:
             if listed.contact.campaign_id == campaign and self.disk.imports[listed.import_id].sealed:
                 yield listed.contact
 
-    def _contact(self, kept: _Kept) -> Contact | None:
+    def _contact(self, kept: StoredCall) -> Contact | None:
         listed = self.disk.contacts.get(kept.contact) if kept.contact is not None else None
         return listed.contact if listed is not None else None
 
@@ -413,9 +225,9 @@ class FakeStore:
     async def call(self, call: CallId) -> CallRow | None:
         """One call."""
         kept = self._opened().calls.get(call)
-        return self._row(kept) if kept is not None else None
+        return self._row(kept) if kept is not None and kept.call.tries else None
 
-    def _row(self, kept: _Kept) -> CallRow:
+    def _row(self, kept: StoredCall) -> CallRow:
         call, closed, contact = kept.call, kept.closed, self._contact(kept)
         return CallRow(
             id=call.id,
@@ -500,12 +312,6 @@ class FakeStore:
         if not self._is_open:
             raise PortError("the store is closed", retryable=False)
         return self.disk
-
-
-def _present(found: T | None, what: str, ident: object) -> T:
-    if found is None:
-        raise InvariantError(f"there is no {what} {ident}")
-    return found
 
 
 def _page(found: Sequence[T], page: Page) -> tuple[Sequence[T], int]:

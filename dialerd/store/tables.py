@@ -148,7 +148,7 @@ calls = Table(
     Index("calls_by_start", "started_at"),
     Index(
         "calls_open",
-        "id",
+        "status",
         sqlite_where=text("status = 'in_progress'"),
         postgresql_where=text("status = 'in_progress'"),
     ),

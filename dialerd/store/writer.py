@@ -118,16 +118,18 @@ class Writer:
                 connection.execute("BEGIN IMMEDIATE")
                 result = work(connection)
                 connection.execute("COMMIT")
+            except sqlite3.OperationalError:
+                # Closing rolls back. Only a new connection notices that a file has become writable again.
+                self._disconnect()
+                raise
             except BaseException:
                 self._roll_back(connection)
                 raise
             return result
 
     def _roll_back(self, connection: sqlite3.Connection) -> None:
-        # Some errors (disk full, I/O) have rolled back already.
         try:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
+            connection.execute("ROLLBACK")
         except sqlite3.Error:
             self._disconnect()
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from dialerd.core import metrics
 from dialerd.core.clock import Instant, Millis
 from dialerd.core.messages import (
+    CallRecord,
     Done,
     EvidenceFound,
     HostDown,
@@ -24,7 +25,6 @@ from dialerd.core.messages import (
     StartCampaign,
     StopCampaign,
 )
-from dialerd.core.messages import CallRecord
 from dialerd.core.model import CampaignStatus, ContactState, Reason, TryState
 
 from .world_builder import (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -89,7 +90,7 @@ def test_the_retry_interval_is_never_shortened(**given_world: object) -> None:
         order = next(o for _, o in driver.originated if o.channel == channel)
         by_phone[order.phone].append(attempt)
     for tries in by_phone.values():
-        for earlier, later in zip(tries, tries[1:], strict=False):
+        for earlier, later in pairwise(tries):
             if earlier.ringing_at is not None:
                 assert earlier.ended_at is not None
                 assert later.opened_at - earlier.ended_at >= 60_000
@@ -104,7 +105,7 @@ def test_one_live_call_per_number(**given_world: object) -> None:
         spans[phones[attempt.channel]].append((attempt.opened_at, attempt.ended_at))
     for calls in spans.values():
         calls.sort()
-        assert all(first[1] <= second[0] for first, second in zip(calls, calls[1:], strict=False))
+        assert all(first[1] <= second[0] for first, second in pairwise(calls))
 
 
 @given(**world)

@@ -134,7 +134,7 @@ def _calls() -> None:
     op.create_index(
         "calls_open",
         "calls",
-        ["id"],
+        ["status"],
         sqlite_where=sa.text("status = 'in_progress'"),
         postgresql_where=sa.text("status = 'in_progress'"),
     )

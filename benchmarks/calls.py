@@ -1,0 +1,250 @@
+"""Calls a second: dialerd with everything on, beside a bare ARI script on the same Asterisk in the same run.
+
+Two loads: every callee busy, and every callee answered with a media leg attached (the callee hangs up after
+400 ms). Each is measured at 200 calls a second offered and at saturation, in interleaved pairs; the figure is the
+median of the pairs' ratios. CPU is processor time of our own processes per call, Asterisk's left out.
+
+    python -m benchmarks.calls [--json] [--runs 5] [--calls 2000]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import httpx
+from rich.console import Console
+from rich.table import Table
+
+from scripts.running import ROOT, Daemon, Lab, daemon, lab
+from tests.sipp import callee
+
+CHANNELS = 200
+DEADLINE = 180.0
+SCRIPT = """
+script_id: bench
+name: One word
+keys:
+  1: {disposition: interested}
+languages:
+  en-IN:
+    opening: "Hello."
+    closings: {1: "Thank you."}
+    no_input: {repeat: "Hello?", closing: "Goodbye."}
+    invalid_key: "Pardon?"
+"""
+
+
+@dataclass(frozen=True)
+class Load:
+    """What is offered, and how the callees behave."""
+
+    name: str
+    callee: str
+    rate: float
+    """Calls a second; 0: as many as go."""
+    media: bool
+    target: float
+
+
+LOADS = (
+    Load("busy, 200/s offered", "busy", 200, media=False, target=0.9),
+    Load("busy, saturation", "busy", 0, media=False, target=0.75),
+    Load("answered, 40/s offered", "hang-up", 40, media=True, target=0.9),
+    Load("answered, saturation", "hang-up", 0, media=True, target=0.75),
+)
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One side of one run."""
+
+    calls_per_second: float
+    cpu_ms_per_call: float
+
+
+@dataclass(frozen=True)
+class Result:
+    """A load's pairs, summed up."""
+
+    load: str
+    runs: int
+    calls: int
+    ratio: float
+    target: float
+    dialerd: Figure
+    bare: Figure
+
+
+def bare_run(running: Lab, load: Load, calls: int) -> Figure:
+    """The bare script, as a process of its own."""
+    ari = running.facts["ari"]
+    command = [
+        sys.executable, "-m", "benchmarks.bare", "--ari-url", ari["url"], "--ari-user", ari["user"],
+        "--ari-password", ari["password"], "--calls", str(calls), "--channels", str(CHANNELS),
+        "--rate", str(load.rate),
+    ]  # fmt: skip
+    done = subprocess.run(
+        command + (["--media"] if load.media else []), cwd=ROOT, capture_output=True, text=True, check=True,
+        timeout=DEADLINE,
+    )  # fmt: skip
+    said = json.loads(done.stdout)
+    return Figure(said["calls_per_second"], said["cpu_ms_per_call"])
+
+
+def cpu_seconds(process: Daemon) -> float:
+    """Processor time of the daemon and its children so far."""
+    ticks = 0
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rsplit(")", 1)[1].split()
+        except OSError:
+            continue
+        # Everything the daemon has started is in its session.
+        if int(fields[3]) == process.process.pid or int(stat.parent.name) == process.process.pid:
+            ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def dialerd_run(process: Daemon, load: Load, calls: int, run: int) -> Figure:
+    """One campaign, from its first originate to its last end."""
+    transport = httpx.HTTPTransport(uds=process.env["DIALERD_CONTROL__SOCKET"])
+    contacts = [{"phone": f"+1556{run:02d}{index:05d}"} for index in range(calls)]
+    body: dict[str, Any] = {
+        "name": load.name, "script_id": "bench", "language": "en-IN", "contacts": contacts, "on_invalid": "skip",
+    }  # fmt: skip
+    if load.rate:
+        body["calls_per_second"] = load.rate
+    with httpx.Client(transport=transport, base_url="http://dialerd", timeout=30) as client:
+        created = client.post("/v1/campaigns", json=body)
+        created.raise_for_status()
+        campaign = created.json()["campaign_id"]
+        time.sleep(0.5)
+        spent = cpu_seconds(process)
+        client.post(f"/v1/campaigns/{campaign}/start").raise_for_status()
+        deadline = time.monotonic() + DEADLINE
+        while client.get(f"/v1/campaigns/{campaign}").json()["status"] != "completed":
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"the campaign did not complete in {DEADLINE:g} s")
+            time.sleep(0.2)
+        spent = cpu_seconds(process) - spent
+        rows = client.get("/v1/calls", params={"campaign_id": campaign, "limit": 1}).json()
+        seconds = span(client, campaign, rows["total"])
+    return Figure(round(calls / seconds, 1), round(1000 * spent / calls, 3))
+
+
+def span(client: httpx.Client, campaign: str, total: int) -> float:
+    """Seconds from the first call's start to the last call's end."""
+    starts, ends = [], []
+    for offset in range(0, total, 100):
+        page = client.get(
+            "/v1/calls", params={"campaign_id": campaign, "limit": 100, "offset": offset}
+        ).json()
+        for call in page["data"]:
+            starts.append(datetime.fromisoformat(call["started_at"]))
+            ends.append(datetime.fromisoformat(call["ended_at"]))
+    return (max(ends) - min(starts)).total_seconds()
+
+
+def measure(load: Load, runs: int, calls: int, folder: Path) -> Result:
+    """Interleaved pairs of one load on one Asterisk."""
+    settings = {
+        "DIALERD_TRUNKS__LAB__MAX_CHANNELS": str(CHANNELS),
+        "DIALERD_TRUNKS__LAB__CALLS_PER_SECOND": "1000",
+        "DIALERD_MEDIA__MAX_SESSIONS": str(CHANNELS + 50),
+        "DIALERD_LOG__LEVEL": "warning",
+    }
+    pairs: list[tuple[Figure, Figure]] = []
+    with (
+        callee(load.callee, folder / "sipp") as sipp,
+        lab(folder / "lab", trunk=sipp.address) as running,
+        daemon(running, **settings) as process,
+    ):
+        script = folder / "bench.yaml"
+        script.write_text(SCRIPT)
+        process.ctl("script", "add", str(script))
+        for run in range(runs):
+            pairs.append((dialerd_run(process, load, calls, run), bare_run(running, load, calls)))
+    return Result(
+        load.name, runs, calls,
+        round(median(ours.calls_per_second / bare.calls_per_second for ours, bare in pairs), 3),
+        load.target,
+        _median([ours for ours, _ in pairs]),
+        _median([bare for _, bare in pairs]),
+    )  # fmt: skip
+
+
+def _median(figures: list[Figure]) -> Figure:
+    return Figure(
+        round(median(figure.calls_per_second for figure in figures), 1),
+        round(median(figure.cpu_ms_per_call for figure in figures), 3),
+    )
+
+
+def show(results: list[Result]) -> None:
+    """The results as a table."""
+    table = Table(title="dialerd ÷ bare ARI script (median of interleaved pairs)")
+    for column in (
+        "load",
+        "pairs",
+        "calls",
+        "ratio",
+        "target",
+        "dialerd /s",
+        "bare /s",
+        "dialerd CPU",
+        "bare CPU",
+    ):
+        table.add_column(column, justify="left" if column == "load" else "right")
+    for one in results:
+        table.add_row(
+            one.load, str(one.runs), str(one.calls), f"{one.ratio:.2f}", f"≥ {one.target:g}",
+            f"{one.dialerd.calls_per_second:g}", f"{one.bare.calls_per_second:g}",
+            f"{one.dialerd.cpu_ms_per_call:.2f} ms", f"{one.bare.cpu_ms_per_call:.2f} ms",
+        )  # fmt: skip
+    Console().print(table)
+
+
+def main() -> int:
+    """Parse the command line, measure, print."""
+    environment: Mapping[str, str] = os.environ
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--runs", type=int, default=int(environment.get("RUNS", "5")), help="interleaved pairs"
+    )
+    parser.add_argument(
+        "--calls", type=int, default=int(environment.get("CALLS", "2000")), help="calls a run"
+    )
+    parser.add_argument("--load", help="only loads whose name contains this")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    options = parser.parse_args()
+    results = []
+    for load in LOADS:
+        if options.load and options.load not in load.name:
+            continue
+        calls = options.calls if not load.media else max(50, options.calls // 4)
+        with tempfile.TemporaryDirectory(prefix="dialerd-bench-") as folder:
+            print(f"measuring: {load.name} …", file=sys.stderr)
+            results.append(measure(load, options.runs, calls, Path(folder)))
+    if options.json:
+        print(json.dumps([asdict(one) for one in results]))
+    else:
+        show(results)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

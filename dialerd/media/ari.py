@@ -1,0 +1,194 @@
+"""What a media worker asks of Asterisk over HTTP: media legs, bridges, and their end.
+
+Never over the dialing socket, whose requests run one after the other. Every request has a deadline; one that
+was lost with an idle connection is made once more, which the chosen ids make harmless. It never originates.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import aiohttp
+import orjson
+
+from dialerd.core.errors import PortError
+from dialerd.core.model import ChannelId, InstanceId
+
+POOL = 64
+KEEPALIVE = 10.0
+"""Seconds an idle connection is kept: below Asterisk's session_keep_alive, 15 s where nobody raised it."""
+
+LEG_SUFFIX = "-m"
+BRIDGE_SUFFIX = "-b"
+_CONNECTION = "MEDIA_WEBSOCKET_CONNECTION_ID"
+
+
+class Login(Protocol):
+    """Where ARI is and who we are there. `url` is the HTTP server's root, without `/ari`."""
+
+    @property
+    def url(self) -> str:
+        """`http://host:port`, with http.conf's prefix if there is one."""
+        ...
+
+    @property
+    def user(self) -> str:
+        """The ARI user."""
+        ...
+
+    @property
+    def password(self) -> str:
+        """The ARI user's password."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class AriLogin:
+    """A `Login`."""
+
+    url: str
+    user: str
+    password: str = field(repr=False)
+
+
+class Refused(PortError):
+    """Asterisk answered, but not what was asked for."""
+
+    def __init__(self, what: str, status: int, message: str) -> None:
+        super().__init__(f"Asterisk refused to {what}: {status} {message}".rstrip(), retryable=True)
+        self.status = status
+
+
+class MediaAri:
+    """The few requests that a media leg takes. Made in the loop that uses it; `close` after."""
+
+    def __init__(self, login: Login, instance: InstanceId, *, deadline: float = 2.0) -> None:
+        self._instance = instance
+        self._root = login.url.rstrip("/")
+        self._session = aiohttp.ClientSession(
+            auth=aiohttp.BasicAuth(login.user, login.password),
+            connector=aiohttp.TCPConnector(limit=POOL, keepalive_timeout=KEEPALIVE),
+            timeout=aiohttp.ClientTimeout(total=deadline),
+        )
+        self.requests = 0
+        """Requests made so far."""
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._session.close()
+
+    def media_url(self, connection: str) -> str:
+        """Where the media leg `connection` is to be fetched."""
+        return f"ws{self._root.removeprefix('http')}/media/{connection}"
+
+    async def make_leg(self, channel: ChannelId) -> str:
+        """Make the media channel of a call; returns the id under which its socket is to be fetched."""
+        leg = channel + LEG_SUFFIX
+        body = {
+            "channelId": leg,
+            "app": self._instance,
+            "external_host": "INCOMING",
+            "transport": "websocket",
+            "encapsulation": "none",
+            "connection_type": "server",
+            "format": "ulaw",
+            "transport_data": "f(json)",
+        }
+        status, made = await self._ask("POST", "channels/externalMedia", body)
+        if status == 409:
+            # Our first request arrived though its answer was lost.
+            status, made = await self._ask("GET", f"channels/{leg}/variable?variable={_CONNECTION}", None)
+            connection = made.get("value")
+        else:
+            connection = _mapping(made.get("channelvars")).get(_CONNECTION)
+        if not isinstance(connection, str) or not re.fullmatch(r"[0-9A-Za-z-]{1,64}", connection):
+            raise Refused("make a media leg", status, _message(made))
+        return connection
+
+    async def make_bridge(self, channel: ChannelId) -> None:
+        """Make the bridge of a call."""
+        path = f"bridges/{channel}{BRIDGE_SUFFIX}"
+        _expect("make a bridge", await self._ask("POST", path, {"type": "mixing"}))
+
+    async def join(self, channel: ChannelId) -> None:
+        """Put call and media leg into the bridge. Raises `Refused` while the leg is not in our application yet."""
+        body = {"channel": [channel, channel + LEG_SUFFIX]}
+        path = f"bridges/{channel}{BRIDGE_SUFFIX}/addChannel"
+        _expect("join a call and its media leg", await self._ask("POST", path, body))
+
+    async def drop_bridge(self, channel: ChannelId) -> None:
+        """Remove the bridge of a call; one that is gone is no error."""
+        await self._ask("DELETE", f"bridges/{channel}{BRIDGE_SUFFIX}", None)
+
+    async def drop_leg(self, channel: ChannelId) -> None:
+        """End the media leg of a call; one that is gone is no error."""
+        await self._ask("DELETE", f"channels/{channel}{LEG_SUFFIX}", None)
+
+    async def hang_up(self, channel: ChannelId) -> None:
+        """End a call; one that is gone is no error."""
+        await self._ask("DELETE", f"channels/{channel}?reason_code=16", None)
+
+    async def is_live(self, channel: ChannelId) -> bool:
+        """Whether the call's channel exists."""
+        status, _ = await self._ask("GET", f"channels/{channel}", None)
+        return status == 200
+
+    async def sweep(self) -> int:
+        """Remove bridges and media legs of this instance that a dead worker has left; returns how many."""
+        names = re.compile(rf"({re.escape(self._instance)}-cal_[0-9a-f]{{12}}-[0-9]{{1,4}})-([mb])")
+        swept = 0
+        for kind in ("channels", "bridges"):
+            _, found = await self._ask("GET", kind, None)
+            for entry in found if isinstance(found, list) else []:
+                name = names.fullmatch(str(_mapping(entry).get("id")))
+                if name is None or (kind == "channels") != (name[2] == "m"):
+                    continue
+                drop = self.drop_leg if name[2] == "m" else self.drop_bridge
+                await drop(ChannelId(name[1]))
+                swept += 1
+        return swept
+
+    async def _ask(self, method: str, path: str, body: Mapping[str, Any] | None) -> tuple[int, Any]:
+        """Status and parsed body. Raises `PortError` where no answer comes."""
+        data = orjson.dumps(body) if body is not None else None
+        headers = {"Content-Type": "application/json"} if body is not None else None
+        for last in (False, True):
+            self.requests += 1
+            try:
+                async with self._session.request(
+                    method, f"{self._root}/ari/{path}", data=data, headers=headers
+                ) as reply:
+                    return reply.status, _parsed(await reply.read())
+            except aiohttp.ServerDisconnectedError as error:
+                if last:
+                    raise PortError(f"Asterisk at {self._root} closes our requests", retryable=True) from error
+            except (aiohttp.ClientError, OSError) as error:
+                silent = isinstance(error, TimeoutError)
+                what = "does not answer in time" if silent else f"cannot be reached ({type(error).__name__})"
+                raise PortError(f"Asterisk at {self._root} {what}", retryable=True) from error
+        raise AssertionError("unreachable")
+
+
+def _expect(what: str, answer: tuple[int, Any]) -> None:
+    status, body = answer
+    if status >= 300:
+        raise Refused(what, status, _message(body))
+
+
+def _parsed(text: bytes) -> Any:
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return {}
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _message(body: Any) -> str:
+    told = _mapping(body)
+    return str(told.get("message", told.get("error", "")))

@@ -1,0 +1,89 @@
+"""What an engine of conversations is to a media worker, as protocols.
+
+The embedded agent implements them; whoever composes a worker names it. Audio is mu-law at 8 kHz in whole frames.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping
+from typing import Any, Protocol
+
+from dialerd.core.clock import Millis
+from dialerd.core.messages import AttachAgent
+from dialerd.core.model import AgentReport
+
+
+class Conversation(Protocol):
+    """What an agent is to one call: told what happens, it answers by directing the stage.
+
+    `at` is milliseconds since the call was attached. Nothing of it may wait.
+    """
+
+    @property
+    def hears(self) -> bool:
+        """Whether it wants the callee's audio."""
+        ...
+
+    def start(self, stage: Stage) -> None:
+        """The callee can hear: begin."""
+        ...
+
+    def key_pressed(self, digit: str, at: Millis) -> None:
+        """The callee pressed a key."""
+        ...
+
+    def played(self, number: int, at: Millis) -> None:
+        """What `Stage.play` numbered so was heard to its end."""
+        ...
+
+    def silence(self, number: int, at: Millis) -> None:
+        """What `Stage.listen` numbered so has passed."""
+        ...
+
+    def close(self, at: Millis) -> AgentReport:
+        """The call is over, whoever ended it: the last word."""
+        ...
+
+
+class Stage(Protocol):
+    """What a conversation can do to its call."""
+
+    def play(self, number: int, audio: AsyncGenerator[bytes]) -> None:
+        """Send `audio`; `played(number)` follows when its last frame was heard."""
+        ...
+
+    def stop(self) -> None:
+        """Fall silent at once; what was playing will not be told as played."""
+        ...
+
+    def listen(self, number: int, duration: Millis) -> None:
+        """`silence(number)` follows after `duration`, unless something is played or awaited meanwhile."""
+        ...
+
+    def report(self, report: AgentReport) -> None:
+        """Tell what is known so far."""
+        ...
+
+    def finish(self, report: AgentReport) -> None:
+        """The conversation is over."""
+        ...
+
+
+class Agent(Protocol):
+    """An engine of conversations."""
+
+    async def start(self) -> None:
+        """Get ready. Raises `PortError` with the remedy; may be called again."""
+        ...
+
+    async def prepare(self, script_id: str, version: int, body: Mapping[str, Any], language: str) -> None:
+        """Make ready what calls with this script will say. Raises `RequestError` or `PortError`."""
+        ...
+
+    def converse(self, order: AttachAgent) -> Conversation:
+        """The conversation of a call. Raises `RequestError` or `PortError` where it cannot be held."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of what `start` took."""
+        ...

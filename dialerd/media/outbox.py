@@ -1,0 +1,108 @@
+"""What a worker has to tell of its calls, until it is certain that it was heard.
+
+A label that a callee chose must survive the daemon's death. So reports and ends stay here until the daemon has
+acknowledged them and lived on for a while, and go to a file when the worker itself must end first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import structlog
+
+from dialerd.media.wire import Ended, Garbled, Reported, encode, read_for_daemon
+
+KEPT = 10.0
+"""Seconds that an acknowledged message is kept: its daemon may die before it has stored it."""
+
+_log = structlog.get_logger("dialerd.media")
+
+
+@dataclass(slots=True)
+class _Letter:
+    message: Reported | Ended
+    acknowledged_at: float | None = None
+
+
+class Outbox:
+    """Messages in order. A call's newer report takes the place of its older one."""
+
+    def __init__(self) -> None:
+        self._letters: dict[int, _Letter] = {}
+        self._next = 1
+
+    def put(self, message: Reported | Ended) -> Reported | Ended:
+        """Keep a message; returns it with its number."""
+        stale = [
+            number
+            for number, letter in self._letters.items()
+            if letter.message.call == message.call and isinstance(letter.message, Reported)
+        ]
+        for number in stale:
+            del self._letters[number]
+        numbered = replace(message, number=self._next)
+        self._letters[self._next] = _Letter(numbered)
+        self._next += 1
+        return numbered
+
+    def acknowledge(self, number: int, now: float) -> None:
+        """The daemon has message `number`; it and others are dropped once they have been so for long enough."""
+        letter = self._letters.get(number)
+        if letter is not None and letter.acknowledged_at is None:
+            letter.acknowledged_at = now
+        self.forget(now)
+
+    def forget(self, now: float) -> None:
+        """Drop what was acknowledged `KEPT` seconds ago."""
+        old = [
+            number
+            for number, letter in self._letters.items()
+            if letter.acknowledged_at is not None and letter.acknowledged_at + KEPT <= now
+        ]
+        for number in old:
+            del self._letters[number]
+
+    def __iter__(self) -> Iterator[Reported | Ended]:
+        """Everything that a daemon which has just connected must be told."""
+        return iter([letter.message for letter in self._letters.values()])
+
+    @property
+    def calls(self) -> frozenset[str]:
+        """The calls it speaks of."""
+        return frozenset(letter.message.call for letter in self._letters.values())
+
+    # --- the file ------------------------------------------------------------------------------------
+
+    def save(self, path: Path) -> None:
+        """Write down what no daemon has acknowledged; nothing: no file."""
+        left = [letter.message for letter in self._letters.values() if letter.acknowledged_at is None]
+        if not left:
+            return
+        draft = path.with_suffix(".tmp")
+        try:
+            draft.touch(mode=0o600)
+            draft.write_bytes(b"".join(encode(message) for message in left))
+            draft.replace(path)
+        except OSError as error:
+            _log.error("media.outcomes_lost", calls=[message.call for message in left], detail=str(error))
+
+    def load(self, path: Path) -> None:
+        """Take up what the worker before has written down, and delete its file."""
+        try:
+            lines = path.read_bytes().splitlines()
+            path.unlink()
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            _log.error("media.outcomes_unreadable", path=str(path), detail=str(error))
+            return
+        for line in lines:
+            try:
+                message = read_for_daemon(line)
+            except Garbled as error:
+                _log.error("media.outcomes_unreadable", path=str(path), detail=str(error))
+                continue
+            if isinstance(message, Reported | Ended):
+                self.put(message)

@@ -1,0 +1,168 @@
+"""The agent's audio on its way out: one text or one silence at a time, paced to what Asterisk's queue holds.
+
+It knows when a text was heard to its end and when none of it is being heard any more. What is said is not its
+business.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from dialerd.core.clock import Millis
+
+FRAME = 160
+"""Bytes of 20 ms, mu-law at 8 kHz."""
+FRAMES_PER_SECOND = 50
+BYTES_PER_SECOND = FRAME * FRAMES_PER_SECOND
+SILENCE = b"\xff" * FRAME
+MESSAGE = FRAME * 400
+"""Bytes of audio in one message: Asterisk takes 65,500."""
+QUEUE = FRAME * 800
+"""Bytes that may wait in Asterisk: it asks for a pause at 900 frames and drops above 1,000."""
+
+
+class Outlet(Protocol):
+    """Where audio goes: the sending side of a media leg."""
+
+    async def wait_clear(self) -> None:
+        """Return once audio is taken."""
+        ...
+
+    def send(self, audio: bytes) -> None:
+        """Queue at most `MESSAGE` bytes of whole frames."""
+        ...
+
+    def mark(self, number: int) -> None:
+        """Have mark `number` told when all that was sent so far is played."""
+        ...
+
+    def flush(self) -> None:
+        """Drop what is queued, marks included."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Notices:
+    """Whom the playout tells. None of them may wait."""
+
+    heard: Callable[[], None]
+    """The first audio of the agent has left."""
+    played: Callable[[int], None]
+    """The text of this number was heard to its end."""
+    silence: Callable[[int], None]
+    """The wait of this number is over."""
+    stalled: Callable[[str], None]
+    """Asterisk takes or plays nothing any more."""
+    broken: Callable[[Exception], None]
+    """The text could not be rendered."""
+
+
+class Playout:
+    """Plays through `outlet`; a new text or wait replaces the one before. `stall` is in seconds."""
+
+    def __init__(self, outlet: Outlet, notices: Notices, *, stall: float) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._outlet = outlet
+        self._notices = notices
+        self._stall = stall
+        self._heard = False
+        self._task: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._marks = 0
+        """Marks have numbers of their own, so that one which survives a flush is not taken for a later one."""
+        self._awaited: tuple[int, int] | None = None
+        """The mark that is awaited, and the text it ends."""
+        self._sent = 0
+        """Bytes sent since `_since`, from which follows how much of them still waits in Asterisk."""
+        self._since = self._loop.time()
+
+    def play(self, number: int, audio: AsyncGenerator[bytes]) -> None:
+        """Send `audio`; `played(number)` follows."""
+        self.end()
+        self._task = self._loop.create_task(self._play(number, audio))
+
+    def stop(self) -> None:
+        """Fall silent at once."""
+        self.end()
+        self._flush()
+
+    def listen(self, number: int, duration: Millis) -> None:
+        """Send silence, since carriers end calls that carry no audio; `silence(number)` follows."""
+        self.end()
+        self._task = self._loop.create_task(self._send(SILENCE * (duration * FRAMES_PER_SECOND // 1_000)))
+        self._timer = self._loop.call_later(duration / 1_000, self._notices.silence, number)
+
+    def on_mark(self, mark: int) -> None:
+        """The outlet has played up to `mark`."""
+        if self._awaited is not None and self._awaited[0] == mark:
+            number = self._awaited[1]
+            self.end()
+            self._notices.played(number)
+
+    def end(self) -> None:
+        """Nothing more is sent, awaited or told; what Asterisk holds it still plays."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._awaited = None
+        if self._task is not None:
+            self._task.cancel()
+            self._task = None
+
+    async def _play(self, number: int, audio: AsyncGenerator[bytes]) -> None:
+        if self._waiting > 0:
+            # Silence that was queued for a wait must not delay a text.
+            self._flush()
+        async with contextlib.aclosing(audio):
+            while True:
+                try:
+                    clip = await anext(audio)
+                except StopAsyncIteration:
+                    break
+                except Exception as error:  # noqa: BLE001 - an agent's bug costs its call, not the worker
+                    return self._notices.broken(error)
+                await self._send(clip, is_agent=True)
+        self._marks += 1
+        self._awaited = (self._marks, number)
+        self._outlet.mark(self._marks)
+        wait = max(0.0, self._waiting / BYTES_PER_SECOND) + self._stall
+        self._timer = self._loop.call_later(wait, self._tell_stalled, "has played nothing")
+
+    async def _send(self, audio: bytes, *, is_agent: bool = False) -> None:
+        for start in range(0, len(audio), MESSAGE):
+            message = audio[start : start + MESSAGE]
+            await self._wait_room(len(message))
+            self._outlet.send(message)
+            self._sent += len(message)
+            if is_agent and not self._heard:
+                self._heard = True
+                self._notices.heard()
+
+    async def _wait_room(self, size: int) -> None:
+        waiting = self._waiting
+        if waiting <= 0:
+            # The queue has run dry: count anew from here.
+            self._since, self._sent = self._loop.time(), 0
+        elif waiting + size > QUEUE:
+            await asyncio.sleep((waiting + size - QUEUE) / BYTES_PER_SECOND)
+        try:
+            async with asyncio.timeout(self._stall):
+                await self._outlet.wait_clear()
+        except TimeoutError:
+            self._tell_stalled("has taken no audio")
+
+    @property
+    def _waiting(self) -> float:
+        """Bytes that Asterisk has not played yet, as far as the clock tells."""
+        return self._sent - (self._loop.time() - self._since) * BYTES_PER_SECOND
+
+    def _flush(self) -> None:
+        self._since, self._sent = self._loop.time(), 0
+        self._outlet.flush()
+
+    def _tell_stalled(self, what: str) -> None:
+        self._notices.stalled(f"Asterisk {what} for {self._stall:g} s")

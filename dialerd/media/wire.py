@@ -1,0 +1,203 @@
+"""What a daemon and its media workers say to each other: one JSON object a line over a Unix socket.
+
+Shapes and their checking, nothing else. Either side closes the connection at the first line it does not
+understand: both come from one installation, so such a line means that one of them is another version.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from dialerd.core.messages import AttachAgent
+from dialerd.core.model import E164, AgentReport, CallId, ChannelId, Reason
+
+VERSION = 1
+"""Of this protocol. A daemon ends a worker of another version."""
+MAX_LINE = 4 * 1024 * 1024
+
+
+class Garbled(ValueError):
+    """A line that is no message."""
+
+
+# --- to the worker -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Prepare:
+    """Make ready what calls with this script say in `language`; `Prepared` answers."""
+
+    request: int
+    script_id: str
+    version: int
+    language: str
+    body: Mapping[str, Any]
+    kind: Literal["prepare"] = "prepare"
+
+
+@dataclass(frozen=True, slots=True)
+class Attach:
+    """Give the answered call its agent. `waited` is how many seconds ago it answered."""
+
+    call: str
+    channel: str
+    script_id: str
+    script_version: int
+    language: str
+    phone: str
+    name: str | None
+    variables: Mapping[str, Any]
+    waited: float = 0.0
+    kind: Literal["attach"] = "attach"
+
+    def order(self) -> AttachAgent:
+        """As the core says it. Raises `ValueError` for a number that is none."""
+        return AttachAgent(
+            call=CallId(self.call),
+            channel=ChannelId(self.channel),
+            script_id=self.script_id,
+            script_version=self.script_version,
+            language=self.language,
+            phone=E164(self.phone),
+            name=self.name,
+            variables=self.variables,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Detach:
+    """The call is over: release its media, say the last word."""
+
+    call: str
+    kind: Literal["detach"] = "detach"
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledge:
+    """The outcome with this number has arrived."""
+
+    number: int
+    kind: Literal["acknowledge"] = "acknowledge"
+
+
+@dataclass(frozen=True, slots=True)
+class Ping:
+    """Are you there? `Pong` answers."""
+
+    kind: Literal["ping"] = "ping"
+
+
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """The daemon goes. An idle worker ends; one with calls waits for the next daemon, or hangs them up now."""
+
+    hang_up: bool
+    kind: Literal["leave"] = "leave"
+
+
+ToWorker = Prepare | Attach | Detach | Acknowledge | Ping | Leave
+
+# --- to the daemon -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """The first line of a connection: who is here, and the calls it holds or has outcomes of."""
+
+    version: int
+    calls: tuple[str, ...]
+    kind: Literal["hello"] = "hello"
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """How many calls it can hold at all; with 0, `detail` says why and how to mend it."""
+
+    sessions: int
+    detail: str = ""
+    kind: Literal["ready"] = "ready"
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Answer to `Prepare`. `fault` None: ready; `refused`: the request was wrong, and trying again is useless."""
+
+    request: int
+    fault: str | None = None
+    refused: bool = False
+    kind: Literal["prepared"] = "prepared"
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """The first audio of the call's agent has left."""
+
+    call: str
+    kind: Literal["heard"] = "heard"
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """What the call's agent knows so far."""
+
+    call: str
+    report: AgentReport
+    number: int = 0
+    kind: Literal["reported"] = "reported"
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The call's conversation is over: its last word, and the reason if it went wrong."""
+
+    call: str
+    report: AgentReport
+    failed: Reason | None = None
+    detail: str = ""
+    number: int = 0
+    kind: Literal["ended"] = "ended"
+
+
+@dataclass(frozen=True, slots=True)
+class Pong:
+    """Answer to `Ping`."""
+
+    kind: Literal["pong"] = "pong"
+
+
+ToDaemon = Hello | Ready | Prepared | Heard | Reported | Ended | Pong
+
+_to_worker: TypeAdapter[ToWorker] = TypeAdapter(Annotated[ToWorker, Field(discriminator="kind")])
+_to_daemon: TypeAdapter[ToDaemon] = TypeAdapter(Annotated[ToDaemon, Field(discriminator="kind")])
+
+
+def encode(message: ToWorker | ToDaemon) -> bytes:
+    """The line that says it."""
+    adapter: TypeAdapter[Any] = _to_worker if isinstance(message, ToWorker) else _to_daemon
+    return adapter.dump_json(message) + b"\n"
+
+
+def read_for_worker(line: bytes) -> ToWorker:
+    """A line from the daemon. Raises `Garbled`."""
+    try:
+        return _to_worker.validate_json(line)
+    except ValidationError as error:
+        raise Garbled(_short(error)) from error
+
+
+def read_for_daemon(line: bytes) -> ToDaemon:
+    """A line from a worker. Raises `Garbled`."""
+    try:
+        return _to_daemon.validate_json(line)
+    except ValidationError as error:
+        raise Garbled(_short(error)) from error
+
+
+def _short(error: ValidationError) -> str:
+    """Where it is wrong, without what stands there: that may be a number or a name."""
+    first = error.errors(include_input=False, include_url=False)[0]
+    return f"{'.'.join(map(str, first['loc'])) or 'line'}: {first['msg']}"

@@ -1,0 +1,236 @@
+"""What a fake store keeps: the tables, and what each entry of the journal does to them.
+
+It outlives the store that was opened on it, as a file outlives its daemon. What the real store refuses (rows that
+exist, rows that do not) is refused here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
+
+from dialerd.core.clock import Mono
+from dialerd.core.errors import InvariantError
+from dialerd.core.journal import (
+    CallAnswered,
+    CallClosed,
+    CallOpened,
+    CallReported,
+    CampaignAdmitted,
+    CampaignSaved,
+    ContactSaved,
+    CountersMoved,
+    Entry,
+    NumberFreed,
+    TryOpened,
+    TrySaved,
+    WaitingClosed,
+)
+from dialerd.core.model import (
+    E164,
+    Call,
+    CallId,
+    Campaign,
+    CampaignId,
+    ClosedCall,
+    Contact,
+    ContactId,
+    ImportId,
+    ScriptId,
+    Try,
+)
+from dialerd.core.table import Table
+from dialerd.ports import ApiKey, Script
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class StoredImport:
+    """Contacts that came together; nothing reads them until they are sealed."""
+
+    id: ImportId
+    campaign: CampaignId
+    sealed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StoredContact:
+    """A contact, and the import it came with."""
+
+    contact: Contact
+    import_id: ImportId
+
+
+@dataclass(frozen=True, slots=True)
+class StoredCall:
+    """What is kept of a call: its contact is looked up, never copied."""
+
+    call: Call
+    contact: ContactId | None
+    closed: ClosedCall | None = None
+
+
+@dataclass(eq=False)
+class FakeDisk:
+    """What survives a crash."""
+
+    campaigns: Table[CampaignId, Campaign] = field(default_factory=Table)
+    counters: Table[CampaignId, Mapping[str, int]] = field(default_factory=Table)
+    imports: Table[ImportId, StoredImport] = field(default_factory=Table)
+    contacts: Table[ContactId, StoredContact] = field(default_factory=Table)
+    phones: Table[tuple[CampaignId, E164], ContactId] = field(default_factory=Table)
+    calls: Table[CallId, StoredCall] = field(default_factory=Table)
+    numbers: Table[str, int] = field(default_factory=Table)
+    scripts: Table[tuple[ScriptId, int], Script] = field(default_factory=Table)
+    keys: Table[str, ApiKey] = field(default_factory=Table)
+    last_id: int = 0
+    holder: str | None = None
+    """Who has it open."""
+
+    def next_id(self) -> int:
+        """An id never given before."""
+        self.last_id += 1
+        return self.last_id
+
+    def tables(self) -> tuple[Table[Any, Any], ...]:
+        """Those that a transaction of the engine changes."""
+        return (self.campaigns, self.counters, self.imports, self.contacts, self.calls, self.numbers)
+
+    def write(self, entries: Iterable[Entry]) -> None:
+        """Apply all entries, or none. Raises `InvariantError`."""
+        steps: dict[type[Any], Callable[[Any], None]] = {
+            CampaignAdmitted: self._admit,
+            CampaignSaved: self._save_campaign,
+            ContactSaved: self._save_contact,
+            WaitingClosed: self._close_waiting,
+            CallOpened: self._open_call,
+            CallAnswered: lambda entry: self._save_try(entry.call.id, entry.call.current),
+            CallReported: self._report,
+            CallClosed: self._close_call,
+            TryOpened: self._open_try,
+            TrySaved: lambda entry: self._save_try(entry.call, entry.attempt),
+            CountersMoved: self._count,
+            NumberFreed: self._free,
+        }
+        try:
+            for entry in entries:
+                steps[type(entry)](entry)
+        except BaseException:
+            for table in self.tables():
+                table.discard()
+            raise
+        for table in self.tables():
+            table.adopt()
+
+    def _admit(self, entry: CampaignAdmitted) -> None:
+        campaign = entry.campaign
+        found = self.imports.get(entry.import_id)
+        if campaign.id in self.campaigns:
+            raise InvariantError(f"campaign {campaign.id} exists")
+        if found is None or found.sealed or found.campaign != campaign.id:
+            raise InvariantError(f"import {entry.import_id} of campaign {campaign.id} is not open")
+        self.campaigns.put(campaign.id, campaign)
+        self.imports.put(found.id, replace(found, sealed=True))
+
+    def _save_campaign(self, entry: CampaignSaved) -> None:
+        before = _present(self.campaigns.get(entry.campaign.id), "campaign", entry.campaign.id)
+        saved = replace(
+            entry.campaign,
+            script_id=before.script_id,
+            script_version=before.script_version,
+            language=before.language,
+            created_at=before.created_at,
+            agent_id=before.agent_id,
+        )
+        self.campaigns.put(saved.id, saved)
+
+    def _save_contact(self, entry: ContactSaved) -> None:
+        after = entry.contact
+        before = _present(self.contacts.get(after.id), "contact", after.id)
+        saved = replace(
+            before.contact,
+            state=after.state,
+            attempts=after.attempts,
+            turns=after.turns,
+            refunds=after.refunds,
+            not_before=after.not_before,
+            disposition=after.disposition,
+            reason=after.reason,
+            positive=after.positive,
+            connected_attempt=after.connected_attempt,
+        )
+        self.contacts.put(after.id, replace(before, contact=saved))
+
+    def _close_waiting(self, entry: WaitingClosed) -> None:
+        for listed in list(self.contacts.values()):
+            contact = listed.contact
+            if contact.campaign_id == entry.campaign and contact.state.waiting:
+                closed = replace(contact, state=entry.state)
+                self.contacts.put(contact.id, replace(listed, contact=closed))
+
+    def _open_call(self, entry: CallOpened) -> None:
+        call = entry.call
+        if call.id in self.calls:
+            raise InvariantError(f"call {call.id} exists")
+        if call.campaign_id is not None and call.campaign_id not in self.campaigns:
+            raise InvariantError(f"call {call.id} belongs to no campaign")
+        stored = Call(
+            id=call.id,
+            phone=call.phone,
+            language=call.language,
+            script_id=call.script_id,
+            script_version=call.script_version,
+            attempt=call.attempt,
+            tries=(),
+            started_at=call.started_at,
+            deadline=Mono(0),
+            campaign_id=call.campaign_id,
+            gate=call.gate,
+        )
+        person = call.contact.id if call.contact is not None else None
+        self.calls.put(call.id, StoredCall(stored, person))
+
+    def _report(self, entry: CallReported) -> None:
+        kept = _present(self.calls.get(entry.call.id), "call", entry.call.id)
+        self._put(
+            kept, replace(kept.call, report=entry.call.report, agent_audio_at=entry.call.agent_audio_at)
+        )
+
+    def _close_call(self, entry: CallClosed) -> None:
+        self._report(CallReported(entry.call))
+        self.calls.put(entry.call.id, replace(self.calls[entry.call.id], closed=entry.closed))
+
+    def _open_try(self, entry: TryOpened) -> None:
+        kept = _present(self.calls.get(entry.call), "call", entry.call)
+        if any(attempt.number == entry.attempt.number for attempt in kept.call.tries):
+            raise InvariantError(f"try {entry.attempt.channel} exists")
+        self._put(kept, replace(kept.call, tries=(*kept.call.tries, entry.attempt)))
+
+    def _save_try(self, call: CallId, after: Try) -> None:
+        kept = _present(self.calls.get(call), "call", call)
+        if all(attempt.number != after.number for attempt in kept.call.tries):
+            raise InvariantError(f"there is no try {after.channel}")
+        tries = (after if attempt.number == after.number else attempt for attempt in kept.call.tries)
+        self._put(kept, replace(kept.call, tries=tuple(tries)))
+
+    def _put(self, kept: StoredCall, call: Call) -> None:
+        self.calls.put(call.id, replace(kept, call=call))
+
+    def _count(self, entry: CountersMoved) -> None:
+        _present(self.campaigns.get(entry.campaign), "campaign", entry.campaign)
+        totals = dict(self.counters.get(entry.campaign) or {})
+        for key, delta in entry.deltas.items():
+            totals[key] = totals.get(key, 0) + delta
+        self.counters.put(entry.campaign, totals)
+
+    def _free(self, entry: NumberFreed) -> None:
+        known = self.numbers.get(entry.phone)
+        self.numbers.put(entry.phone, entry.ended_at if known is None else max(known, entry.ended_at))
+
+
+def _present(found: T | None, what: str, ident: object) -> T:
+    if found is None:
+        raise InvariantError(f"there is no {what} {ident}")
+    return found

@@ -1,0 +1,144 @@
+"""SQLite's real faults, as the engine gets to see them: what may pass, what will not, and that both end."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from dialerd.core.clock import Instant
+from dialerd.core.errors import InvariantError, PortError
+from dialerd.core.journal import CallReported, CampaignSaved, CountersMoved, NumberFreed
+from dialerd.core.model import AgentReport
+from dialerd.store.sqlite import SqliteStore
+from tests.contracts.stores import CMP, admitted, attempt, campaign, opening, person
+
+PHONE = "+919876500001"
+
+
+async def limit(store: SqliteStore, text: str) -> None:
+    """Limit the writer's connection, as the disk or the system would; a new connection is free of it."""
+    await store._writer.run(lambda connection: connection.execute(f"PRAGMA {text}").fetchall())
+
+
+async def rested(store: SqliteStore) -> dict[str, int]:
+    return dict((await store.open_state(Instant(0))).rested)  # type: ignore[arg-type]
+
+
+async def test_a_full_disk_stops_writing_until_there_is_room(store: SqliteStore) -> None:
+    await admitted(store, [person(1)])
+    await limit(store, "max_page_count=1")
+    wide = replace(attempt(None), gate={"at": "x" * 100_000})
+    with pytest.raises(PortError, match=r"SQLITE_FULL.*free some disk space") as caught:
+        await store.commit([NumberFreed(PHONE, 1), *opening(wide)])
+    assert caught.value.retryable
+    assert await rested(store) == {}
+    await store.commit([NumberFreed(PHONE, 1), *opening(wide)])
+    assert await rested(store) == {PHONE: 1}
+
+
+async def test_a_lock_of_another_program_is_waited_for_shortly(path: Path, store: SqliteStore) -> None:
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(PortError, match=r"SQLITE_BUSY.*another program") as caught:
+            await store.commit([NumberFreed(PHONE, 1)])
+        assert caught.value.retryable
+        assert await rested_elsewhere(path) == []
+        other.execute("ROLLBACK")
+    await store.commit([NumberFreed(PHONE, 2)])
+    assert await rested(store) == {PHONE: 2}
+
+
+async def rested_elsewhere(path: Path) -> list[tuple[str, int]]:
+    with closing(sqlite3.connect(path)) as other:
+        return other.execute("SELECT * FROM numbers").fetchall()
+
+
+async def test_a_read_only_store_can_be_read_and_recovers(store: SqliteStore) -> None:
+    await limit(store, "query_only=ON")
+    with pytest.raises(PortError, match=r"SQLITE_READONLY.*writable") as caught:
+        await store.commit([NumberFreed(PHONE, 1)])
+    assert caught.value.retryable
+    assert await store.campaign(CMP) is None
+    await store.commit([NumberFreed(PHONE, 1)])
+
+
+async def test_a_damaged_file_is_refused_for_good(path: Path) -> None:
+    store = SqliteStore(path, "d1")
+    await store.open()
+    await admitted(store, [person(number) for number in range(500)])
+    await store.close()
+    damage(path)
+    with pytest.raises(PortError, match="damaged: database disk image is malformed") as caught:
+        await take_up(path)
+    assert not caught.value.retryable
+
+
+def damage(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    for page in range(1, len(content) // 4_096):
+        content[page * 4_096 : page * 4_096 + 512] = b"\xff" * 512
+    path.write_bytes(content)
+
+
+async def take_up(path: Path) -> None:
+    store = SqliteStore(path, "d1")
+    try:
+        await store.open()
+        await store.open_state(Instant(0))
+    finally:
+        await store.close()
+
+
+def test_what_is_no_database_is_refused_and_left_alone(path: Path) -> None:
+    letter = b"This is a letter to my bank.\n" * 100
+    path.write_bytes(letter)
+    with pytest.raises(PortError, match="damaged: file is not a database") as caught:
+        asyncio.run(take_up(path))
+    assert not caught.value.retryable
+    assert path.read_bytes() == letter
+
+
+async def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "none" / "dialerd.db", "d1")
+    with pytest.raises(PortError, match=r"none/dialerd\.db\.lock: No such file or directory; check that"):
+        await store.open()
+
+
+async def test_what_json_or_a_column_cannot_hold_is_our_own_fault(store: SqliteStore) -> None:
+    await admitted(store, [person(1)])
+    call = attempt(None)
+    await store.commit(opening(call))
+    odd = replace(call, report=AgentReport(captured={"when": object()}))
+    for wrong in (
+        CallReported(odd),
+        CountersMoved(CMP, {"called": 2**63}),
+        CampaignSaved(campaign(name=None)),
+        CampaignSaved(campaign(name=object())),
+    ):
+        with pytest.raises(InvariantError):
+            await store.commit([NumberFreed(PHONE, 1), wrong])
+    assert await rested(store) == {}
+    await store.commit([NumberFreed(PHONE, 1)])
+
+
+async def test_a_turn_goes_before_the_rows_of_an_import(store: SqliteStore) -> None:
+    order: list[str] = []
+    import_id = await store.begin_import(CMP)
+    rows = [person(number) for number in range(500)]
+
+    async def note(name: str, work: object) -> None:
+        await work  # type: ignore[misc]
+        order.append(name)
+
+    async with asyncio.TaskGroup() as group:
+        for number in range(6):
+            chunk = store.add_contacts(import_id, CMP, rows)
+            group.create_task(note(f"rows {number}", chunk))
+        await asyncio.sleep(0)
+        group.create_task(note("turn", store.commit([NumberFreed(PHONE, 1)])))
+    assert order.index("turn") <= 1

@@ -1,0 +1,90 @@
+"""The schema: what the migrations make is what the code believes; a newer database is refused by name."""
+
+from __future__ import annotations
+
+import sqlite3
+import stat
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import create_engine
+
+from dialerd.core.errors import PortError
+from dialerd.store.migrate import migrate_sqlite
+from dialerd.store.sqlite import SqliteStore
+from dialerd.store.tables import metadata
+
+
+def schema(path: Path) -> dict[str, str]:
+    """Every object's own SQL, spaces aside."""
+    connection = sqlite3.connect(path)
+    rows = connection.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL").fetchall()
+    connection.close()
+    return {name: " ".join(sql.split()) for name, sql in rows if name != "alembic_version"}
+
+
+def test_the_migrations_make_what_the_tables_say(path: Path, tmp_path: Path) -> None:
+    migrate_sqlite(path)
+    fresh = tmp_path / "fresh.db"
+    engine = create_engine(f"sqlite:///{fresh}")
+    metadata.create_all(engine)
+    engine.dispose()
+    assert schema(path) == schema(fresh)
+
+
+def test_alembic_finds_nothing_left_to_do(path: Path) -> None:
+    migrate_sqlite(path)
+    engine = create_engine(f"sqlite:///{path}")
+    with engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+    engine.dispose()
+
+
+def test_migrating_twice_changes_nothing(path: Path) -> None:
+    migrate_sqlite(path)
+    before = schema(path)
+    migrate_sqlite(path)
+    assert schema(path) == before
+
+
+async def test_a_database_from_the_future_is_refused_by_name(path: Path) -> None:
+    migrate_sqlite(path)
+    connection = sqlite3.connect(path)
+    connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    connection.commit()
+    connection.close()
+    store = SqliteStore(path, "d1")
+    with pytest.raises(PortError, match=f"{path} has schema 9999, .* newer version") as caught:
+        await store.open()
+    assert not caught.value.retryable
+
+
+def test_a_migration_that_fails_leaves_nothing(path: Path) -> None:
+    connection = sqlite3.connect(path)
+    connection.execute("CREATE TABLE scripts (id TEXT)")
+    connection.commit()
+    connection.close()
+    with pytest.raises(PortError, match="scripts already exists"):
+        migrate_sqlite(path)
+    assert set(schema(path)) == {"scripts"}
+
+
+async def test_files_are_for_the_daemons_user_alone(path: Path, store: SqliteStore) -> None:
+    await store.open_state(0)  # type: ignore[arg-type]
+    files = sorted(path.parent.iterdir())
+    assert [file.name for file in files] == [
+        "dialerd.db",
+        "dialerd.db-shm",
+        "dialerd.db-wal",
+        "dialerd.db.lock",
+    ]
+    assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
+
+
+async def test_a_closed_store_is_one_file_and_its_lock(path: Path) -> None:
+    store = SqliteStore(f"sqlite:///{path}", "d1")
+    await store.open()
+    await store.close()
+    assert sorted(file.name for file in path.parent.iterdir()) == ["dialerd.db", "dialerd.db.lock"]

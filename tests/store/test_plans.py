@@ -1,0 +1,88 @@
+"""How SQLite answers the questions that must stay fast: from an index, without sorting."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy.dialects.postgresql.asyncpg import dialect as asyncpg
+
+from dialerd.store import queries
+from dialerd.store.migrate import migrate_sqlite
+from dialerd.store.sql import SQLITE, Sql
+from dialerd.store.turns import Planner
+
+
+@pytest.fixture
+def database(path: Path) -> Iterator[sqlite3.Connection]:
+    migrate_sqlite(path)
+    connection = sqlite3.connect(path)
+    yield connection
+    connection.close()
+
+
+def plan(database: sqlite3.Connection, sql: str, parameters: int) -> list[str]:
+    rows = database.execute(f"EXPLAIN QUERY PLAN {sql}", (None,) * parameters)
+    return [row[3] for row in rows]
+
+
+def query_plan(database: sqlite3.Connection, sql: Sql) -> list[str]:
+    return plan(database, sql.text, len(sql.names))
+
+
+def test_ready_contacts_come_from_their_index_in_order(database: sqlite3.Connection) -> None:
+    steps = query_plan(database, queries.ready(SQLITE))
+    wanted = "SEARCH contacts USING INDEX contacts_waiting (campaign_id=? AND not_before"
+    assert [step[: len(wanted)] for step in steps if "contacts" in step] == [wanted, wanted]
+    assert not [step for step in steps if "TEMP B-TREE" in step]
+
+
+def test_waiting_contacts_are_closed_through_their_index(database: sqlite3.Connection) -> None:
+    (close,) = [write for write, _ in Planner(SQLITE)._alone.values()]
+    assert plan(database, close.sql, 2) == ["SEARCH contacts USING INDEX contacts_waiting (campaign_id=?)"]
+
+
+@pytest.mark.parametrize(
+    ("conditions", "index"),
+    [
+        ((), "SCAN calls USING INDEX sqlite_autoindex_calls_1"),
+        (("campaign",), "SEARCH calls USING INDEX calls_by_campaign (campaign_id=?)"),
+        (("campaign", "disposition"), "SEARCH calls USING INDEX calls_by_campaign (campaign_id=?)"),
+        (("phone",), "SEARCH calls USING INDEX calls_by_phone (phone=?)"),
+    ],
+)
+def test_a_page_of_calls_is_read_from_its_end(
+    database: sqlite3.Connection, conditions: tuple[str, ...], index: str
+) -> None:
+    steps = query_plan(database, queries.call_page(SQLITE, frozenset(conditions)))
+    inner = steps[: next(place for place, step in enumerate(steps) if step.startswith("SEARCH tries"))]
+    assert index in inner
+    assert not [step for step in inner if "TEMP B-TREE" in step]
+
+
+@pytest.mark.parametrize("conditions", [("campaign",), ("phone",), ("started_from",), ()])
+def test_calls_are_counted_without_reading_them(
+    database: sqlite3.Connection, conditions: tuple[str, ...]
+) -> None:
+    (step,) = query_plan(database, queries.call_count(SQLITE, frozenset(conditions)))
+    assert "USING COVERING INDEX" in step
+
+
+def test_open_calls_are_found_without_looking_at_closed_ones(database: sqlite3.Connection) -> None:
+    steps = query_plan(database, queries.open_calls(SQLITE))
+    assert "USING INDEX calls_open" in steps[0]
+
+
+def test_every_update_of_a_turn_goes_straight_to_its_row(database: sqlite3.Connection) -> None:
+    for write in Planner(SQLITE)._writes:
+        for step in plan(database, write.sql, write.sql.count("?")):
+            assert step.startswith(("SEARCH", "MULTI-INDEX")), (write.name, step)
+
+
+def test_every_statement_can_be_written_for_postgresql() -> None:
+    dialect = asyncpg()
+    assert Planner(dialect).plan([]) == []
+    for ask in (queries.ready, queries.open_calls, queries.held_campaigns, queries.contact_page):
+        assert "$1" in ask(dialect).text or not ask(dialect).names
