@@ -32,6 +32,7 @@ from dialerd.core.model import Campaign, InstanceId
 from dialerd.engine.runtime import Engine
 from dialerd.engine.service import ParsedScript, Service, ServiceSettings
 from dialerd.intake.process import Helper, Intake
+from dialerd.media.ari import AriLogin
 from dialerd.media.pool import MediaPool
 from dialerd.store.sqlite import SqliteStore
 
@@ -69,7 +70,7 @@ async def run(settings: Settings) -> None:
         await down.enter_async_context(_background(telephony.run(), "asterisk", stops))
         await down.enter_async_context(_background(engine.run(telephony, media), "engine", stops))
         await down.enter_async_context(_background(server.run(), "api", stops))
-        down.callback(server.stop)
+        down.push_async_callback(server.close)
         await helper.start()
         _log.info("dialerd.started", version=__version__, instance=settings.instance, pid=os.getpid())
         await stops.first.wait()
@@ -161,7 +162,7 @@ async def _prepare_scripts(live: Sequence[Campaign], store: SqliteStore, media: 
 def _media(settings: Settings, engine: Engine) -> MediaPool:
     return MediaPool(
         state_dir=settings.state_dir,
-        ari=AriAccess(
+        ari=AriLogin(
             str(settings.asterisk.ari_url),
             settings.asterisk.ari_user,
             settings.asterisk.ari_password.get_secret_value(),
@@ -170,6 +171,7 @@ def _media(settings: Settings, engine: Engine) -> MediaPool:
         max_sessions=settings.media.max_sessions,
         cache_dir=settings.media.cache_dir or settings.state_dir / "prompts",
         sink=engine.post,
+        log_arguments=("--log-level", settings.log.level, "--log-format", settings.log.format),
     )
 
 

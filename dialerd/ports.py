@@ -149,7 +149,7 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class CampaignFilter:
-    """Which campaigns to list; None: any."""
+    """Which campaigns to list; None: any. Bounds are inclusive."""
 
     status: CampaignStatus | None = None
     created_from: Instant | None = None
@@ -158,7 +158,7 @@ class CampaignFilter:
 
 @dataclass(frozen=True, slots=True)
 class CallFilter:
-    """Which calls to list; None: any."""
+    """Which calls to list; None: any. Bounds are inclusive."""
 
     campaign: CampaignId | None = None
     started_from: Instant | None = None

@@ -114,20 +114,19 @@ class Node:
     def scalar(self, limit: int) -> Scalar | None:
         """Text (possibly empty), a number, `true` or `false`; a date reads as its ISO text."""
         value = self.value
+        if isinstance(value, str):
+            return self.text(limit, may_be_empty=True)
         if isinstance(value, bool):
             return value
         if isinstance(value, datetime.date):
             return value.isoformat()
-        if isinstance(value, int):
-            return int(value) if abs(value) < 2**53 else self._not_a_value()
-        if isinstance(value, float):
-            return float(value) if math.isfinite(value) else self._not_a_value()
-        if isinstance(value, str):
-            return self.text(limit, may_be_empty=True)
-        return self._not_a_value()
-
-    def _not_a_value(self) -> None:
+        # Beyond 2**53 JSON does not carry whole numbers faithfully.
+        if isinstance(value, int) and abs(value) < 2**53:
+            return int(value)
+        if isinstance(value, float) and math.isfinite(value):
+            return float(value)
         self.fault("must be text, a number, true or false")
+        return None
 
     def _child(self, name: str, value: Any, line: int | None) -> Node:
         return Node(value, f"{self.path}.{name}" if self.path else name, line, self.faults)

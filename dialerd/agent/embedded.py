@@ -72,12 +72,17 @@ class EmbeddedAgent:
         """What it can speak, BCP-47."""
         return self._speech.languages
 
-    async def prepare(self, script_id: str, version: int, body: Mapping[str, Any], language: str) -> None:
-        """Hold the script, and render what it says alike to everybody in `language`.
+    def learn(self, script_id: str, version: int, body: Mapping[str, Any]) -> None:
+        """Hold a script version; it never changes. Raises `InvariantError` if `body` is no script."""
+        if (script_id, version) not in self._scripts:
+            self._scripts[script_id, version] = from_body(body)
+
+    async def prepare(self, script_id: str, version: int, language: str) -> None:
+        """Render what the script says alike to everybody in `language`.
 
         Raises `RequestError` if it has no such language or no voice speaks it, `PortError` if rendering fails.
         """
-        script = self._scripts[script_id, version] = from_body(body)
+        script = self._script(script_id, version)
         dialogue.check_language(script, language)
         voice = self._speech.voice(language, script.texts[language].voice)
         # One after the other: a large script must not keep the calls' own sentences waiting.
@@ -86,17 +91,19 @@ class EmbeddedAgent:
 
     def converse(self, order: AttachAgent) -> ScriptedConversation:
         """The conversation for a call. Raises `RequestError` or `PortError` where it cannot be held."""
-        script = self._scripts.get((order.script_id, order.script_version))
-        if script is None:
-            raise PortError(
-                f"script {order.script_id} version {order.script_version} was never prepared", retryable=False
-            )
+        script = self._script(order.script_id, order.script_version)
         contact = {**order.variables, "phone": order.phone}
         if order.name is not None:
             contact["name"] = order.name
         dialogue.check_language(script, order.language)
         voice = self._speech.voice(order.language, script.texts[order.language].voice)
         return ScriptedConversation(self._speech, voice, *dialogue.start(script, order.language, contact))
+
+    def _script(self, script_id: str, version: int) -> ScriptDocument:
+        script = self._scripts.get((script_id, version))
+        if script is None:
+            raise PortError(f"the script {script_id}, version {version}, was never prepared", retryable=False)
+        return script
 
 
 class ScriptedConversation:

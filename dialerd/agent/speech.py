@@ -14,6 +14,7 @@ from collections import OrderedDict
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+import numpy.typing as npt
 import soxr
 
 from dialerd.agent.clips import FRAME, ClipCache, clip_key
@@ -138,14 +139,15 @@ def encode(wave: bytes) -> bytes:
     return clip + _SILENCE * (-len(clip) % FRAME) or _SILENCE * FRAME
 
 
-def _ulaw_table() -> np.ndarray[tuple[int], np.dtype[np.uint8]]:
+def _ulaw_table() -> npt.NDArray[np.uint8]:
     """Mu-law (ITU-T G.711) for each of the 65,536 samples, by their unsigned value."""
     samples = np.arange(65_536).astype(np.uint16).view(np.int16).astype(np.int32)
     magnitude = np.minimum(np.where(samples < 0, ~samples, samples), 32_635) + 132
     exponent = np.floor(np.log2(magnitude)).astype(np.int32) - 7
     mantissa = (magnitude >> (exponent + 3)) & 0x0F
     sign = np.where(samples < 0, 0x80, 0)
-    return (~(sign | (exponent << 4) | mantissa) & 0xFF).astype(np.uint8)
+    table: npt.NDArray[np.uint8] = (~(sign | (exponent << 4) | mantissa) & 0xFF).astype(np.uint8)
+    return table
 
 
 _ULAW = _ulaw_table()

@@ -178,7 +178,8 @@ class Engine:
     # --- turns -----------------------------------------------------------------------------------
 
     async def _turn(self) -> None:
-        asked = list(self._asked)
+        # A command whose caller has given up must not be carried out after all.
+        asked = [item for item in self._asked if not item.answer.done()]
         self._asked.clear()
         events = [self._events.popleft() for _ in range(min(MAX_EVENTS, len(self._events)))]
         try:

@@ -164,7 +164,9 @@ class MediaAri:
                     return reply.status, _parsed(await reply.read())
             except aiohttp.ServerDisconnectedError as error:
                 if last:
-                    raise PortError(f"Asterisk at {self._root} closes our requests", retryable=True) from error
+                    raise PortError(
+                        f"Asterisk at {self._root} closes our requests", retryable=True
+                    ) from error
             except (aiohttp.ClientError, OSError) as error:
                 silent = isinstance(error, TimeoutError)
                 what = "does not answer in time" if silent else f"cannot be reached ({type(error).__name__})"

@@ -86,7 +86,9 @@ class MediaLeg:
                 max_frame_size=1 << 20,
             )
         except (WSError, OSError) as error:
-            raise PortError(f"the media socket of Asterisk cannot be fetched: {error}", retryable=True) from error
+            raise PortError(
+                f"the media socket of Asterisk cannot be fetched: {error}", retryable=True
+            ) from error
         if not self._hears:
             # Asterisk before 22.9 does not know it, says so, and goes on sending what we then drop.
             self._command("SET_MEDIA_DIRECTION", direction="out")

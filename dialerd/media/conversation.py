@@ -76,7 +76,11 @@ class Agent(Protocol):
         """Get ready. Raises `PortError` with the remedy; may be called again."""
         ...
 
-    async def prepare(self, script_id: str, version: int, body: Mapping[str, Any], language: str) -> None:
+    def learn(self, script_id: str, version: int, body: Mapping[str, Any]) -> None:
+        """Hold a script version; calls may name it from now on. Raises `InvariantError` for no script."""
+        ...
+
+    async def prepare(self, script_id: str, version: int, language: str) -> None:
         """Make ready what calls with this script will say. Raises `RequestError` or `PortError`."""
         ...
 

@@ -130,6 +130,10 @@ class Session:
         """The call is over on Asterisk's side, or must go: the agent's last word."""
         self._over(Finished(self._last_word()))
 
+    def drop(self, detail: str) -> None:
+        """The call must go because our side does."""
+        self._fail(Reason.DROPPED, detail)
+
     async def _open(self) -> None:
         try:
             self._conversation = conversation = self._agent.converse(self._order)

@@ -1,0 +1,283 @@
+"""The SQLite store alone: what a turn costs, and whether an import holds turns up.
+
+A turn opens or ends `--at-once` calls together. Prints one line of JSON for each part; a commit is durable in all of
+them, so the disk's own fdatasync is printed beside it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import resource
+import statistics
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from dialerd.core.clock import Instant, Millis, Mono
+from dialerd.core.journal import (
+    CallClosed,
+    CallOpened,
+    CampaignAdmitted,
+    ContactSaved,
+    CountersMoved,
+    Entry,
+    NumberFreed,
+    TryOpened,
+    TrySaved,
+)
+from dialerd.core.model import (
+    E164,
+    Call,
+    CallStatus,
+    Campaign,
+    CampaignId,
+    CampaignStatus,
+    ChannelId,
+    ClosedCall,
+    Contact,
+    ContactState,
+    Reason,
+    ScriptId,
+    TrunkName,
+    Try,
+    TryState,
+)
+from dialerd.core.world import call_id
+from dialerd.ports import NewContact
+from dialerd.store.sqlite import CHUNK, SqliteStore
+
+WALL = Instant(1_764_000_000_000)
+GATE = {
+    "at": "2025-11-24T21:30:00.000+05:30 Asia/Kolkata",
+    "rules": {
+        "asterisk": "connected",
+        "manager": "logged in",
+        "originates": "3 of 16 unanswered",
+        "media": "12 of 100 in use",
+        "campaign": "running",
+        "window": "open, last start 2025-11-25T12:29:30Z",
+        "attempts": "0 of 3 used",
+        "not-before": "any time",
+        "live-call": "none",
+        "min-gap": "no recent call",
+        "trunk": "lab: 3 of 100 in use",
+    },
+}
+
+
+def people(count: int, first: int = 0) -> list[NewContact]:
+    """Contacts in an order unlike that of their numbers."""
+    return [
+        NewContact(
+            E164(f"+9198{number * 7_919 % 100_000_000:08d}"),
+            f"Person {number}",
+            None,
+            f"crm-{number}",
+            {"policy": f"A-{number:07d}", "due": "1,200"},
+        )
+        for number in range(first, first + count)
+    ]
+
+
+def campaign(number: int) -> Campaign:
+    """A running campaign."""
+    ident = CampaignId(f"cmp_{number:012x}")
+    return Campaign(ident, "bench", ScriptId("s"), 1, "en-IN", CampaignStatus.RUNNING, WALL)
+
+
+async def fill(store: SqliteStore, new: Campaign, rows: Sequence[NewContact]) -> None:
+    """Admit a campaign with these contacts."""
+    import_id = await store.begin_import(new.id)
+    for first in range(0, len(rows), CHUNK):
+        await store.add_contacts(import_id, new.id, rows[first : first + CHUNK])
+    await store.commit([CampaignAdmitted(new, import_id)])
+
+
+def opening(contacts: Sequence[Contact], first: int) -> tuple[list[Call], list[Entry]]:
+    """A turn that opens a call to each contact."""
+    calls, entries = [], list[Entry]()
+    for number, contact in enumerate(contacts, start=first):
+        ident = call_id(WALL * 64 + number)
+        busy = replace(contact, state=ContactState.DIALING, attempts=1, turns=1)
+        boot = "2025-11-24T10:00:00.000+0000"
+        channel, caller_id = ChannelId(f"d1-{ident}-1"), E164("+15550100100")
+        made = Try(channel, 1, TrunkName("lab"), caller_id, TryState.OPEN, boot, WALL)
+        call = Call(
+            id=ident,
+            phone=contact.phone,
+            language="en-IN",
+            script_id=ScriptId("s"),
+            script_version=1,
+            attempt=1,
+            tries=(made,),
+            started_at=WALL,
+            deadline=Mono(0),
+            campaign_id=contact.campaign_id,
+            contact=busy,
+            gate=GATE,
+        )
+        calls.append(call)
+        entries += [CallOpened(call), TryOpened(ident, made), ContactSaved(busy)]
+    moved = {"state:pending": -len(calls), "state:dialing": len(calls), "called": len(calls)}
+    return calls, [*entries, CountersMoved(contacts[0].campaign_id, moved)]
+
+
+def ending(calls: Sequence[Call]) -> list[Entry]:
+    """A turn that ends these calls: busy, to be tried again."""
+    entries: list[Entry] = []
+    end = Instant(WALL + 500)
+    for call in calls:
+        assert call.contact is not None
+        over = replace(call.current, state=TryState.ENDED, ended_at=end, cause=17, sip_code=486)
+        closed = ClosedCall(call.id, CallStatus.FAILED, "not_reachable", Reason.BUSY, True, end, Millis(0))
+        waiting = replace(
+            call.contact,
+            state=ContactState.RETRY_WAITING,
+            not_before=Instant(WALL + 3_600_000),
+            disposition="not_reachable",
+            reason=Reason.BUSY,
+        )
+        entries += [
+            TrySaved(call.id, over),
+            NumberFreed(call.phone, end),
+            CallClosed(replace(call, tries=(over,)), closed),
+            ContactSaved(waiting),
+        ]
+    count = len(calls)
+    moved = {
+        "state:dialing": -count,
+        "state:retry_waiting": count,
+        "not_reachable": count,
+        "reason:busy": count,
+    }
+    assert calls[0].campaign_id is not None
+    return [*entries, CountersMoved(calls[0].campaign_id, moved)]
+
+
+async def turns(store: SqliteStore, ident: CampaignId, options: argparse.Namespace) -> dict[str, float]:
+    """Open and end calls, turn by turn."""
+    prepared, first = [], 0
+    while len(prepared) * options.at_once < options.calls:
+        batch = await store.ready(ident, WALL, frozenset(), options.at_once * (len(prepared) + 1))
+        calls, entries = opening(batch.contacts[-options.at_once :], first)
+        prepared.append((entries, ending(calls)))
+        first += len(calls)
+    opens, ends = [], []
+    cpu, switches = time.process_time(), resource.getrusage(resource.RUSAGE_SELF).ru_nvcsw
+    for opened, ended in prepared:
+        opens.append(await timed(store, opened))
+        ends.append(await timed(store, ended))
+    cpu = time.process_time() - cpu
+    return {
+        "cpu_us_a_call": round(cpu / first * 1e6, 1),
+        "switches_a_call": round((resource.getrusage(resource.RUSAGE_SELF).ru_nvcsw - switches) / first, 1),
+        **spread("open_ms", opens),
+        **spread("end_ms", ends),
+    }
+
+
+async def timed(store: SqliteStore, entries: Sequence[Entry]) -> float:
+    """Seconds of one commit."""
+    started = time.perf_counter()
+    await store.commit(entries)
+    return time.perf_counter() - started
+
+
+def spread(name: str, values: Sequence[float]) -> dict[str, float]:
+    """Median and 99th percentile in milliseconds."""
+    cut = statistics.quantiles(values, n=100)
+    return {f"{name}_p50": round(cut[49] * 1e3, 2), f"{name}_p99": round(cut[98] * 1e3, 2)}
+
+
+async def importing(store: SqliteStore, ident: CampaignId) -> dict[str, float]:
+    """Commit a small turn every 5 ms, first alone, then while 10,000 rows come in."""
+    alone = await steady(store, ident, asyncio.create_task(asyncio.sleep(2)))
+    rows, new = people(10_000), campaign(99)
+    started = time.perf_counter()
+    work = asyncio.create_task(fill(store, new, rows))
+    work.add_done_callback(lambda _: seconds.append(time.perf_counter() - started))
+    seconds: list[float] = []
+    beside = await steady(store, ident, work)
+    return {
+        "import_10000_s": round(seconds[0], 3),
+        **spread("turn_alone_ms", alone),
+        **spread("turn_beside_ms", beside),
+    }
+
+
+async def steady(store: SqliteStore, ident: CampaignId, until: asyncio.Task[None]) -> list[float]:
+    """Small turns until a task has ended."""
+    values = []
+    while not until.done():
+        values.append(await timed(store, [CountersMoved(ident, {"called": 0})]))
+        await asyncio.sleep(0.005)
+    await until
+    return values
+
+
+def bare_sync(folder: Path) -> dict[str, float]:
+    """The disk's own cost of one durable write."""
+    descriptor = os.open(folder / "sync", os.O_RDWR | os.O_CREAT)
+    values = []
+    for _ in range(200):
+        started = time.perf_counter()
+        os.write(descriptor, b"x" * 4_096)
+        os.fdatasync(descriptor)
+        values.append(time.perf_counter() - started)
+    os.close(descriptor)
+    return spread("fdatasync_ms", values)
+
+
+async def run(options: argparse.Namespace, folder: Path) -> None:
+    """All parts, on one store."""
+    store = SqliteStore(folder / "bench.db", "bench")
+    await store.open()
+    try:
+        started = time.perf_counter()
+        each = options.contacts // options.campaigns
+        for number in range(options.campaigns):
+            await fill(store, campaign(number), people(each, number * each))
+        filled = {"filled": each * options.campaigns, "seconds": round(time.perf_counter() - started, 2)}
+        print(json.dumps(filled))
+        print(json.dumps(bare_sync(folder)))
+        print(json.dumps(await turns(store, campaign(0).id, options)))
+        print(json.dumps(await importing(store, campaign(0).id)))
+    finally:
+        await store.close()
+    await reopened(folder)
+
+
+async def reopened(folder: Path) -> None:
+    """What a restart costs."""
+    started = time.perf_counter()
+    store = SqliteStore(folder / "bench.db", "bench")
+    await store.open()
+    try:
+        state = await store.open_state(WALL)
+        await store.ready(campaign(0).id, WALL, frozenset(), 256)
+    finally:
+        await store.close()
+    took = round(time.perf_counter() - started, 3)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1_024
+    print(json.dumps({"restart_s": took, "campaigns": len(state.campaigns), "peak_rss_mib": peak}))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--contacts", type=int, default=10_000)
+    parser.add_argument("--campaigns", type=int, default=1)
+    parser.add_argument("--calls", type=int, default=3_000)
+    parser.add_argument("--at-once", type=int, default=30)
+    parser.add_argument("--folder", type=Path, default=None, help="on the disk to be measured")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(dir=options.folder) as folder:
+        asyncio.run(run(options, Path(folder)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,326 @@
+"""The Media port: one media worker process, started, adopted, watched and replaced.
+
+It keeps what a new worker must be told again (scripts), and what is owed to the engine: each attached call ends
+with exactly one last word, whatever becomes of the worker. It carries no audio and waits for nothing but the
+worker's socket.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from dialerd.core.errors import Fault, PortError, invalid
+from dialerd.core.messages import (
+    AgentFinished,
+    AgentHeard,
+    AgentReported,
+    AttachAgent,
+    MediaCapacity,
+    MediaFailed,
+    MediaHeld,
+)
+from dialerd.core.model import AgentReport, CallId, InstanceId, Reason
+from dialerd.media import wire
+from dialerd.media.ari import Login
+from dialerd.media.link import LinkLost, WorkerLink
+from dialerd.media.supervisor import Supervisor, SupervisorTiming
+from dialerd.ports import Script, Sink
+
+_log = structlog.get_logger("dialerd.media")
+
+
+@dataclass(frozen=True, slots=True)
+class PoolTiming:
+    """Waits in seconds."""
+
+    pulse: float = 4.0
+    """For a sign of life."""
+    first_audio: float = 2.0
+    """From an answer to the agent's first audio."""
+    prepare: float = 30.0
+    """For a script's prompts."""
+    backoff: float = 0.2
+    longest_backoff: float = 5.0
+    steady: float = 10.0
+    """A worker that lasted so long was a good one: the next is started at once."""
+    grace: float = 10.0
+    """For which a worker without a daemon keeps its calls."""
+    supervisor: SupervisorTiming = SupervisorTiming()
+
+
+class MediaPool:
+    """See `dialerd.ports.Media`. `run` holds the worker; orders are taken at any time.
+
+    The worker's socket is in `state_dir`; `command` replaces the worker's program, for tests.
+    """
+
+    def __init__(
+        self,
+        *,
+        state_dir: Path,
+        ari: Login,
+        instance: InstanceId,
+        max_sessions: int,
+        cache_dir: Path,
+        sink: Sink,
+        timing: PoolTiming = PoolTiming(),
+        log_arguments: Sequence[str] = (),
+        command: Sequence[str] | None = None,
+    ) -> None:
+        socket = (state_dir / "media.sock").absolute()
+        self._sink = sink
+        self._timing = timing
+        program = [
+            *(command or (sys.executable, "-m", "dialerd.worker")),
+            *("--socket", str(socket)),
+            *("--ari-url", ari.url),
+            *("--ari-user", ari.user),
+            *("--instance", instance),
+            *("--sessions", str(max_sessions)),
+            *("--cache-dir", str(cache_dir.absolute())),
+            *("--grace", str(timing.grace)),
+            *log_arguments,
+        ]
+        self._supervisor = Supervisor(socket, program, ari.password, self._fail_calls, timing.supervisor)
+        self._scripts: dict[tuple[str, int, str], wire.Prepare] = {}
+        self._calls: set[CallId] = set()
+        """Calls that the worker has, or had when it was last heard of."""
+        self._waiting: dict[CallId, _Waiting] = {}
+        """Calls that answered while no worker was there."""
+        self._released: set[CallId] = set()
+        """Calls to be detached as soon as a worker is there."""
+        self._link: WorkerLink | None = None
+        self._linked = asyncio.Event()
+        self._running = False
+        self._ready: wire.Ready | None = None
+        self._answers: list[asyncio.Future[wire.Prepared]] = []
+        """What the worker says of the scripts it was given when it was connected; empty: it has them all."""
+        self._told = ""
+
+    # --- the port ------------------------------------------------------------------------------------
+
+    def attach(self, order: AttachAgent) -> None:
+        """See `dialerd.ports.Media`."""
+        if order.call in self._calls or order.call in self._waiting:
+            return
+        if self._link is not None:
+            self._calls.add(order.call)
+            self._link.send(_attach(order, 0.0))
+            return
+        loop = asyncio.get_running_loop()
+        limit = loop.call_later(self._timing.first_audio, self._give_up, order.call)
+        self._waiting[order.call] = _Waiting(order, loop.time(), limit)
+
+    def detach(self, call: CallId) -> None:
+        """See `dialerd.ports.Media`."""
+        waiting = self._waiting.pop(call, None)
+        if waiting is not None:
+            waiting.limit.cancel()
+            self._sink(AgentFinished(call, AgentReport()))
+        elif call in self._calls:
+            if self._link is not None:
+                self._link.send(wire.Detach(call))
+            else:
+                self._released.add(call)
+
+    async def prepare(self, script: Script, language: str) -> None:
+        """See `dialerd.ports.Media`. Before `run` it only takes note.
+
+        Raises `RequestError` (422) if the language cannot be spoken, `PortError` if the prompts cannot be made.
+        """
+        order = wire.Prepare(0, script.id, script.version, language, script.body)
+        key = (script.id, script.version, language)
+        if not self._running:
+            self._scripts[key] = order
+            return
+        try:
+            async with asyncio.timeout(self._timing.prepare):
+                answer = await (await self._wait_link()).ask(order)
+        except TimeoutError:
+            detail = self._told or "it did not answer in time"
+            raise PortError(
+                f"the media worker cannot prepare {script.id}: {detail}", retryable=True
+            ) from None
+        except LinkLost as error:
+            raise PortError(str(error), retryable=True) from error
+        if answer.refused:
+            raise invalid([Fault("language", answer.fault or "cannot be spoken")])
+        if answer.fault is not None:
+            raise PortError(f"the prompts of {script.id} cannot be made: {answer.fault}", retryable=True)
+        self._scripts[key] = order
+
+    async def run(self) -> None:
+        """Hold a worker, and replace it when it dies, until cancelled."""
+        self._running = True
+        backoff = self._timing.backoff
+        loop = asyncio.get_running_loop()
+        while True:
+            begun = loop.time()
+            try:
+                await self._serve(await self._supervisor.reach())
+            except (LinkLost, PortError) as error:
+                self._lost(str(error))
+            await self._supervisor.check()
+            if loop.time() - begun >= self._timing.steady:
+                backoff = self._timing.backoff
+            else:
+                await asyncio.sleep(backoff)
+                backoff = min(2 * backoff, self._timing.longest_backoff)
+
+    async def close(self, kill: bool = False) -> None:
+        """Take leave. `run` must have been cancelled before.
+
+        An idle worker ends. One with calls stays for the next daemon to adopt; with `kill` it hangs them up now.
+        """
+        self._running = False
+        link, self._link = self._link, None
+        for waiting in self._waiting.values():
+            waiting.limit.cancel()
+        await self._supervisor.let_go(link, kill=kill, wait=not self._calls)
+
+    # --- with a worker -------------------------------------------------------------------------------
+
+    async def _serve(self, link: WorkerLink) -> None:
+        """Use a connection until it is lost. Raises `LinkLost`."""
+        self._adopt(link)
+        lost = ""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(link.read(self._take))
+                tasks.create_task(link.keep_pulse(self._timing.pulse))
+                tasks.create_task(self._introduce(link))
+        except* LinkLost as group:
+            lost = str(group.exceptions[0])
+        link.close()
+        raise LinkLost(lost)
+
+    def _adopt(self, link: WorkerLink) -> None:
+        """Tell the engine what the worker holds, and the worker what happened without it."""
+        held = frozenset(CallId(call) for call in link.hello.calls)
+        self._calls = set(held)
+        self._ready = None
+        self._sink(MediaHeld(held | self._waiting.keys()))
+        _log.info("media.worker_connected", pid=link.pid, calls=len(held))
+        self._link = link
+        self._answers = [link.ask(script) for script in self._scripts.values()]
+        for call in self._released & held:
+            link.send(wire.Detach(call))
+        self._released.clear()
+        now = asyncio.get_running_loop().time()
+        for waiting in self._waiting.values():
+            waiting.limit.cancel()
+            self._calls.add(waiting.order.call)
+            link.send(_attach(waiting.order, now - waiting.since))
+        self._waiting.clear()
+        self._linked.set()
+
+    async def _introduce(self, link: WorkerLink) -> None:
+        """Wait until the worker has the scripts; only then calls may be placed."""
+        asked = self._answers
+        done, late = await asyncio.wait(asked, timeout=self._timing.prepare) if asked else (set(), set())
+        answers = [answer.result() for answer in done if answer.exception() is None]
+        faults = [answer.fault for answer in answers if answer.fault is not None]
+        if faults or late:
+            _log.warning(
+                "media.scripts_not_ready", faults=len(faults), late=len(late), detail="; ".join(faults[:1])
+            )
+        self._answers = []
+        self._tell_capacity()
+
+    def _take(self, message: wire.ToDaemon) -> None:
+        match message:
+            case wire.Heard(call):
+                self._sink(AgentHeard(CallId(call)))
+            case wire.Reported(call, report, number):
+                self._sink(AgentReported(CallId(call), report))
+                self._acknowledge(number)
+            case wire.Ended():
+                self._take_end(message)
+            case wire.Ready():
+                self._ready = message
+                self._tell_capacity()
+
+    def _take_end(self, message: wire.Ended) -> None:
+        call = CallId(message.call)
+        self._calls.discard(call)
+        if message.failed is None:
+            self._sink(AgentFinished(call, message.report))
+        else:
+            self._sink(AgentReported(call, message.report))
+            self._sink(MediaFailed(call, message.failed, message.detail))
+        self._acknowledge(message.number)
+
+    def _acknowledge(self, number: int) -> None:
+        if self._link is not None:
+            self._link.send(wire.Acknowledge(number))
+
+    def _tell_capacity(self) -> None:
+        if self._ready is None or self._answers:
+            return
+        if self._ready.detail != self._told:
+            self._told = self._ready.detail
+            if self._told:
+                _log.error("media.unavailable", detail=self._told)
+            else:
+                _log.info("media.ready", sessions=self._ready.sessions)
+        self._sink(MediaCapacity(self._ready.sessions, self._ready.detail))
+
+    def _lost(self, detail: str) -> None:
+        """There is no worker for the moment: nothing may be dialed."""
+        self._link = None
+        self._linked.clear()
+        self._ready = None
+        if detail != self._told:
+            self._told = detail
+            _log.error("media.unavailable", detail=detail)
+        self._sink(MediaCapacity(0, detail))
+
+    def _fail_calls(self) -> None:
+        """The worker is gone, and its calls' audio with it."""
+        for call in self._calls:
+            self._sink(MediaFailed(call, Reason.DROPPED, "its media worker died"))
+        self._calls.clear()
+        self._released.clear()
+
+    async def _wait_link(self) -> WorkerLink:
+        await self._linked.wait()
+        if self._link is None:
+            raise LinkLost("the media worker has gone")
+        return self._link
+
+    def _give_up(self, call: CallId) -> None:
+        waiting = self._waiting.pop(call, None)
+        if waiting is not None:
+            detail = (
+                f"no media worker within {self._timing.first_audio:g} s: {self._told or 'it is starting'}"
+            )
+            self._sink(MediaFailed(call, Reason.ABANDONED, detail))
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """A call that answered while no worker was there."""
+
+    order: AttachAgent
+    since: float
+    limit: asyncio.TimerHandle
+
+
+def _attach(order: AttachAgent, waited: float) -> wire.Attach:
+    return wire.Attach(
+        call=order.call,
+        channel=order.channel,
+        script_id=order.script_id,
+        script_version=order.script_version,
+        language=order.language,
+        phone=order.phone,
+        name=order.name,
+        variables=order.variables,
+        waited=waited,
+    )

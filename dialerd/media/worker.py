@@ -1,0 +1,306 @@
+"""The media worker: the process that carries the calls' audio.
+
+It serves one daemon at a time over its socket, the newest. When the daemon is gone it goes on with its calls and
+waits for the next one; if none comes in time, it hangs up and ends. It decides nothing about a call but what its
+agent says; it dials nobody.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+from dialerd.core.errors import DialerError, PortError, RequestError
+from dialerd.core.messages import AttachAgent
+from dialerd.core.model import AgentReport, ChannelId, Reason
+from dialerd.media import rendezvous, wire
+from dialerd.media.ari import MediaAri
+from dialerd.media.asterisk_ws import LegListener, MediaLeg
+from dialerd.media.conversation import Agent
+from dialerd.media.outbox import Outbox
+from dialerd.media.session import Failed, Finished, Outcome, Session, SessionTiming
+
+MAX_BACKLOG = 16 * 1024 * 1024
+"""Bytes a daemon may leave unread before it counts as dead."""
+END_DEADLINE = 5.0
+
+_log = structlog.get_logger("dialerd.media")
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSettings:
+    """How a worker works. Durations in seconds."""
+
+    socket: Path
+    sessions: int
+    grace: float = 10.0
+    """How long it waits for a daemon, with its calls, before it ends."""
+    retry: float = 5.0
+    """Between attempts to get the agent ready."""
+    timing: SessionTiming = SessionTiming()
+
+    @property
+    def outcomes(self) -> Path:
+        """Where outcomes are written that no daemon has taken."""
+        return self.socket.with_suffix(".outcomes")
+
+
+class Worker:
+    """Holds sessions for a daemon. `serve` runs until there is nothing left to do."""
+
+    def __init__(self, settings: WorkerSettings, agent: Agent, ari: MediaAri) -> None:
+        self._settings = settings
+        self._agent = agent
+        self._ari = ari
+        self._sessions: dict[str, tuple[Session, ChannelId]] = {}
+        self._outbox = Outbox()
+        self._ready = wire.Ready(0)
+        self._daemon: asyncio.StreamWriter | None = None
+        self._leaving = asyncio.Event()
+        self._grace: asyncio.TimerHandle | None = None
+        self._preparing = asyncio.Lock()
+        self._tried = asyncio.Event()
+        """Set once Asterisk was swept and the agent has tried to get ready."""
+        self._tasks: asyncio.TaskGroup
+        self._renderings: set[asyncio.Task[None]] = set()
+
+    async def serve(self) -> None:
+        """Serve until told to leave, or until no daemon has come for `grace`. Raises `PortError`."""
+        self._outbox.load(self._settings.outcomes)
+        listening = rendezvous.listen(self._settings.socket)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, self._leaving.set)
+        self._wait_for_daemon()
+        try:
+            async with asyncio.TaskGroup() as self._tasks:
+                await self._serve(listening)
+        finally:
+            await self._agent.close()
+            await self._ari.close()
+
+    async def _serve(self, listening: socket.socket) -> None:
+        server = await asyncio.start_unix_server(self._serve_daemon, sock=listening, limit=wire.MAX_LINE)
+        getting_ready = self._tasks.create_task(self._get_ready())
+        await self._leaving.wait()
+        self._settings.socket.unlink(missing_ok=True)
+        server.close()
+        for task in (getting_ready, *self._renderings):
+            task.cancel()
+        await self._end_calls()
+        self._outbox.save(self._settings.outcomes)
+        if self._daemon is not None:
+            self._daemon.close()
+
+    async def _get_ready(self) -> None:
+        await self._sweep()
+        while not self._ready.sessions:
+            try:
+                await self._agent.start()
+            except PortError as error:
+                if str(error) != self._ready.detail:
+                    self._announce(wire.Ready(0, str(error)))
+                self._tried.set()
+                await asyncio.sleep(self._settings.retry)
+            else:
+                self._announce(wire.Ready(self._settings.sessions))
+        self._tried.set()
+
+    async def _sweep(self) -> None:
+        """Remove what a worker that died has left in Asterisk, before anything of ours is there."""
+        try:
+            swept = await self._ari.sweep()
+        except PortError as error:
+            _log.info("media.not_swept", detail=str(error))
+        else:
+            if swept:
+                _log.info("media.swept", count=swept)
+
+    def _announce(self, ready: wire.Ready) -> None:
+        self._ready = ready
+        self._send(ready)
+
+    # --- the daemon ----------------------------------------------------------------------------------
+
+    async def _serve_daemon(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        former, self._daemon = self._daemon, writer
+        if former is not None:
+            former.close()
+        if self._grace is not None:
+            self._grace.cancel()
+            self._grace = None
+        self._outbox.forget(asyncio.get_running_loop().time())
+        calls = tuple(sorted({*self._sessions, *self._outbox.calls}))
+        self._send(wire.Hello(wire.VERSION, calls))
+        for message in self._outbox:
+            self._send(message)
+        if self._tried.is_set():
+            self._send(self._ready)
+        try:
+            while line := await reader.readline():
+                self._take(wire.read_for_worker(line))
+        except (wire.Garbled, ValueError) as error:
+            # ValueError: a line beyond the limit.
+            _log.error("media.daemon_garbled", detail=str(error))
+        except OSError as error:
+            _log.debug("media.daemon_cut", detail=str(error))
+        finally:
+            writer.close()
+            if self._daemon is writer:
+                self._daemon = None
+                self._wait_for_daemon()
+
+    def _wait_for_daemon(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._grace = loop.call_later(self._settings.grace, self._leaving.set)
+
+    def _send(self, message: wire.ToDaemon) -> None:
+        daemon = self._daemon
+        if daemon is None or daemon.is_closing():
+            return
+        daemon.write(wire.encode(message))
+        if daemon.transport.get_write_buffer_size() > MAX_BACKLOG:
+            daemon.transport.abort()
+
+    def _take(self, message: wire.ToWorker) -> None:
+        match message:
+            case wire.Attach():
+                self._attach(message)
+            case wire.Detach():
+                held = self._sessions.get(message.call)
+                if held is not None:
+                    held[0].detach()
+            case wire.Acknowledge():
+                self._outbox.acknowledge(message.number, asyncio.get_running_loop().time())
+            case wire.Prepare():
+                self._prepare(message)
+            case wire.Ping():
+                self._send(wire.Pong())
+            case wire.Leave():
+                self._leave(message)
+
+    def _leave(self, message: wire.Leave) -> None:
+        if message.hang_up or not self._sessions:
+            self._leaving.set()
+
+    def _prepare(self, message: wire.Prepare) -> None:
+        # At once, so that a call which is attached next finds its script; the rendering takes its time.
+        try:
+            self._agent.learn(message.script_id, message.version, message.body)
+        except DialerError as error:
+            self._send(wire.Prepared(message.request, str(error)))
+            return
+        task = self._tasks.create_task(self._render(message))
+        self._renderings.add(task)
+        task.add_done_callback(self._renderings.discard)
+
+    async def _render(self, message: wire.Prepare) -> None:
+        fault, refused = None, False
+        await self._tried.wait()
+        try:
+            # One after the other: the calls' own sentences come between.
+            async with self._preparing:
+                await self._agent.prepare(message.script_id, message.version, message.language)
+        except RequestError as error:
+            fault, refused = "; ".join(each.msg for each in error.faults) or error.detail, True
+        except DialerError as error:
+            fault = self._ready.detail or str(error)
+        except Exception as error:  # noqa: BLE001 - one script must not end the worker
+            _log.error("media.agent_broken", script=message.script_id, exc_info=error)
+            fault = f"{type(error).__name__}: {error}"
+        self._send(wire.Prepared(message.request, fault, refused))
+
+    # --- calls ---------------------------------------------------------------------------------------
+
+    def _attach(self, message: wire.Attach) -> None:
+        if message.call in self._sessions:
+            return
+        try:
+            order = message.order()
+        except ValueError as error:
+            return self._refuse(message.call, f"the order is wrong: {error}")
+        if len(self._sessions) >= self._settings.sessions or self._leaving.is_set():
+            return self._refuse(message.call, f"all {self._settings.sessions} sessions are taken")
+
+        def make_leg(listener: LegListener, hears: bool) -> MediaLeg:
+            return MediaLeg(self._ari, order.channel, listener, hears=hears)
+
+        session = Session(
+            order,
+            self._agent,
+            make_leg,
+            _CallVoice(self, message.call),
+            waited=message.waited,
+            timing=self._settings.timing,
+        )
+        self._sessions[message.call] = session, order.channel
+        self._tasks.create_task(self._hold(order, session))
+
+    async def _hold(self, order: AttachAgent, session: Session) -> None:
+        try:
+            await self._tried.wait()
+            await session.run(lambda outcome: self._ended(order, outcome))
+        except Exception as error:  # noqa: BLE001 - a bug in one call must not end the others
+            _log.error("media.session_broken", call=order.call, exc_info=error)
+            self._ended(order, Failed(Reason.DROPPED, f"{type(error).__name__}: {error}", AgentReport()))
+        finally:
+            self._sessions.pop(order.call, None)
+
+    def _refuse(self, call: str, detail: str) -> None:
+        self._tell(wire.Ended(call, AgentReport(), Reason.ENGINE_FAILED, detail))
+
+    def _ended(self, order: AttachAgent, outcome: Outcome) -> None:
+        match outcome:
+            case Finished(report):
+                self._tell(wire.Ended(order.call, report))
+            case Failed(reason, detail, report):
+                self._tell(wire.Ended(order.call, report, reason, detail))
+
+    def _tell(self, message: wire.Reported | wire.Ended) -> None:
+        self._send(self._outbox.put(message))
+
+    def heard(self, call: str) -> None:
+        """The first audio of the call's agent has left."""
+        self._send(wire.Heard(call))
+
+    def reported(self, call: str, report: AgentReport) -> None:
+        """The call's agent has something to say."""
+        self._tell(wire.Reported(call, report))
+
+    async def _end_calls(self) -> None:
+        """Hang up every call and wait for their sessions' ends."""
+        if self._sessions:
+            _log.warning("media.hanging_up", calls=list(self._sessions))
+        held = list(self._sessions.values())
+        for session, _ in held:
+            session.drop("its media worker ended")
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(END_DEADLINE):
+                await asyncio.gather(*(_ignoring(self._ari.hang_up(channel)) for _, channel in held))
+
+
+class _CallVoice:
+    """A session's listener."""
+
+    def __init__(self, worker: Worker, call: str) -> None:
+        self._worker = worker
+        self._call = call
+
+    def on_heard(self) -> None:
+        """See `SessionListener`."""
+        self._worker.heard(self._call)
+
+    def on_report(self, report: AgentReport) -> None:
+        """See `SessionListener`."""
+        self._worker.reported(self._call, report)
+
+
+async def _ignoring(work: Awaitable[None]) -> None:
+    with contextlib.suppress(PortError):
+        await work

@@ -1,0 +1,61 @@
+"""The media worker's process: it composes a worker of media legs and the embedded agent, and serves a daemon.
+
+    python -m dialerd.worker --socket PATH --ari-url URL --ari-user USER --instance NAME --sessions N --cache-dir DIR
+
+The ARI password is the first line of its standard input: arguments and environments can be read by others.
+Exit codes: 0 nothing left to do, 1 could not run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import uvloop
+
+from dialerd import logs
+from dialerd.agent.embedded import EmbeddedAgent
+from dialerd.config import LogSettings
+from dialerd.core.errors import PortError
+from dialerd.core.model import InstanceId
+from dialerd.media.ari import AriLogin, MediaAri
+from dialerd.media.worker import Worker, WorkerSettings
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Entry point; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="dialerd.worker", description="Carries the audio of dialerd's calls."
+    )
+    parser.add_argument("--socket", type=Path, required=True, help="where the daemon connects")
+    parser.add_argument("--ari-url", required=True, help="Asterisk's HTTP server")
+    parser.add_argument("--ari-user", required=True)
+    parser.add_argument(
+        "--instance", required=True, help="the ARI application, and the beginning of every id"
+    )
+    parser.add_argument("--sessions", type=int, required=True, help="calls at a time")
+    parser.add_argument("--cache-dir", type=Path, required=True, help="where rendered prompts are kept")
+    parser.add_argument("--grace", type=float, default=10.0, help="seconds to wait for a daemon, with calls")
+    parser.add_argument("--log-level", choices=("debug", "info", "warning", "error"), default="info")
+    parser.add_argument("--log-format", choices=("auto", "json", "console"), default="auto")
+    options = parser.parse_args(arguments)
+    logs.configure(LogSettings(level=options.log_level, format=options.log_format))
+    password = sys.stdin.readline().rstrip("\n")
+    try:
+        uvloop.run(_run(options, password))
+    except PortError as error:
+        sys.stderr.write(f"dialerd.worker: {error}\n")
+        return 1
+    return 0
+
+
+async def _run(options: argparse.Namespace, password: str) -> None:
+    login = AriLogin(options.ari_url, options.ari_user, password)
+    ari = MediaAri(login, InstanceId(options.instance))
+    settings = WorkerSettings(options.socket, options.sessions, grace=options.grace)
+    await Worker(settings, EmbeddedAgent.caching(options.cache_dir), ari).serve()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
