@@ -64,6 +64,9 @@ class AsteriskSettings(_Section):
     ami_secret: SecretStr
     cdr_path: Path | None = None
     """The SQLite file of cdr_sqlite3_custom; without it, what happened while the daemon was away is `lost`."""
+    cdr_causes: bool = False
+    """Have every call record tell its SIP code, so that recovery knows a 404 from a ring-out. Costs Asterisk about
+    half of its originate rate at saturation, and needs the hangup handler of `asterisk/dialerd-extensions.conf`."""
 
 
 class TrunkSettings(_Section):

@@ -186,6 +186,7 @@ def _telephony(settings: Settings, engine: Engine, media: MediaPool) -> Asterisk
         ),
         endpoints=[trunk.endpoint for trunk in settings.trunk_list],
         cdr_path=asterisk.cdr_path,
+        cdr_causes=asterisk.cdr_causes,
     )
 
 

@@ -30,7 +30,7 @@ SCRIPT = ROOT / "config" / "scripts" / "personal-loan-cross-sell.yaml"
 CONTACTS = ROOT / "config" / "demo-contacts.csv"
 FOLDER = ROOT / ".lab" / "demo"
 
-out = Console()
+out = Console(width=None if sys.stdout.isatty() else 132)
 
 KEYS = {"1": "interested", "2": "not_interested", "9": "dnc"}
 REASONS = {
@@ -101,16 +101,16 @@ def compare(calls: dict[str, list[dict[str, Any]]], seen: dict[str, list[Seen]])
     for column in (
         "contact",
         "name",
-        "dialerd: disposition",
+        "disposition",
         "reason",
         "tries",
-        "carrier: behaviour",
+        "carrier saw",
         "SIP",
         "key",
         "calls",
         "",
     ):
-        table.add_column(column)
+        table.add_column(column, no_wrap=True)
     wrong = 0
     with CONTACTS.open(encoding="utf-8", newline="") as file:
         people = list(csv.DictReader(file))

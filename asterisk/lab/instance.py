@@ -13,6 +13,7 @@ from pathlib import Path
 from errors import LabError
 from provision import Installation
 
+_EXEC_SECONDS = 2
 _STOP_SECONDS = 10.0
 _POLL_SECONDS = 0.02
 
@@ -86,6 +87,10 @@ class Instance:
                 pass_fds=(slot_fd,),
             )
         self.pid_file.write_text(f"{process.pid}\n")
+        # For an instant after exec a process has no command line, by which `pid` would know it.
+        deadline = time.monotonic() + _EXEC_SECONDS
+        while self.pid() is None and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.001)
 
     def rx(self, asterisk: Installation, command: str) -> str:
         """Run a console command; an empty answer if the console cannot be reached."""

@@ -5,6 +5,7 @@ A cache and nothing more: whatever goes wrong with it costs a rendering, never a
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import secrets
@@ -56,7 +57,8 @@ class ClipCache:
             draft.replace(path)
             self._grown(len(clip))
         except OSError as error:
-            draft.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                draft.unlink()
             if not self._told:
                 self._told = True
                 _log.warning("prompts.not_cached", folder=str(self.folder), detail=str(error))

@@ -16,7 +16,7 @@ import langcodes
 from babel.numbers import list_currencies
 
 from dialerd.agent.document import Node, Scalar, read_yaml
-from dialerd.agent.text import KINDS, NAME, Template, TemplateError, parse_template
+from dialerd.agent.text import KINDS, Template, TemplateError, is_name, parse_template
 from dialerd.core.errors import InvariantError, invalid
 
 MAX_TEXT = 2_000
@@ -174,7 +174,7 @@ class _Reader:
     def _read_variables(self, node: Node) -> None:
         for name, about in node.members():
             self.known_variables.add(name)
-            if not NAME.fullmatch(name):
+            if not is_name(name):
                 about.fault("is not a variable name (letters, digits and '_')")
             elif name in ALWAYS_THERE:
                 about.fault("need not be declared: every contact has it")

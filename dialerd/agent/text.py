@@ -21,11 +21,12 @@ from babel.numbers import format_currency, format_decimal
 MAX_VALUE = 200
 """Characters of a contact's value that are spoken."""
 
+MAX_NAME = 64
+
 KINDS = ("text", "number", "amount", "date", "digits")
 """What a variable may hold: `number`, `amount` and `date` are written as its language does, `digits` one by one."""
 
 _SLOT = re.compile(r"\{\{\s*(.*?)\s*\}\}", re.DOTALL)
-NAME = re.compile(r"[^\W\d]\w{0,63}")
 _SENTENCE_END = re.compile(r"[.!?…。！？।॥۔؟]+[\"'”’)\]]*\s+")
 _ABBREVIATIONS = frozenset(
     {
@@ -74,13 +75,18 @@ class Template:
         return _BLANK_BEFORE_STOP.sub("", " ".join("".join(filled).split()))
 
 
+def is_name(text: str) -> bool:
+    """Whether a variable may be called so; marks count as letters, for scripts that need them."""
+    return len(text) <= MAX_NAME and text.isidentifier()
+
+
 def parse_template(text: str) -> Template:
     """Read `{{name}}` places. Raises `TemplateError`."""
     parts = _SLOT.split(text)
     for index, part in enumerate(parts):
         if index % 2 == 0 and ("{{" in part or "}}" in part):
             raise TemplateError("has braces without their counterpart; a variable is written {{name}}")
-        if index % 2 == 1 and not NAME.fullmatch(part):
+        if index % 2 == 1 and not is_name(part):
             raise TemplateError(f"{{{{{part[:40]}}}}} is not a variable name (letters, digits and '_')")
     return Template(tuple(parts))
 

@@ -77,6 +77,7 @@ class AsteriskTelephony:
         ami: AmiAccess | None = None,
         endpoints: Sequence[str] = (),
         cdr_path: Path | None = None,
+        cdr_causes: bool = False,
         on_media_leg: Callable[[ChannelId], None] | None = None,
         timing: Timing = Timing(),
         rng: random.Random | None = None,
@@ -89,6 +90,7 @@ class AsteriskTelephony:
         self._timing = timing
         self._http = AriHttp(ari, timing.ari)
         self._records = CallRecords(cdr_path) if cdr_path is not None else None
+        self._cdr_causes = cdr_causes and cdr_path is not None
         self._outage = Outage(_log, "ari.unavailable", "ari.recovered", timing.backoff, rng)
         self._booted = asyncio.Event()
         self._ami = (
@@ -159,7 +161,7 @@ class AsteriskTelephony:
                 "POST",
                 f"channels/{order.channel}",
                 partial(self._originated, order.channel),
-                body=originate.body(order, self._instance, keep_cause=self._records is not None),
+                body=originate.body(order, self._instance, keep_cause=self._cdr_causes),
             )
 
     def hang_up(self, channel: ChannelId) -> None:

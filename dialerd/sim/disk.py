@@ -85,14 +85,11 @@ class FakeDisk:
     numbers: Table[str, int] = field(default_factory=Table)
     scripts: Table[tuple[ScriptId, int], Script] = field(default_factory=Table)
     keys: Table[str, ApiKey] = field(default_factory=Table)
-    last_id: int = 0
+    last_import: int = 0
+    last_contact: int = 0
+    """The greatest ids given; none is given twice."""
     holder: str | None = None
     """Who has it open."""
-
-    def next_id(self) -> int:
-        """An id never given before."""
-        self.last_id += 1
-        return self.last_id
 
     def tables(self) -> tuple[Table[Any, Any], ...]:
         """Those that a transaction of the engine changes."""

@@ -133,7 +133,8 @@ class FakeStore:
     async def begin_import(self, campaign: CampaignId) -> ImportId:
         """A fresh unsealed import for contacts of `campaign`."""
         disk = self._opened()
-        fresh = StoredImport(ImportId(disk.next_id()), campaign)
+        disk.last_import += 1
+        fresh = StoredImport(ImportId(disk.last_import), campaign)
         disk.imports.put(fresh.id, fresh)
         disk.imports.adopt()
         return fresh.id
@@ -152,7 +153,8 @@ class FakeStore:
         for row in rows:
             if (campaign, row.phone) in disk.phones:
                 continue
-            ident = ContactId(disk.next_id())
+            disk.last_contact += 1
+            ident = ContactId(disk.last_contact)
             fresh = Contact(
                 ident, campaign, row.phone, row.name, row.timezone, row.external_id, dict(row.variables)
             )

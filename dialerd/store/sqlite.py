@@ -8,6 +8,8 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +31,9 @@ from dialerd.store.turns import Planner
 from dialerd.store.writer import Writer
 
 CHUNK = 500
-"""Rows of bulk work in one transaction: a turn of the engine waits for no more than that."""
+"""Rows of bulk work in one transaction at most."""
+STEP = 50
+"""Rows of bulk work that a turn of the engine may have to wait for."""
 
 
 class SqliteStore(Reads):
@@ -61,13 +65,13 @@ class SqliteStore(Reads):
 
     async def close(self) -> None:
         """Finish what was begun, release the lock."""
-        try:
-            # The writer last: the last connection folds the write-ahead log into the database.
-            await self._engine_reader.close()
-            await self._people_reader.close()
-            await self._writer.close()
-        finally:
-            self._lock.release()
+        async with AsyncExitStack() as stack:
+            # Undone from the last line up: the writer's connection is the last one, which folds the write-ahead
+            # log into the database, and the lock outlives all of them.
+            stack.callback(self._lock.release)
+            stack.push_async_callback(self._writer.close)
+            stack.push_async_callback(self._people_reader.close)
+            stack.push_async_callback(self._engine_reader.close)
 
     async def open_state(self, rested_since: Instant) -> OpenState:
         """What the engine must hold; drops imports that were never sealed. Raises `PortError`."""
@@ -89,7 +93,8 @@ class SqliteStore(Reads):
 
     async def begin_import(self, campaign: CampaignId) -> ImportId:
         """A fresh unsealed import for contacts of `campaign`. Raises `PortError`."""
-        return await self._writer.run_behind(_begin_import, campaign)
+        (import_id,) = await self._writer.run_behind(partial(_begin_import, campaign=campaign))
+        return import_id
 
     async def add_contacts(
         self, import_id: ImportId, campaign: CampaignId, rows: Sequence[NewContact]
@@ -100,17 +105,24 @@ class SqliteStore(Reads):
         """
         if len(rows) > CHUNK:
             raise InvariantError(f"{len(rows)} contacts in one transaction, {CHUNK} are allowed")
-        return await self._writer.run_behind(_add_contacts, import_id, campaign, rows)
+        steps = [
+            partial(_add_contacts, import_id=import_id, campaign=campaign, people=rows[first : first + STEP])
+            for first in range(0, len(rows), STEP)
+        ]
+        return sum(await self._writer.run_behind(*steps)) if steps else 0
 
     async def drop_import(self, import_id: ImportId) -> None:
         """Forget an import that was refused; an unknown one is no error.
 
         Raises `InvariantError` for a sealed one, `PortError`.
         """
-        campaign = await self._writer.run_behind(_doom_import, import_id)
-        if campaign is not None:
-            while await self._writer.run_behind(_empty_import, import_id, campaign):
-                pass
+        (campaign,) = await self._writer.run_behind(partial(_doom_import, import_id=import_id))
+        if campaign is None:
+            return
+        left = True
+        while left:
+            step = partial(_empty_import, import_id=import_id, campaign=campaign)
+            (left,) = await self._writer.run_behind(step)
 
     # --- scripts and keys ------------------------------------------------------------------------
 
@@ -131,7 +143,7 @@ class SqliteStore(Reads):
 def _path(url: str | Path) -> Path:
     if isinstance(url, str) and url.startswith("sqlite:"):
         named = make_url(url).database
-        if not named:
+        if not named or named == ":memory:":
             raise PortError(f"the store address {url} names no file; write sqlite:///PATH", retryable=False)
         return Path(named)
     return Path(url)
@@ -157,7 +169,7 @@ def _add_contacts(
     connection: sqlite3.Connection, import_id: ImportId, campaign: CampaignId, people: Sequence[NewContact]
 ) -> int:
     rows = writes.contact_rows(import_id, campaign, people)
-    added = connection.executemany(writes.add_contact(SQLITE), rows).rowcount if rows else 0
+    added = connection.executemany(writes.add_contact(SQLITE), rows).rowcount
     values = {"added": added, "import": import_id, "campaign": campaign}
     if _execute(connection, writes.grow_import(SQLITE), values) != 1:
         raise InvariantError(f"import {import_id} of campaign {campaign} is not open")
@@ -177,8 +189,9 @@ def _doom_import(connection: sqlite3.Connection, import_id: ImportId) -> Campaig
 
 
 def _empty_import(connection: sqlite3.Connection, import_id: ImportId, campaign: CampaignId) -> bool:
-    values = {"campaign": campaign, "import": import_id, "limit": CHUNK}
-    if _execute(connection, writes.empty_import(SQLITE), values) == CHUNK:
+    """Whether there may be more."""
+    values = {"campaign": campaign, "import": import_id, "limit": STEP}
+    if _execute(connection, writes.empty_import(SQLITE), values) == STEP:
         return True
     _execute(connection, writes.forget_import(SQLITE), {"import": import_id})
     return False

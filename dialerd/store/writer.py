@@ -1,6 +1,6 @@
 """The one writer of an SQLite store: a thread that executes a whole transaction in one hop.
 
-Transactions of the engine go before bulk work (imports), which is done in small transactions of its own. What
+Transactions of the engine go before bulk work (imports), and bulk work gives way to them between its steps. What
 was handed over is executed even if nobody waits for it any more. Nothing else may write to the database.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +30,7 @@ STATEMENTS = 128
 
 @dataclass(eq=False, slots=True)
 class _Job:
-    work: Callable[[sqlite3.Connection], Any]
+    steps: Sequence[Callable[[sqlite3.Connection], Any]]
     loop: asyncio.AbstractEventLoop
     done: asyncio.Future[Any]
 
@@ -50,6 +50,7 @@ class Writer:
     async def open(self) -> None:
         """Start the thread and connect. Raises `PortError`."""
         # A daemon thread: an interpreter that ends without `close` must not wait for it. SQLite survives that.
+        self._closing = False
         self._thread = Thread(target=self._serve, name="store-writer", daemon=True)
         self._thread.start()
         await self.run(_nothing)
@@ -61,24 +62,30 @@ class Writer:
 
         Cancelling the caller does not stop the transaction. Raises `PortError`, `InvariantError`.
         """
-        return await self._hand_over(self._urgent, lambda connection: work(connection, *args, **kwargs))
+        (result,) = await self._hand_over(
+            self._urgent, [lambda connection: work(connection, *args, **kwargs)]
+        )
+        return result
 
-    async def run_behind(
-        self, work: Callable[Concatenate[sqlite3.Connection, P], T], *args: P.args, **kwargs: P.kwargs
-    ) -> T:
-        """Like `run`, when nothing handed to `run` is waiting."""
-        return await self._hand_over(self._bulk, lambda connection: work(connection, *args, **kwargs))
+    async def run_behind(self, *steps: Callable[[sqlite3.Connection], T]) -> list[T]:
+        """Run `steps` behind everything handed to `run`, in one transaction unless it has to give way.
 
-    async def _hand_over(self, queue: deque[_Job], work: Callable[[sqlite3.Connection], T]) -> T:
+        A step that raises leaves no trace; those before it may have been committed. Raises like `run`.
+        """
+        return await self._hand_over(self._bulk, steps)
+
+    async def _hand_over(
+        self, queue: deque[_Job], steps: Sequence[Callable[[sqlite3.Connection], T]]
+    ) -> list[T]:
         loop = asyncio.get_running_loop()
-        job = _Job(work, loop, loop.create_future())
+        job = _Job(steps, loop, loop.create_future())
         with self._changed:
             if self._closing or self._thread is None:
                 raise PortError(f"the store {self._path} is closed", retryable=False)
             queue.append(job)
             self._changed.notify()
-        result: T = await job.done
-        return result
+        results: list[T] = await job.done
+        return results
 
     async def close(self) -> None:
         """Finish what was handed over, then disconnect."""
@@ -94,14 +101,17 @@ class Writer:
 
     def _serve(self) -> None:
         while (job := self._next()) is not None:
-            try:
-                result, error = self._transact(job.work), None
-            except Exception as raised:  # noqa: BLE001 - it is raised again where the transaction was asked for
-                result, error = None, raised
-            # The loop may have been closed by a daemon that is going down.
-            with suppress(RuntimeError):
-                job.loop.call_soon_threadsafe(_settle, job.done, result, error)
+            self._do(job)
         self._disconnect()
+
+    def _do(self, job: _Job) -> None:
+        try:
+            results, error = self._transact(job.steps), None
+        except Exception as raised:  # noqa: BLE001 - it is raised again where the transaction was asked for
+            results, error = None, raised
+        # The loop may have been closed by a daemon that is going down.
+        with suppress(RuntimeError):
+            job.loop.call_soon_threadsafe(_settle, job.done, results, error)
 
     def _next(self) -> _Job | None:
         with self._changed:
@@ -111,25 +121,40 @@ class Writer:
                 self._changed.wait()
             return (self._urgent or self._bulk).popleft()
 
-    def _transact(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    def _transact(self, steps: Sequence[Callable[[sqlite3.Connection], Any]]) -> list[Any]:
+        results: list[Any] = []
         with mapped(self._path):
-            connection = self._connect()
             try:
-                connection.execute("BEGIN IMMEDIATE")
-                result = work(connection)
+                connection = self._begin()
+                for step in steps:
+                    if results and self._urgent:
+                        connection.execute("COMMIT")
+                        self._give_way()
+                        connection = self._begin()
+                    results.append(step(connection))
                 connection.execute("COMMIT")
             except sqlite3.OperationalError:
                 # Closing rolls back. Only a new connection notices that a file has become writable again.
                 self._disconnect()
                 raise
             except BaseException:
-                self._roll_back(connection)
+                self._roll_back()
                 raise
-            return result
+        return results
 
-    def _roll_back(self, connection: sqlite3.Connection) -> None:
+    def _give_way(self) -> None:
+        while self._urgent:
+            self._do(self._urgent.popleft())
+
+    def _begin(self) -> sqlite3.Connection:
+        connection = self._connect()
+        connection.execute("BEGIN IMMEDIATE")
+        return connection
+
+    def _roll_back(self) -> None:
         try:
-            connection.execute("ROLLBACK")
+            if self._connection is not None:
+                self._connection.execute("ROLLBACK")
         except sqlite3.Error:
             self._disconnect()
 
@@ -163,10 +188,10 @@ def _nothing(connection: sqlite3.Connection) -> None:
     """A transaction that shows whether there can be one."""
 
 
-def _settle(done: asyncio.Future[Any], result: Any, error: Exception | None) -> None:
+def _settle(done: asyncio.Future[Any], results: list[Any] | None, error: Exception | None) -> None:
     if done.done():
         return
     if error is None:
-        done.set_result(result)
+        done.set_result(results)
     else:
         done.set_exception(error)

@@ -377,6 +377,8 @@ async def test_a_closed_store_refuses_everything(store: Store) -> None:
         await store.commit([NumberFreed("+919876500001", 1)])
     with pytest.raises(PortError, match="closed"):
         await store.campaign(CMP)
+    await store.open()
+    await store.commit([NumberFreed("+919876500001", 1)])
 
 
 async def test_what_was_begun_is_finished_before_the_store_closes(place: Place, store: Store) -> None:

@@ -28,7 +28,9 @@ def witnessed(tmp_path: Path) -> Iterator[tuple[Daemon, Path]]:
     with (
         callee("answer", folder, log_messages=True) as sipp,
         lab(tmp_path / "lab", trunk=sipp.address) as running,
-        daemon(running, DIALERD_TRUNKS__LAB__CALLS_PER_SECOND="40") as process,
+        daemon(
+            running, DIALERD_TRUNKS__LAB__CALLS_PER_SECOND="40", DIALERD_TRUNKS__LAB__MAX_CHANNELS="100"
+        ) as process,
     ):
         process.ctl("script", "add", str(SCRIPT))
         yield process, folder / "messages.log"

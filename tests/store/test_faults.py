@@ -124,21 +124,3 @@ async def test_what_json_or_a_column_cannot_hold_is_our_own_fault(store: SqliteS
             await store.commit([NumberFreed(PHONE, 1), wrong])
     assert await rested(store) == {}
     await store.commit([NumberFreed(PHONE, 1)])
-
-
-async def test_a_turn_goes_before_the_rows_of_an_import(store: SqliteStore) -> None:
-    order: list[str] = []
-    import_id = await store.begin_import(CMP)
-    rows = [person(number) for number in range(500)]
-
-    async def note(name: str, work: object) -> None:
-        await work  # type: ignore[misc]
-        order.append(name)
-
-    async with asyncio.TaskGroup() as group:
-        for number in range(6):
-            chunk = store.add_contacts(import_id, CMP, rows)
-            group.create_task(note(f"rows {number}", chunk))
-        await asyncio.sleep(0)
-        group.create_task(note("turn", store.commit([NumberFreed(PHONE, 1)])))
-    assert order.index("turn") <= 1

@@ -1,0 +1,128 @@
+"""Texts as they are written and spoken."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dialerd.agent.text import (
+    TemplateError,
+    format_value,
+    parse_template,
+    sentences,
+    spoken_form,
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "values", "filled"),
+    [
+        ("Hello {{name}}.", {"name": "Priya"}, "Hello Priya."),
+        ("Hello {{ name }}, welcome", {"name": ""}, "Hello, welcome"),
+        ("{{a}}{{b}}", {"a": "1", "b": "2"}, "12"),
+        ("नमस्ते {{नाम}}।", {"नाम": ""}, "नमस्ते।"),
+        ("{single} braces", {}, "{single} braces"),
+        ("{{a}}", {"a": "{{b}}"}, "{{b}}"),
+    ],
+)
+def test_templates(text: str, values: dict[str, str], filled: str) -> None:
+    template = parse_template(text)
+    assert template.names == values.keys()
+    assert template.fill(values) == filled
+
+
+@pytest.mark.parametrize("text", ["{{", "}}", "{{a", "a}}", "{{a b}}", "{{1a}}", "{{}}", "{{{a}}}}", "{{a}} {{"])
+def test_braces_that_make_no_sense(text: str) -> None:
+    with pytest.raises(TemplateError):
+        parse_template(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("One. Two! Three? Four", ["One.", "Two!", "Three?", "Four"]),
+        ("Dear Mr. {{name}}, hello. Bye.", ["Dear Mr. {{name}}, hello.", "Bye."]),
+        ("Rs. 500 are due. Pay.", ["Rs. 500 are due.", "Pay."]),
+        ("3.5 percent. Yes.", ["3.5 percent.", "Yes."]),
+        ("नमस्ते। क्या आप हैं? हाँ।", ["नमस्ते।", "क्या आप हैं?", "हाँ।"]),
+        ('He said "go." Then left.', ['He said "go."', "Then left."]),
+        ("آپ کیسے ہیں؟ ٹھیک۔ شکریہ", ["آپ کیسے ہیں؟", "ٹھیک۔", "شکریہ"]),
+        ("", []),
+        ("...", ["..."]),
+        ("No.", ["No."]),
+    ],
+)
+def test_sentences(text: str, parts: list[str]) -> None:
+    assert sentences(text) == parts
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "language", "written"),
+    [
+        (50000, "number", "en-IN", "50,000"),
+        ("50000", "number", "hi-IN", "50,000"),
+        ("150000", "number", "en-IN", "1,50,000"),
+        ("1,50,000", "number", "en-US", "150,000"),
+        (1234.5, "number", "de-DE", "1.234,5"),
+        ("soon", "number", "en-IN", "soon"),
+        ("NaN", "number", "en-IN", "NaN"),
+        ("9" * 40, "number", "en-IN", "9" * 40),
+        (50000, "text", "en-IN", "50,000"),
+        ("50000", "text", "en-IN", "50000"),
+        (True, "text", "en-IN", "True"),
+        ("2026-01-05", "date", "en-IN", "5 January 2026"),
+        ("2026-01-05", "date", "hi-IN", "5 जनवरी 2026"),
+        ("2026-01-05", "date", "en-US", "January 5, 2026"),
+        ("tomorrow", "date", "en-IN", "tomorrow"),
+        ("0042-x", "digits", "en-IN", "0 0 4 2 x"),
+        ("+919876", "digits", "hi-IN", "9 1 9 8 7 6"),
+        ("a\n  b", "text", "en-IN", "a b"),
+        ("50000", "number", "x-private", "50000"),
+    ],
+)
+def test_values_in_the_listeners_language(value: Any, kind: str, language: str, written: str) -> None:
+    assert format_value(value, kind, language) == written
+
+
+@pytest.mark.parametrize(
+    ("value", "language", "written"),
+    [
+        ("50000", "en-IN", "50,000 Indian rupees"),
+        ("50000.5", "en-IN", "50,000.50 Indian rupees"),
+        ("1", "en-IN", "1 Indian rupee"),
+        ("50000", "hi-IN", "50,000 भारतीय रुपए"),
+    ],
+)
+def test_amounts(value: str, language: str, written: str) -> None:
+    assert format_value(value, "amount", language, "INR") == written
+
+
+@pytest.mark.parametrize(
+    ("text", "language", "spoken"),
+    [
+        ("a loan of 1,50,000 rupees", "en-IN", "a loan of 1 lakh 50000 rupees"),
+        ("2,50,00,000", "en-IN", "2 crore 50 lakh"),
+        ("50,000", "en-IN", "50000"),
+        ("1,50,000", "en-GB", "150000"),
+        ("1,500,000", "en-US", "1500000"),
+        ("1,50,000", "hi-IN", "1,50,000"),
+        ("1, 2 or 9", "en-IN", "1, 2 or 9"),
+        ("[[x]]", "hi-IN", "[x]"),
+    ],
+)
+def test_what_voices_would_misread(text: str, language: str, spoken: str) -> None:
+    assert spoken_form(text, language) == spoken
+
+
+@given(st.text(max_size=60), st.sampled_from(["text", "number", "amount", "date", "digits"]))
+def test_any_value_can_be_spoken(value: str, kind: str) -> None:
+    for language in ("en-IN", "hi-IN", "zz"):
+        spoken_form(format_value(value, kind, language, "INR"), language)
+
+
+@given(st.text(alphabet="ab.?! ।{}", max_size=40))
+def test_sentences_lose_nothing(text: str) -> None:
+    assert "".join("".join(sentences(text)).split()) == "".join(text.split())
