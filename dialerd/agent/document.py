@@ -19,6 +19,8 @@ from dialerd.core.errors import Fault
 
 Scalar = str | int | float | bool
 
+MAX_DEPTH = 100
+
 _UNFIT = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
 
 
@@ -138,9 +140,21 @@ class Node:
         return place[0] + 1 if place else self.line
 
 
+def _depth(text: str) -> int:
+    """How deeply brackets nest, quotes aside: the parser takes seconds to give up on thousands of them."""
+    depth = deepest = 0
+    for bracket in re.findall(r"[\[\]{}]", text):
+        depth = depth + 1 if bracket in "[{" else max(0, depth - 1)
+        deepest = max(deepest, depth)
+    return deepest
+
+
 def read_yaml(text: str) -> Node:
     """The document in `text`. What is no YAML reads as None, with the fault noted."""
     faults: list[Fault] = []
+    if _depth(text) > MAX_DEPTH:
+        Node(None, "script", None, faults).fault("is nested too deeply")
+        return Node(None, "script", None, faults)
     try:
         value = YAML(typ="rt").load(text)
     except MarkedYAMLError as error:
