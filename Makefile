@@ -31,6 +31,7 @@ check: setup ## lint, types and import contracts
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	MYPYPATH=asterisk/lab $(BIN)/mypy --strict --config-file= asterisk/lab/*.py
 	$(BIN)/lint-imports
 
 unit: setup ## tests that need nothing but Python

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import csv
 import os
+import re
 import shutil
 import signal
 import sqlite3
@@ -30,7 +31,7 @@ SCRIPT = ROOT / "config" / "scripts" / "personal-loan-cross-sell.yaml"
 CONTACTS = ROOT / "config" / "demo-contacts.csv"
 FOLDER = ROOT / ".lab" / "demo"
 
-out = Console(width=None if sys.stdout.isatty() else 132)
+out = Console(width=None if sys.stdout.isatty() else 120, record=True)
 
 KEYS = {"1": "interested", "2": "not_interested", "9": "dnc"}
 REASONS = {
@@ -232,6 +233,12 @@ def tear_down() -> None:
         shutil.rmtree(FOLDER)
 
 
+def save_picture(path: Path) -> None:
+    """What was shown, as an SVG that needs nothing from elsewhere."""
+    svg = out.export_svg(title="make demo")
+    path.write_text(re.sub(r"@font-face \{.*?\}\s*", "", svg, flags=re.DOTALL), encoding="utf-8")
+
+
 def main() -> int:
     """Parse the command line and run."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -241,12 +248,16 @@ def main() -> int:
     parser.add_argument(
         "--down", action="store_true", help="only stop what an earlier --keep has left running"
     )
+    parser.add_argument("--picture", metavar="FILE", help="also save what is shown as an SVG")
     options = parser.parse_args()
     if options.down:
         tear_down()
         return 0
     try:
-        return demo(options.keep)
+        code = demo(options.keep)
+        if options.picture:
+            save_picture(Path(options.picture))
+        return code
     except NotRunning as error:
         out.print(f"[red]The demo failed:[/] {error}", highlight=False)
         return 2

@@ -6,6 +6,7 @@ was lost with an idle connection is made once more, which the chosen ids make ha
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -68,8 +69,9 @@ class MediaAri:
     def __init__(self, login: Login, instance: InstanceId, *, deadline: float = 2.0) -> None:
         self._instance = instance
         self._root = login.url.rstrip("/")
+        secret = base64.b64encode(f"{login.user}:{login.password}".encode()).decode()
         self._session = aiohttp.ClientSession(
-            auth=aiohttp.BasicAuth(login.user, login.password),
+            headers={"Authorization": f"Basic {secret}"},
             connector=aiohttp.TCPConnector(limit=POOL, keepalive_timeout=KEEPALIVE),
             timeout=aiohttp.ClientTimeout(total=deadline),
         )

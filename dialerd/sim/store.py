@@ -321,7 +321,7 @@ def _page(found: Sequence[T], page: Page) -> tuple[Sequence[T], int]:
 
 
 def _within(instant: Instant, first: Instant | None, end: Instant | None) -> bool:
-    return (first is None or instant >= first) and (end is None or instant < end)
+    return (first is None or instant >= first) and (end is None or instant <= end)
 
 
 def _matches(row: CallRow, where: CallFilter) -> bool:

@@ -48,7 +48,7 @@ _OPEN = calls.c.status == literal_column(f"'{CallStatus.IN_PROGRESS}'")
 _CALL_CONDITIONS: Mapping[str, ColumnElement[bool]] = {
     "campaign": calls.c.campaign_id == bindparam("campaign"),
     "started_from": calls.c.started_at >= bindparam("started_from"),
-    "started_to": calls.c.started_at < bindparam("started_to"),
+    "started_to": calls.c.started_at <= bindparam("started_to"),
     "disposition": calls.c.disposition == bindparam("disposition"),
     "language": calls.c.language == bindparam("language"),
     "phone": calls.c.phone == bindparam("phone"),
@@ -56,7 +56,7 @@ _CALL_CONDITIONS: Mapping[str, ColumnElement[bool]] = {
 _CAMPAIGN_CONDITIONS: Mapping[str, ColumnElement[bool]] = {
     "status": campaigns.c.status == bindparam("status"),
     "created_from": campaigns.c.created_at >= bindparam("created_from"),
-    "created_to": campaigns.c.created_at < bindparam("created_to"),
+    "created_to": campaigns.c.created_at <= bindparam("created_to"),
 }
 
 

@@ -92,7 +92,11 @@ def test_a_key_decides_and_is_reported_before_the_closing_line() -> None:
     assert said((say,)) == "Thank you."
     state, actions = played(state, 3000)
     assert actions == (HangUp(state.report),)
-    assert [turn.get("text", turn.get("digits")) for turn in state.report.transcript] == [OPENING, "1", "Thank you."]
+    assert [turn.get("text", turn.get("digits")) for turn in state.report.transcript] == [
+        OPENING,
+        "1",
+        "Thank you.",
+    ]
 
 
 def test_a_key_interrupts_the_opening() -> None:

@@ -117,7 +117,9 @@ async def test_memory_is_bounded(fake: Fake, tmp_path: Path) -> None:
     assert len(fake.calls) == 4
 
 
-async def test_a_waiting_call_that_ends_does_not_take_the_clip_from_others(fake: Fake, tmp_path: Path) -> None:
+async def test_a_waiting_call_that_ends_does_not_take_the_clip_from_others(
+    fake: Fake, tmp_path: Path
+) -> None:
     async with speaking(tmp_path / "cache") as (speech, voice):
         leaver = asyncio.create_task(speech.clip("Hello.", voice, personal=True))
         stayer = asyncio.create_task(speech.clip("Hello.", voice, personal=True))
@@ -143,7 +145,9 @@ async def test_a_program_that_fails_is_quoted(fake: Fake, tmp_path: Path) -> Non
             await speech.clip("Hello.", voice, personal=False)
 
 
-async def test_without_the_program_the_remedy_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_without_the_program_the_remedy_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     speech = Speech(ClipCache(tmp_path))
     with pytest.raises(PortError, match="apt install espeak-ng"):

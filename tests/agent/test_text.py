@@ -34,7 +34,9 @@ def test_templates(text: str, values: dict[str, str], filled: str) -> None:
     assert template.fill(values) == filled
 
 
-@pytest.mark.parametrize("text", ["{{", "}}", "{{a", "a}}", "{{a b}}", "{{1a}}", "{{}}", "{{{a}}}}", "{{a}} {{"])
+@pytest.mark.parametrize(
+    "text", ["{{", "}}", "{{a", "a}}", "{{a b}}", "{{1a}}", "{{}}", "{{{a}}}}", "{{a}} {{"]
+)
 def test_braces_that_make_no_sense(text: str) -> None:
     with pytest.raises(TemplateError):
         parse_template(text)

@@ -58,7 +58,7 @@ async def test_campaigns_are_filtered(store: Store) -> None:
         status = CampaignStatus.PAUSED if number % 2 else CampaignStatus.COMPLETED
         await admitted(store, [], another_campaign(number, status=status))
     assert await listed(store, CampaignFilter(status=CampaignStatus.PAUSED)) == ([5, 3, 1], 3)
-    first, end = Instant(START + 2), Instant(START + 4)
+    first, end = Instant(START + 2), Instant(START + 3)
     assert await listed(store, CampaignFilter(created_from=first)) == ([5, 4, 3, 2], 4)
     assert await listed(store, CampaignFilter(created_to=end)) == ([3, 2, 1], 3)
     every = CampaignFilter(CampaignStatus.PAUSED, first, end)
@@ -106,7 +106,7 @@ async def test_calls_are_filtered(store: Store) -> None:
     assert await called(store, CallFilter(language="ta-IN")) == ([3, 2], 2)
     assert await called(store, CallFilter(disposition="paid")) == ([3], 1)
     assert await called(store, CallFilter(disposition="not_reachable")) == ([1], 1)
-    first, end = Instant(START + 2), Instant(START + 4)
+    first, end = Instant(START + 2), Instant(START + 3)
     assert await called(store, CallFilter(started_from=first)) == ([4, 3, 2], 3)
     assert await called(store, CallFilter(started_to=end)) == ([3, 2, 1], 3)
     every = CallFilter(CMP, first, end, "paid", "ta-IN", one.phone)

@@ -1,0 +1,231 @@
+"""As much of Asterisk's ARI and chan_websocket as a media worker sees, with the faults that the tests order.
+
+It plays at once what it is given, so that a test does not wait for a prompt; `holds_marks` leaves them to the test.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiohttp import WSMsgType, web
+
+from dialerd.media.ari import AriLogin
+from tests.adapters.waiting import until
+
+INSTANCE = "lab"
+PASSWORD = "right horse"
+
+
+def channel_of(call: str) -> str:
+    """The channel id of a call's first try."""
+    return f"{INSTANCE}-{call}-1"
+
+
+@dataclass
+class FakeLeg:
+    """One media channel, and its socket once that was fetched."""
+
+    channel: str
+    socket: web.WebSocketResponse | None = None
+    audio: bytearray = field(default_factory=bytearray)
+    commands: list[dict[str, str]] = field(default_factory=list)
+    marks: list[str] = field(default_factory=list)
+    closed: bool = False
+
+    async def say(self, event: str, **fields: str) -> None:
+        """Send an event of chan_websocket."""
+        assert self.socket is not None
+        await self.socket.send_str(json.dumps({"event": event, "channel_id": self.channel, **fields}))
+
+    async def press(self, digit: str) -> None:
+        """The callee presses a key."""
+        await self.say("DTMF_END", digit=digit)
+
+    def cut(self) -> None:
+        """Break the socket."""
+        assert self.socket is not None
+        assert self.socket._req is not None
+        assert self.socket._req.transport is not None
+        self.socket._req.transport.abort()
+
+
+@dataclass
+class FakeAsterisk:
+    """What it says and does may be changed at any time."""
+
+    url: str = ""
+    channels: set[str] = field(default_factory=set)
+    bridges: dict[str, list[str]] = field(default_factory=dict)
+    legs: dict[str, FakeLeg] = field(default_factory=dict)
+    requests: list[str] = field(default_factory=list)
+    holds_marks: bool = False
+    not_ready: int = 0
+    """How many attempts to join fail because the leg is not in the application yet."""
+    silent: set[str] = field(default_factory=set)
+    """Beginnings of requests that are never answered."""
+    refuse: dict[str, int] = field(default_factory=dict)
+    """Beginnings of requests, and the status with which they are refused."""
+
+    @property
+    def login(self) -> AriLogin:
+        """Its address and account."""
+        return AriLogin(self.url, "dialerd", PASSWORD)
+
+    def answer(self, call: str) -> str:
+        """A callee has answered: his channel is there."""
+        self.channels.add(channel_of(call))
+        return channel_of(call)
+
+    async def leg(self, call: str) -> FakeLeg:
+        """The call's media leg, once it is connected."""
+        name = channel_of(call) + "-m"
+        await until(lambda: name in self.legs and self.legs[name].socket is not None)
+        return self.legs[name]
+
+    # --- ARI -----------------------------------------------------------------------------------------
+
+    @web.middleware
+    async def _gate(self, request: web.Request, handler: Any) -> web.StreamResponse:
+        line = f"{request.method} {request.path}"
+        if not request.path.startswith("/media/"):
+            self.requests.append(line)
+            login = base64.b64encode(f"dialerd:{PASSWORD}".encode()).decode()
+            if request.headers.get("Authorization") != f"Basic {login}":
+                return web.json_response({"message": "Authentication required"}, status=401)
+        if any(line.startswith(start) for start in self.silent):
+            await asyncio.sleep(60)
+        for start, status in self.refuse.items():
+            if line.startswith(start):
+                return web.json_response({"message": "not today"}, status=status)
+        response: web.StreamResponse = await handler(request)
+        return response
+
+    async def make_leg(self, request: web.Request) -> web.Response:
+        body = await request.json()
+        assert (body["external_host"], body["transport"], body["format"]) == ("INCOMING", "websocket", "ulaw")
+        assert body["app"] == INSTANCE
+        name = body["channelId"]
+        if name in self.channels:
+            return web.json_response({"message": "Channel with given unique ID already exists"}, status=409)
+        self.channels.add(name)
+        self.legs[name] = FakeLeg(name)
+        return web.json_response(
+            {"id": name, "channelvars": {"MEDIA_WEBSOCKET_CONNECTION_ID": name.replace("_", "-")}}
+        )
+
+    async def variable(self, request: web.Request) -> web.Response:
+        name = request.match_info["id"]
+        self.legs.setdefault(name, FakeLeg(name))
+        return web.json_response({"value": name.replace("_", "-")})
+
+    async def list_channels(self, _request: web.Request) -> web.Response:
+        return web.json_response([{"id": name} for name in sorted(self.channels)])
+
+    async def show_channel(self, request: web.Request) -> web.Response:
+        live = request.match_info["id"] in self.channels
+        return web.json_response(
+            {} if live else {"message": "Channel not found"}, status=200 if live else 404
+        )
+
+    async def drop_channel(self, request: web.Request) -> web.Response:
+        name = request.match_info["id"]
+        if name not in self.channels:
+            return web.json_response({"message": "Channel not found"}, status=404)
+        self.channels.discard(name)
+        return web.Response(status=204)
+
+    async def list_bridges(self, _request: web.Request) -> web.Response:
+        return web.json_response([{"id": name} for name in sorted(self.bridges)])
+
+    async def make_bridge(self, request: web.Request) -> web.Response:
+        assert (await request.json())["type"] == "mixing"
+        self.bridges[request.match_info["id"]] = []
+        return web.json_response({"id": request.match_info["id"]})
+
+    async def join(self, request: web.Request) -> web.Response:
+        wanted = (await request.json())["channel"]
+        if self.not_ready > 0:
+            self.not_ready -= 1
+            return web.json_response({"message": "Channel not in Stasis application"}, status=422)
+        if not set(wanted) <= self.channels:
+            return web.json_response({"message": "Channel not found"}, status=400)
+        self.bridges[request.match_info["id"]] = wanted
+        return web.Response(status=204)
+
+    async def drop_bridge(self, request: web.Request) -> web.Response:
+        gone = self.bridges.pop(request.match_info["id"], None) is None
+        return web.Response(status=404 if gone else 204)
+
+    # --- chan_websocket ------------------------------------------------------------------------------
+
+    async def media(self, request: web.Request) -> web.StreamResponse:
+        leg = self.legs.get(request.match_info["id"].replace("cal-", "cal_"))
+        if leg is None:
+            return web.Response(status=404)
+        socket = web.WebSocketResponse(protocols=["media"])
+        await socket.prepare(request)
+        leg.socket = socket
+        await leg.say("MEDIA_START", format="ulaw")
+        async for message in socket:
+            if message.type is WSMsgType.BINARY:
+                assert len(message.data) % 160 == 0
+                assert len(message.data) <= 65_500
+                leg.audio += message.data
+            elif message.type is WSMsgType.TEXT:
+                assert len(message.data) <= 128
+                await self._command(leg, json.loads(message.data))
+        leg.closed = True
+        self.channels.discard(leg.channel)
+        return socket
+
+    async def _command(self, leg: FakeLeg, command: dict[str, str]) -> None:
+        leg.commands.append(command)
+        if command["command"] == "MARK_MEDIA":
+            leg.marks.append(command["correlation_id"])
+            if not self.holds_marks:
+                await self.play(leg)
+        elif command["command"] == "FLUSH_MEDIA":
+            leg.audio.clear()
+            leg.marks.clear()
+
+    async def play(self, leg: FakeLeg) -> None:
+        """Everything queued has been played."""
+        marks, leg.marks = leg.marks, []
+        for mark in marks:
+            await leg.say("MEDIA_MARK_PROCESSED", correlation_id=mark)
+
+
+@asynccontextmanager
+async def fake_asterisk(**settings: Any) -> AsyncIterator[FakeAsterisk]:
+    """A fake on a loopback port of its own."""
+    fake = FakeAsterisk(**settings)
+    app = web.Application(middlewares=[fake._gate])
+    app.router.add_post("/ari/channels/externalMedia", fake.make_leg)
+    app.router.add_get("/ari/channels/{id}/variable", fake.variable)
+    app.router.add_get("/ari/channels", fake.list_channels)
+    app.router.add_get("/ari/channels/{id}", fake.show_channel)
+    app.router.add_delete("/ari/channels/{id}", fake.drop_channel)
+    app.router.add_get("/ari/bridges", fake.list_bridges)
+    app.router.add_post("/ari/bridges/{id}", fake.make_bridge)
+    app.router.add_post("/ari/bridges/{id}/addChannel", fake.join)
+    app.router.add_delete("/ari/bridges/{id}", fake.drop_bridge)
+    app.router.add_get("/media/{id}", fake.media)
+    runner = web.AppRunner(app, shutdown_timeout=0.05, access_log=None)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    fake.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    try:
+        yield fake
+    finally:
+        for leg in fake.legs.values():
+            if leg.socket is not None and not leg.socket.closed:
+                leg.cut()
+        await asyncio.sleep(0)
+        await runner.cleanup()

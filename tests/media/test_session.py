@@ -1,0 +1,359 @@
+"""One call in a worker: how it begins, what ends it, and that it ends once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from dialerd.core.errors import PortError
+from dialerd.core.model import AgentReport, InstanceId, Reason
+from dialerd.media.ari import MediaAri
+from dialerd.media.asterisk_ws import LegListener, MediaLeg
+from dialerd.media.playout import SILENCE
+from dialerd.media.session import Failed, Finished, Outcome, Session, SessionTiming
+from tests.adapters.waiting import until
+from tests.media.fake_agent import DNC, FRAME, FakeAgent, FakeTalk, call_id, order
+from tests.media.fake_asterisk import INSTANCE, FakeAsterisk, FakeLeg, channel_of, fake_asterisk
+
+CALL = call_id()
+CHANNEL = channel_of(CALL)
+
+
+@dataclass
+class Held:
+    """A session that runs, and what it has told."""
+
+    fake: FakeAsterisk
+    agent: FakeAgent
+    session: Session
+    ari: MediaAri
+    task: asyncio.Task[None]
+    outcomes: list[Outcome]
+    reports: list[AgentReport] = field(default_factory=list)
+    heard: int = 0
+
+    def on_heard(self) -> None:
+        self.heard += 1
+
+    def on_report(self, report: AgentReport) -> None:
+        self.reports.append(report)
+
+    @property
+    def talk(self) -> FakeTalk:
+        return self.agent.talks[CALL]
+
+    async def leg(self) -> FakeLeg:
+        return await self.fake.leg(CALL)
+
+    async def outcome(self) -> Outcome:
+        await until(lambda: self.outcomes)
+        async with asyncio.timeout(3):
+            await self.task
+        (only,) = self.outcomes
+        return only
+
+
+class _Relay:
+    held: Held
+
+    def on_heard(self) -> None:
+        self.held.on_heard()
+
+    def on_report(self, report: AgentReport) -> None:
+        self.held.on_report(report)
+
+
+@asynccontextmanager
+async def held(
+    fake: FakeAsterisk,
+    agent: FakeAgent | None = None,
+    timing: SessionTiming = SessionTiming(first_audio=1.0, stall=1.0),
+    waited: float = 0.0,
+    deadline: float = 1.0,
+) -> AsyncIterator[Held]:
+    agent = agent or FakeAgent()
+    ari = MediaAri(fake.login, InstanceId(INSTANCE), deadline=deadline)
+    relay = _Relay()
+    outcomes: list[Outcome] = []
+
+    def make_leg(listener: LegListener, hears: bool) -> MediaLeg:
+        return MediaLeg(ari, order().channel, listener, hears=hears)
+
+    session = Session(order(), agent, make_leg, relay, waited=waited, timing=timing)
+    task = asyncio.create_task(session.run(outcomes.append))
+    relay.held = Held(fake, agent, session, ari, task, outcomes)
+    try:
+        yield relay.held
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await ari.close()
+
+
+@asynccontextmanager
+async def answered(**settings: Any) -> AsyncIterator[FakeAsterisk]:
+    async with fake_asterisk(**settings) as fake:
+        fake.answer(CALL)
+        yield fake
+
+
+async def test_a_call_from_its_attach_to_its_end() -> None:
+    async with answered() as fake, held(fake) as call:
+        leg = await call.leg()
+        await until(lambda: ("played", 1) in call.talk.told)
+        assert fake.bridges == {CHANNEL + "-b": [CHANNEL, CHANNEL + "-m"]}
+        assert leg.audio.startswith(FRAME * 10)
+        assert {"command": "SET_MEDIA_DIRECTION", "direction": "out"} in leg.commands
+        assert call.heard == 1
+        await leg.press("9")
+        assert await call.outcome() == Finished(DNC)
+        assert call.reports == [DNC]
+        assert call.ari.requests == len(fake.requests) == 4, "leg, bridge, join, and the bridge's removal"
+        await until(lambda: leg.closed)
+        assert (fake.bridges, fake.channels) == ({}, {CHANNEL})
+
+
+async def test_joining_waits_for_the_leg_to_arrive_in_the_application() -> None:
+    async with answered(not_ready=3) as fake, held(fake) as call:
+        await until(lambda: call.heard)
+        assert sum("addChannel" in request for request in fake.requests) == 4
+
+
+async def test_silence_is_sent_while_it_listens_and_does_not_delay_what_follows() -> None:
+    async with answered() as fake, held(fake) as call:
+        leg = await call.leg()
+        await until(lambda: leg.audio.endswith(SILENCE * 50))
+        await leg.press("1")
+        await until(lambda: ("played", 2) in call.talk.told)
+        assert {"command": "FLUSH_MEDIA"} in leg.commands
+
+
+async def test_a_key_silences_at_once_and_the_flushed_text_is_not_told_as_played() -> None:
+    async with answered(holds_marks=True) as fake, held(fake) as call:
+        leg = await call.leg()
+        await until(lambda: leg.marks)
+        late = leg.marks[0]
+        await leg.press("1")
+        await until(lambda: leg.marks and leg.marks[0] != late)
+        await leg.say("MEDIA_MARK_PROCESSED", correlation_id=late)
+        await fake.play(leg)
+        await until(lambda: ("played", 2) in call.talk.told)
+        assert ("played", 1) not in call.talk.told
+        assert leg.audio.startswith(FRAME * 10), "the opening's frames were flushed, these are the answer's"
+
+
+async def test_large_prompts_are_sent_in_messages_that_asterisk_takes() -> None:
+    async with answered() as fake, held(fake, FakeAgent(make=lambda: FakeTalk(opening=750))) as call:
+        leg = await call.leg()
+        await until(lambda: ("played", 1) in call.talk.told)
+        assert leg.audio.startswith(FRAME * 750)
+
+
+async def test_no_more_is_sent_than_the_queue_holds() -> None:
+    async with (
+        answered(holds_marks=True) as fake,
+        held(fake, FakeAgent(make=lambda: FakeTalk(opening=1500))) as call,
+    ):
+        leg = await call.leg()
+        await until(lambda: len(leg.audio) >= 640 * len(FRAME))
+        await asyncio.sleep(0.05)
+        assert len(leg.audio) <= 810 * len(FRAME)
+
+
+async def test_xoff_is_obeyed() -> None:
+    async with answered() as fake, held(fake) as call:
+        leg = await call.leg()
+        await until(lambda: ("played", 1) in call.talk.told)
+        await leg.say("MEDIA_XOFF")
+        await leg.press("1")
+        await until(lambda: {"command": "FLUSH_MEDIA"} in leg.commands)
+        await asyncio.sleep(0.02)
+        assert FRAME not in leg.audio
+        await leg.say("MEDIA_XON")
+        await until(lambda: ("played", 2) in call.talk.told)
+
+
+async def test_the_callee_hangs_up() -> None:
+    async with answered() as fake, held(fake) as call:
+        await until(lambda: call.heard)
+        call.session.detach()
+        call.session.detach()
+        assert await call.outcome() == Finished(AgentReport())
+        assert ("close",) in call.talk.told
+        await until(lambda: fake.bridges == {} and fake.channels == {CHANNEL})
+
+
+async def test_the_callee_hangs_up_before_the_bridge_is_made() -> None:
+    async with fake_asterisk() as fake, held(fake) as call:
+        assert await call.outcome() == Finished(AgentReport())
+        assert call.heard == 0
+
+
+async def test_a_detach_before_anything_has_begun() -> None:
+    async with answered() as fake, held(fake) as call:
+        call.session.detach()
+        assert await call.outcome() == Finished(AgentReport())
+        assert fake.requests == []
+
+
+# --- what goes wrong -----------------------------------------------------------------------------
+
+
+def failed(outcome: Outcome) -> tuple[Reason, str]:
+    assert isinstance(outcome, Failed), outcome
+    return outcome.reason, outcome.detail
+
+
+async def test_asterisk_does_not_answer_in_time() -> None:
+    async with answered(silent={"POST /ari/channels"}) as fake:
+        async with held(fake, timing=SessionTiming(first_audio=0.05)) as call:
+            reason, detail = failed(await call.outcome())
+            assert (reason, detail) == (Reason.ABANDONED, "no agent audio within 0.05 s")
+        assert not any("addChannel" in request for request in fake.requests)
+
+
+async def test_the_time_the_call_has_waited_before_counts() -> None:
+    async with answered(silent={"POST /ari/channels"}) as fake, held(fake, waited=0.95) as call:
+        async with asyncio.timeout(0.5):
+            assert failed(await call.outcome())[0] is Reason.ABANDONED
+
+
+async def test_a_voice_that_is_too_slow_abandons_the_call() -> None:
+    async def never(count: int) -> AsyncGenerator[bytes]:
+        await asyncio.sleep(60)
+        yield FRAME * count
+
+    agent = FakeAgent(make=lambda: FakeTalk(audio=never))
+    async with answered() as fake, held(fake, agent, timing=SessionTiming(first_audio=0.05)) as call:
+        assert failed(await call.outcome())[0] is Reason.ABANDONED
+        await until(lambda: fake.bridges == {})
+
+
+@pytest.mark.parametrize("start", ["POST /ari/channels/externalMedia", "POST /ari/bridges"])
+async def test_asterisk_refuses(start: str) -> None:
+    async with answered(refuse={start: 500}) as fake, held(fake) as call:
+        reason, detail = failed(await call.outcome())
+        assert reason is Reason.DROPPED
+        assert "500 not today" in detail
+        assert fake.bridges == {}
+
+
+async def test_asterisk_is_not_there() -> None:
+    async with answered() as fake:
+        pass
+    async with held(fake) as call:
+        reason, detail = failed(await call.outcome())
+        assert reason is Reason.DROPPED
+        assert "cannot be reached" in detail
+
+
+async def test_the_media_socket_breaks_and_the_label_is_kept() -> None:
+    async with answered(holds_marks=True) as fake, held(fake) as call:
+        leg = await call.leg()
+        await until(lambda: call.heard)
+        await leg.press("9")
+        await until(lambda: call.reports)
+        leg.cut()
+        outcome = await call.outcome()
+        assert outcome == Failed(Reason.DROPPED, "Asterisk closed the media socket", DNC)
+        await until(lambda: fake.bridges == {})
+
+
+async def test_asterisk_closes_the_media_socket() -> None:
+    async with answered() as fake, held(fake) as call:
+        leg = await call.leg()
+        await until(lambda: call.heard)
+        assert leg.socket is not None
+        await leg.socket.close()
+        assert failed(await call.outcome())[0] is Reason.DROPPED
+
+
+async def test_what_is_sent_is_never_played() -> None:
+    timing = SessionTiming(first_audio=1.0, stall=0.05)
+    agent = FakeAgent(make=lambda: FakeTalk(opening=1))
+    async with answered(holds_marks=True) as fake, held(fake, agent, timing) as call:
+        assert failed(await call.outcome()) == (Reason.DROPPED, "Asterisk has played nothing for 0.05 s")
+
+
+async def test_asterisk_takes_no_audio_for_too_long() -> None:
+    timing = SessionTiming(first_audio=1.0, stall=0.05)
+    async with answered() as fake, held(fake, timing=timing) as call:
+        leg = await call.leg()
+        await until(lambda: ("played", 1) in call.talk.told)
+        await leg.say("MEDIA_XOFF")
+        await leg.press("1")
+        assert failed(await call.outcome()) == (Reason.DROPPED, "Asterisk has taken no audio for 0.05 s")
+
+
+@pytest.mark.parametrize("error", [PortError("no such script", retryable=False), KeyError("bug")])
+async def test_there_is_no_conversation_to_hold(error: Exception) -> None:
+    async with answered() as fake, held(fake, FakeAgent(broken=error)) as call:
+        reason, detail = failed(await call.outcome())
+        assert reason is Reason.ENGINE_FAILED
+        assert detail
+        assert fake.requests == []
+
+
+async def test_a_bug_of_the_agent_costs_its_call_only() -> None:
+    async with answered() as fake, held(fake) as call:
+        leg = await call.leg()
+        await until(lambda: call.heard)
+        await leg.press("5")
+        assert failed(await call.outcome()) == (Reason.ENGINE_FAILED, "a bug")
+
+
+async def test_a_text_that_cannot_be_rendered() -> None:
+    async def hoarse(count: int) -> AsyncGenerator[bytes]:
+        raise PortError("the voice is hoarse", retryable=True)
+        yield FRAME * count
+
+    agent = FakeAgent(make=lambda: FakeTalk(audio=hoarse))
+    async with answered() as fake, held(fake, agent) as call:
+        assert failed(await call.outcome()) == (Reason.ENGINE_FAILED, "the voice is hoarse")
+
+
+async def test_garbage_from_asterisk_is_nothing() -> None:
+    async with answered() as fake, held(fake) as call:
+        leg = await call.leg()
+        await until(lambda: call.heard)
+        assert leg.socket is not None
+        for text in ("", "{", "[]", "5", "null", '{"event": 5}', '{"event": "DTMF_END", "digit": 7}',
+                     '{"event": "DTMF_END", "digit": "12"}', '{"event": "MEDIA_MARK_PROCESSED"}',
+                     '{"event": "MEDIA_MARK_PROCESSED", "correlation_id": "x"}',
+                     '{"event": "MEDIA_MARK_PROCESSED", "correlation_id": "99"}', "\u0928" * 100):  # fmt: skip
+            await leg.socket.send_str(text)
+        await leg.socket.send_bytes(b"odd")
+        await leg.press("9")
+        assert await call.outcome() == Finished(DNC)
+
+
+async def test_a_lost_answer_to_the_first_request_is_made_good() -> None:
+    async with answered() as fake, held(fake) as call:
+        fake.channels.add(CHANNEL + "-m")
+        await until(lambda: call.heard)
+        assert f"GET /ari/channels/{CHANNEL}-m/variable" in fake.requests
+
+
+async def test_a_session_that_is_cancelled_cleans_up() -> None:
+    async with answered() as fake, held(fake) as call:
+        await until(lambda: call.heard)
+        call.task.cancel()
+        await asyncio.gather(call.task, return_exceptions=True)
+        assert call.outcomes == []
+        await until(lambda: fake.bridges == {} and fake.channels == {CHANNEL})
+
+
+async def test_the_leftovers_of_a_dead_worker_are_swept() -> None:
+    async with answered() as fake:
+        fake.bridges = {CHANNEL + "-b": [], "lab-mine": [], "other-cal_000000000001-1-b": []}
+        fake.channels |= {CHANNEL + "-m", "lab-cal_x-m"}
+        ari = MediaAri(fake.login, InstanceId(INSTANCE))
+        assert await ari.sweep() == 2
+        await ari.close()
+        assert set(fake.bridges) == {"lab-mine", "other-cal_000000000001-1-b"}
+        assert fake.channels == {CHANNEL, "lab-cal_x-m"}
