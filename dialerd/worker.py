@@ -9,6 +9,8 @@ Exit codes: 0 nothing left to do, 1 could not run.
 from __future__ import annotations
 
 import argparse
+import asyncio
+import signal
 import sys
 from pathlib import Path
 
@@ -54,7 +56,10 @@ async def _run(options: argparse.Namespace, password: str) -> None:
     login = AriLogin(options.ari_url, options.ari_user, password)
     ari = MediaAri(login, InstanceId(options.instance))
     settings = WorkerSettings(options.socket, options.sessions, grace=options.grace)
-    await Worker(settings, EmbeddedAgent.caching(options.cache_dir), ari).serve()
+    worker = Worker(settings, EmbeddedAgent.caching(options.cache_dir), ari)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, worker.stop)
+    await worker.serve()
 
 
 if __name__ == "__main__":

@@ -13,11 +13,15 @@ from pathlib import Path
 
 from dialerd.media import rendezvous, wire
 
-HELLO_DEADLINE = 5.0
+HELLO_DEADLINE = 2.0
 
 
 class LinkLost(Exception):
     """The connection is of no use any more; the message says why."""
+
+
+class WorkerSilent(LinkLost):
+    """The worker gives no sign of life."""
 
 
 class WorkerLink:
@@ -87,13 +91,13 @@ class WorkerLink:
         raise LinkLost("the media worker closed its connection")
 
     async def keep_pulse(self, interval: float) -> None:
-        """Ask again and again whether the worker lives. Raises `LinkLost` when it has not said a word in between."""
+        """Ask again and again whether the worker lives. Raises `WorkerSilent` when it has not said a word."""
         while True:
             self._alive = False
             self.send(wire.Ping())
             await asyncio.sleep(interval)
             if not self._alive:
-                raise LinkLost(f"the media worker has been silent for {interval:g} s")
+                raise WorkerSilent(f"the media worker has been silent for {interval:g} s")
 
     def close(self) -> None:
         """Close the connection; who still waits for an answer is told."""

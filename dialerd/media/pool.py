@@ -28,7 +28,7 @@ from dialerd.core.messages import (
 from dialerd.core.model import AgentReport, CallId, InstanceId, Reason
 from dialerd.media import wire
 from dialerd.media.ari import Login
-from dialerd.media.link import LinkLost, WorkerLink
+from dialerd.media.link import LinkLost, WorkerLink, WorkerSilent
 from dialerd.media.supervisor import Supervisor, SupervisorTiming
 from dialerd.ports import Script, Sink
 
@@ -102,6 +102,7 @@ class MediaPool:
         self._answers: list[asyncio.Future[wire.Prepared]] = []
         """What the worker says of the scripts it was given when it was connected; empty: it has them all."""
         self._told = ""
+        self._capacity: MediaCapacity | None = None
 
     # --- the port ------------------------------------------------------------------------------------
 
@@ -166,6 +167,8 @@ class MediaPool:
                 await self._serve(await self._supervisor.reach())
             except (LinkLost, PortError) as error:
                 self._lost(str(error))
+                if isinstance(error, WorkerSilent):
+                    await self._supervisor.bury()
             await self._supervisor.check()
             if loop.time() - begun >= self._timing.steady:
                 backoff = self._timing.backoff
@@ -189,16 +192,16 @@ class MediaPool:
     async def _serve(self, link: WorkerLink) -> None:
         """Use a connection until it is lost. Raises `LinkLost`."""
         self._adopt(link)
-        lost = ""
+        lost: BaseException | None = None
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(link.read(self._take))
                 tasks.create_task(link.keep_pulse(self._timing.pulse))
                 tasks.create_task(self._introduce(link))
         except* LinkLost as group:
-            lost = str(group.exceptions[0])
+            lost = group.exceptions[0]
         link.close()
-        raise LinkLost(lost)
+        raise lost or LinkLost("the connection to the media worker ended")
 
     def _adopt(self, link: WorkerLink) -> None:
         """Tell the engine what the worker holds, and the worker what happened without it."""
@@ -269,7 +272,7 @@ class MediaPool:
                 _log.error("media.unavailable", detail=self._told)
             else:
                 _log.info("media.ready", sessions=self._ready.sessions)
-        self._sink(MediaCapacity(self._ready.sessions, self._ready.detail))
+        self._post_capacity(MediaCapacity(self._ready.sessions, self._ready.detail))
 
     def _lost(self, detail: str) -> None:
         """There is no worker for the moment: nothing may be dialed."""
@@ -279,7 +282,12 @@ class MediaPool:
         if detail != self._told:
             self._told = detail
             _log.error("media.unavailable", detail=detail)
-        self._sink(MediaCapacity(0, detail))
+        self._post_capacity(MediaCapacity(0, detail))
+
+    def _post_capacity(self, capacity: MediaCapacity) -> None:
+        if capacity != self._capacity:
+            self._capacity = capacity
+            self._sink(capacity)
 
     def _fail_calls(self) -> None:
         """The worker is gone, and its calls' audio with it."""

@@ -63,13 +63,13 @@ class Supervisor:
         """A connection to the worker that lives, or to a new one. Raises `PortError`."""
         link = await self._knock(self._timing.rejoin if self._process is not None else 0.0)
         if link is None:
-            await self._bury()
+            await self.bury()
             self._process = spawn(self._command, _environment(), self._secret)
             _log.info("media.worker_started", pid=self._process.pid)
             link = await self._knock(self._timing.start)
         if link is None:
             status = self._process.status if self._process is not None else None
-            await self._bury()
+            await self.bury()
             how = f"ended as it started (status {status})" if status is not None else "does not answer"
             raise PortError(f"the media worker {how}; its own words are in the log", retryable=True)
         self._watch(link.pid)
@@ -78,7 +78,16 @@ class Supervisor:
     async def check(self) -> None:
         """Bury the worker at once if it has ended."""
         if self._process is not None and await self._process.wait_ended(2 * self._timing.knock):
-            await self._bury()
+            await self.bury()
+
+    async def bury(self) -> None:
+        """Make sure that the process we know of is gone, and with it its calls."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            await process.wait_ended(self._timing.leave)
+            process.close()
+        self._on_death()
 
     async def let_go(self, link: WorkerLink | None, *, kill: bool, wait: bool) -> None:
         """Take leave of the worker. `wait` for its end; `kill`: it must end now."""
@@ -121,16 +130,7 @@ class Supervisor:
         if self._process is not None:
             self._process.kill(signal.SIGTERM)
             await self._process.wait_ended(self._timing.leave)
-        await self._bury()
-
-    async def _bury(self) -> None:
-        """Make sure that the process we know of is gone, and with it its calls."""
-        process, self._process = self._process, None
-        if process is not None:
-            process.kill()
-            await process.wait_ended(self._timing.leave)
-            process.close()
-        self._on_death()
+        await self.bury()
 
     def _watch(self, pid: int) -> None:
         if self._process is not None and self._process.pid == pid:

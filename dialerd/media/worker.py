@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import signal
 import socket
 from collections.abc import Awaitable
 from dataclasses import dataclass
@@ -75,8 +74,6 @@ class Worker:
         """Serve until told to leave, or until no daemon has come for `grace`. Raises `PortError`."""
         self._outbox.load(self._settings.outcomes)
         listening = rendezvous.listen(self._settings.socket)
-        for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, self._leaving.set)
         self._wait_for_daemon()
         try:
             async with asyncio.TaskGroup() as self._tasks:
@@ -84,6 +81,10 @@ class Worker:
         finally:
             await self._agent.close()
             await self._ari.close()
+
+    def stop(self) -> None:
+        """Hang up all calls and let `serve` end."""
+        self._leaving.set()
 
     async def _serve(self, listening: socket.socket) -> None:
         server = await asyncio.start_unix_server(self._serve_daemon, sock=listening, limit=wire.MAX_LINE)

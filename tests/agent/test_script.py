@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import pickle
 from pathlib import Path
@@ -224,10 +225,8 @@ def test_labels_may_be_declared_and_dates_given_as_defaults() -> None:
 
 @given(st.text(max_size=200))
 def test_any_text_is_a_script_or_refused(text: str) -> None:
-    try:
+    with contextlib.suppress(RequestError):
         parse_script(text)
-    except RequestError as error:
-        assert error.faults
 
 
 _json = st.recursive(
@@ -244,7 +243,5 @@ _json = st.recursive(
     )
 )
 def test_any_body_is_a_script_or_refused(body: dict[str, object]) -> None:
-    try:
+    with contextlib.suppress(InvariantError):
         from_body(body)
-    except InvariantError:
-        pass

@@ -50,7 +50,7 @@ class Rig:
 
     async def until(self, condition: Callable[[], bool]) -> None:
         async with asyncio.timeout(2):
-            while not condition():  # noqa: ASYNC110
+            while not condition():
                 await asyncio.sleep(0.001)
 
     async def admit(self, people: int) -> None:

@@ -21,6 +21,7 @@ from tests.media.fake_agent import DNC, FRAME, FakeAgent, FakeTalk, call_id, ord
 from tests.media.fake_asterisk import INSTANCE, FakeAsterisk, FakeLeg, channel_of, fake_asterisk
 
 CALL = call_id()
+QUICK = SessionTiming(first_audio=1.0, stall=1.0)
 CHANNEL = channel_of(CALL)
 
 
@@ -72,7 +73,7 @@ class _Relay:
 async def held(
     fake: FakeAsterisk,
     agent: FakeAgent | None = None,
-    timing: SessionTiming = SessionTiming(first_audio=1.0, stall=1.0),
+    timing: SessionTiming = QUICK,
     waited: float = 0.0,
     deadline: float = 1.0,
 ) -> AsyncIterator[Held]:

@@ -1,0 +1,420 @@
+"""The Media port over real worker processes: started, killed, frozen, adopted, replaced."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from dialerd.core.clock import Instant
+from dialerd.core.errors import PortError, RequestError
+from dialerd.core.messages import (
+    AgentFinished,
+    AgentHeard,
+    AgentReported,
+    MediaCapacity,
+    MediaFailed,
+    MediaHeld,
+)
+from dialerd.core.model import AgentReport, InstanceId, Reason, ScriptId
+from dialerd.media import wire
+from dialerd.media.link import LinkLost, WorkerLink
+from dialerd.media.pool import MediaPool, PoolTiming
+from dialerd.media.process import spawn
+from dialerd.media.supervisor import SupervisorTiming
+from dialerd.ports import Script
+from tests.adapters.waiting import Heard, until
+from tests.media.fake_agent import DNC, call_id, order
+from tests.media.fake_asterisk import INSTANCE, FakeAsterisk, fake_asterisk
+
+CALL = call_id()
+WORKER = (sys.executable, "-m", "tests.media.worker_process")
+QUICK = PoolTiming(
+    pulse=1.0,
+    backoff=0.02,
+    longest_backoff=0.05,
+    prepare=5.0,
+    supervisor=SupervisorTiming(rejoin=0.3, leave=2.0),
+)
+
+
+@pytest.fixture(autouse=True)
+def where_tests_can_be_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+
+
+@dataclass
+class Daemon:
+    """As much of a daemon as the pool needs."""
+
+    pool: MediaPool
+    heard: Heard
+    running: asyncio.Task[None] | None = None
+
+    async def ready(self, count: int = 1) -> None:
+        await until(lambda: [c.sessions for c in self.heard.of(MediaCapacity)].count(3) >= count, seconds=10)
+
+    @property
+    def pid(self) -> int:
+        process = self.pool._supervisor._process
+        assert process is not None
+        return process.pid
+
+    async def stop(self, *, kill: bool = False) -> None:
+        if self.running is not None:
+            self.running.cancel()
+            await asyncio.gather(self.running, return_exceptions=True)
+            self.running = None
+            await self.pool.close(kill)
+
+    def die(self) -> None:
+        """As SIGKILL does it: the socket closes, nobody is told."""
+        assert self.running is not None
+        self.running.cancel()
+        assert self.pool._link is not None
+        self.pool._link.close()
+
+
+@asynccontextmanager
+async def daemon(
+    folder: Path,
+    fake: FakeAsterisk,
+    timing: PoolTiming = QUICK,
+    command: Sequence[str] = WORKER,
+    run: bool = True,
+) -> AsyncIterator[Daemon]:
+    heard = Heard()
+    pool = MediaPool(
+        state_dir=folder,
+        ari=fake.login,
+        instance=InstanceId(INSTANCE),
+        max_sessions=3,
+        cache_dir=folder / "prompts",
+        sink=heard,
+        timing=timing,
+        command=command,
+    )
+    boss = Daemon(pool, heard)
+    if run:
+        boss.running = asyncio.create_task(pool.run())
+    try:
+        yield boss
+    finally:
+        await boss.stop(kill=True)
+
+
+@pytest.fixture(autouse=True)
+def no_process_is_left(tmp_path: Path) -> Iterator[None]:
+    yield
+    assert processes_of(tmp_path) == []
+
+
+def processes_of(folder: Path) -> list[int]:
+    found = []
+    for entry in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            command = (entry / "cmdline").read_bytes().decode(errors="replace")
+            if str(folder) in command and entry.name != str(os.getpid()):
+                found.append(int(entry.name))
+    return found
+
+
+def script(ident: str = "offer") -> Script:
+    return Script(ScriptId(ident), 1, ident, ("en-IN",), {}, {"name": ident}, "", Instant(0))
+
+
+async def test_a_call_from_attach_to_its_last_word(tmp_path: Path) -> None:
+    async with fake_asterisk() as fake, daemon(tmp_path, fake) as boss:
+        await boss.ready()
+        assert boss.heard.of(MediaHeld) == [MediaHeld(frozenset())]
+        await boss.pool.prepare(script(), "en-IN")
+        fake.answer(CALL)
+        boss.pool.attach(order())
+        await boss.heard.wait(AgentHeard)
+        await (await fake.leg(CALL)).press("9")
+        assert await boss.heard.wait(AgentReported) == AgentReported(CALL, DNC)
+        assert await boss.heard.wait(AgentFinished) == AgentFinished(CALL, DNC)
+        boss.pool.detach(CALL)
+        await boss.stop()
+        assert processes_of(tmp_path) == [], "an idle worker ends with its daemon"
+    assert not (tmp_path / "media.sock").exists()
+
+
+async def test_a_worker_that_dies_costs_its_calls_and_is_replaced(tmp_path: Path) -> None:
+    async with fake_asterisk() as fake, daemon(tmp_path, fake) as boss:
+        await boss.pool.prepare(script(), "en-IN")
+        await boss.ready()
+        fake.answer(CALL)
+        boss.pool.attach(order())
+        await boss.heard.wait(AgentHeard)
+        first = boss.pid
+        os.kill(first, signal.SIGKILL)
+        failed = await boss.heard.wait(MediaFailed)
+        assert (failed.call, failed.reason) == (CALL, Reason.DROPPED)
+        assert boss.heard.of(MediaCapacity)[-1].sessions == 0
+        await boss.ready(2)
+        assert boss.pid != first
+        assert fake.bridges == {}, "what it left in Asterisk is removed"
+        fake.answer(call_id(2))
+        boss.pool.attach(order(2))
+        await boss.heard.wait(AgentHeard, 2)
+
+
+async def test_a_worker_that_freezes_is_killed(tmp_path: Path) -> None:
+    timing = PoolTiming(pulse=0.2, backoff=0.02, supervisor=SupervisorTiming(rejoin=0.1))
+    async with fake_asterisk() as fake, daemon(tmp_path, fake, timing) as boss:
+        await boss.ready()
+        fake.answer(CALL)
+        boss.pool.attach(order())
+        await boss.heard.wait(AgentHeard)
+        os.kill(boss.pid, signal.SIGSTOP)
+        failed = await boss.heard.wait(MediaFailed, seconds=10)
+        assert failed.reason is Reason.DROPPED
+        await boss.ready(2)
+
+
+async def test_a_worker_outlives_its_daemon_and_is_adopted(tmp_path: Path) -> None:
+    async with fake_asterisk() as fake:
+        fake.answer(CALL)
+        fake.answer(call_id(2))
+        async with daemon(tmp_path, fake) as boss:
+            await boss.ready()
+            boss.pool.attach(order(1))
+            boss.pool.attach(order(2))
+            await boss.heard.wait(AgentHeard, 2)
+            first = boss.pid
+            boss.die()
+            boss.running = None
+        await (await fake.leg(call_id(2))).press("9")
+        async with daemon(tmp_path, fake) as boss:
+            await boss.ready()
+            assert boss.pid == first
+            held = boss.heard.of(MediaHeld)[0]
+            assert held.calls == {CALL, call_id(2)}
+            assert await boss.heard.wait(AgentFinished) == AgentFinished(call_id(2), DNC)
+            assert boss.heard.events.index(held) == 0
+            await (await fake.leg(CALL)).press("9")
+            await boss.heard.wait(AgentFinished, 2)
+
+
+async def test_a_daemon_that_stops_leaves_its_calls_to_the_next(tmp_path: Path) -> None:
+    async with fake_asterisk() as fake:
+        fake.answer(CALL)
+        async with daemon(tmp_path, fake) as boss:
+            await boss.ready()
+            boss.pool.attach(order())
+            await boss.heard.wait(AgentHeard)
+            await boss.stop()
+        assert len(processes_of(tmp_path)) == 1
+        async with daemon(tmp_path, fake) as boss:
+            assert (await boss.heard.wait(MediaHeld)).calls == {CALL}
+            boss.pool.detach(CALL)
+            assert await boss.heard.wait(AgentFinished) == AgentFinished(CALL, AgentReport())
+
+
+async def test_a_daemon_that_kills_hangs_up(tmp_path: Path) -> None:
+    async with fake_asterisk() as fake, daemon(tmp_path, fake) as boss:
+        await boss.ready()
+        fake.answer(CALL)
+        boss.pool.attach(order())
+        await boss.heard.wait(AgentHeard)
+        await boss.stop(kill=True)
+        assert fake.channels == set()
+        assert processes_of(tmp_path) == []
+
+
+async def test_labels_survive_both_deaths(tmp_path: Path) -> None:
+    timing = PoolTiming(grace=0.3, backoff=0.02)
+    async with fake_asterisk() as fake:
+        fake.answer(CALL)
+        async with daemon(tmp_path, fake, timing) as boss:
+            await boss.ready()
+            boss.pool.attach(order())
+            await boss.heard.wait(AgentHeard)
+            boss.die()
+            boss.running = None
+        await (await fake.leg(CALL)).press("9")
+        await until(lambda: processes_of(tmp_path) == [])
+        async with daemon(tmp_path, fake, timing) as boss:
+            assert (await boss.heard.wait(MediaHeld, seconds=10)).calls == {CALL}
+            assert await boss.heard.wait(AgentFinished) == AgentFinished(CALL, DNC)
+
+
+async def test_a_connection_that_breaks_is_made_again_and_costs_nothing(tmp_path: Path) -> None:
+    async with fake_asterisk() as fake, daemon(tmp_path, fake) as boss:
+        await boss.ready()
+        fake.answer(CALL)
+        fake.answer(call_id(2))
+        boss.pool.attach(order())
+        boss.pool.attach(order(2))
+        await boss.heard.wait(AgentHeard, 2)
+        assert boss.pool._link is not None
+        boss.pool._link._writer.transport.abort()
+        await until(lambda: boss.pool._link is None)
+        boss.pool.detach(call_id(2))
+        await boss.ready(2)
+        assert boss.heard.of(MediaHeld)[1].calls == {CALL, call_id(2)}
+        assert boss.heard.of(MediaFailed) == []
+        assert (await boss.heard.wait(AgentFinished)).call == call_id(2)
+        await (await fake.leg(CALL)).press("9")
+        await boss.heard.wait(AgentFinished, 2)
+
+
+async def test_calls_that_answer_before_there_is_a_worker_wait_for_it(tmp_path: Path) -> None:
+    async with fake_asterisk() as fake, daemon(tmp_path, fake, run=False) as boss:
+        fake.answer(CALL)
+        boss.pool.attach(order())
+        boss.pool.attach(order())
+        boss.pool.attach(order(2))
+        boss.pool.detach(call_id(2))
+        assert boss.heard.events == [AgentFinished(call_id(2), AgentReport())]
+        boss.running = asyncio.create_task(boss.pool.run())
+        assert (await boss.heard.wait(MediaHeld)).calls == {CALL}
+        assert await boss.heard.wait(AgentHeard) == AgentHeard(CALL)
+
+
+async def test_calls_that_wait_too_long_are_abandoned(tmp_path: Path) -> None:
+    async with fake_asterisk() as fake:
+        async with daemon(tmp_path, fake, PoolTiming(first_audio=0.02), run=False) as boss:
+            boss.pool.attach(order())
+            failed = await boss.heard.wait(MediaFailed)
+        assert (failed.call, failed.reason) == (CALL, Reason.ABANDONED)
+
+
+# --- scripts -------------------------------------------------------------------------------------
+
+
+async def test_scripts_are_prepared_and_faults_told(tmp_path: Path) -> None:
+    async with fake_asterisk() as fake, daemon(tmp_path, fake) as boss:
+        await boss.ready()
+        await boss.pool.prepare(script(), "en-IN")
+        with pytest.raises(RequestError) as refused:
+            await boss.pool.prepare(script(), "tlh")
+        assert (refused.value.status, refused.value.faults[0].loc) == (422, "language")
+        with pytest.raises(PortError, match="the voice is hoarse"):
+            await boss.pool.prepare(script("unlucky"), "en-IN")
+
+
+async def test_scripts_noted_before_there_is_a_worker_are_given_to_each(tmp_path: Path) -> None:
+    async with fake_asterisk() as fake, daemon(tmp_path, fake, run=False) as boss:
+        for ident in ("one", "two", "unlucky"):
+            await boss.pool.prepare(script(ident), "en-IN")
+        boss.running = asyncio.create_task(boss.pool.run())
+        await boss.ready()
+        os.kill(boss.pid, signal.SIGKILL)
+        await boss.ready(2)
+        assert len(boss.pool._scripts) == 3
+
+
+async def test_without_a_worker_nothing_can_be_prepared(tmp_path: Path) -> None:
+    timing = PoolTiming(prepare=0.05, backoff=0.02, longest_backoff=0.05)
+    command = (sys.executable, "-c", "raise SystemExit(3)")
+    async with fake_asterisk() as fake, daemon(tmp_path, fake, timing, command) as boss:
+        await until(lambda: boss.pool._running)
+        with pytest.raises(PortError, match="cannot prepare offer"):
+            await boss.pool.prepare(script(), "en-IN")
+
+
+# --- workers that are none -----------------------------------------------------------------------
+
+
+async def test_an_agent_that_is_not_ready_is_no_capacity(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORKER_FAULT", "espeak-ng is not installed")
+    async with fake_asterisk() as fake, daemon(tmp_path, fake) as boss:
+        told = await boss.heard.wait(MediaCapacity, seconds=10)
+        assert told == MediaCapacity(0, "espeak-ng is not installed")
+        with pytest.raises(PortError, match="not installed"):
+            await boss.pool.prepare(script("unlucky"), "en-IN")
+
+
+async def test_a_worker_that_ends_as_it_starts_is_started_again_and_again(tmp_path: Path) -> None:
+    async with fake_asterisk() as fake:
+        async with daemon(tmp_path, fake, command=(sys.executable, "-c", "raise SystemExit(3)")) as boss:
+            told = await boss.heard.wait(MediaCapacity, 2, seconds=10)
+        assert told.sessions == 0
+        assert "status 3" in told.detail
+
+
+async def test_a_program_that_is_not_there(tmp_path: Path) -> None:
+    async with fake_asterisk() as fake, daemon(tmp_path, fake, command=("/no/such/program",)) as boss:
+        assert "cannot start the media worker" in (await boss.heard.wait(MediaCapacity)).detail
+
+
+GARBAGE = """
+import socket, sys, time
+path = sys.argv[sys.argv.index("--socket") + 1]
+server = socket.socket(socket.AF_UNIX)
+server.bind(path)
+server.listen()
+while True:
+    connection, _ = server.accept()
+    connection.sendall({!r})
+    time.sleep(0.05)
+"""
+HELLO = wire.encode(wire.Hello(wire.VERSION, ()))
+
+
+@pytest.mark.parametrize(
+    "said", [b"garbage\n", wire.encode(wire.Pong()), HELLO + b"garbage\n", HELLO + b"\xff" * 99]
+)
+async def test_a_worker_that_talks_garbage_is_not_kept(tmp_path: Path, said: bytes) -> None:
+    timing = PoolTiming(
+        backoff=0.02, longest_backoff=0.05, supervisor=SupervisorTiming(start=0.3, rejoin=0.1, leave=1.0)
+    )
+    command = (sys.executable, "-c", GARBAGE.format(said))
+    async with fake_asterisk() as fake, daemon(tmp_path, fake, timing, command) as boss:
+        await boss.heard.wait(MediaCapacity, 2, seconds=10)
+        assert {capacity.sessions for capacity in boss.heard.of(MediaCapacity)} == {0}
+        (tmp_path / "media.sock").unlink(missing_ok=True)
+
+
+async def test_a_worker_of_another_version_is_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with fake_asterisk() as fake:
+        monkeypatch.setenv("WORKER_VERSION", "99")
+        async with daemon(tmp_path, fake, run=False) as boss:
+            supervisor = boss.pool._supervisor
+            old = spawn(supervisor._command, os.environ, supervisor._secret)
+            await until((tmp_path / "media.sock").exists, seconds=10)
+            monkeypatch.delenv("WORKER_VERSION")
+            boss.running = asyncio.create_task(boss.pool.run())
+            await boss.ready()
+            assert boss.pid != old.pid
+            assert await old.wait_ended(2)
+
+
+def about_process(pid: int) -> bytes:
+    """Its arguments and variables, as others may read them."""
+    return b"".join(Path(f"/proc/{pid}/{part}").read_bytes() for part in ("cmdline", "environ"))
+
+
+async def test_its_secret_is_neither_argument_nor_variable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DIALERD_ASTERISK__AMI_SECRET", "battery staple")
+    async with fake_asterisk() as fake, daemon(tmp_path, fake) as boss:
+        await boss.ready()
+        assert b"right horse" not in about_process(boss.pid)
+        assert b"battery staple" not in about_process(boss.pid), "nor does it get what it does not need"
+
+
+async def test_a_link_asks_and_is_told_of_its_end(tmp_path: Path) -> None:
+    async with fake_asterisk() as fake, daemon(tmp_path, fake) as boss:
+        await boss.ready()
+        link = await WorkerLink.connect(tmp_path / "media.sock")
+        answer = link.ask(wire.Prepare(0, "offer", 1, "en-IN", {}))
+        link.close()
+        with pytest.raises(LinkLost, match="closed"):
+            await answer
+        await boss.ready(2)

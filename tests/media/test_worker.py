@@ -1,0 +1,312 @@
+"""A worker as its daemon sees it: over the socket, with an agent and an Asterisk that the test controls."""
+
+from __future__ import annotations
+
+import asyncio
+import stat
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+from dialerd.core.errors import PortError
+from dialerd.core.model import AgentReport, InstanceId, Reason
+from dialerd.media import rendezvous, wire
+from dialerd.media.ari import MediaAri
+from dialerd.media.session import SessionTiming
+from dialerd.media.worker import Worker, WorkerSettings
+from tests.adapters.waiting import until
+from tests.media.fake_agent import DNC, FakeAgent, call_id, order
+from tests.media.fake_asterisk import INSTANCE, FakeAsterisk, channel_of, fake_asterisk
+
+CALL = call_id()
+M = TypeVar("M")
+
+
+@dataclass
+class Daemon:
+    """A daemon's end of the connection."""
+
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+    heard: list[wire.ToDaemon]
+    listening: asyncio.Task[None]
+
+    def say(self, message: wire.ToWorker) -> None:
+        self.writer.write(wire.encode(message))
+
+    def attach(self, number: int = 1, **changes: Any) -> None:
+        said = order(number, **changes)
+        self.say(
+            wire.Attach(
+                said.call, said.channel, said.script_id, said.script_version, said.language, said.phone,
+                said.name, said.variables,
+            )
+        )  # fmt: skip
+
+    def of(self, kind: type[M]) -> list[M]:
+        return [message for message in self.heard if isinstance(message, kind)]
+
+    async def hears(self, kind: type[M], count: int = 1) -> M:
+        await until(lambda: len(self.of(kind)) >= count)
+        return self.of(kind)[count - 1]
+
+    async def cut_off(self) -> None:
+        async with asyncio.timeout(3):
+            await self.listening
+
+
+@asynccontextmanager
+async def daemon(path: Path) -> AsyncIterator[Daemon]:
+    reader, writer, _ = await rendezvous.connect(path)
+    heard: list[wire.ToDaemon] = []
+
+    async def listen() -> None:
+        while line := await reader.readline():
+            heard.append(wire.read_for_daemon(line))
+
+    listening = asyncio.create_task(listen())
+    try:
+        yield Daemon(reader, writer, heard, listening)
+    finally:
+        listening.cancel()
+        await asyncio.gather(listening, return_exceptions=True)
+        writer.close()
+
+
+@dataclass
+class Running:
+    """A worker that serves."""
+
+    worker: Worker
+    agent: FakeAgent
+    fake: FakeAsterisk
+    path: Path
+    serving: asyncio.Task[None]
+
+    async def ended(self) -> None:
+        async with asyncio.timeout(3):
+            await self.serving
+
+
+@asynccontextmanager
+async def running(
+    folder: Path, fake: FakeAsterisk, agent: FakeAgent | None = None, **settings: Any
+) -> AsyncIterator[Running]:
+    agent = agent or FakeAgent()
+    path = folder / "media.sock"
+    chosen = replace(
+        WorkerSettings(path, 2, grace=5.0, retry=0.02, timing=SessionTiming(first_audio=1.0)), **settings
+    )
+    worker = Worker(chosen, agent, MediaAri(fake.login, InstanceId(INSTANCE)))
+    serving = asyncio.create_task(worker.serve())
+    await until(path.exists)
+    try:
+        yield Running(worker, agent, fake, path, serving)
+    finally:
+        worker.stop()
+        await asyncio.gather(serving, return_exceptions=True)
+
+
+def left_in(folder: Path) -> list[Path]:
+    return list(folder.iterdir())
+
+
+async def test_a_call_over_the_wire(tmp_path: Path) -> None:
+    async with fake_asterisk() as fake, running(tmp_path, fake) as run, daemon(run.path) as boss:
+        assert stat.S_IMODE(run.path.stat().st_mode) == 0o600
+        assert await boss.hears(wire.Hello) == wire.Hello(wire.VERSION, ())
+        assert await boss.hears(wire.Ready) == wire.Ready(2)
+        fake.answer(CALL)
+        boss.attach()
+        boss.attach()
+        assert await boss.hears(wire.Heard) == wire.Heard(CALL)
+        await (await fake.leg(CALL)).press("9")
+        assert await boss.hears(wire.Reported) == wire.Reported(CALL, DNC, 1)
+        assert await boss.hears(wire.Ended) == wire.Ended(CALL, DNC, number=2)
+        boss.say(wire.Acknowledge(2))
+        await until(lambda: fake.bridges == {})
+        boss.say(wire.Ping())
+        await boss.hears(wire.Pong)
+    await run.ended()
+    assert run.agent.closed
+    assert left_in(tmp_path) == [], "no socket, no outcomes"
+
+
+async def test_the_callee_hangs_up(tmp_path: Path) -> None:
+    async with fake_asterisk() as fake, running(tmp_path, fake) as run, daemon(run.path) as boss:
+        fake.answer(CALL)
+        boss.attach()
+        await boss.hears(wire.Heard)
+        boss.say(wire.Detach(CALL))
+        boss.say(wire.Detach("cal_unknown"))
+        assert await boss.hears(wire.Ended) == wire.Ended(CALL, AgentReport(), number=1)
+
+
+async def test_scripts_are_learned_at_once_and_prepared(tmp_path: Path) -> None:
+    async with fake_asterisk() as fake, running(tmp_path, fake) as run, daemon(run.path) as boss:
+        for number, script, language in ((1, "offer", "en-IN"), (2, "offer", "tlh"), (3, "unlucky", "en-IN")):
+            boss.say(wire.Prepare(number, script, 1, language, {}))
+        await boss.hears(wire.Prepared, 3)
+        assert boss.of(wire.Prepared) == [
+            wire.Prepared(1),
+            wire.Prepared(2, "nobody speaks Klingon here", refused=True),
+            wire.Prepared(3, "the voice is hoarse"),
+        ]
+        assert run.agent.learned == [("offer", 1), ("offer", 1), ("unlucky", 1)]
+
+
+async def test_more_calls_than_sessions(tmp_path: Path) -> None:
+    async with fake_asterisk() as fake, running(tmp_path, fake) as run, daemon(run.path) as boss:
+        for number in (1, 2, 3):
+            fake.answer(call_id(number))
+            boss.attach(number)
+        refused = await boss.hears(wire.Ended)
+        assert (refused.call, refused.failed) == (call_id(3), Reason.ENGINE_FAILED)
+        await boss.hears(wire.Heard, 2)
+
+
+async def test_an_agent_that_is_not_ready_says_why_and_recovers(tmp_path: Path) -> None:
+    agent = FakeAgent(fault="espeak-ng is not installed")
+    async with fake_asterisk() as fake, running(tmp_path, fake, agent) as run, daemon(run.path) as boss:
+        assert await boss.hears(wire.Ready) == wire.Ready(0, "espeak-ng is not installed")
+        boss.say(wire.Prepare(1, "unlucky", 1, "en-IN", {}))
+        assert (await boss.hears(wire.Prepared)).fault == "espeak-ng is not installed"
+        agent.fault = None
+        assert await boss.hears(wire.Ready, 2) == wire.Ready(2)
+
+
+async def test_the_newest_daemon_is_the_one(tmp_path: Path) -> None:
+    async with fake_asterisk() as fake, running(tmp_path, fake) as run, daemon(run.path) as old:
+        fake.answer(CALL)
+        old.attach()
+        await old.hears(wire.Heard)
+        async with daemon(run.path) as new:
+            assert (await new.hears(wire.Hello)).calls == (CALL,)
+            await old.cut_off()
+            await (await fake.leg(CALL)).press("9")
+            await new.hears(wire.Ended)
+            assert old.of(wire.Ended) == []
+
+
+@pytest.mark.parametrize("garbage", [b"garbage\n", b"{}\n", b"\xff\n", b"x" * 100])
+async def test_garbage_costs_the_daemon_its_connection_and_no_call(tmp_path: Path, garbage: bytes) -> None:
+    async with fake_asterisk() as fake, running(tmp_path, fake) as run:
+        fake.answer(CALL)
+        async with daemon(run.path) as boss:
+            boss.attach()
+            await boss.hears(wire.Heard)
+            boss.writer.write(garbage)
+            boss.writer.write_eof()
+            await boss.cut_off()
+        async with daemon(run.path) as boss:
+            assert (await boss.hears(wire.Hello)).calls == (CALL,)
+
+
+async def test_an_order_with_a_number_that_is_none(tmp_path: Path) -> None:
+    async with fake_asterisk() as fake, running(tmp_path, fake) as run, daemon(run.path) as boss:
+        boss.attach(phone="PJSIP/evil")
+        assert (await boss.hears(wire.Ended)).failed is Reason.ENGINE_FAILED
+
+
+async def test_a_label_chosen_while_no_daemon_was_there_is_told_to_the_next(tmp_path: Path) -> None:
+    async with fake_asterisk() as fake, running(tmp_path, fake) as run:
+        fake.answer(CALL)
+        async with daemon(run.path) as boss:
+            boss.attach()
+            await boss.hears(wire.Heard)
+        await (await fake.leg(CALL)).press("9")
+        await until(lambda: fake.bridges == {})
+        async with daemon(run.path) as boss:
+            assert (await boss.hears(wire.Hello)).calls == (CALL,)
+            assert await boss.hears(wire.Ended) == wire.Ended(CALL, DNC, number=2)
+            boss.say(wire.Acknowledge(2))
+            boss.say(wire.Ping())
+            await boss.hears(wire.Pong)
+        async with daemon(run.path) as boss:
+            await boss.hears(wire.Ended)
+
+
+async def test_without_a_daemon_it_hangs_up_and_ends(tmp_path: Path) -> None:
+    async with fake_asterisk() as fake, running(tmp_path, fake, grace=0.1) as run:
+        fake.answer(CALL)
+        async with daemon(run.path) as boss:
+            boss.attach()
+            await boss.hears(wire.Heard)
+        await run.ended()
+        assert (fake.channels, fake.bridges) == (set(), {})
+        assert f"DELETE /ari/channels/{channel_of(CALL)}" in fake.requests
+        async with running(tmp_path, fake) as following, daemon(following.path) as boss:
+            ended = await boss.hears(wire.Ended)
+            assert (ended.call, ended.failed) == (CALL, Reason.DROPPED)
+
+
+async def test_without_a_daemon_ever_it_ends(tmp_path: Path) -> None:
+    async with fake_asterisk() as fake, running(tmp_path, fake, grace=0.02) as run:
+        await run.ended()
+
+
+async def test_leaving(tmp_path: Path) -> None:
+    async with fake_asterisk() as fake:
+        async with running(tmp_path, fake) as run, daemon(run.path) as boss:
+            boss.say(wire.Leave(hang_up=False))
+            await run.ended()
+        async with running(tmp_path, fake) as run, daemon(run.path) as boss:
+            fake.answer(CALL)
+            boss.attach()
+            await boss.hears(wire.Heard)
+            boss.say(wire.Leave(hang_up=False))
+            boss.say(wire.Ping())
+            await boss.hears(wire.Pong)
+            boss.say(wire.Leave(hang_up=True))
+            assert (await boss.hears(wire.Ended)).failed is Reason.DROPPED
+            await run.ended()
+            assert fake.channels == set()
+
+
+async def test_the_leftovers_of_the_worker_before_are_removed_first(tmp_path: Path) -> None:
+    async with fake_asterisk() as fake:
+        fake.bridges[channel_of(CALL) + "-b"] = []
+        async with running(tmp_path, fake) as run, daemon(run.path) as boss:
+            await boss.hears(wire.Ready)
+            assert fake.bridges == {}
+
+
+async def test_an_asterisk_that_is_away_does_not_keep_it_from_starting(tmp_path: Path) -> None:
+    async with fake_asterisk() as fake:
+        pass
+    async with running(tmp_path, fake) as run, daemon(run.path) as boss:
+        assert await boss.hears(wire.Ready) == wire.Ready(2)
+
+
+# --- the socket ----------------------------------------------------------------------------------
+
+
+async def test_two_workers_do_not_share_a_socket(tmp_path: Path) -> None:
+    async with fake_asterisk() as fake, running(tmp_path, fake) as run:
+        with pytest.raises(PortError, match="another media worker"):
+            await asyncio.to_thread(rendezvous.listen, run.path)
+
+
+async def test_a_dead_workers_socket_is_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "media.sock"
+    rendezvous.listen(path).close()
+    assert path.exists()
+    with pytest.raises(OSError, match="refused"):
+        await rendezvous.connect(path)
+    rendezvous.listen(path).close()
+
+
+async def test_a_folder_too_deep_for_a_socket_address(tmp_path: Path) -> None:
+    deep = tmp_path / ("deep" * 20) / ("deeper" * 10)
+    deep.mkdir(parents=True)
+    async with fake_asterisk() as fake, running(deep, fake) as run, daemon(run.path) as boss:
+        await boss.hears(wire.Ready)
+
+
+async def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(PortError, match="cannot make"):
+        rendezvous.listen(tmp_path / "nowhere" / "media.sock")
