@@ -35,6 +35,10 @@ from dialerd.ports import Script, Sink
 _log = structlog.get_logger("dialerd.media")
 
 
+STRIKES = 3
+"""Connections in a row that a living worker may spoil before it is replaced."""
+
+
 @dataclass(frozen=True, slots=True)
 class PoolTiming:
     """Waits in seconds."""
@@ -159,22 +163,21 @@ class MediaPool:
     async def run(self) -> None:
         """Hold a worker, and replace it when it dies, until cancelled."""
         self._running = True
-        backoff = self._timing.backoff
         loop = asyncio.get_running_loop()
+        failures = 0
         while True:
             begun = loop.time()
             try:
                 await self._serve(await self._supervisor.reach())
             except (LinkLost, PortError) as error:
                 self._lost(str(error))
-                if isinstance(error, WorkerSilent):
+                failures = 0 if loop.time() - begun >= self._timing.steady else failures + 1
+                if isinstance(error, WorkerSilent) or (failures and failures % STRIKES == 0):
                     await self._supervisor.bury()
             await self._supervisor.check()
-            if loop.time() - begun >= self._timing.steady:
-                backoff = self._timing.backoff
-            else:
-                await asyncio.sleep(backoff)
-                backoff = min(2 * backoff, self._timing.longest_backoff)
+            if failures:
+                wait = self._timing.backoff * 2.0 ** min(failures - 1, 10)
+                await asyncio.sleep(min(wait, self._timing.longest_backoff))
 
     async def close(self, kill: bool = False) -> None:
         """Take leave. `run` must have been cancelled before.

@@ -106,6 +106,7 @@ async def running(
         ami=lab.ami,
         endpoints=endpoints,
         cdr_path=Path(lab.setting("CDR_PATH")),
+        cdr_causes=True,
         timing=Timing(backoff=Backoff(0.05, 0.3), unfit_wait=0.3),
         rng=random.Random(1),
     )

@@ -337,10 +337,24 @@ async def test_an_agent_that_is_not_ready_is_no_capacity(
             await boss.pool.prepare(script("unlucky"), "en-IN")
 
 
+ENDS = """
+import sys
+folder = sys.argv[sys.argv.index("--cache-dir") + 1]
+open(folder + ".started", "a").write("x")
+raise SystemExit(3)
+"""
+
+
+async def started(folder: Path, times: int) -> None:
+    """Return once the program was started so often."""
+    note = folder / "prompts.started"
+    await until(lambda: note.exists() and len(note.read_text()) >= times, seconds=10)
+
+
 async def test_a_worker_that_ends_as_it_starts_is_started_again_and_again(tmp_path: Path) -> None:
-    async with fake_asterisk() as fake:
-        async with daemon(tmp_path, fake, command=(sys.executable, "-c", "raise SystemExit(3)")) as boss:
-            told = await boss.heard.wait(MediaCapacity, 2, seconds=10)
+    async with fake_asterisk() as fake, daemon(tmp_path, fake, command=(sys.executable, "-c", ENDS)) as boss:
+        await started(tmp_path, 3)
+        (told,) = boss.heard.of(MediaCapacity)
         assert told.sessions == 0
         assert "status 3" in told.detail
 
@@ -351,8 +365,11 @@ async def test_a_program_that_is_not_there(tmp_path: Path) -> None:
 
 
 GARBAGE = """
-import socket, sys, time
+import pathlib, socket, sys, time
 path = sys.argv[sys.argv.index("--socket") + 1]
+folder = sys.argv[sys.argv.index("--cache-dir") + 1]
+open(folder + ".started", "a").write("x")
+pathlib.Path(path).unlink(missing_ok=True)
 server = socket.socket(socket.AF_UNIX)
 server.bind(path)
 server.listen()
@@ -369,13 +386,13 @@ HELLO = wire.encode(wire.Hello(wire.VERSION, ()))
 )
 async def test_a_worker_that_talks_garbage_is_not_kept(tmp_path: Path, said: bytes) -> None:
     timing = PoolTiming(
-        backoff=0.02, longest_backoff=0.05, supervisor=SupervisorTiming(start=0.3, rejoin=0.1, leave=1.0)
+        pulse=0.3, backoff=0.02, longest_backoff=0.05, supervisor=SupervisorTiming(start=0.3, rejoin=0.1)
     )
     command = (sys.executable, "-c", GARBAGE.format(said))
     async with fake_asterisk() as fake, daemon(tmp_path, fake, timing, command) as boss:
-        await boss.heard.wait(MediaCapacity, 2, seconds=10)
+        await started(tmp_path, 2)
         assert {capacity.sessions for capacity in boss.heard.of(MediaCapacity)} == {0}
-        (tmp_path / "media.sock").unlink(missing_ok=True)
+    (tmp_path / "media.sock").unlink(missing_ok=True)
 
 
 async def test_a_worker_of_another_version_is_replaced(
