@@ -65,8 +65,8 @@ async def run(settings: Settings) -> None:
             return
         live = await engine.restore()
         await _prepare_scripts(live, store, media)
-        await down.enter_async_context(_background(media.run(), "media", stops))
         down.push_async_callback(media.close)
+        await down.enter_async_context(_background(media.run(), "media", stops))
         await down.enter_async_context(_background(telephony.run(), "asterisk", stops))
         await down.enter_async_context(_background(engine.run(telephony, media), "engine", stops))
         await down.enter_async_context(_background(server.run(), "api", stops))

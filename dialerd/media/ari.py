@@ -6,6 +6,7 @@ was lost with an idle connection is made once more, which the chosen ids make ha
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import re
 from collections.abc import Mapping
@@ -18,7 +19,12 @@ import orjson
 from dialerd.core.errors import PortError
 from dialerd.core.model import ChannelId, InstanceId
 
-POOL = 64
+POOL = 6
+"""Connections for requests, and sockets fetched at a time.
+
+Asterisk's HTTP server lets 10 connections wait; one more and its caller's packet is lost, which costs a second.
+A request takes a millisecond or two, so few connections carry thousands.
+"""
 KEEPALIVE = 10.0
 """Seconds an idle connection is kept: below Asterisk's session_keep_alive, 15 s where nobody raised it."""
 
@@ -77,6 +83,8 @@ class MediaAri:
         )
         self.requests = 0
         """Requests made so far."""
+        self.fetching = asyncio.Semaphore(POOL // 2)
+        """Held while a media socket is being fetched."""
 
     async def close(self) -> None:
         """Close all connections."""

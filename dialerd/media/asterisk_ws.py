@@ -78,13 +78,14 @@ class MediaLeg:
     async def _fetch(self) -> None:
         url = self._ari.media_url(await self._ari.make_leg(self._channel))
         try:
-            self._socket, _ = await ws_connect(
-                lambda: _Reader(self),
-                url,
-                extra_headers={"Sec-WebSocket-Protocol": "media"},
-                websocket_handshake_timeout=2.0,
-                max_frame_size=1 << 20,
-            )
+            async with self._ari.fetching:
+                self._socket, _ = await ws_connect(
+                    lambda: _Reader(self),
+                    url,
+                    extra_headers={"Sec-WebSocket-Protocol": "media"},
+                    websocket_handshake_timeout=2.0,
+                    max_frame_size=1 << 20,
+                )
         except (WSError, OSError) as error:
             raise PortError(
                 f"the media socket of Asterisk cannot be fetched: {error}", retryable=True

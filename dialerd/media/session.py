@@ -15,7 +15,7 @@ from typing import Protocol
 import structlog
 
 from dialerd.core.clock import Millis
-from dialerd.core.errors import DialerError
+from dialerd.core.errors import DialerError, RequestError
 from dialerd.core.messages import AttachAgent
 from dialerd.core.model import AgentReport, Reason
 from dialerd.media.asterisk_ws import CalleeGone, LegListener
@@ -215,7 +215,7 @@ class Session:
     def _on_broken(self, error: Exception) -> None:
         if not isinstance(error, DialerError):
             _log.error("media.agent_broken", call=self._order.call, exc_info=error)
-        self._fail(Reason.ENGINE_FAILED, str(error) or type(error).__name__)
+        self._fail(Reason.ENGINE_FAILED, _words(error))
 
     # --- the end -------------------------------------------------------------------------------------
 
@@ -252,3 +252,9 @@ class Session:
     def _over(self, outcome: Outcome) -> None:
         if not self._end.done():
             self._end.set_result(outcome)
+
+
+def _words(error: Exception) -> str:
+    if isinstance(error, RequestError) and error.faults:
+        return "; ".join(f"{fault.loc}: {fault.msg}" for fault in error.faults)
+    return str(error) or type(error).__name__

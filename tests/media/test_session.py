@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from dialerd.core.errors import PortError
+from dialerd.core.errors import Fault, PortError, invalid
 from dialerd.core.model import AgentReport, InstanceId, Reason
 from dialerd.media.ari import MediaAri
 from dialerd.media.asterisk_ws import LegListener, MediaLeg
@@ -291,12 +291,18 @@ async def test_asterisk_takes_no_audio_for_too_long() -> None:
         assert failed(await call.outcome()) == (Reason.DROPPED, "Asterisk has taken no audio for 0.05 s")
 
 
-@pytest.mark.parametrize("error", [PortError("no such script", retryable=False), KeyError("bug")])
-async def test_there_is_no_conversation_to_hold(error: Exception) -> None:
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (PortError("no such script", retryable=False), "no such script"),
+        (invalid([Fault("variables.amount", "has no value")]), "variables.amount: has no value"),
+        (KeyError("bug"), "'bug'"),
+        (ValueError(), "ValueError"),
+    ],
+)
+async def test_there_is_no_conversation_to_hold(error: Exception, told: str) -> None:
     async with answered() as fake, held(fake, FakeAgent(broken=error)) as call:
-        reason, detail = failed(await call.outcome())
-        assert reason is Reason.ENGINE_FAILED
-        assert detail
+        assert failed(await call.outcome()) == (Reason.ENGINE_FAILED, told)
         assert fake.requests == []
 
 
