@@ -175,6 +175,10 @@ class Journal(Protocol):
         """Make all entries durable, or none. Raises PortError (I/O, disk, lock) or InvariantError (integrity)."""
         ...
 
+    async def probe(self) -> None:
+        """Write something of no meaning, to learn whether commits succeed again. Raises PortError."""
+        ...
+
 
 class Store(Journal, Protocol):
     """Everything durable."""

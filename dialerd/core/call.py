@@ -76,6 +76,9 @@ def open_try(turn: Turn, call: Call, campaign: Campaign | None, line: Line) -> C
     world.calls.put(call.id, call)
     turn.use_line(trunk.name, 1)
     world.trunk_meters[trunk.name].take(now.mono)
+    meter = world.campaign_meters.get(campaign.id) if campaign else None
+    if meter is not None:
+        meter.take(now.mono)
     turn.set_host(replace(turn.host, unanswered=turn.host.unanswered + 1))
     turn.record(TryOpened(call.id, attempt))
     turn.do(
@@ -130,6 +133,10 @@ def on_withheld(turn: Turn, event: OriginateWithheld) -> None:
     if call is None or attempt is None:
         return
     unsent = replace(attempt, state=TryState.NOT_SENT, ended_at=turn.now.wall)
+    if len(call.tries) > 1:
+        # An earlier try of this attempt was sent: the attempt ends as its failover failed, by the usual rules.
+        _end_try(turn, call, unsent, outcome.NEVER_ARRIVED)
+        return
     call = _save_try(turn, call, unsent)
     turn.use_line(attempt.trunk, -1)
     _close(turn, call, None, counted=False, reason=None)
@@ -156,7 +163,12 @@ def on_ringing(turn: Turn, event: TryRinging) -> None:
     """A provisional 18x: from here the attempt counts, and no other trunk may try."""
     call, attempt = _find(turn, event.channel)
     if call is not None and attempt is not None and attempt.state in (TryState.OPEN, TryState.SHOWN):
-        _put_try(turn, call, replace(attempt, state=TryState.RINGING, ringing_at=turn.now.wall))
+        mark_ringing(turn, call, attempt)
+
+
+def mark_ringing(turn: Turn, call: Call, attempt: Try) -> None:
+    """Journal that the phone rings, so that no restart forgets that the attempt counts."""
+    _save_try(turn, call, replace(attempt, state=TryState.RINGING, ringing_at=turn.now.wall))
 
 
 def on_answered(turn: Turn, event: TryAnswered) -> None:
@@ -308,8 +320,8 @@ def close_answered(turn: Turn, call: Call) -> None:
 
 
 def end_unanswered(turn: Turn, call: Call, ended: Try, verdict: Outcome) -> None:
-    """Close or carry on an attempt whose last try ended without an answer (recovery's entry)."""
-    _end_try(turn, call, ended, verdict)
+    """Close an attempt whose last try ended without an answer, as recovery found: it never dials another."""
+    _end_try(turn, call, ended, replace(verdict, failover=False))
 
 
 def _end_try(turn: Turn, call: Call, ended: Try, verdict: Outcome) -> None:
@@ -342,9 +354,9 @@ def pause_trunk(turn: Turn, ended: Try, why: str) -> None:
 
 def _fail_over(turn: Turn, call: Call, campaign: Campaign | None) -> bool:
     """Try the next trunk within the same attempt, each trunk at most once."""
-    if campaign is None or campaign.status is not CampaignStatus.RUNNING or turn.host.boot is None:
+    if campaign is None or call.hangup is not None or not turn.planning:
         return False
-    if call.hangup is not None or not gate.window_check(campaign, turn.now.wall).ok:
+    if not gate.may_fail_over(turn.world, campaign, turn.now):
         return False
     tried = frozenset(attempt.trunk for attempt in call.tries)
     route = gate.trunk_check(turn.world, campaign, turn.now, tried)
@@ -363,9 +375,7 @@ def _close(turn: Turn, call: Call, contact: Contact | None, *, counted: bool, re
     answered_at = call.answered_at
     rang = any(attempt.state is not TryState.NOT_SENT for attempt in call.tries)
     if rang:
-        if world.policy.min_gap:
-            world.rested.put(call.phone, ended_at)
-        turn.record(NumberFreed(call.phone, ended_at))
+        _rest(turn, call, ended_at, reason)
     talk = Millis(max(0, ended_at - answered_at)) if answered_at is not None else Millis(0)
     disposition = (call.report.disposition or CONNECTED) if answered_at is not None else NOT_REACHABLE
     closed = ClosedCall(
@@ -398,6 +408,18 @@ def _close(turn: Turn, call: Call, contact: Contact | None, *, counted: bool, re
         },
         call.phone,
     )
+
+
+def _rest(turn: Turn, call: Call, ended_at: Instant, reason: Reason | None) -> None:
+    """The minimum gap of the number runs; a lost call bars it for longer, in every campaign."""
+    world = turn.world
+    campaign = _campaign(turn, call)
+    since = ended_at
+    if reason is Reason.LOST and campaign is not None:
+        since = Instant(ended_at + max(0, retry.lost_wait(campaign) - world.policy.min_gap))
+    if world.policy.min_gap or since > ended_at:
+        world.rested.put(call.phone, since)
+    turn.record(NumberFreed(call.phone, since))
 
 
 def _return_contact(turn: Turn, call: Call, contact: Contact) -> None:

@@ -44,6 +44,8 @@ LOW_WATER = 64
 """A queue shorter than this is refilled."""
 BATCH = 256
 """Contacts read at a time."""
+MOST_DEFERRED = 512
+"""With so many contacts waiting in memory for their numbers to be free, no more are read."""
 _LOAD_RETRY = 1_000
 
 
@@ -205,7 +207,7 @@ def _refill(turn: Turn, campaign: Campaign) -> None:
         turn.world.look_at(campaign.id, deferred.until)
     if queue.contacts:
         turn.world.hot[campaign.id] = None
-    if queue.loading or len(queue.contacts) >= LOW_WATER:
+    if queue.loading or len(queue.contacts) >= LOW_WATER or len(queue.deferred) >= MOST_DEFERRED:
         return
     if queue.exhausted and (queue.next_due is None or queue.next_due > now):
         if queue.next_due is not None:
@@ -242,6 +244,8 @@ def on_loaded(turn: Turn, event: ReadyLoaded) -> None:
 
 def on_load_failed(turn: Turn, event: LoadFailed) -> None:
     """The store could not be read: try again in a second."""
+    if turn.world.campaigns.get(event.campaign) is None:
+        return
     queue = turn.queue(event.campaign)
     turn.set_queue(event.campaign, replace(queue, loading=False, exhausted=False))
     turn.world.look_at(event.campaign, Instant(turn.now.wall + _LOAD_RETRY))

@@ -184,6 +184,17 @@ def evaluate(world: World, campaign: Campaign, contact: Contact, now: Now) -> Pa
     return Passed(route.line, {"at": _local(now.wall, campaign), "rules": said})
 
 
+def may_fail_over(world: World, campaign: Campaign, now: Now) -> bool:
+    """Whether a running attempt may try another trunk: every rule but those on what it already holds."""
+    host = world.host[""]
+    if host.boot is None or host.manager is not None:
+        return False
+    if host.unanswered >= world.policy.max_unanswered_originates:
+        return False
+    held = ("campaign-concurrency",)
+    return all(check.ok for check in campaign_checks(world, campaign, now) if check.rule not in held)
+
+
 def refusals(world: World, campaign: Campaign, now: Now) -> list[Check]:
     """Everything that keeps the campaign from dialing now, in the order of the evaluation."""
     found = [check for check in daemon_checks(world) if not check.ok]
@@ -199,7 +210,9 @@ def recheck(world: World, campaign: Campaign | None, line: Line | None, now: Ins
     host = world.host.committed[""]
     if host.boot is None:
         return "asterisk"
-    if line is None or line.paused is not None:
+    if host.manager is not None:
+        return "manager"
+    if line is None or line.paused is not None or line.reachable is False:
         return "trunk"
     if campaign is None:
         return "campaign"

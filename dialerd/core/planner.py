@@ -42,6 +42,8 @@ def plan(turn: Turn) -> None:
             world.hot[ident] = None
             idle_in_a_row += 1
             _wake_when_lifted(turn, ident, refusal)
+        elif refusal.until is not None:
+            world.look_at(ident, refusal.until)
 
 
 def _dial_next(turn: Turn, ident: CampaignId) -> Check | None:
@@ -103,9 +105,6 @@ def _open_call(turn: Turn, campaign: Campaign, contact: Contact, passed: Passed)
     calls.open_try(turn, call, campaign, passed.line)
     turn.world.numbers.put(contact.phone, call.id)
     turn.save_contact(contact, dialing)
-    meter = turn.world.campaign_meters.get(campaign.id)
-    if meter is not None:
-        meter.take(turn.now.mono)
 
 
 def _wake_when_lifted(turn: Turn, ident: CampaignId, refusal: Check) -> None:

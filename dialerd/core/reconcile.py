@@ -70,7 +70,12 @@ def on_host_up(turn: Turn, event: HostUp) -> None:
 
 
 def on_evidence(turn: Turn, event: EvidenceFound) -> None:
-    """Close each try asked about that is not live, as its evidence says."""
+    """Close each try asked about that is not live, as its evidence says.
+
+    Evidence gathered for another boot than the connected one proves nothing: that reconnect asks again.
+    """
+    if event.boot != turn.host.boot:
+        return
     records = {record.channel: record for record in event.records}
     for channel in sorted(event.asked - event.live):
         call = turn.world.calls.get(call_of(channel))
@@ -126,9 +131,9 @@ def _adopt(turn: Turn, call: Call, found: LiveChannel) -> None:
         # It answered while nobody here could give it an agent: silence by now.
         call = calls.mark_answered(turn, call, attempt)
         calls.cut(turn, call, Reason.ABANDONED)
-    elif attempt.state is TryState.OPEN:
-        shown = replace(attempt, state=TryState.SHOWN)
-        turn.world.calls.put(call.id, replace(call, tries=(*call.tries[:-1], shown)))
+    elif attempt.answered_at is None and attempt.ringing_at is None:
+        # Its 18x may have been missed while nobody listened: what may have rung counts.
+        calls.mark_ringing(turn, call, attempt)
 
 
 def _resolve(turn: Turn, call: Call, record: CallRecord | None, event: EvidenceFound) -> None:

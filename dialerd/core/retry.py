@@ -66,8 +66,13 @@ def after_failure(
         return replace(failed, state=ContactState.FINISHED)
     wait = campaign.retry_interval
     if outcome.reason is Reason.LOST:
-        wait = max(wait, Millis(campaign.ring_timeout + _LOST_MARGIN))
+        wait = lost_wait(campaign)
     return _wait(failed, after(now, wait))
+
+
+def lost_wait(campaign: Campaign) -> Millis:
+    """How long a number is barred after a call whose outcome is unknown: it may be ringing still."""
+    return max(campaign.retry_interval, Millis(campaign.ring_timeout + _LOST_MARGIN))
 
 
 def put_back(contact: Contact) -> Contact:

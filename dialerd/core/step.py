@@ -53,7 +53,7 @@ def step(
 
     The changes are pending in `world`; the caller commits `turn.entries` and then adopts or discards them.
     """
-    turn = Turn(world, now)
+    turn = Turn(world, now, planning=planning)
     answers = [campaign.carry_out(turn, command) for command in commands]
     for event in events:
         _take(turn, event)
@@ -62,8 +62,9 @@ def step(
     if planning:
         plan(turn)
         _tend_due(turn)
-    if world.agenda:
-        turn.do(WakeAtWall(world.agenda[0][0]))
+    next_look = world.next_instant()
+    if next_look is not None:
+        turn.do(WakeAtWall(next_look))
     if len(world.calls):
         turn.do(WakeAt(mono_after(now.mono, reconcile.SWEEP)))
     return turn, answers

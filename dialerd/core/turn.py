@@ -20,9 +20,11 @@ from dialerd.core.world import Host, Queue, World
 class Turn:
     """Collects what a turn does. `entries` must be durable before `effects` are carried out."""
 
-    __slots__ = ("_deltas", "_entries", "effects", "now", "world")
+    __slots__ = ("_deltas", "_entries", "effects", "now", "planning", "world")
 
-    def __init__(self, world: World, now: Now) -> None:
+    def __init__(self, world: World, now: Now, *, planning: bool = True) -> None:
+        self.planning = planning
+        """Whether this turn may place calls at all."""
         self.world = world
         self.now = now
         self.effects: list[Effect] = []

@@ -30,6 +30,8 @@ from dialerd.core.pacing import Meter
 from dialerd.core.table import Table
 
 CALL_IDS_PER_MILLI = 64
+STALE_ALLOWED = 64
+"""Superseded entries that the agenda may carry before it is rebuilt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +157,15 @@ class World:
         if planned is None or at < planned:
             self.next_look[campaign] = at
             heapq.heappush(self.agenda, (at, campaign))
+            if len(self.agenda) > 2 * len(self.next_look) + STALE_ALLOWED:
+                self.agenda = [(instant, name) for name, instant in self.next_look.items()]
+                heapq.heapify(self.agenda)
+
+    def next_instant(self) -> Instant | None:
+        """When the next campaign is to be looked at."""
+        while self.agenda and self.next_look.get(self.agenda[0][1]) != self.agenda[0][0]:
+            heapq.heappop(self.agenda)
+        return self.agenda[0][0] if self.agenda else None
 
     def due(self, now: Instant) -> list[CampaignId]:
         """Campaigns whose turn on the agenda has come."""

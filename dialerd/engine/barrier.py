@@ -47,6 +47,11 @@ class Barrier:
                 wait.shown(event.channel)
         return wait
 
+    def forget(self, wait: Wait | None) -> None:
+        """Nobody awaits this any more."""
+        if wait is not None:
+            self._waiting.discard(wait)
+
     async def wait_shown(self, wait: Wait) -> int:
         """Return once all its channels have shown themselves, plus the grace; how many had not after 2 s."""
         try:
@@ -55,7 +60,7 @@ class Barrier:
         except TimeoutError:
             return len(wait.missing)
         finally:
-            self._waiting.discard(wait)
+            self.forget(wait)
         await asyncio.sleep(GRACE)
         return 0
 

@@ -109,6 +109,10 @@ class Engine:
             raise PortError(
                 "the engine did not answer in 15 s; see the daemon's log", retryable=True
             ) from None
+        except asyncio.CancelledError:
+            if asked.answer.done() and not asked.answer.cancelled() and asked.answer.exception() is None:
+                self._barrier.forget(asked.answer.result()[1])
+            raise
         return Carried(answer, await self._barrier.wait_shown(wait) if wait is not None else 0)
 
     def campaign(self, campaign: CampaignId) -> tuple[Campaign, Mapping[str, int]] | None:
@@ -159,7 +163,7 @@ class Engine:
                 await self._wake.wait()
                 self._wake.clear()
                 await self._turn()
-                if self._events or self._asked:
+                if self._asked or (self._events and not self._resting()):
                     self._wake.set()
         finally:
             if self._timer is not None:
@@ -181,7 +185,10 @@ class Engine:
         # A command whose caller has given up must not be carried out after all.
         asked = [item for item in self._asked if not item.answer.done()]
         self._asked.clear()
-        events = [self._events.popleft() for _ in range(min(MAX_EVENTS, len(self._events)))]
+        count = 0 if self._resting() else min(MAX_EVENTS, len(self._events))
+        if not count and not asked:
+            return
+        events = [self._events.popleft() for _ in range(count)]
         try:
             await self._take(events, asked)
         except InvariantError as error:
@@ -192,13 +199,18 @@ class Engine:
         if self._draining and not self._world.calls.committed:
             self._idle.set()
 
-    async def _take(self, events: Sequence[Event], asked: Sequence[_Asked]) -> None:
+    def _resting(self) -> bool:
+        """Whether the store has failed within the last second: events wait until it is tried again."""
+        return self._store_fault is not None and self._clock.now().mono < self._store_retry_at
+
+    async def _take(self, events: Sequence[Event], asked: Sequence[_Asked], *, replay: bool = False) -> None:
         now = self._clock.now()
         planning = (
             not self._draining
+            and not replay
             and len(self._events) < OVERLOAD
             and self._last_commit < SLOW_COMMIT
-            and (self._store_fault is None or now.mono >= self._store_retry_at)
+            and not self._resting()
         )
         self._last_commit = 0
         try:
@@ -208,6 +220,9 @@ class Engine:
             entries = turn.entries
             if entries:
                 await self._commit(turn)
+            elif self._store_fault is not None:
+                await self._store.probe()
+                self._store_recovered()
         except (PortError, InvariantError):
             self._world.discard()
             raise
@@ -219,7 +234,7 @@ class Engine:
         self._world.adopt()
         for item, answer in zip(asked, answers, strict=True):
             self._answer(item, answer)
-        self._act(turn.effects)
+        self._act(turn.effects, planned=planning)
 
     def _answer(self, item: _Asked, answer: Answer) -> None:
         if item.answer.done():
@@ -240,18 +255,25 @@ class Engine:
         try:
             await asyncio.shield(commit)
         except asyncio.CancelledError:
-            await commit
-            self._world.adopt()
+            try:
+                await commit
+            except (PortError, InvariantError):
+                self._world.discard()
+            else:
+                self._world.adopt()
             raise
         self._last_commit = self._clock.now().mono - turn.now.mono
+        self._store_recovered()
+
+    def _store_recovered(self) -> None:
         if self._store_fault is not None:
             self._store_fault = None
             _log.info("store.recovered")
 
-    def _act(self, effects: Sequence[Effect]) -> None:
+    def _act(self, effects: Sequence[Effect], *, planned: bool) -> None:
         if self._dispatcher is not None:
             self._dispatcher.carry_out(effects, self._halted)
-        self._set_timer(effects)
+        self._set_timer(effects, planned=planned)
 
     def _halted(self, campaign: CampaignId | None) -> bool:
         """Whether a pause or stop of the campaign is waiting for the next turn."""
@@ -260,9 +282,14 @@ class Engine:
             for item in self._asked
         )
 
-    def _set_timer(self, effects: Sequence[Effect]) -> None:
+    def _set_timer(self, effects: Sequence[Effect], *, planned: bool) -> None:
         now = self._clock.now()
-        waits = []
+        waits: list[float] = []
+        if self._store_fault is not None:
+            waits.append((self._store_retry_at - now.mono) / 1e6)
+        elif not planned and not self._draining:
+            # Nothing was planned in this turn, whatever was due: plan in the next.
+            waits.append(0.0)
         for effect in effects:
             if isinstance(effect, WakeAt):
                 waits.append((effect.at - now.mono) / 1e6)
@@ -281,12 +308,14 @@ class Engine:
         """Replay a failed batch so that the event at fault fails alone."""
         for item in asked:
             try:
-                await self._take((), (item,))
+                await self._take((), (item,), replay=True)
             except (InvariantError, PortError) as error:
                 _fail(item, error)
+        # Whatever becomes of the replays, the next turn comes and plans.
+        self.post(Tick())
         for index, event in enumerate(events):
             try:
-                await self._take((event,), ())
+                await self._take((event,), (), replay=True)
             except InvariantError as error:
                 _log.error("engine.event_failed", event_kind=type(event).__name__, detail=str(error))
             except PortError as error:
@@ -302,10 +331,7 @@ class Engine:
         self._events.extendleft(reversed(events))
         for item in asked:
             _fail(item, error)
-        self._wake.clear()
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = asyncio.get_running_loop().call_later(STORE_RETRY / 1e6, self.post, Tick())
+        self._set_timer((), planned=False)
 
     def _refuse_queued(self, error: PortError) -> None:
         while self._asked:

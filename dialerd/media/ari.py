@@ -20,7 +20,7 @@ from dialerd.core.errors import PortError
 from dialerd.core.model import ChannelId, InstanceId
 
 POOL = 6
-"""Connections for requests, and sockets fetched at a time.
+"""Connections for requests; half as many sockets are fetched at a time.
 
 Asterisk's HTTP server lets 10 connections wait; one more and its caller's packet is lost, which costs a second.
 A request takes a millisecond or two, so few connections carry thousands.

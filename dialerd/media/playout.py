@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from dialerd.core.clock import Millis
 
@@ -58,7 +58,7 @@ class Notices:
     stalled: Callable[[str], None]
     """Asterisk takes or plays nothing any more."""
     broken: Callable[[Exception], None]
-    """The text could not be rendered."""
+    """The text could not be rendered or sent."""
 
 
 class Playout:
@@ -83,7 +83,7 @@ class Playout:
     def play(self, number: int, audio: AsyncGenerator[bytes]) -> None:
         """Send `audio`; `played(number)` follows."""
         self.end()
-        self._task = self._loop.create_task(self._play(number, audio))
+        self._begin(self._play(number, audio))
 
     def stop(self) -> None:
         """Fall silent at once."""
@@ -93,7 +93,7 @@ class Playout:
     def listen(self, number: int, duration: Millis) -> None:
         """Send silence, since carriers end calls that carry no audio; `silence(number)` follows."""
         self.end()
-        self._task = self._loop.create_task(self._send(SILENCE * (duration * FRAMES_PER_SECOND // 1_000)))
+        self._begin(self._send(SILENCE * (duration * FRAMES_PER_SECOND // 1_000)))
         self._timer = self._loop.call_later(duration / 1_000, self._notices.silence, number)
 
     def on_mark(self, mark: int) -> None:
@@ -113,18 +113,21 @@ class Playout:
             self._task.cancel()
             self._task = None
 
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        self._task = self._loop.create_task(work)
+        self._task.add_done_callback(self._finished)
+
+    def _finished(self, task: asyncio.Task[None]) -> None:
+        error = None if task.cancelled() else task.exception()
+        if isinstance(error, Exception):
+            self._notices.broken(error)
+
     async def _play(self, number: int, audio: AsyncGenerator[bytes]) -> None:
         if self._waiting > 0:
             # Silence that was queued for a wait must not delay a text.
             self._flush()
         async with contextlib.aclosing(audio):
-            while True:
-                try:
-                    clip = await anext(audio)
-                except StopAsyncIteration:
-                    break
-                except Exception as error:  # noqa: BLE001 - an agent's bug costs its call, not the worker
-                    return self._notices.broken(error)
+            async for clip in audio:
                 await self._send(clip, is_agent=True)
         self._marks += 1
         self._awaited = (self._marks, number)

@@ -144,8 +144,10 @@ class Session:
             await leg.open()
         except CalleeGone:
             return self.detach()
-        except DialerError as error:
-            return self._fail(Reason.DROPPED, str(error))
+        except Exception as error:  # noqa: BLE001 - a bug in one leg costs its call, not the worker
+            if not isinstance(error, DialerError):
+                _log.error("media.leg_broken", call=self._order.call, exc_info=error)
+            return self._fail(Reason.DROPPED, _words(error))
         notices = Notices(
             heard=self._on_heard,
             played=self._on_played,

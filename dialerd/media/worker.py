@@ -72,13 +72,15 @@ class Worker:
 
     async def serve(self) -> None:
         """Serve until told to leave, or until no daemon has come for `grace`. Raises `PortError`."""
-        self._outbox.load(self._settings.outcomes)
+        # Only the worker that has the socket may take up the outcomes of the one before.
         listening = rendezvous.listen(self._settings.socket)
+        self._outbox.load(self._settings.outcomes)
         self._wait_for_daemon()
         try:
             async with asyncio.TaskGroup() as self._tasks:
                 await self._serve(listening)
         finally:
+            self._outbox.save(self._settings.outcomes)
             await self._agent.close()
             await self._ari.close()
 
@@ -95,7 +97,6 @@ class Worker:
         for task in (getting_ready, *self._renderings):
             task.cancel()
         await self._end_calls()
-        self._outbox.save(self._settings.outcomes)
         if self._daemon is not None:
             self._daemon.close()
 

@@ -114,6 +114,12 @@ class FakeStore:
             raise self._faults.popleft()
         disk.write(entries)
 
+    async def probe(self) -> None:
+        """Fail as the next commit would. Raises `PortError`."""
+        self._opened()
+        if self._faults:
+            raise self._faults.popleft()
+
     # --- contacts --------------------------------------------------------------------------------
 
     async def ready(

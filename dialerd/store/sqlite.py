@@ -89,6 +89,10 @@ class SqliteStore(Reads):
         if entries:
             await self._writer.run(_write, self._planner, entries)
 
+    async def probe(self) -> None:
+        """Write and remove a row in one transaction. Raises `PortError`."""
+        await self._writer.run(_probe)
+
     # --- imports ---------------------------------------------------------------------------------
 
     async def begin_import(self, campaign: CampaignId) -> ImportId:
@@ -150,6 +154,12 @@ def _path(url: str | Path) -> Path:
 
 
 # --- transactions, run in the writer's thread ----------------------------------------------------
+
+
+def _probe(connection: sqlite3.Connection) -> None:
+    campaign = CampaignId("cmp_probe")
+    import_id = _begin_import(connection, campaign=campaign)
+    connection.execute("DELETE FROM imports WHERE id = ?", (import_id,))
 
 
 def _write(connection: sqlite3.Connection, planner: Planner, entries: Sequence[Entry]) -> None:

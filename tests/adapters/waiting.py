@@ -14,7 +14,7 @@ E = TypeVar("E")
 async def until(condition: Callable[[], object], seconds: float = 3.0) -> None:
     """Return once `condition` holds."""
     async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110 - the conditions are not of one kind
+        while not condition():
             await asyncio.sleep(0.005)
 
 

@@ -358,3 +358,62 @@ def test_a_campaign_paused_stays_so_past_its_end_and_completes() -> None:
 def test_live_campaign_statuses() -> None:
     assert CampaignStatus.PAUSED.live
     assert not CampaignStatus.STOPPED.live
+
+
+def test_recovery_never_dials_another_trunk() -> None:
+    driver = Driver.ready(trunk("one"), trunk("two"))
+    driver.admit(campaign(max_attempts=1), contacts(1))
+    driver.run(until=1)
+    channel = driver.originated[0][1].channel
+    lost_after(driver, boot="boot-2", records=(CallRecord(channel, False, "CONGESTION", START, Millis(0)),))
+    assert len(driver.originated) == 1
+
+
+def test_evidence_of_an_earlier_boot_proves_nothing() -> None:
+    driver = Driver.ready()
+    driver.admit(campaign(max_attempts=2), contacts(1))
+    driver.run(until=1)
+    channel = driver.originated[0][1].channel
+    driver.due.clear()
+    driver.events(HostDown("killed"))
+    driver.events(HostUp("boot-2", "22.10.1", ()))
+    driver.events(EvidenceFound("boot-1", frozenset({channel}), frozenset(), (), records_readable=True))
+    assert driver.store[contacts(1)[0].id].state is ContactState.DIALING
+    driver.events(EvidenceFound("boot-2", frozenset({channel}), frozenset(), (), records_readable=True))
+    assert driver.store[contacts(1)[0].id].reason is Reason.LOST
+
+
+def test_a_lost_number_is_barred_in_every_campaign() -> None:
+    driver = Driver.ready()
+    other = type(CMP)("cmp_000000000002")
+    driver.admit(campaign(max_attempts=1, retry_interval=Millis(600_000)), contacts(1))
+    driver.run(until=1)
+    lost_after(driver, boot="boot-2")
+    barred_at = driver.now.wall
+    driver.admit(
+        campaign(id=other), [replace(contacts(1)[0], id=type(contacts(1)[0].id)(99), campaign_id=other)]
+    )
+    driver.run()
+    assert len(driver.originated) == 2
+    assert driver.originated[1][0] - barred_at >= 600_000
+
+
+def test_a_withheld_failover_does_not_take_back_what_was_sent() -> None:
+    driver = Driver.ready(trunk("one"), trunk("two"))
+    driver.behave = lambda order: Behaviour(sip=503, cause=34, rings=False, ring_ms=5)
+    driver.admit(campaign(max_attempts=1), contacts(1))
+    driver.run(until=6)
+    second = driver.originated[1][1].channel
+    driver.due.clear()
+    driver.events(OriginateWithheld(second, "halt"))
+    contact = driver.store[contacts(1)[0].id]
+    assert contact.refunds == 1
+    assert contact.not_before > driver.now.wall
+
+
+def test_the_agenda_does_not_grow_with_calls() -> None:
+    driver = Driver.ready(trunk(channels=50, rate=1000.0))
+    driver.behave = lambda order: BUSY
+    driver.admit(campaign(), contacts(500))
+    driver.run()
+    assert len(driver.world.agenda) < 200

@@ -48,6 +48,9 @@ class RecordingStore:
             raise self.errors.pop(0)
         self.committed.extend(entries)
 
+    async def probe(self) -> None:
+        await self.commit([])
+
     async def open_state(self, rested_since: Instant) -> OpenState:
         return OpenState((), {}, (), None, {})
 

@@ -206,3 +206,47 @@ async def test_draining_places_no_call_and_ends_with_the_last_one() -> None:
         await asyncio.wait_for(drained, 2)
         assert rig.engine.campaign(CMP) is None
         assert rig.clock.now().wall >= START
+
+
+async def test_a_store_that_is_well_again_is_noticed_without_anything_to_write() -> None:
+    async with running(0) as rig:
+        rig.store.errors = [PortError("disk full", retryable=True)]
+        with pytest.raises(PortError):
+            await rig.admit(0)
+        assert rig.engine.status().store == "disk full"
+        rig.clock.advance(1_500)
+        await rig.until(lambda: rig.engine.status().store == "ok")
+
+
+async def test_while_the_store_is_out_events_wait_instead_of_hammering_it() -> None:
+    async with running(1) as rig:
+        await rig.admit(1)
+        await rig.until(lambda: len(rig.telephony.originated) == 1)
+        rig.store.errors = [PortError("disk full", retryable=True)] * 1_000
+        rig.engine.post(TryEnded(rig.telephony.originated[0].channel, 17, 486))
+        await rig.until(lambda: rig.engine.status().store == "disk full")
+        await asyncio.sleep(0.05)
+        assert len(rig.store.errors) == 999, "one failed commit, then a second of rest"
+        rig.store.errors.clear()
+        rig.clock.advance(1_500)
+        await rig.until(lambda: len(rig.entries(CallClosed)) == 1)
+
+
+async def test_the_engine_stops_when_told_though_the_store_is_out() -> None:
+    rig = Rig(1, 1)
+    await rig.engine.restore()
+    task = asyncio.create_task(rig.engine.run(rig.telephony, rig.media))
+    rig.engine.post(HostUp("boot-1", "22.10.1", ()))
+    rig.engine.post(ManagerUp())
+    rig.engine.post(MediaCapacity(1))
+    await rig.admit(1)
+    await rig.until(lambda: len(rig.telephony.originated) == 1)
+    rig.store.gate = asyncio.Event()
+    rig.store.in_commit.clear()
+    rig.engine.post(TryEnded(rig.telephony.originated[0].channel, 17, 486))
+    await asyncio.wait_for(rig.store.in_commit.wait(), 2)
+    rig.store.errors = [PortError("disk full", retryable=True)]
+    task.cancel()
+    rig.store.gate.set()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(task, 2)

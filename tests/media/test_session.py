@@ -324,6 +324,21 @@ async def test_a_text_that_cannot_be_rendered() -> None:
         assert failed(await call.outcome()) == (Reason.ENGINE_FAILED, "the voice is hoarse")
 
 
+async def test_a_bug_in_the_leg_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with answered() as fake:
+        monkeypatch.setattr(MediaLeg, "_join", lambda _leg: 1 / 0)
+        async with held(fake) as call:
+            assert failed(await call.outcome()) == (Reason.DROPPED, "division by zero")
+        await until(lambda: fake.bridges == {})
+
+
+async def test_a_bug_in_sending_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with answered() as fake:
+        monkeypatch.setattr(MediaLeg, "send", lambda _leg, _audio: 1 / 0)
+        async with held(fake) as call:
+            assert failed(await call.outcome()) == (Reason.ENGINE_FAILED, "division by zero")
+
+
 async def test_garbage_from_asterisk_is_nothing() -> None:
     async with answered() as fake, held(fake) as call:
         leg = await call.leg()

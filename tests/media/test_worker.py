@@ -244,6 +244,18 @@ async def test_without_a_daemon_it_hangs_up_and_ends(tmp_path: Path) -> None:
             assert (ended.call, ended.failed) == (CALL, Reason.DROPPED)
 
 
+async def test_outcomes_are_left_to_the_worker_that_has_the_socket(tmp_path: Path) -> None:
+    async with fake_asterisk() as fake, running(tmp_path, fake) as run:
+        outcomes = tmp_path / "media.outcomes"
+        outcomes.write_bytes(wire.encode(wire.Ended(CALL, DNC)))
+        second = Worker(WorkerSettings(run.path, 2), FakeAgent(), MediaAri(fake.login, InstanceId(INSTANCE)))
+        with pytest.raises(PortError, match="another media worker"):
+            await second.serve()
+        await second._ari.close()
+        assert outcomes in left_in(tmp_path)
+        outcomes.unlink()
+
+
 async def test_without_a_daemon_ever_it_ends(tmp_path: Path) -> None:
     async with fake_asterisk() as fake, running(tmp_path, fake, grace=0.02) as run:
         await run.ended()
