@@ -213,7 +213,7 @@ def show(results: list[Result]) -> None:
             f"{one.dialerd.calls_per_second:g}", f"{one.bare.calls_per_second:g}",
             f"{one.dialerd.cpu_ms_per_call:.2f} ms", f"{one.bare.cpu_ms_per_call:.2f} ms",
         )  # fmt: skip
-    Console().print(table)
+    Console(width=None if sys.stdout.isatty() else 120).print(table)
 
 
 def main() -> int:

@@ -37,7 +37,6 @@ from dialerd.core.model import (
     Call,
     CallStatus,
     Campaign,
-    CampaignStatus,
     ChannelId,
     ClosedCall,
     Contact,

@@ -253,7 +253,8 @@ async def test_outcomes_are_left_to_the_worker_that_has_the_socket(tmp_path: Pat
             await second.serve()
         await second._ari.close()
         assert outcomes in left_in(tmp_path)
-        outcomes.unlink()
+        async with daemon(run.path) as boss:
+            await boss.hears(wire.Ready)
 
 
 async def test_without_a_daemon_ever_it_ends(tmp_path: Path) -> None:
