@@ -71,7 +71,10 @@ class Media(Protocol):
         ...
 
     async def prepare(self, script: Script, language: str) -> None:
-        """Make the script's prompts ready to be spoken in `language` before calls need them. Raises PortError."""
+        """Make the script's prompts ready to be spoken in `language` before calls need them.
+
+        Raises PortError, and RequestError (422) if no voice here speaks the language.
+        """
         ...
 
 

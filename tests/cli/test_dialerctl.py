@@ -8,7 +8,6 @@ import os
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -334,11 +333,21 @@ def test_calls_are_listed_and_shown(ctl: Ctl, daemon: Served) -> None:
 
 
 @pytest.mark.parametrize("as_json", [False, True])
-def test_watch_follows_a_campaign_to_its_end(as_json: bool, ctl: Ctl, contacts: Path, daemon: Served) -> None:
+def test_watch_follows_a_campaign_to_its_end(
+    as_json: bool, ctl: Ctl, contacts: Path, daemon: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
     ident = create(ctl, contacts, "--start-now", "--json").json["campaign_id"]
+    read, watched = daemon.inside.service.campaign, threading.Event()
+
+    async def noting(campaign: str) -> dict[str, Any]:
+        shown = await read(campaign)
+        watched.set()
+        return shown
+
+    monkeypatch.setattr(daemon.inside.service, "campaign", noting)
 
     def stop_soon() -> None:
-        time.sleep(0.5)
+        assert watched.wait(30)
         daemon.do(daemon.inside.service.stop(ident, hang_up=False, cancel_ringing=False))
 
     stopping = threading.Thread(target=stop_soon)
