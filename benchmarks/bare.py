@@ -45,7 +45,7 @@ class Bare:
     async def run(self) -> dict[str, float]:
         url = self.options.ari_url
         async with (
-            aiohttp.ClientSession(headers=self.headers) as self.http,
+            aiohttp.ClientSession(headers=self.headers, connector=aiohttp.TCPConnector(limit=6)) as self.http,
             self.http.ws_connect(
                 f"{url.replace('http', 'ws', 1)}/ari/events?app={self.app}", max_msg_size=0, compress=0
             ) as self.socket,
@@ -102,6 +102,8 @@ class Bare:
         if kind == "RESTResponse":
             if event["request_id"].startswith("o"):
                 self.unanswered.release()
+                if event["status_code"] >= 400:
+                    self.over()
         elif kind == "StasisStart":
             channel = event["channel"]["id"]
             if channel.endswith("-m"):
@@ -109,12 +111,16 @@ class Bare:
             else:
                 self.spawn(self.answered(channel))
         elif kind == "ChannelDestroyed" and not event["channel"]["id"].endswith("-m"):
-            self.channels.release()
             if self.options.media:
                 self.spawn(self.release(event["channel"]["id"]))
-            self.ended += 1
-            if self.ended == self.options.calls:
-                self.done.set()
+            self.over()
+
+    def over(self) -> None:
+        """A call has ended, or was refused."""
+        self.channels.release()
+        self.ended += 1
+        if self.ended == self.options.calls:
+            self.done.set()
 
     def spawn(self, work: Any) -> None:
         task = asyncio.create_task(work)
