@@ -224,8 +224,9 @@ def show(results: list[Result]) -> None:
     ):
         table.add_column(column, justify="left" if column == "load" else "right")
     for one in results:
+        ratio = "no baseline" if one.ratio is None else f"{one.ratio:.2f}"
         table.add_row(
-            one.load, str(one.runs), str(one.calls), "no baseline" if one.ratio is None else f"{one.ratio:.2f}", f"≥ {one.target:g}",
+            one.load, str(one.runs), str(one.calls), ratio, f"≥ {one.target:g}",
             f"{one.dialerd.calls_per_second:g}", f"{one.bare.calls_per_second:g}",
             f"{one.dialerd.cpu_ms_per_call:.2f} ms", f"{one.bare.cpu_ms_per_call:.2f} ms",
         )  # fmt: skip
