@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from dialerd.core.clock import Instant, Now
+from dialerd.core.dnc import DncEntry
 from dialerd.core.journal import Entry
 from dialerd.core.messages import AttachAgent, CallRecord, Event, LiveChannel, Originate
 from dialerd.core.model import (
@@ -23,8 +24,11 @@ from dialerd.core.model import (
     ChannelId,
     Contact,
     ContactId,
+    ContactState,
+    Halt,
     ImportId,
     ScriptId,
+    TrunkChange,
 )
 
 Sink = Callable[[Event], None]
@@ -119,6 +123,8 @@ class OpenState:
     """The greatest call id ever stored."""
     rested: Mapping[E164, Instant]
     """When the last call to a number ended, for numbers called since the instant asked for."""
+    halt: Halt | None = None
+    trunks: tuple[TrunkChange, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +146,17 @@ class NewContact:
     timezone: str | None
     external_id: str | None
     variables: Mapping[str, Any]
+    suppressed: bool = False
+    """On the do-not-call list: it is stored, and never dialed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dnc:
+    """The do-not-call list as read at start."""
+
+    version: int
+    patterns: Sequence[tuple[str, Instant | None]]
+    """Pattern and when it ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,8 +257,34 @@ class Store(Journal, Protocol):
         """A page of campaigns with their counters, and how many match."""
         ...
 
-    async def contacts(self, campaign: CampaignId, page: Page) -> tuple[Sequence[Contact], int]:
-        """A page of a campaign's sealed contacts in list order, and how many there are."""
+    async def contacts(
+        self, campaign: CampaignId, page: Page, state: ContactState | None = None
+    ) -> tuple[Sequence[Contact], int]:
+        """A page of a campaign's sealed contacts in list order, and how many there are (in `state`)."""
+        ...
+
+    async def contact(self, campaign: CampaignId, phone: E164) -> Contact | None:
+        """The sealed contact of a campaign with this number."""
+        ...
+
+    async def waiting_under(self, pattern: str, limit: int) -> Sequence[Contact]:
+        """At most `limit` sealed waiting contacts of live campaigns whose number matches a do-not-call pattern."""
+        ...
+
+    async def dnc(self) -> Dnc:
+        """The whole do-not-call list, entries that have ended left out. Raises PortError."""
+        ...
+
+    async def dnc_entries(self, page: Page) -> tuple[Sequence[DncEntry], int]:
+        """A page of the do-not-call list, newest first, and how many entries there are."""
+        ...
+
+    async def dnc_entry(self, pattern: str) -> DncEntry | None:
+        """One entry."""
+        ...
+
+    async def audit_counters(self, campaign: CampaignId) -> Mapping[str, tuple[int, int]]:
+        """Counters of contacts that differ from a recount: key → (kept, counted). Empty: they are in step."""
         ...
 
     async def calls(self, where: CallFilter, page: Page) -> tuple[Sequence[CallRow], int]:

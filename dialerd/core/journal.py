@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from dialerd.core.clock import Instant, Millis
+from dialerd.core.dnc import DncEntry
 from dialerd.core.model import (
     Call,
     CallId,
@@ -17,8 +19,10 @@ from dialerd.core.model import (
     ClosedCall,
     Contact,
     ContactState,
+    Halt,
     ImportId,
     Try,
+    TrunkChange,
 )
 
 
@@ -27,6 +31,14 @@ class CampaignAdmitted:
     """Insert the campaign and seal the import of its contacts."""
 
     campaign: Campaign
+    import_id: ImportId
+
+
+@dataclass(frozen=True, slots=True)
+class ImportSealed:
+    """From here the contacts of an import belong to a campaign that exists already."""
+
+    campaign: CampaignId
     import_id: ImportId
 
 
@@ -53,6 +65,18 @@ class WaitingClosed:
 
 
 @dataclass(frozen=True, slots=True)
+class WaitingShifted:
+    """The wall clock was stepped forward by `by`: instants after `since` were counted by a clock that was behind.
+
+    Waiting contacts (callbacks left out: those are times of day) and the ends of calls from `since` on move with it,
+    so that no interval is shortened.
+    """
+
+    since: Instant
+    by: Millis
+
+
+@dataclass(frozen=True, slots=True)
 class CallOpened:
     """Insert the attempt; its first try follows as its own entry."""
 
@@ -69,6 +93,13 @@ class CallAnswered:
 @dataclass(frozen=True, slots=True)
 class CallReported:
     """The agent's disposition, captured values and transcript so far."""
+
+    call: Call
+
+
+@dataclass(frozen=True, slots=True)
+class CallCut:
+    """We are about to end the call ourselves: a restart goes on with it."""
 
     call: Call
 
@@ -113,17 +144,46 @@ class NumberFreed:
     ended_at: int
 
 
+@dataclass(frozen=True, slots=True)
+class DncChanged:
+    """Entries of the do-not-call list that were added (or replaced) and patterns that were taken off."""
+
+    version: int
+    added: tuple[DncEntry, ...] = ()
+    removed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DaemonSaved:
+    """Whether the whole daemon is halted by order."""
+
+    halt: Halt | None
+
+
+@dataclass(frozen=True, slots=True)
+class TrunkSaved:
+    """What was decided of a trunk."""
+
+    change: TrunkChange
+
+
 Entry = (
     CampaignAdmitted
+    | ImportSealed
     | CampaignSaved
     | ContactSaved
     | WaitingClosed
+    | WaitingShifted
     | CallOpened
     | CallAnswered
     | CallReported
+    | CallCut
     | CallClosed
     | TryOpened
     | TrySaved
     | CountersMoved
     | NumberFreed
+    | DncChanged
+    | DaemonSaved
+    | TrunkSaved
 )

@@ -9,10 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from enum import StrEnum
 from typing import Any, NewType
 
 from dialerd.core.clock import Instant, Millis, Mono
+from dialerd.core.windows import Slot
 
 CampaignId = NewType("CampaignId", str)
 CallId = NewType("CallId", str)
@@ -111,6 +113,28 @@ class Reason(StrEnum):
 
 NOT_REACHABLE = "not_reachable"
 CONNECTED = "connected"
+CALLBACK_REQUESTED = "callback_requested"
+DO_NOT_CALL = "dnc"
+
+
+@dataclass(frozen=True, slots=True)
+class RetryRule:
+    """How attempts that ended for one reason are repeated, instead of after the campaign's interval."""
+
+    after: Millis
+    most: int | None = None
+    """Retries for this reason at most; None: as many as `max_attempts` leaves."""
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """How a call is to be placed: what a campaign, or a one-off call, asks of the trunks."""
+
+    ring_timeout: Millis = Millis(30_000)
+    trunks: tuple[TrunkName, ...] = ()
+    """Trunks that may be used, in order; empty: every trunk, in configuration order."""
+    caller_id: E164 | None = None
+    """None: the default of the trunk that is used. Otherwise only trunks that carry it are used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,10 +163,25 @@ class Campaign:
     """Trunks this campaign may use, in order; empty: every trunk, in configuration order."""
     caller_id: E164 | None = None
     keep_open: bool = False
+    hours: tuple[Slot, ...] = ()
+    """Weekly hours in the campaign's zone; empty: every hour."""
+    holidays: tuple[str, ...] = ()
+    """Dates and country codes as they were given; `closed` is what they come to."""
+    closed: frozenset[date] = frozenset()
+    """Days in the campaign's zone on which nothing is dialed."""
+    retry_rules: Mapping[Reason, RetryRule] = field(default_factory=dict)
+    max_callbacks: int = 1
+    version: int = 1
+    """Counts edits: what an `If-Match` is compared with."""
     started_at: Instant | None = None
     finished_at: Instant | None = None
     closing: bool = False
     """The end time has passed: nothing is dialed any more, live calls are awaited."""
+
+    @property
+    def terms(self) -> Terms:
+        """How its calls are to be placed."""
+        return Terms(self.ring_timeout, self.trunks, self.caller_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +207,12 @@ class Contact:
     positive: bool = False
     connected_attempt: int | None = None
     """The counted attempt on which the contact first answered."""
+    retries: Mapping[str, int] = field(default_factory=dict)
+    """Retries begun so far, by the reason that caused them."""
+    callbacks: int = 0
+    """Callbacks placed; they are no attempts."""
+    callback_unmet: Instant | None = None
+    """The callee asked to be called at this instant, which no window of the campaign allows."""
 
 
 class TryState(StrEnum):
@@ -220,6 +265,8 @@ class AgentReport:
     positive: bool = False
     captured: Mapping[str, Any] = field(default_factory=dict)
     transcript: tuple[Mapping[str, Any], ...] = ()
+    callback_at: Instant | None = None
+    """When the callee wants to be called again (`callback_requested`); None: no time was given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,11 +285,20 @@ class Call:
     """When the engine asks what became of it if no terminal event has come."""
     campaign_id: CampaignId | None = None
     contact: Contact | None = None
+    name: str | None = None
+    """The callee's name, for a call without contact."""
+    variables: Mapping[str, Any] = field(default_factory=dict)
+    """The script's variables, for a call without contact."""
+    terms: Terms = Terms()
+    callback: bool = False
+    """The callee asked for this call: it is no attempt of `max_attempts`."""
     gate: Mapping[str, Any] = field(default_factory=dict)
     report: AgentReport = AgentReport()
     agent_audio_at: Instant | None = None
     hangup: Reason | None = None
-    """Set once we asked Asterisk to end the call; `CUT` for pause, stop and panic."""
+    """Set, and journaled, before we ask Asterisk to end the call; `CUT` for pause, stop and panic."""
+    sweeping: bool = False
+    """Its number is being taken out of other campaigns: the record is not closed before that is done."""
     agent_attached: bool = False
     agent_done: bool = False
     """The agent's last word has come: nothing more will be said of this call."""
@@ -284,10 +340,23 @@ class Trunk:
     calls_per_second: float
     number_format: str = "e164"
     """`e164` sends `+` and digits, `digits` the digits alone."""
+    prefixes: tuple[str, ...] = ("",)
+    """Numbers it takes: E.164 digits they may begin with, `""` for all. Of several trunks the longest match wins."""
+    strip: str = ""
+    """Leading digits that are taken off (after the format), if the number has them."""
+    prepend: str = ""
+    """Digits that are put in front then: an access code, or a national prefix."""
 
     def dialed(self, phone: E164) -> str:
         """The user part of the request URI for `phone`."""
+        if self.strip or self.prepend:
+            return self.prepend + phone.digits.removeprefix(self.strip)
         return phone.digits if self.number_format == "digits" else str(phone)
+
+    def match(self, phone: E164) -> int | None:
+        """How many digits of `phone` its best prefix covers; None: it does not take this number."""
+        found = [len(prefix) for prefix in self.prefixes if phone.startswith(prefix, 1)]
+        return max(found) if found else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,3 +374,26 @@ class Policy:
     """Wait beyond ring timeout before the engine asks Asterisk about a silent try."""
     settle: Millis = Millis(1_500)
     """Wait after a reconnect before the absence of a try is believed."""
+    clock_settle: Millis = Millis(60_000)
+    """How long the wall clock must agree with the monotonic one, after a step, before anything is dialed again."""
+    audit: Millis = Millis(5_000)
+    """How often calls are compared with the channels that Asterisk has, while there are any."""
+
+
+class Halt(StrEnum):
+    """Why the whole daemon places no calls, by somebody's order. Durable; only a resume lifts it."""
+
+    PAUSE = "pause"
+    PANIC = "panic"
+
+
+@dataclass(frozen=True, slots=True)
+class TrunkChange:
+    """What was decided of a trunk beside its configuration; durable."""
+
+    trunk: TrunkName
+    paused: str | None = None
+    """Why it must not be used until somebody has mended it and says so."""
+    max_channels: int | None = None
+    calls_per_second: float | None = None
+    """None: as configured."""
