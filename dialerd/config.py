@@ -9,7 +9,7 @@ import os
 import re
 import tomllib
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AnyHttpUrl,
@@ -31,7 +31,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from dialerd.core.clock import minutes
+from dialerd.core.clock import minutes, seconds
 from dialerd.core.errors import DialerError, Fault
 from dialerd.core.model import E164, Policy, Trunk, TrunkName
 
@@ -79,6 +79,24 @@ class TrunkSettings(_Section):
     max_channels: int = Field(default=10, ge=1, le=10_000)
     calls_per_second: float = Field(default=1.0, gt=0, le=1_000)
     number_format: Literal["e164", "digits"] = "e164"
+    prefixes: list[str] = Field(
+        default=[""],
+        min_length=1,
+        description='numbers it takes, as "+91"; of several trunks the longest match is used',
+    )
+    strip: str = Field(default="", pattern=r"^[0-9]{0,15}$")
+    prepend: str = Field(default="", pattern=r"^[0-9]{0,10}$")
+
+    @field_validator("prefixes")
+    @classmethod
+    def _prefixes_are_digits(cls, value: list[str]) -> list[str]:
+        bad = [prefix for prefix in value if not re.fullmatch(r"(\+[1-9][0-9]{0,14})?", prefix)]
+        if bad:
+            raise ValueError(f'must be "+" and digits, as in "+91", or "" for all numbers: {", ".join(bad)}')
+        twice = sorted({prefix for prefix in value if value.count(prefix) > 1})
+        if twice:
+            raise ValueError(f"named twice: {', '.join(twice)}")
+        return value
 
     @field_validator("endpoint")
     @classmethod
@@ -118,8 +136,14 @@ class ControlSettings(_Section):
 class DialingSettings(_Section):
     """Rules for every call of this installation."""
 
-    legal_hours: Literal["off"] = "off"
-    """Legal calling hours by country are not enforced by this version: the campaign's window is the only one."""
+    legal_hours: Literal["on", "off"] = "on"
+    """Legal calling hours in the callee's local time, for countries with a preset or an entry in `legal`."""
+    legal: dict[str, dict[str, Any]] = Field(default={}, description="countries added, or presets replaced")
+    default_zones: dict[str, str] = Field(default={}, description='prefix to time zone, as "+1800" to one')
+    clock_settle_seconds: float = Field(default=60, ge=0, le=3_600)
+    """How long the wall clock must be steady, after a step, before anything is dialed."""
+    audit_seconds: float = Field(default=5, gt=0, le=600)
+    """How often open calls are compared with Asterisk's channels."""
     min_gap_minutes: float = Field(default=15, ge=0)
     refund_minutes: list[float] = Field(default=[1, 5, 15])
     max_call_minutes: float = Field(default=10, gt=0, le=240)
@@ -233,6 +257,8 @@ class Settings(BaseSettings):
             min_gap=minutes(self.dialing.min_gap_minutes),
             refund_spacing=tuple(minutes(wait) for wait in self.dialing.refund_minutes),
             max_call=minutes(self.dialing.max_call_minutes),
+            clock_settle=seconds(self.dialing.clock_settle_seconds),
+            audit=seconds(self.dialing.audit_seconds),
         )
 
     @property
@@ -246,6 +272,9 @@ class Settings(BaseSettings):
                 max_channels=trunk.max_channels,
                 calls_per_second=trunk.calls_per_second,
                 number_format=trunk.number_format,
+                prefixes=tuple(prefix.removeprefix("+") for prefix in trunk.prefixes),
+                strip=trunk.strip,
+                prepend=trunk.prepend,
             )
             for name, trunk in self.trunks.items()
         )

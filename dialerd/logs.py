@@ -15,7 +15,7 @@ from typing import Any
 import structlog
 
 from dialerd.config import LogSettings
-from dialerd.core.messages import Announce
+from dialerd.core.effects import Announce
 
 _NUMBER = re.compile(r"\+?\d{7,15}")
 

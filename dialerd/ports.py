@@ -12,8 +12,16 @@ from typing import Any, Protocol
 
 from dialerd.core.clock import Instant, Now
 from dialerd.core.dnc import DncEntry
+from dialerd.core.effects import (
+    AttachAgent,
+    Originate,
+)
 from dialerd.core.journal import Entry
-from dialerd.core.messages import AttachAgent, CallRecord, Event, LiveChannel, Originate
+from dialerd.core.messages import (
+    CallRecord,
+    Event,
+    LiveChannel,
+)
 from dialerd.core.model import (
     E164,
     Call,
@@ -43,6 +51,16 @@ class Clock(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What Asterisk has of this instance at one moment."""
+
+    live: frozenset[ChannelId]
+    """Dialed channels."""
+    media: frozenset[ChannelId]
+    """Dialed channels for which there is a media leg or a bridge, whether they live or not."""
+
+
 class Telephony(Protocol):
     """One Asterisk. Originates and hang-ups never wait; what became of them arrives at the sink."""
 
@@ -56,6 +74,14 @@ class Telephony(Protocol):
 
     async def live_channels(self) -> tuple[LiveChannel, ...]:
         """Every dialed channel of this instance that exists now, media legs left out. Raises PortError."""
+        ...
+
+    async def snapshot(self) -> Snapshot:
+        """What this instance has in Asterisk now. Raises PortError."""
+        ...
+
+    def release_media(self, channel: ChannelId) -> None:
+        """Remove the media leg and the bridge of a call that is over; gone already: no error."""
         ...
 
     async def call_records(self, channels: frozenset[ChannelId]) -> tuple[CallRecord, ...]:
@@ -72,6 +98,10 @@ class Media(Protocol):
 
     def detach(self, call: CallId) -> None:
         """Release the call's bridge and media leg; unknown or already released: nothing happens."""
+        ...
+
+    def held(self) -> frozenset[CallId] | None:
+        """The calls that the workers hold, as far as they have said; None: no worker is connected."""
         ...
 
     async def prepare(self, script: Script, language: str) -> None:

@@ -18,8 +18,8 @@ from dialerd.agent.script import ScriptDocument, from_body
 from dialerd.agent.speech import Speech
 from dialerd.agent.voices import Voice
 from dialerd.core.clock import Millis
+from dialerd.core.effects import AttachAgent
 from dialerd.core.errors import InvariantError, PortError
-from dialerd.core.messages import AttachAgent
 from dialerd.core.model import AgentReport
 
 

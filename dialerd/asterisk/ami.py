@@ -17,7 +17,11 @@ from dialerd.asterisk.ami_link import AmiAction, AmiLink, Headers, LinkLost
 from dialerd.asterisk.outage import Backoff, Outage
 from dialerd.asterisk.reachability import Contacts
 from dialerd.core.errors import PortError
-from dialerd.core.messages import ManagerDown, ManagerUp, TrunkReachability
+from dialerd.core.messages import (
+    ManagerDown,
+    ManagerUp,
+    TrunkReachability,
+)
 from dialerd.ports import Sink
 
 _log = structlog.get_logger("dialerd.asterisk")

@@ -11,7 +11,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from dialerd.core.messages import Event, TryAnswered, TryEnded, TryRinging, TryShown
+from dialerd.core.messages import (
+    Event,
+    TryAnswered,
+    TryEnded,
+    TryRinging,
+    TryShown,
+)
 from dialerd.core.model import ChannelId, InstanceId
 
 EVENT_TYPES = ("Dial", "StasisStart", "ChannelDestroyed", "RESTResponse", "ApplicationReplaced")
@@ -24,7 +30,8 @@ not asked for: each 18x also makes a Dial event.
 DIALED = "dialed"
 """The application argument by which a channel says that it comes from our originate."""
 
-_MEDIA_SUFFIX = "-m"
+MEDIA_SUFFIX = "-m"
+BRIDGE_SUFFIX = "-b"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +62,14 @@ class ChannelNames:
 
     def media_leg(self, name: object) -> ChannelId | None:
         """The id of the try whose media leg is called `name`."""
-        if isinstance(name, str) and name.endswith(_MEDIA_SUFFIX):
-            return self.dialed(name.removesuffix(_MEDIA_SUFFIX))
+        if isinstance(name, str) and name.endswith(MEDIA_SUFFIX):
+            return self.dialed(name.removesuffix(MEDIA_SUFFIX))
+        return None
+
+    def bridge(self, name: object) -> ChannelId | None:
+        """The id of the try whose bridge is called `name`."""
+        if isinstance(name, str) and name.endswith(BRIDGE_SUFFIX):
+            return self.dialed(name.removesuffix(BRIDGE_SUFFIX))
         return None
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from dialerd.asterisk.events import ChannelNames
 from dialerd.core.messages import LiveChannel
+from dialerd.core.model import ChannelId
 
 _VERSION = re.compile(r"(\d+)\.(\d+)")
 _LEAST = {22: 8, 23: 2}
@@ -53,3 +54,14 @@ def live_of(channels: Any, names: ChannelNames) -> tuple[LiveChannel, ...] | Non
             if name is not None:
                 found.append(LiveChannel(name, answered=channel.get("state") == "Up"))
     return tuple(found)
+
+
+def media_of(channels: Any, bridges: Any, names: ChannelNames) -> frozenset[ChannelId]:
+    """The tries that have a media leg or a bridge, from the replies to `GET /channels` and `GET /bridges`."""
+    listed = [entry.get("id") for entry in (*_dicts(channels), *_dicts(bridges))]
+    found = (names.media_leg(name) or names.bridge(name) for name in listed)
+    return frozenset(channel for channel in found if channel is not None)
+
+
+def _dicts(entries: Any) -> list[dict[str, Any]]:
+    return [entry for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []

@@ -13,7 +13,12 @@ import orjson
 from dialerd.asterisk.ari import NoReply, Reply
 from dialerd.asterisk.events import DIALED
 from dialerd.core.clock import SECOND, Millis
-from dialerd.core.messages import Originate, OriginateAccepted, OriginateRefused, OriginateUnanswered
+from dialerd.core.effects import Originate
+from dialerd.core.messages import (
+    OriginateAccepted,
+    OriginateRefused,
+    OriginateUnanswered,
+)
 from dialerd.core.model import E164, ChannelId, InstanceId
 
 HANGUP_HANDLER = "dialerd-hangup,s,1"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -23,26 +23,28 @@ from dialerd.asterisk.ari import AriAccess, AriError, AriHttp, AriTiming, NoRepl
 from dialerd.asterisk.ari_socket import AriSocket
 from dialerd.asterisk.cdr import CallRecords
 from dialerd.asterisk.events import (
+    BRIDGE_SUFFIX,
     EVENT_TYPES,
+    MEDIA_SUFFIX,
     ApplicationTaken,
     ChannelNames,
     MediaLegEntered,
     Parsed,
     parse,
 )
-from dialerd.asterisk.host import Host, host_of, live_of
+from dialerd.asterisk.host import Host, host_of, live_of, media_of
 from dialerd.asterisk.outage import Backoff, Outage
+from dialerd.core.effects import Originate
 from dialerd.core.errors import PortError
 from dialerd.core.messages import (
     CallRecord,
     HostDown,
     HostUp,
     LiveChannel,
-    Originate,
     OriginateRefused,
 )
 from dialerd.core.model import ChannelId, InstanceId
-from dialerd.ports import Sink
+from dialerd.ports import Sink, Snapshot
 
 _log = structlog.get_logger("dialerd.asterisk")
 
@@ -110,7 +112,7 @@ class AsteriskTelephony:
         self._host: Host | None = None
         self._connected_at: float | None = None
         self._told_down = False
-        self._hang_ups: set[asyncio.Task[None]] = set()
+        self._deletions: set[asyncio.Task[None]] = set()
 
     @property
     def connected(self) -> bool:
@@ -138,9 +140,9 @@ class AsteriskTelephony:
 
     async def close(self) -> None:
         """Drop what is left. `run` must have been cancelled before."""
-        for task in self._hang_ups:
+        for task in self._deletions:
             task.cancel()
-        await asyncio.gather(*self._hang_ups, return_exceptions=True)
+        await asyncio.gather(*self._deletions, return_exceptions=True)
         await self._http.close()
 
     # --- orders ------------------------------------------------------------------------------------
@@ -184,6 +186,21 @@ class AsteriskTelephony:
             raise error_of(reply.status, self._http.access)
         return live
 
+    async def snapshot(self) -> Snapshot:
+        """See `dialerd.ports.Telephony`."""
+        channels = await self._http.get("channels")
+        bridges = await self._http.get("bridges")
+        live = live_of(channels.body, self._names) if channels.status == 200 else None
+        if live is None:
+            raise error_of(channels.status, self._http.access)
+        media = media_of(channels.body, bridges.body, self._names)
+        return Snapshot(frozenset(found.channel for found in live), media)
+
+    def release_media(self, channel: ChannelId) -> None:
+        """See `dialerd.ports.Telephony`."""
+        self._spawn(self._delete(f"channels/{channel}{MEDIA_SUFFIX}"))
+        self._spawn(self._delete(f"bridges/{channel}{BRIDGE_SUFFIX}"))
+
     async def call_records(self, channels: frozenset[ChannelId]) -> tuple[CallRecord, ...]:
         """See `dialerd.ports.Telephony`."""
         if self._records is None:
@@ -209,20 +226,23 @@ class AsteriskTelephony:
             _log.warning("ari.hangup_failed", channel=channel, status=result.status, detail=result.message)
 
     def _hang_up_by_http(self, channel: ChannelId) -> None:
-        task = asyncio.get_running_loop().create_task(self._delete(channel))
-        self._hang_ups.add(task)
-        task.add_done_callback(self._hang_ups.discard)
+        self._spawn(self._delete(f"channels/{channel}", reason_code=_NORMAL_CLEARING))
 
-    async def _delete(self, channel: ChannelId) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._deletions.add(task)
+        task.add_done_callback(self._deletions.discard)
+
+    async def _delete(self, path: str, **query: str) -> None:
         try:
-            reply = await self._http.delete(f"channels/{channel}", reason_code=_NORMAL_CLEARING)
+            reply = await self._http.delete(path, **query)
         except AriError as error:
             # An Asterisk that is gone has no channels; one that comes back is reconciled.
             level = "debug" if error.trouble is Trouble.UNREACHABLE else "warning"
-            getattr(_log, level)("ari.hangup_failed", channel=channel, detail=str(error))
+            getattr(_log, level)("ari.delete_failed", path=path, detail=str(error))
             return
         if reply.status != 404 and reply.status >= 300:
-            _log.warning("ari.hangup_failed", channel=channel, status=reply.status, detail=reply.message)
+            _log.warning("ari.delete_failed", path=path, status=reply.status, detail=reply.message)
 
     # --- the connection ----------------------------------------------------------------------------
 

@@ -9,23 +9,35 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from dialerd.core import gate, metrics, outcome, retry
+from dialerd.core import brake, gate, metrics, outcome, retry
 from dialerd.core.clock import Instant, Millis, mono_after
-from dialerd.core.journal import CallAnswered, CallClosed, CallReported, NumberFreed, TryOpened, TrySaved
+from dialerd.core.dnc import DncEntry
+from dialerd.core.effects import (
+    AttachAgent,
+    DetachAgent,
+    FindNumbers,
+    HangUp,
+    Originate,
+)
+from dialerd.core.journal import (
+    CallAnswered,
+    CallClosed,
+    CallCut,
+    CallReported,
+    NumberFreed,
+    TryOpened,
+    TrySaved,
+)
 from dialerd.core.messages import (
     AgentFinished,
     AgentHeard,
     AgentReported,
-    AttachAgent,
-    DetachAgent,
-    HangUp,
     MediaFailed,
-    Originate,
+    NumbersFound,
     OriginateAccepted,
     OriginateRefused,
     OriginateUnanswered,
     OriginateWithheld,
-    SeekEvidence,
     TryAnswered,
     TryEnded,
     TryRinging,
@@ -33,6 +45,7 @@ from dialerd.core.messages import (
 )
 from dialerd.core.model import (
     CONNECTED,
+    DO_NOT_CALL,
     NOT_REACHABLE,
     Call,
     CallStatus,
@@ -51,15 +64,16 @@ from dialerd.core.world import Line, call_of, channel_id
 
 LAST_WORD = Millis(2_000)
 """How long the record of an ended call waits for the agent's last word."""
+SWEEP_BATCH = 500
+"""Contacts taken out of the queues at a time when a number is listed."""
 
 
-def open_try(turn: Turn, call: Call, campaign: Campaign | None, line: Line) -> Call:
+def open_try(turn: Turn, call: Call, line: Line) -> Call:
     """Commit one more try of `call` on `line`, and send its originate after the commit."""
     world, now = turn.world, turn.now
     number = len(call.tries) + 1
     trunk = line.trunk
-    wanted = campaign.caller_id if campaign else None
-    caller_id = wanted if wanted in trunk.caller_ids and wanted is not None else trunk.caller_ids[0]
+    caller_id = call.terms.caller_id or trunk.caller_ids[0]
     attempt = Try(
         channel=channel_id(world.instance, call.id, number),
         number=number,
@@ -69,13 +83,14 @@ def open_try(turn: Turn, call: Call, campaign: Campaign | None, line: Line) -> C
         boot=turn.host.boot or "",
         opened_at=now.wall,
     )
-    ring_timeout = campaign.ring_timeout if campaign else Millis(30_000)
+    ring_timeout = call.terms.ring_timeout
     deadline = mono_after(now.mono, Millis(ring_timeout + world.policy.backstop))
     call = replace(call, tries=(*call.tries, attempt), deadline=deadline)
     world.calls.put(call.id, call)
     turn.use_line(trunk.name, 1)
-    world.trunk_meters[trunk.name].take(now.mono)
-    meter = world.campaign_meters.get(campaign.id) if campaign else None
+    world.trunk_meter(trunk).take(now.mono)
+    campaign = _campaign(turn, call)
+    meter = world.campaign_meter(campaign) if campaign is not None else None
     if meter is not None:
         meter.take(now.mono)
     turn.set_host(replace(turn.host, unanswered=turn.host.unanswered + 1))
@@ -118,11 +133,15 @@ def on_refused(turn: Turn, event: OriginateRefused) -> None:
 
 
 def on_unanswered(turn: Turn, event: OriginateUnanswered) -> None:
-    """No reply: the INVITE may have left. Look for the channel and its CDR row before believing anything."""
+    """No reply: the INVITE may have left, or may yet, as long as Asterisk has the request to read.
+
+    So its evidence is looked for after the next reconnect, or when its deadline comes.
+    """
     _originate_settled(turn)
     call, attempt = _find(turn, event.channel)
     if call is not None and attempt is not None and attempt.state is TryState.OPEN:
-        turn.do(SeekEvidence(attempt.boot, frozenset({event.channel}), turn.world.policy.settle))
+        deadline = mono_after(turn.now.mono, turn.world.policy.backstop)
+        turn.world.calls.put(call.id, replace(call, deadline=deadline))
 
 
 def on_withheld(turn: Turn, event: OriginateWithheld) -> None:
@@ -138,7 +157,8 @@ def on_withheld(turn: Turn, event: OriginateWithheld) -> None:
         return
     call = _save_try(turn, call, unsent)
     turn.use_line(attempt.trunk, -1)
-    _close(turn, call, None, counted=False, reason=None)
+    back = retry.put_back(call.contact, callback=call.callback) if call.contact else None
+    _close(turn, call, back, counted=False, reason=None)
 
 
 def _originate_settled(turn: Turn) -> None:
@@ -192,8 +212,8 @@ def on_answered(turn: Turn, event: TryAnswered) -> None:
             script_version=call.script_version,
             language=call.language,
             phone=call.phone,
-            name=contact.name if contact else None,
-            variables=contact.variables if contact else {},
+            name=contact.name if contact else call.name,
+            variables=contact.variables if contact else call.variables,
         )
     )
 
@@ -250,6 +270,8 @@ def on_reported(turn: Turn, event: AgentReported | AgentFinished) -> None:
     call = replace(call, report=event.report)
     turn.world.calls.put(call.id, call)
     turn.record(CallReported(call))
+    if event.report.disposition == DO_NOT_CALL:
+        _list_number(turn, call)
 
 
 def on_finished(turn: Turn, event: AgentFinished) -> None:
@@ -281,10 +303,55 @@ def _agent_done(turn: Turn, call: Call) -> None:
 
 
 def cut(turn: Turn, call: Call, reason: Reason) -> None:
-    """End a running call ourselves."""
+    """End a running call ourselves; that it must end is journaled, so that a restart goes on with it."""
     if call.hangup is None:
-        turn.world.calls.put(call.id, replace(call, hangup=reason))
+        call = replace(call, hangup=reason)
+        turn.world.calls.put(call.id, call)
+        turn.record(CallCut(call))
     turn.do(HangUp(call.current.channel))
+
+
+# --- do not call ---------------------------------------------------------------------------------
+
+
+def _list_number(turn: Turn, call: Call) -> None:
+    """The callee does not want to be called: no campaign may, from this turn on."""
+    pattern = str(call.phone)
+    listed = turn.world.dnc.match(call.phone, turn.now.wall)
+    if listed is None or listed.expires_at is not None:
+        entry = DncEntry(pattern, "the callee asked for it", f"call {call.id}", turn.now.wall)
+        turn.change_dnc((entry,), ())
+    if not call.sweeping and not call.swept:
+        turn.world.calls.put(call.id, replace(call, sweeping=True))
+        turn.do(FindNumbers(pattern, call.id, SWEEP_BATCH))
+
+
+def on_numbers_found(turn: Turn, event: NumbersFound) -> None:
+    """Contacts whose number has been listed leave the queues; then the call that listed it may close."""
+    for contact in event.contacts:
+        suppress(turn, contact)
+    if event.more:
+        turn.do(FindNumbers(event.pattern, event.call, SWEEP_BATCH))
+        return
+    call = turn.world.calls.get(event.call) if event.call is not None else None
+    if call is not None:
+        call = replace(call, sweeping=False, swept=True)
+        turn.world.calls.put(call.id, call)
+        if call.current.state is TryState.ENDED and (call.agent_done or not call.agent_attached):
+            close_answered(turn, call)
+
+
+def suppress(turn: Turn, contact: Contact) -> None:
+    """A waiting contact on the do-not-call list waits no longer."""
+    campaign = turn.world.campaigns.get(contact.campaign_id)
+    if campaign is None or any(
+        c.contact is not None and c.contact.id == contact.id for c in turn.world.calls.values()
+    ):
+        return
+    turn.save_contact(contact, replace(contact, state=ContactState.SUPPRESSED))
+    queue = turn.queue(contact.campaign_id)
+    turn.set_queue(contact.campaign_id, queue.without(contact.id))
+    turn.world.look_at(contact.campaign_id, Instant(0))
 
 
 # --- ends ----------------------------------------------------------------------------------------
@@ -297,6 +364,8 @@ def end_answered(turn: Turn, call: Call, ended: Try, fault: Reason | None = None
     """
     call = _save_try(turn, call, ended)
     turn.use_line(ended.trunk, -1)
+    brake.note_congestion(turn, ended.trunk, congested=False)
+    brake.note_final(turn, ended, None, None)
     call = replace(
         call,
         media_fault=call.media_fault or fault,
@@ -309,13 +378,34 @@ def end_answered(turn: Turn, call: Call, ended: Try, fault: Reason | None = None
         close_answered(turn, call)
 
 
-def close_answered(turn: Turn, call: Call) -> None:
-    """Close an ended answered call with what the agent said of it."""
+def close_answered(turn: Turn, call: Call, *, overdue: bool = False) -> None:
+    """Close an ended answered call with what the agent said of it.
+
+    A number that asked not to be called leaves every queue first; `overdue`: that has taken too long, and the gate
+    keeps it from being dialed.
+    """
+    if call.report.disposition == DO_NOT_CALL and not call.swept and not overdue:
+        _list_number(turn, call)
+        return
     reason = None
     if (call.report.disposition or CONNECTED) == CONNECTED:
         reason = call.media_fault or call.hangup
-    contact = retry.after_answer(call.contact, call.report, reason) if call.contact else None
+    contact = None
+    if call.contact is not None:
+        callback = _callback(turn, call)
+        now = turn.now.wall
+        contact = retry.after_answer(call.contact, call.report, reason, _campaign(turn, call), callback, now)
     _close(turn, call, contact, counted=True, reason=reason)
+
+
+def _callback(turn: Turn, call: Call) -> Instant | None:
+    """When the callee may be called back: at the time it asked for, if the campaign has that call and a window."""
+    asked, campaign, contact = call.report.callback_at, _campaign(turn, call), call.contact
+    if asked is None or campaign is None or contact is None or contact.callbacks >= campaign.max_callbacks:
+        return None
+    if not campaign.status.live or campaign.closing or asked < turn.now.wall:
+        return None
+    return asked if gate.campaign_opening(campaign, asked).open else None
 
 
 def end_unanswered(turn: Turn, call: Call, ended: Try, verdict: Outcome) -> None:
@@ -327,46 +417,52 @@ def _end_try(turn: Turn, call: Call, ended: Try, verdict: Outcome) -> None:
     call = _save_try(turn, call, ended)
     turn.use_line(ended.trunk, -1)
     if verdict.pauses_trunk:
-        pause_trunk(turn, ended, verdict.pauses_trunk)
-    campaign = _campaign(turn, call)
-    if verdict.failover and ended.ringing_at is None and _fail_over(turn, call, campaign):
+        brake.pause_trunk(turn, ended.trunk, verdict.pauses_trunk)
+    brake.note_congestion(turn, ended.trunk, congested=verdict.congested)
+    if verdict.failover and ended.ringing_at is None and _fail_over(turn, call):
         return
     counts = outcome.counts_against_callee(call.tries, verdict)
-    contact = call.contact
+    contact, campaign = call.contact, _campaign(turn, call)
+    policy, now = turn.world.policy, turn.now.wall
     if contact is None or campaign is None:
         _close(turn, call, None, counted=counts, reason=verdict.reason)
-    elif not counts and retry.may_refund(contact, turn.world.policy):
-        refunded = retry.after_refund(contact, turn.world.policy, turn.now.wall)
-        _close(turn, call, refunded, counted=False, reason=verdict.reason)
+        brake.note_final(turn, ended, None, None)
+        return
+    refunded = not counts and retry.may_refund(contact, policy)
+    if refunded:
+        after = retry.after_refund(contact, policy, now, callback=call.callback)
     else:
-        failed = retry.after_failure(contact, campaign, verdict, counts, turn.now.wall)
-        _close(turn, call, failed, counted=True, reason=failed.reason)
+        after = retry.after_failure(contact, campaign, verdict, counts, now, callback=call.callback)
+    reason = verdict.reason if counts or refunded else Reason.CONGESTION
+    saved = _close(turn, call, after, counted=not refunded, reason=reason)
+    brake.note_final(turn, ended, contact, saved)
 
 
-def pause_trunk(turn: Turn, ended: Try, why: str) -> None:
-    """Stop using a trunk until somebody has mended it and says so."""
-    line = turn.world.lines.get(ended.trunk)
-    if line is not None and line.paused is None:
-        turn.world.lines.put(ended.trunk, replace(line, paused=why))
-        turn.announce("trunk.paused", {"trunk": ended.trunk, "why": why})
-
-
-def _fail_over(turn: Turn, call: Call, campaign: Campaign | None) -> bool:
+def _fail_over(turn: Turn, call: Call) -> bool:
     """Try the next trunk within the same attempt, each trunk at most once."""
-    if campaign is None or call.hangup is not None or not turn.planning:
-        return False
-    if not gate.may_fail_over(turn.world, campaign, turn.now):
+    if call.hangup is not None or not turn.planning:
         return False
     tried = frozenset(attempt.trunk for attempt in call.tries)
-    route = gate.trunk_check(turn.world, campaign, turn.now, tried)
-    if not isinstance(route, gate.Route):
+    line = gate.failover_line(turn.world, ask_again(turn, call), turn.now, tried)
+    if line is None:
         return False
-    open_try(turn, call, campaign, route.line)
+    open_try(turn, call, line)
     return True
 
 
-def _close(turn: Turn, call: Call, contact: Contact | None, *, counted: bool, reason: Reason | None) -> None:
-    """The attempt's final record; the slot and the number are free before anybody is told."""
+def ask_again(turn: Turn, call: Call) -> gate.Ask:
+    """The question that a running call's further try puts to the gate."""
+    timezone = call.contact.timezone if call.contact is not None else None
+    return gate.Ask(call.phone, call.terms, _campaign(turn, call), call.contact, timezone)
+
+
+def _close(
+    turn: Turn, call: Call, contact: Contact | None, *, counted: bool, reason: Reason | None
+) -> Contact | None:
+    """The attempt's final record; the slot and the number are free before anybody is told.
+
+    Returns the contact as it was saved.
+    """
     world = turn.world
     ended_at = call.current.ended_at if call.current.ended_at is not None else turn.now.wall
     world.calls.remove(call.id)
@@ -389,10 +485,8 @@ def _close(turn: Turn, call: Call, contact: Contact | None, *, counted: bool, re
     turn.record(CallClosed(call, closed))
     if call.agent_attached:
         turn.do(DetachAgent(call.id))
-    if call.campaign_id is not None and call.contact is not None:
-        if answered_at is not None:
-            turn.count(call.campaign_id, {metrics.TALKS: 1, metrics.TALK_MILLIS: talk})
-        _return_contact(turn, call, contact or retry.put_back(call.contact))
+    _count_call(turn, call, talk if answered_at is not None else None)
+    saved = _return_contact(turn, call, contact) if contact is not None else None
     turn.announce(
         "call.completed",
         {
@@ -407,26 +501,40 @@ def _close(turn: Turn, call: Call, contact: Contact | None, *, counted: bool, re
         },
         call.phone,
     )
+    return saved
+
+
+def _count_call(turn: Turn, call: Call, talk: Millis | None) -> None:
+    """Figures that are counted per call: by trunk and hour; `talk` None: it was not answered."""
+    if call.campaign_id is None or turn.world.campaigns.get(call.campaign_id) is None:
+        return
+    answered = {} if talk is None else {metrics.TALKS: 1, metrics.TALK_MILLIS: talk}
+    turn.count(call.campaign_id, answered | metrics.per_call(call, answered=talk is not None))
 
 
 def _rest(turn: Turn, call: Call, ended_at: Instant, reason: Reason | None) -> None:
     """The minimum gap of the number runs; a lost call bars it for longer, in every campaign."""
     world = turn.world
-    campaign = _campaign(turn, call)
     since = ended_at
-    if reason is Reason.LOST and campaign is not None:
-        since = Instant(ended_at + max(0, retry.lost_wait(campaign) - world.policy.min_gap))
+    if reason is Reason.LOST:
+        campaign = _campaign(turn, call)
+        interval = campaign.retry_interval if campaign is not None else Millis(0)
+        bar = retry.lost_wait(call.terms.ring_timeout, interval)
+        since = Instant(ended_at + max(0, bar - world.policy.min_gap))
     if world.policy.min_gap or since > ended_at:
         world.rested.put(call.phone, since)
     turn.record(NumberFreed(call.phone, since))
 
 
-def _return_contact(turn: Turn, call: Call, contact: Contact) -> None:
+def _return_contact(turn: Turn, call: Call, contact: Contact) -> Contact:
     """The contact finishes or waits; in a campaign that dials no more, waiting becomes its final state."""
     campaign = _campaign(turn, call)
     before = call.contact
     if before is None or call.campaign_id is None:
-        return
+        return contact
+    listed = turn.world.dnc.match(call.phone, turn.now.wall)
+    if contact.state.waiting and listed is not None and listed.expires_at is None:
+        contact = replace(contact, state=ContactState.SUPPRESSED)
     if contact.state.waiting and (campaign is None or not campaign.status.live):
         contact = replace(contact, state=ContactState.CANCELLED)
     elif contact.state.waiting and campaign is not None and campaign.closing:
@@ -438,6 +546,7 @@ def _return_contact(turn: Turn, call: Call, contact: Contact) -> None:
         turn.wait_for(contact)
     turn.world.hot[call.campaign_id] = None
     turn.world.look_at(call.campaign_id, Instant(0))
+    return contact
 
 
 # --- finding -------------------------------------------------------------------------------------

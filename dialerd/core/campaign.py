@@ -6,25 +6,29 @@ makes it. A state survives restarts; only `resume` lifts a pause.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from dialerd.core import call as calls
 from dialerd.core import metrics
 from dialerd.core.clock import Instant, to_iso
-from dialerd.core.journal import CampaignAdmitted, CampaignSaved, WaitingClosed
-from dialerd.core.messages import (
+from dialerd.core.commands import (
+    AddContacts,
     AdmitCampaign,
     Answer,
-    Command,
     Done,
-    LoadFailed,
-    LoadReady,
+    EditCampaign,
     PauseCampaign,
-    ReadyLoaded,
     Refused,
     ResumeCampaign,
     StartCampaign,
     StopCampaign,
+)
+from dialerd.core.effects import LoadReady
+from dialerd.core.journal import CampaignAdmitted, CampaignSaved, ImportSealed, WaitingClosed
+from dialerd.core.messages import (
+    LoadFailed,
+    ReadyLoaded,
 )
 from dialerd.core.model import (
     Call,
@@ -36,9 +40,8 @@ from dialerd.core.model import (
     Reason,
     TryState,
 )
-from dialerd.core.pacing import Meter
 from dialerd.core.turn import Turn
-from dialerd.core.world import Queue, World
+from dialerd.core.world import Queue
 
 LOW_WATER = 64
 """A queue shorter than this is refilled."""
@@ -49,45 +52,59 @@ MOST_DEFERRED = 512
 _LOAD_RETRY = 1_000
 
 
-def carry_out(turn: Turn, command: Command) -> Answer:
-    """Carry out a command, or say why the campaign's state does not allow it."""
-    match command:
-        case AdmitCampaign():
-            return _admit(turn, command)
-        case StartCampaign():
-            return _start(turn, command)
-        case PauseCampaign():
-            return _pause(turn, command)
-        case ResumeCampaign():
-            return _resume(turn, command)
-        case StopCampaign():
-            return _stop(turn, command)
-
-
-def take_up(world: World, campaign: Campaign) -> None:
-    """Prepare what a live campaign needs in memory besides its record."""
-    if campaign.calls_per_second is not None:
-        world.campaign_meters[campaign.id] = Meter(campaign.calls_per_second)
-    world.look_at(campaign.id, Instant(0))
-
-
-def _admit(turn: Turn, command: AdmitCampaign) -> Answer:
+def admit(turn: Turn, command: AdmitCampaign) -> Answer:
+    """Take up a new campaign with its sealed import."""
     campaign = command.campaign
     turn.world.campaigns.put(campaign.id, campaign)
     turn.record(CampaignAdmitted(campaign, command.import_id))
-    fresh = command.contacts - command.suppressed
-    turn.count(campaign.id, {"total": command.contacts, "state:" + ContactState.PENDING: fresh})
-    if command.suppressed:
-        turn.count(campaign.id, {"state:" + ContactState.SUPPRESSED: command.suppressed})
-    take_up(turn.world, campaign)
+    turn.count(campaign.id, metrics.imported(command.contacts, command.suppressed))
+    turn.world.look_at(campaign.id, Instant(0))
     turn.announce("campaign.created", {"campaign": campaign.id, "contacts": command.contacts})
     return Done(changed=True)
 
 
-def _start(turn: Turn, command: StartCampaign) -> Answer:
+def add_contacts(turn: Turn, command: AddContacts) -> Answer:
+    """Give a live campaign more contacts: they wait like the others from this turn on."""
     campaign = turn.world.campaigns.get(command.campaign)
     if campaign is None:
-        return _unknown(command.campaign)
+        return unknown(command.campaign)
+    if not campaign.status.live or campaign.closing:
+        return _refuse(campaign, "add contacts to", None)
+    turn.record(ImportSealed(campaign.id, command.import_id))
+    turn.count(campaign.id, metrics.imported(command.contacts, command.suppressed))
+    turn.set_queue(campaign.id, replace(turn.queue(campaign.id), exhausted=False))
+    turn.world.look_at(campaign.id, Instant(0))
+    turn.announce("campaign.contacts_added", {"campaign": campaign.id, "contacts": command.contacts})
+    return Done(changed=True)
+
+
+def edit(turn: Turn, command: EditCampaign) -> Answer:
+    """Replace fields of a live campaign; what is running keeps the terms it was begun with."""
+    campaign = turn.world.campaigns.get(command.campaign)
+    if campaign is None:
+        return unknown(command.campaign)
+    if not campaign.status.live or campaign.closing:
+        return _refuse(campaign, "edit", None)
+    if command.expected is not None and command.expected != campaign.version:
+        detail = (
+            f"the campaign is at version {campaign.version} by now, not {command.expected}; read it again"
+        )
+        return Refused(detail, campaign.status, edited=True)
+    edited = replace(campaign, **command.changes)
+    if edited == campaign:
+        return Done(changed=False)
+    edited = replace(edited, version=campaign.version + 1)
+    _save(turn, edited, "campaign.edited")
+    turn.world.look_at(campaign.id, Instant(0))
+    turn.world.hot[campaign.id] = None
+    return Done(changed=True)
+
+
+def start(turn: Turn, command: StartCampaign) -> Answer:
+    """Begin to dial, before the start time only if that is said."""
+    campaign = turn.world.campaigns.get(command.campaign)
+    if campaign is None:
+        return unknown(command.campaign)
     if campaign.status is CampaignStatus.RUNNING:
         return Done(changed=False)
     if campaign.status is not CampaignStatus.SCHEDULED:
@@ -106,10 +123,11 @@ def _start(turn: Turn, command: StartCampaign) -> Answer:
     return Done(changed=True)
 
 
-def _pause(turn: Turn, command: PauseCampaign) -> Answer:
+def pause(turn: Turn, command: PauseCampaign) -> Answer:
+    """Place no new calls until somebody resumes the campaign."""
     campaign = turn.world.campaigns.get(command.campaign)
     if campaign is None:
-        return _unknown(command.campaign)
+        return unknown(command.campaign)
     running = campaign.status is CampaignStatus.RUNNING and not campaign.closing
     if not running and campaign.status is not CampaignStatus.PAUSED:
         return _refuse(campaign, "pause", None)
@@ -117,14 +135,15 @@ def _pause(turn: Turn, command: PauseCampaign) -> Answer:
         _save(turn, replace(campaign, status=CampaignStatus.PAUSED), "campaign.paused")
     open_calls = _calls(turn, campaign.id)
     if command.cancel_ringing:
-        _cut(turn, [call for call in open_calls if call.answered_at is None])
-    return Done(changed=running, await_shown=_unshown(open_calls))
+        cut(turn, [call for call in open_calls if call.answered_at is None])
+    return Done(changed=running, await_shown=unshown(open_calls))
 
 
-def _resume(turn: Turn, command: ResumeCampaign) -> Answer:
+def resume(turn: Turn, command: ResumeCampaign) -> Answer:
+    """Go on dialing."""
     campaign = turn.world.campaigns.get(command.campaign)
     if campaign is None:
-        return _unknown(command.campaign)
+        return unknown(command.campaign)
     if campaign.status is CampaignStatus.RUNNING:
         return Done(changed=False)
     if campaign.status is not CampaignStatus.PAUSED:
@@ -133,10 +152,11 @@ def _resume(turn: Turn, command: ResumeCampaign) -> Answer:
     return Done(changed=True)
 
 
-def _stop(turn: Turn, command: StopCampaign) -> Answer:
+def stop(turn: Turn, command: StopCampaign) -> Answer:
+    """End the campaign for good; who still waits is cancelled."""
     campaign = turn.world.campaigns.get(command.campaign)
     if campaign is None:
-        return _unknown(command.campaign)
+        return unknown(command.campaign)
     open_calls = _calls(turn, campaign.id)
     stopped = campaign.status is CampaignStatus.STOPPED
     if not stopped:
@@ -146,11 +166,11 @@ def _stop(turn: Turn, command: StopCampaign) -> Answer:
         ended = replace(campaign, status=CampaignStatus.STOPPED, finished_at=turn.now.wall, closing=False)
         _save(turn, ended, "campaign.stopped")
     if command.hang_up:
-        _cut(turn, open_calls)
+        cut(turn, open_calls)
     elif command.cancel_ringing:
-        _cut(turn, [call for call in open_calls if call.answered_at is None])
+        cut(turn, [call for call in open_calls if call.answered_at is None])
     _forget_if_over(turn, campaign.id)
-    return Done(changed=not stopped, await_shown=_unshown(open_calls))
+    return Done(changed=not stopped, await_shown=unshown(open_calls))
 
 
 # --- the clock -----------------------------------------------------------------------------------
@@ -303,7 +323,8 @@ def _save(turn: Turn, campaign: Campaign, kind: str) -> None:
     turn.announce(kind, {"campaign": campaign.id, "status": campaign.status})
 
 
-def _cut(turn: Turn, running: list[Call]) -> None:
+def cut(turn: Turn, running: Iterable[Call]) -> None:
+    """End these calls ourselves."""
     for call in running:
         calls.cut(turn, call, Reason.CUT)
 
@@ -312,7 +333,8 @@ def _calls(turn: Turn, ident: CampaignId) -> list[Call]:
     return [call for call in turn.world.calls.values() if call.campaign_id == ident]
 
 
-def _unshown(running: list[Call]) -> frozenset[ChannelId]:
+def unshown(running: Iterable[Call]) -> frozenset[ChannelId]:
+    """The tries of which nothing has been seen on the wire yet."""
     return frozenset(call.current.channel for call in running if call.current.state is TryState.OPEN)
 
 
@@ -322,5 +344,6 @@ def _refuse(campaign: Campaign, verb: str, remedy: str | None) -> Refused:
     return Refused(f"{detail}; {remedy}" if remedy else detail, state)
 
 
-def _unknown(ident: CampaignId) -> Refused:
+def unknown(ident: CampaignId) -> Refused:
+    """There is no such live campaign."""
     return Refused(f"there is no live campaign {ident}", None, unknown=True)

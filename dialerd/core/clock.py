@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import NewType
+from zoneinfo import ZoneInfo
 
 Instant = NewType("Instant", int)
 """A UTC instant: whole milliseconds since 1970-01-01T00:00:00Z."""
@@ -70,3 +71,15 @@ def to_iso(instant: Instant | None) -> str | None:
         return None
     spec = "milliseconds" if instant % SECOND else "seconds"
     return to_datetime(instant).replace(tzinfo=None).isoformat(timespec=spec) + "Z"
+
+
+def to_local_iso(instant: Instant, zone: str | None) -> str:
+    """ISO 8601 on the clocks of `zone`, its name after it; in UTC where the zone is None or not known."""
+    try:
+        local = to_datetime(instant).astimezone(ZoneInfo(zone)) if zone is not None else None
+    except (KeyError, ValueError, OSError):
+        local = None
+    if local is None:
+        return to_iso(instant) or ""
+    spec = "milliseconds" if instant % SECOND else "seconds"
+    return f"{local.isoformat(timespec=spec)} {zone}"

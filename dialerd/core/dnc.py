@@ -73,17 +73,9 @@ class DncList:
     def match(self, phone: E164, now: Instant) -> DncMatch | None:
         """The entry that bars `phone` now, pending ones included."""
         for pattern in self._candidates(phone):
-            changed = self._pending.get(pattern, _SAME)
-            if changed is _SAME:
-                expires_at = self._committed(pattern)
-                if expires_at is _SAME:
-                    continue
-            elif changed is None:
-                continue
-            else:
-                expires_at = changed.expires_at  # type: ignore[union-attr]
-            if expires_at is None or expires_at > now:  # type: ignore[operator]
-                return DncMatch(pattern, expires_at)  # type: ignore[arg-type]
+            found = self._pending[pattern] if pattern in self._pending else self._committed(pattern)
+            if found is not None and (found.expires_at is None or found.expires_at > now):
+                return DncMatch(pattern, found.expires_at)
         return None
 
     def add(self, entry: DncEntry) -> None:
@@ -113,12 +105,13 @@ class DncList:
             found += [f"{phone[:length]}*" for length in range(2, min(longest, len(phone)) + 1)]
         return found
 
-    def _committed(self, pattern: str) -> object:
-        """When a committed entry ends (None: never); `_SAME` if there is none."""
+    def _committed(self, pattern: str) -> DncMatch | None:
         if pattern.endswith("*"):
-            return self._prefixes.get(pattern, _SAME)
+            return DncMatch(pattern, self._prefixes[pattern]) if pattern in self._prefixes else None
         number = int(pattern)
-        return None if number in self._numbers else self._ends.get(number, _SAME)
+        if number in self._numbers:
+            return DncMatch(pattern, None)
+        return DncMatch(pattern, self._ends[number]) if number in self._ends else None
 
     def _put(self, pattern: str, expires_at: Instant | None) -> None:
         if pattern.endswith("*"):
@@ -135,6 +128,3 @@ class DncList:
         else:
             self._numbers.discard(int(pattern))
             self._ends.pop(int(pattern), None)
-
-
-_SAME = object()

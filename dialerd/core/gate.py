@@ -6,155 +6,34 @@ same rules, evaluated for the same world, answer why something is not being dial
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import datetime
-from enum import StrEnum
+from functools import lru_cache
 from typing import Any
-from zoneinfo import ZoneInfo
 
-from dialerd.core.clock import Instant, Millis, Now, after, to_datetime, to_iso
-from dialerd.core.model import Campaign, CampaignStatus, Contact, TrunkName
-from dialerd.core.windows import opening
-from dialerd.core.world import Line, World
+from dialerd.core.clock import Instant, Millis, Mono, Now, after, to_iso, to_local_iso
+from dialerd.core.compliance import Callee
+from dialerd.core.dnc import DncMatch
+from dialerd.core.effects import Originate
+from dialerd.core.model import E164, Campaign, CampaignStatus, Contact, ContactState, Terms, TrunkName
+from dialerd.core.routing import Route, trunk_check
+from dialerd.core.verdict import Check, Scope
+from dialerd.core.windows import Calendar, Opening, Window, opening
+from dialerd.core.world import Host, Line, Queue, World, call_of
 
 BUSY_NUMBER_RECHECK = Millis(1_000)
-
-
-class Scope(StrEnum):
-    """What a refusal concerns, and so what the planner need not try again now."""
-
-    DAEMON = "daemon"
-    CAMPAIGN = "campaign"
-    CONTACT = "contact"
-    TRUNKS = "trunks"
+_NONE: frozenset[Any] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
-    """What one rule said."""
+class Ask:
+    """A call somebody wants placed: a campaign's contact, or a call of its own (without both)."""
 
-    rule: str
-    scope: Scope
-    ok: bool
-    detail: str
-    until: Instant | None = None
-    """When the refusal lifts, where that is known."""
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """The trunk a call may take now."""
-
-    line: Line
-
-
-def daemon_checks(world: World) -> Iterator[Check]:
-    """Rules that concern every call."""
-    host = world.host[""]
-    yield Check("asterisk", Scope.DAEMON, host.boot is not None, host.detail)
-    yield Check("manager", Scope.DAEMON, host.manager is None, host.manager or "connected")
-    live = len(world.calls)
-    yield Check(
-        "engine-session",
-        Scope.DAEMON,
-        live < host.sessions,
-        f"{live} of {host.sessions} in use" if host.sessions else host.media_detail,
-    )
-
-
-def campaign_checks(world: World, campaign: Campaign, now: Now) -> Iterator[Check]:
-    """Rules that concern every call of a campaign."""
-    yield Check("campaign", Scope.CAMPAIGN, campaign.status is CampaignStatus.RUNNING, campaign.status)
-    yield window_check(campaign, now.wall)
-    limit = campaign.max_concurrent_calls
-    if limit is not None:
-        queue = world.queues.get(campaign.id)
-        live = queue.live if queue else 0
-        yield Check("campaign-concurrency", Scope.CAMPAIGN, live < limit, f"{live} of {limit} in use")
-    meter = world.campaign_meters.get(campaign.id)
-    if meter is not None:
-        free_at = meter.free_at(now.mono)
-        yield Check(
-            "campaign-rate",
-            Scope.CAMPAIGN,
-            free_at <= now.mono,
-            f"{meter.rate:g} calls a second",
-            _wall_of(free_at, now),
-        )
-
-
-def window_check(campaign: Campaign, now: Instant) -> Check:
-    """The campaign's window: open, and the ring timeout fits before it closes."""
-    window = opening(campaign, now)
-    if window.open:
-        closes = to_iso(window.last_start)
-        return Check("window", Scope.CAMPAIGN, True, f"open, last start {closes}" if closes else "open")
-    if window.next_open is not None:
-        return Check(
-            "window", Scope.CAMPAIGN, False, f"opens {_local(window.next_open, campaign)}", window.next_open
-        )
-    return Check("window", Scope.CAMPAIGN, False, "too close to the end of the window, or past it")
-
-
-def contact_checks(world: World, campaign: Campaign, contact: Contact, now: Now) -> Iterator[Check]:
-    """Rules that concern one contact."""
-    yield Check(
-        "attempts",
-        Scope.CONTACT,
-        contact.attempts < campaign.max_attempts,
-        f"{contact.attempts} of {campaign.max_attempts} used",
-    )
-    yield Check(
-        "not-before",
-        Scope.CONTACT,
-        contact.not_before <= now.wall,
-        to_iso(contact.not_before) or "" if contact.not_before else "any time",
-        contact.not_before,
-    )
-    live = world.numbers.get(contact.phone)
-    yield Check(
-        "live-call",
-        Scope.CONTACT,
-        live is None,
-        f"call {live} is live" if live else "none",
-        after(now.wall, BUSY_NUMBER_RECHECK) if live else None,
-    )
-    rested = world.rested.get(contact.phone)
-    free = after(rested, world.policy.min_gap) if rested is not None else None
-    yield Check(
-        "min-gap",
-        Scope.CONTACT,
-        free is None or free <= now.wall,
-        f"last call ended {to_iso(rested)}" if rested is not None else "no recent call",
-        free,
-    )
-
-
-def trunk_check(world: World, campaign: Campaign, now: Now, exclude: frozenset[TrunkName]) -> Check | Route:
-    """The first trunk of the campaign with a free channel and a rate token, or why there is none."""
-    names = campaign.trunks or tuple(line.trunk.name for line in world.lines.values())
-    refusals: list[str] = []
-    until: list[Instant] = []
-    for name in names:
-        line = world.lines.get(name)
-        if name in exclude:
-            continue
-        if line is None:
-            refusals.append(f"trunk {name} is not configured")
-        elif line.paused is not None:
-            refusals.append(f"trunk {name} is paused: {line.paused}")
-        elif line.reachable is False:
-            refusals.append(f"trunk {name} is unreachable")
-        elif line.in_use >= line.trunk.max_channels:
-            refusals.append(f"trunk {name}: {line.in_use} of {line.trunk.max_channels} channels in use")
-        elif not world.trunk_meters[name].allows(now.mono):
-            refusals.append(f"trunk {name}: {line.trunk.calls_per_second:g} calls a second reached")
-            until.append(_wall_of(world.trunk_meters[name].free_at(now.mono), now))
-        else:
-            return Route(line)
-    detail = "; ".join(refusals) or "no trunk is left to try"
-    return Check("trunk", Scope.TRUNKS, False, detail, min(until, default=None))
+    phone: E164
+    terms: Terms
+    campaign: Campaign | None = None
+    contact: Contact | None = None
+    timezone: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,69 +44,235 @@ class Passed:
     receipt: dict[str, Any]
 
 
-def evaluate(world: World, campaign: Campaign, contact: Contact, now: Now) -> Passed | Check:
+def evaluate(world: World, ask: Ask, now: Now) -> Passed | Check:
     """The ordered evaluation: the first refusal, or the way through."""
     said: dict[str, str] = {}
-    for checks in (
-        daemon_checks(world),
-        campaign_checks(world, campaign, now),
-        contact_checks(world, campaign, contact, now),
-    ):
+    callee = world.compliance.callee(ask.phone, ask.timezone)
+    for checks in _stages(world, ask, callee, now):
         for check in checks:
             if not check.ok:
                 return check
             said[check.rule] = check.detail
-    route = trunk_check(world, campaign, now, frozenset())
+    route = trunk_check(world, ask.phone, ask.terms, now, _NONE)
     if isinstance(route, Check):
         return route
-    said["trunk"] = f"{route.line.trunk.name}: {route.line.in_use} of {route.line.trunk.max_channels} in use"
-    return Passed(route.line, {"at": _local(now.wall, campaign), "rules": said})
+    line = route.line
+    said["trunk"] = f"{line.trunk.name}: {line.in_use} of {line.trunk.max_channels} in use"
+    return Passed(line, _receipt(world, callee, said, now.wall))
 
 
-def may_fail_over(world: World, campaign: Campaign, now: Now) -> bool:
-    """Whether a running attempt may try another trunk: every rule but those on what it already holds."""
-    host = world.host[""]
-    if host.boot is None or host.manager is not None:
-        return False
-    if host.unanswered >= world.policy.max_unanswered_originates:
-        return False
-    held = ("campaign-concurrency",)
-    return all(check.ok for check in campaign_checks(world, campaign, now) if check.rule not in held)
+def why(world: World, ask: Ask, now: Now) -> list[Check]:
+    """Everything that stands between this call and being placed now, in the order of the evaluation."""
+    callee = world.compliance.callee(ask.phone, ask.timezone)
+    found = [check for checks in _stages(world, ask, callee, now) for check in checks if not check.ok]
+    route = trunk_check(world, ask.phone, ask.terms, now, _NONE)
+    return [*found, route] if isinstance(route, Check) else found
 
 
-def refusals(world: World, campaign: Campaign, now: Now) -> list[Check]:
-    """Everything that keeps the campaign from dialing now, in the order of the evaluation."""
-    found = [check for check in daemon_checks(world) if not check.ok]
-    found += [check for check in campaign_checks(world, campaign, now) if not check.ok]
-    route = trunk_check(world, campaign, now, frozenset())
+def campaign_why(world: World, campaign: Campaign, now: Now) -> list[Check]:
+    """Everything that keeps a campaign from dialing anyone now, in the order of the evaluation."""
+    stages = (
+        daemon_checks(world, now.wall),
+        campaign_checks(campaign, now.wall),
+        capacity_checks(world, campaign, now),
+    )
+    found = [check for checks in stages for check in checks if not check.ok]
+    route = trunk_check(world, None, campaign.terms, now, _NONE)
     if isinstance(route, Check):
         found.append(route)
+    queue = world.queues.get(campaign.id) or Queue()
+    if not found and not queue.contacts and not queue.loading:
+        dues = [queue.next_due] + [deferred.until for deferred in queue.deferred]
+        due = min((at for at in dues if at is not None), default=None)
+        later = f"the next contact is due {to_iso(due)}" if due is not None else "no contact waits for a call"
+        found.append(Check("nothing-due", Scope.CAMPAIGN, False, later, due))
     return found
 
 
-def recheck(world: World, campaign: Campaign | None, line: Line | None, now: Instant) -> str | None:
+def failover_line(world: World, ask: Ask, now: Now, tried: frozenset[TrunkName]) -> Line | None:
+    """The trunk over which a running attempt may go on: every rule but those on what it already holds."""
+    callee = world.compliance.callee(ask.phone, ask.timezone)
+    rules: list[Iterable[Check]] = [
+        daemon_checks(world, now.wall),
+        _number_checks(world, ask, callee, now.wall),
+    ]
+    if ask.campaign is not None:
+        rules.append(campaign_checks(ask.campaign, now.wall))
+        if rate_free_at(world, ask.campaign, now.mono) > now.mono:
+            return None
+    if world.host[""].unanswered >= world.policy.max_unanswered_originates:
+        return None
+    if any(not check.ok for checks in rules for check in checks):
+        return None
+    route = trunk_check(world, ask.phone, ask.terms, now, tried)
+    return route.line if isinstance(route, Route) else None
+
+
+def recheck(world: World, order: Originate, now: Instant) -> str | None:
     """Between commit and send: the rule that refuses the try now, or None. Reads committed state."""
-    host = world.host.committed[""]
-    if host.boot is None:
-        return "asterisk"
-    if host.manager is not None:
-        return "manager"
+    call = world.calls.committed.get(call_of(order.channel))
+    line = world.lines.committed.get(order.trunk)
+    if call is None or call.hangup is not None:
+        return "call"
+    for check in _host_checks(world, world.host.committed[""], now):
+        if not check.ok:
+            return check.rule
     if line is None or line.paused is not None or line.reachable is False:
         return "trunk"
-    if campaign is None:
-        return "campaign"
-    if campaign.status is not CampaignStatus.RUNNING or campaign.closing:
-        return "campaign"
-    return None if opening(campaign, now).open else "window"
+    if call.campaign_id is not None:
+        campaign = world.campaigns.committed.get(call.campaign_id)
+        if campaign is None or campaign.status is not CampaignStatus.RUNNING or campaign.closing:
+            return "campaign"
+        if not campaign_opening(campaign, now).open:
+            return "window"
+    if world.dnc.match(order.phone, now) is not None:
+        return "dnc"
+    timezone = call.contact.timezone if call.contact is not None else None
+    callee = world.compliance.callee(order.phone, timezone)
+    return None if opening(callee.window, now, order.ring_timeout).open else "legal-hours"
 
 
-def _local(instant: Instant, campaign: Campaign) -> str:
-    zone = campaign.timezone
-    local: datetime = to_datetime(instant)
-    if zone is not None:
-        local = local.astimezone(ZoneInfo(zone))
-    return f"{local.isoformat(timespec='milliseconds')}{f' {zone}' if zone else ''}"
+# --- the rules, in their order -------------------------------------------------------------------
 
 
-def _wall_of(mono: int, now: Now) -> Instant:
-    return Instant(now.wall + max(0, mono - now.mono + 999) // 1000)
+def _stages(world: World, ask: Ask, callee: Callee, now: Now) -> Iterator[Iterable[Check]]:
+    yield daemon_checks(world, now.wall)
+    if ask.campaign is not None:
+        yield campaign_checks(ask.campaign, now.wall)
+    yield _number_checks(world, ask, callee, now.wall)
+    if ask.contact is not None and ask.campaign is not None:
+        yield _contact_checks(ask.campaign, ask.contact, now.wall)
+    yield _line_checks(world, ask.phone, now.wall)
+    yield capacity_checks(world, ask.campaign, now)
+
+
+def daemon_checks(world: World, now: Instant) -> Iterator[Check]:
+    """Rules that concern every call."""
+    return _host_checks(world, world.host[""], now)
+
+
+def _host_checks(world: World, host: Host, now: Instant) -> Iterator[Check]:
+    halted = f"{host.halt} ordered; resume lifts it" if host.halt is not None else "not paused"
+    yield Check("daemon", Scope.DAEMON, host.halt is None, halted)
+    yield Check("asterisk", Scope.DAEMON, host.boot is not None, host.detail)
+    yield Check("manager", Scope.DAEMON, host.manager is None, host.manager or "connected")
+    yield Check("clock", Scope.DAEMON, host.clock is None, host.clock or "steady")
+    fault = world.dnc.detail
+    yield Check("dnc-list", Scope.DAEMON, fault is None, fault or f"version {world.dnc.version}")
+    stale = world.compliance.stale(now)
+    yield Check("tzdata", Scope.DAEMON, stale is None, stale or world.compliance.tzdata)
+
+
+def campaign_checks(campaign: Campaign, now: Instant) -> Iterator[Check]:
+    """Rules that concern every call of a campaign, but for what it may use at once."""
+    closing = campaign.closing
+    status = "closing" if closing else campaign.status.value
+    running = campaign.status is CampaignStatus.RUNNING and not closing
+    yield Check("campaign", Scope.CAMPAIGN, running, status)
+    yield _window_verdict("window", Scope.CAMPAIGN, campaign_opening(campaign, now), campaign.timezone)
+
+
+def _number_checks(world: World, ask: Ask, callee: Callee, now: Instant) -> Iterator[Check]:
+    if callee.fault is not None:
+        yield Check("zone-unknown", Scope.CONTACT, False, callee.fault)
+    else:
+        legal = opening(callee.window, now, ask.terms.ring_timeout)
+        zone = callee.zones[0] if callee.zones else None
+        yield _window_verdict("legal-hours", Scope.CONTACT, legal, zone, callee.detail)
+    listed = world.dnc.match(ask.phone, now)
+    yield Check("dnc", Scope.CONTACT, listed is None, _listed(listed), listed.expires_at if listed else None)
+
+
+def _contact_checks(campaign: Campaign, contact: Contact, now: Instant) -> Iterator[Check]:
+    if contact.state is ContactState.CALLBACK_WAITING:
+        used, most, what = contact.callbacks, campaign.max_callbacks, "callbacks"
+    else:
+        used, most, what = contact.attempts, campaign.max_attempts, "attempts"
+    yield Check("attempts", Scope.CONTACT, used < most, f"{used} of {most} {what} used")
+    due = to_iso(contact.not_before) if contact.not_before else None
+    yield Check("not-before", Scope.CONTACT, contact.not_before <= now, due or "any time", contact.not_before)
+
+
+def _line_checks(world: World, phone: E164, now: Instant) -> Iterator[Check]:
+    live = world.numbers.get(phone)
+    again = after(now, BUSY_NUMBER_RECHECK) if live else None
+    yield Check("live-call", Scope.CONTACT, live is None, f"call {live} is live" if live else "none", again)
+    rested = world.rested.get(phone)
+    free = after(rested, world.policy.min_gap) if rested is not None else None
+    ended = f"last call ended {to_iso(rested)}" if rested is not None else "no recent call"
+    yield Check("min-gap", Scope.CONTACT, free is None or free <= now, ended, free)
+
+
+def capacity_checks(world: World, campaign: Campaign | None, now: Now) -> Iterator[Check]:
+    """What a campaign, and the agents, may have at once."""
+    if campaign is not None:
+        limit = campaign.max_concurrent_calls
+        if limit is not None:
+            queue = world.queues.get(campaign.id)
+            live = queue.live if queue else 0
+            yield Check("campaign-concurrency", Scope.CAMPAIGN, live < limit, f"{live} of {limit} in use")
+        free_at = rate_free_at(world, campaign, now.mono)
+        if campaign.calls_per_second is not None:
+            rate = f"{campaign.calls_per_second:g} calls a second"
+            until = Instant(now.wall + max(0, free_at - now.mono + 999) // 1000)
+            yield Check("campaign-rate", Scope.CAMPAIGN, free_at <= now.mono, rate, until)
+    host = world.host[""]
+    live = len(world.calls)
+    used = f"{live} of {host.sessions} in use" if host.sessions else host.media_detail
+    yield Check("engine-session", Scope.DAEMON, live < host.sessions, used)
+
+
+def rate_free_at(world: World, campaign: Campaign, now: Mono) -> Mono:
+    """When the campaign's own rate allows its next call."""
+    meter = world.campaign_meter(campaign)
+    return meter.free_at(now) if meter is not None else now
+
+
+# --- windows -------------------------------------------------------------------------------------
+
+
+def campaign_opening(campaign: Campaign, now: Instant) -> Opening:
+    """The campaign's own window at `now`, room for its ring timeout included."""
+    window = _window(campaign.start_at, campaign.end_at, campaign.timezone, campaign.hours, campaign.closed)
+    return opening(window, now, campaign.ring_timeout)
+
+
+@lru_cache(maxsize=4_096)
+def _window(start: Instant | None, end: Instant | None, zone: str | None, hours: Any, closed: Any) -> Window:
+    if not hours and not closed:
+        return Window(start, end)
+    return Window(start, end, (("campaign-hours", Calendar(zone or "UTC", hours, closed)),))
+
+
+def _window_verdict(rule: str, scope: Scope, found: Opening, zone: str | None, note: str = "") -> Check:
+    if found.open:
+        last = found.last_start
+        detail = f"open, last start {to_local_iso(last, zone)}" if last is not None else "open"
+    elif found.next_open is not None:
+        detail = f"opens {to_local_iso(found.next_open, zone)}"
+    else:
+        detail = "too close to the end of the window, or past it"
+    words = [detail, found.detail if not found.open else "", note]
+    return Check(rule, scope, found.open, "; ".join(word for word in words if word), found.next_open)
+
+
+# --- words ---------------------------------------------------------------------------------------
+
+
+def _listed(listed: DncMatch | None) -> str:
+    if listed is None:
+        return "not listed"
+    until = to_iso(listed.expires_at)
+    return f"on the do-not-call list as {listed.pattern}" + (f" until {until}" if until else "")
+
+
+def _receipt(world: World, callee: Callee, said: dict[str, str], now: Instant) -> dict[str, Any]:
+    return {
+        "at": now,
+        "zones": callee.zones,
+        "zone_source": callee.source,
+        "country": callee.country,
+        "tzdata": world.compliance.tzdata,
+        "dnc_version": world.dnc.version,
+        "rules": said,
+    }

@@ -21,8 +21,8 @@ from dialerd.core.model import (
     ContactState,
     Halt,
     ImportId,
-    Try,
     TrunkChange,
+    Try,
 )
 
 

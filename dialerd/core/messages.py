@@ -1,28 +1,26 @@
-"""Everything that can happen to the dialer (events, past tense), and everything it can want done (effects).
+"""Everything that can happen to the dialer: events, in the past tense.
 
-The engine turns the world into these, `dialerd.core.step` turns events into records, journal entries and
-effects. A message is data; it knows neither who sent it nor how it is carried out.
+The engine turns the world into these; `dialerd.core.step` turns them into records, journal entries and effects. A
+message is data; it knows not who sent it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from dialerd.core.clock import Instant, Millis, Mono
+from dialerd.core.clock import (
+    Instant,
+    Millis,
+)
 from dialerd.core.model import (
-    E164,
     AgentReport,
     CallId,
-    Campaign,
     CampaignId,
     ChannelId,
     Contact,
     ContactId,
-    ImportId,
     Reason,
-    TrunkName,
 )
 
 # --- events from Asterisk ------------------------------------------------------------------------
@@ -236,56 +234,49 @@ class LoadFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class NumbersFound:
+    """Waiting contacts whose numbers are on the do-not-call list, found in the store after a change of the list.
+
+    `call`: the call whose record waits for this. `more`: there may be others.
+    """
+
+    pattern: str
+    contacts: tuple[Contact, ...]
+    call: CallId | None
+    more: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DncLoaded:
+    """The do-not-call list has been read at start."""
+
+    version: int
+    patterns: Sequence[tuple[str, Instant | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class DncUnreadable:
+    """The do-not-call list cannot be read: nothing may be dialed."""
+
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelsCounted:
+    """A snapshot of what Asterisk and the media workers have of ours."""
+
+    boot: str
+    live: frozenset[ChannelId]
+    media: frozenset[ChannelId] = frozenset()
+    """Tries for which there is a media leg or a bridge."""
+    sessions: frozenset[CallId] | None = None
+    """Calls that the media workers hold; None: they were not asked."""
+
+
+@dataclass(frozen=True, slots=True)
 class Tick:
     """An instant the turn asked to be woken at has come."""
 
-
-# --- commands ------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class AdmitCampaign:
-    """Take up a new campaign whose `contacts` contacts are stored under `import_id`, and seal that import."""
-
-    campaign: Campaign
-    import_id: ImportId
-    contacts: int
-    suppressed: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class StartCampaign:
-    """Start before the scheduled time (`at_once`) or a campaign without schedule."""
-
-    campaign: CampaignId
-    at_once: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class PauseCampaign:
-    """Place no new calls; `cancel_ringing` also ends those that ring."""
-
-    campaign: CampaignId
-    cancel_ringing: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class ResumeCampaign:
-    """Go on dialing."""
-
-    campaign: CampaignId
-
-
-@dataclass(frozen=True, slots=True)
-class StopCampaign:
-    """End for good; `hang_up` also ends live calls, `cancel_ringing` those that ring."""
-
-    campaign: CampaignId
-    hang_up: bool = False
-    cancel_ringing: bool = False
-
-
-Command = AdmitCampaign | StartCampaign | PauseCampaign | ResumeCampaign | StopCampaign
 
 Event = (
     OriginateAccepted
@@ -310,119 +301,9 @@ Event = (
     | OriginateWithheld
     | ReadyLoaded
     | LoadFailed
+    | NumbersFound
+    | DncLoaded
+    | DncUnreadable
+    | ChannelsCounted
     | Tick
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Done:
-    """A command was carried out. `await_shown`: tries that must show themselves before it may be answered."""
-
-    changed: bool
-    await_shown: frozenset[ChannelId] = frozenset()
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """A command conflicts with the state; `state` names it."""
-
-    detail: str
-    state: str | None = None
-    unknown: bool = False
-
-
-Answer = Done | Refused
-
-# --- effects -------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Originate:
-    """Dial one try. `number` is the request URI's user part, already in the trunk's format."""
-
-    channel: ChannelId
-    campaign: CampaignId | None
-    trunk: TrunkName
-    phone: E164
-    endpoint: str
-    number: str
-    caller_id: E164
-    ring_timeout: Millis
-    max_call: Millis
-
-
-@dataclass(frozen=True, slots=True)
-class HangUp:
-    """End a channel of ours."""
-
-    channel: ChannelId
-
-
-@dataclass(frozen=True, slots=True)
-class AttachAgent:
-    """Give an answered call its voice agent."""
-
-    call: CallId
-    channel: ChannelId
-    script_id: str
-    script_version: int
-    language: str
-    phone: E164
-    name: str | None
-    variables: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class DetachAgent:
-    """The call is over or must go: release its media."""
-
-    call: CallId
-
-
-@dataclass(frozen=True, slots=True)
-class LoadReady:
-    """Read the next waiting contacts of a campaign."""
-
-    campaign: CampaignId
-    held: frozenset[ContactId]
-    limit: int
-
-
-@dataclass(frozen=True, slots=True)
-class SeekEvidence:
-    """After the settle delay, look up live channels and CDR rows of these tries."""
-
-    boot: str
-    channels: frozenset[ChannelId]
-    delay: Millis
-
-
-@dataclass(frozen=True, slots=True)
-class WakeAt:
-    """Post a Tick at this monotonic reading."""
-
-    at: Mono
-
-
-@dataclass(frozen=True, slots=True)
-class WakeAtWall:
-    """Post a Tick when the wall clock reaches this instant."""
-
-    at: Instant
-
-
-@dataclass(frozen=True, slots=True)
-class Announce:
-    """Something a person or a program may want to know: a log event now, a webhook and an event stream later.
-
-    `kind` is static and dotted (`call.completed`); fields under `personal` are masked unless asked for.
-    """
-
-    kind: str
-    fields: Mapping[str, Any]
-    personal: Mapping[str, str] | None = None
-
-
-Effect = (
-    Originate | HangUp | AttachAgent | DetachAgent | LoadReady | SeekEvidence | WakeAt | WakeAtWall | Announce
 )

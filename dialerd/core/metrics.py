@@ -12,7 +12,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from dialerd.core.model import CONNECTED, NOT_REACHABLE, Contact, ContactState
+from dialerd.core.clock import to_datetime
+from dialerd.core.model import CONNECTED, NOT_REACHABLE, Call, Contact, ContactState
 
 TALK_MILLIS = "talk_millis"
 TALKS = "talks"
@@ -25,24 +26,33 @@ def keys(contact: Contact) -> tuple[str, ...]:
     """The conditions that hold for `contact`, as counter keys."""
     state = contact.state
     held = ["total", "state:" + state]
+    if state is ContactState.SUPPRESSED and not contact.attempts:
+        held.append("suppressed")
+    if contact.callback_unmet is not None:
+        held.append("unmet")
     if contact.attempts:
-        held.append("called")
-        if contact.attempts > 1:
-            held.append("retried")
-        if contact.connected_attempt is None:
-            if not state.busy:
-                held.append(NOT_REACHABLE)
-                if contact.reason:
-                    held.append("reason:" + contact.reason)
-        else:
-            held.append(CONNECTED)
-            if contact.connected_attempt > 1:
-                held.append("connected_on_retry")
-            if contact.positive:
-                held.append("positive")
-            if contact.disposition and contact.disposition not in (CONNECTED, NOT_REACHABLE):
-                held.append("label:" + contact.disposition)
+        held += _called(contact)
     return tuple(held)
+
+
+def _called(contact: Contact) -> list[str]:
+    held = ["called"]
+    if contact.attempts > 1:
+        held.append("retried")
+    if contact.connected_attempt is None:
+        if not contact.state.busy:
+            held.append(NOT_REACHABLE)
+            if contact.reason:
+                held.append("reason:" + contact.reason)
+        return held
+    held.append(CONNECTED)
+    if contact.connected_attempt > 1:
+        held.append("connected_on_retry")
+    if contact.positive:
+        held.append("positive")
+    if contact.disposition and contact.disposition not in (CONNECTED, NOT_REACHABLE):
+        held.append("label:" + contact.disposition)
+    return held
 
 
 def moved(before: Contact | None, now: Contact) -> dict[str, int]:
@@ -55,6 +65,45 @@ def moved(before: Contact | None, now: Contact) -> dict[str, int]:
             else:
                 deltas[key] = -1
     return deltas
+
+
+def of_contacts(counters: Mapping[str, int]) -> dict[str, int]:
+    """The counters that a recount of the contacts must give: those on calls left out, and zeros."""
+    per_calls = (TALKS, TALK_MILLIS)
+    return {
+        key: value
+        for key, value in counters.items()
+        if value and key not in per_calls and not key.startswith(("trunk:", "hour:"))
+    }
+
+
+def imported(contacts: int, suppressed: int) -> dict[str, int]:
+    """How the counters change with new contacts, `suppressed` of them on the do-not-call list."""
+    deltas = {"total": contacts, "state:" + ContactState.PENDING: contacts - suppressed}
+    if suppressed:
+        deltas |= {"state:" + ContactState.SUPPRESSED: suppressed, "suppressed": suppressed}
+    return deltas
+
+
+def per_call(call: Call, *, answered: bool) -> dict[str, int]:
+    """What one finished call adds, by its last try's trunk and its hour (UTC)."""
+    hour = to_datetime(call.started_at).strftime("%Y-%m-%dT%HZ")
+    deltas = {}
+    for group in (f"trunk:{call.current.trunk}", f"hour:{hour}"):
+        deltas[group + ":calls"] = 1
+        if answered:
+            deltas[group + ":answered"] = 1
+    return deltas
+
+
+def grouped(counters: Mapping[str, int], kind: str) -> dict[str, dict[str, int]]:
+    """The counters of `per_call` under `trunk` or `hour`, by name."""
+    found: dict[str, dict[str, int]] = {}
+    for key in sorted(counters):
+        if key.startswith(kind + ":"):
+            name, _, figure = key.removeprefix(kind + ":").rpartition(":")
+            found.setdefault(name, {"calls": 0, "answered": 0})[figure] = counters[key]
+    return found
 
 
 def closed_waiting(counters: Mapping[str, int], final: ContactState) -> dict[str, int]:
@@ -85,6 +134,8 @@ class Figures:
     breakdown: list[dict[str, object]]
     metrics: dict[str, float | int | None]
     reasons: dict[str, int]
+    by_trunk: dict[str, dict[str, int]]
+    by_hour: dict[str, dict[str, int]]
 
 
 def figures(counters: Mapping[str, int]) -> Figures:
@@ -97,7 +148,7 @@ def figures(counters: Mapping[str, int]) -> Figures:
         return count("state:" + state)
 
     called, connected = count("called"), count(CONNECTED)
-    suppressed = in_state(ContactState.SUPPRESSED)
+    suppressed = count("suppressed")
     progress = {
         "total_contacts": count("total"),
         "called": called,
@@ -109,6 +160,7 @@ def figures(counters: Mapping[str, int]) -> Figures:
         "finished": in_state(ContactState.FINISHED),
         "expired": in_state(ContactState.EXPIRED),
         "cancelled": in_state(ContactState.CANCELLED),
+        "callback_unmet": count("unmet"),
     }
     dispositions = dict.fromkeys(_ALWAYS_SHOWN, 0)
     dispositions[CONNECTED] = connected
@@ -135,7 +187,8 @@ def figures(counters: Mapping[str, int]) -> Figures:
         for key, value in counters.items()
         if key.startswith("reason:") and value
     }
-    return Figures(progress, dispositions, breakdown, metrics, reasons)
+    by_trunk, by_hour = grouped(counters, "trunk"), grouped(counters, "hour")
+    return Figures(progress, dispositions, breakdown, metrics, reasons, by_trunk, by_hour)
 
 
 def _ratio(part: int, whole: int) -> float | None:

@@ -298,7 +298,8 @@ class Call:
     hangup: Reason | None = None
     """Set, and journaled, before we ask Asterisk to end the call; `CUT` for pause, stop and panic."""
     sweeping: bool = False
-    """Its number is being taken out of other campaigns: the record is not closed before that is done."""
+    """Its number is being taken out of other campaigns: the record is not closed before that is done (`swept`)."""
+    swept: bool = False
     agent_attached: bool = False
     agent_done: bool = False
     """The agent's last word has come: nothing more will be said of this call."""

@@ -10,7 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from dialerd.core.messages import CallRecord, TryEnded
+from dialerd.core.messages import (
+    CallRecord,
+    TryEnded,
+)
 from dialerd.core.model import Reason, Try, TryState
 
 

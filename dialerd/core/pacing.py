@@ -34,6 +34,13 @@ class Meter:
         self._even = -_WINDOW
         """When the next start would be due if all were spread evenly."""
 
+    def at_rate(self, rate: float) -> Meter:
+        """A meter of another rate that remembers the starts of this one."""
+        fresh = Meter(rate)
+        fresh._starts.extend(self._starts)
+        fresh._even = min(self._even, (self._starts[-1] if self._starts else -_WINDOW) + fresh._interval)
+        return fresh
+
     def free_at(self, now: Mono) -> Mono:
         """The earliest reading at which the next start is allowed; `now` or before: at once."""
         even = self._even - min(_CATCH_UP, self._interval * (self._starts.maxlen or 1) // 2)

@@ -6,17 +6,44 @@ here, in the same turn that commits its attempt.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from dialerd.core import call as calls
+from dialerd.core import retry
 from dialerd.core.campaign import LOW_WATER
-from dialerd.core.clock import Mono
-from dialerd.core.gate import Check, Passed, Scope, evaluate
+from dialerd.core.clock import Instant, Millis, Mono, after
+from dialerd.core.effects import WakeAt
+from dialerd.core.gate import Ask, Passed, evaluate, rate_free_at
 from dialerd.core.journal import CallOpened
-from dialerd.core.messages import WakeAt
-from dialerd.core.model import Call, Campaign, CampaignId, Contact, ContactState
+from dialerd.core.model import (
+    NOT_REACHABLE,
+    Call,
+    Campaign,
+    CampaignId,
+    Contact,
+    ContactState,
+    ScriptId,
+)
+from dialerd.core.routing import free_again
 from dialerd.core.turn import Turn
+from dialerd.core.verdict import Check, Scope
 from dialerd.core.world import Deferred, Queue, call_id, next_call_number
+
+NEAR = Millis(5_000)
+"""A contact barred for longer than this waits in the store, so that it holds up nobody."""
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """What is to be said to whom, for a call that is about to be opened."""
+
+    language: str
+    script_id: ScriptId
+    script_version: int
+    name: str | None = None
+    variables: Mapping[str, Any] = field(default_factory=dict)
 
 
 def plan(turn: Turn) -> None:
@@ -42,8 +69,50 @@ def plan(turn: Turn) -> None:
             world.hot[ident] = None
             idle_in_a_row += 1
             _wake_when_lifted(turn, ident, refusal)
+            if refusal.scope is Scope.TRUNKS and not _any_trunk_free(turn):
+                return
         elif refusal.until is not None:
             world.look_at(ident, refusal.until)
+
+
+def open_call(turn: Turn, ask: Ask, passed: Passed, talk: Conversation) -> Call:
+    """Open the attempt that the gate let through, and its first try."""
+    number = next_call_number(turn.host.last_call, turn.now.wall)
+    turn.set_host(replace(turn.host, last_call=number))
+    contact = ask.contact
+    is_callback = contact is not None and contact.state is ContactState.CALLBACK_WAITING
+    dialing = _dialing(contact, callback=is_callback) if contact is not None else None
+    call = Call(
+        id=call_id(number),
+        phone=ask.phone,
+        language=talk.language,
+        script_id=talk.script_id,
+        script_version=talk.script_version,
+        attempt=dialing.attempts + dialing.callbacks if dialing is not None else 1,
+        tries=(),
+        started_at=turn.now.wall,
+        deadline=Mono(0),
+        campaign_id=ask.campaign.id if ask.campaign is not None else None,
+        contact=dialing,
+        name=talk.name,
+        variables=talk.variables,
+        terms=ask.terms,
+        callback=is_callback,
+        gate=passed.receipt,
+    )
+    turn.record(CallOpened(call))
+    call = calls.open_try(turn, call, passed.line)
+    turn.world.numbers.put(ask.phone, call.id)
+    if contact is not None and dialing is not None:
+        turn.save_contact(contact, dialing)
+    return call
+
+
+def _dialing(contact: Contact, *, callback: bool) -> Contact:
+    begun = replace(contact, state=ContactState.DIALING, turns=contact.turns + 1)
+    if callback:
+        return replace(begun, callbacks=contact.callbacks + 1)
+    return replace(begun, attempts=contact.attempts + 1)
 
 
 def _dial_next(turn: Turn, ident: CampaignId) -> Check | None:
@@ -54,17 +123,19 @@ def _dial_next(turn: Turn, ident: CampaignId) -> Check | None:
         return _NOTHING_DUE
     while queue.contacts:
         contact = queue.contacts[0]
-        verdict = evaluate(turn.world, campaign, contact, turn.now)
+        ask = Ask(contact.phone, campaign.terms, campaign, contact, contact.timezone)
+        verdict = evaluate(turn.world, ask, turn.now)
         if isinstance(verdict, Passed):
             rest = replace(queue, contacts=queue.contacts[1:], live=queue.live + 1)
             turn.set_queue(ident, rest)
             if len(rest.contacts) < LOW_WATER:
                 turn.world.look_at(ident, turn.now.wall)
-            _open_call(turn, campaign, contact, verdict)
+            talk = Conversation(campaign.language, campaign.script_id, campaign.script_version)
+            open_call(turn, ask, verdict, talk)
             return None
         if verdict.scope is not Scope.CONTACT:
             return verdict
-        queue = _set_aside(queue, contact, verdict)
+        queue = _set_aside(turn, campaign, queue, verdict)
         turn.set_queue(ident, queue)
         turn.world.look_at(ident, turn.now.wall)
     return _NOTHING_DUE
@@ -73,47 +144,54 @@ def _dial_next(turn: Turn, ident: CampaignId) -> Check | None:
 _NOTHING_DUE = Check("nothing-due", Scope.CAMPAIGN, False, "no contact is due")
 
 
-def _set_aside(queue: Queue, contact: Contact, refusal: Check) -> Queue:
-    """A contact that may not be called yet waits beside the queue, so that it does not hold up the others."""
+def _set_aside(turn: Turn, campaign: Campaign, queue: Queue, refusal: Check) -> Queue:
+    """The first contact may not be called now: it leaves the queue, to where its refusal says."""
+    contact = queue.contacts[0]
     rest = replace(queue, contacts=queue.contacts[1:])
-    if refusal.until is None:
+    until = refusal.until
+    if refusal.rule == "dnc" and until is None:
+        turn.save_contact(contact, replace(contact, state=ContactState.SUPPRESSED))
         return rest
-    return replace(rest, deferred=(*rest.deferred, Deferred(refusal.until, contact)))
+    if refusal.rule == "attempts":
+        # The limit was lowered while it waited.
+        label = contact.disposition or NOT_REACHABLE
+        turn.save_contact(contact, replace(contact, state=ContactState.FINISHED, disposition=label))
+        return rest
+    if until is None:
+        # Nothing known lifts it: a zone that nobody can tell, hours that never open.
+        until = after(turn.now.wall, _UNKNOWN_RECHECK)
+    if until - turn.now.wall <= NEAR:
+        return replace(rest, deferred=(*rest.deferred, Deferred(until, contact)))
+    later = retry.postpone(contact, until)
+    turn.save_contact(contact, later)
+    due = min(d for d in (rest.next_due, later.not_before) if d is not None)
+    turn.world.look_at(campaign.id, later.not_before)
+    return replace(rest, next_due=Instant(due))
 
 
-def _open_call(turn: Turn, campaign: Campaign, contact: Contact, passed: Passed) -> None:
-    number = next_call_number(turn.host.last_call, turn.now.wall)
-    turn.set_host(replace(turn.host, last_call=number))
-    dialing = replace(
-        contact, state=ContactState.DIALING, attempts=contact.attempts + 1, turns=contact.turns + 1
+_UNKNOWN_RECHECK = Millis(3_600_000)
+
+
+def _any_trunk_free(turn: Turn) -> bool:
+    """Whether any call at all could still find a trunk in this turn."""
+    now = turn.now.mono
+    return any(
+        line.paused is None
+        and line.reachable is not False
+        and line.in_use < line.trunk.max_channels
+        and free_again(turn.world, line, now) <= now
+        for line in turn.world.lines.values()
     )
-    call = Call(
-        id=call_id(number),
-        phone=contact.phone,
-        language=campaign.language,
-        script_id=campaign.script_id,
-        script_version=campaign.script_version,
-        attempt=dialing.attempts,
-        tries=(),
-        started_at=turn.now.wall,
-        deadline=Mono(0),
-        campaign_id=campaign.id,
-        contact=dialing,
-        gate=passed.receipt,
-    )
-    turn.record(CallOpened(call))
-    calls.open_try(turn, call, campaign, passed.line)
-    turn.world.numbers.put(contact.phone, call.id)
-    turn.save_contact(contact, dialing)
 
 
 def _wake_when_lifted(turn: Turn, ident: CampaignId, refusal: Check) -> None:
     """A rate that is used up wakes the planner when it is free again."""
     world, now = turn.world, turn.now
-    if refusal.rule == "campaign-rate":
-        turn.do(WakeAt(world.campaign_meters[ident].free_at(now.mono)))
+    campaign = world.campaigns.get(ident)
+    if refusal.rule == "campaign-rate" and campaign is not None:
+        turn.do(WakeAt(rate_free_at(world, campaign, now.mono)))
     else:
-        waits = [meter.free_at(now.mono) for meter in world.trunk_meters.values()]
+        waits = [free_again(world, line, now.mono) for line in world.lines.values() if line.paused is None]
         later = [at for at in waits if at > now.mono]
         if later:
             turn.do(WakeAt(min(later)))

@@ -12,10 +12,15 @@ from dataclasses import replace
 from dialerd.core import call as calls
 from dialerd.core import outcome
 from dialerd.core.clock import Instant, Millis, mono_after
+from dialerd.core.effects import (
+    HangUp,
+    SeekEvidence,
+)
 from dialerd.core.messages import (
     CallRecord,
+    DncLoaded,
+    DncUnreadable,
     EvidenceFound,
-    HangUp,
     HostDown,
     HostUp,
     LiveChannel,
@@ -23,10 +28,9 @@ from dialerd.core.messages import (
     ManagerUp,
     MediaFailed,
     MediaHeld,
-    SeekEvidence,
     TrunkReachability,
 )
-from dialerd.core.model import Call, ChannelId, Reason, Try, TryState
+from dialerd.core.model import Call, ChannelId, Halt, Reason, Try, TryState
 from dialerd.core.turn import Turn
 from dialerd.core.world import call_of
 
@@ -93,6 +97,21 @@ def on_media_held(turn: Turn, event: MediaHeld) -> None:
             )
 
 
+def on_dnc_loaded(turn: Turn, event: DncLoaded) -> None:
+    """The do-not-call list is known: dialing may begin."""
+    dnc = turn.world.dnc
+    dnc.load(event.patterns)
+    dnc.version = max(dnc.version, event.version)
+    dnc.detail = None
+    for ident in turn.world.campaigns.committed:
+        turn.world.hot[ident] = None
+
+
+def on_dnc_unreadable(turn: Turn, event: DncUnreadable) -> None:
+    """Without the do-not-call list nothing may be dialed."""
+    turn.world.dnc.detail = event.detail
+
+
 def on_reachability(turn: Turn, event: TrunkReachability) -> None:
     """Asterisk's own check of a trunk: an unreachable one is not dialed over."""
     for line in list(turn.world.lines.values()):
@@ -114,7 +133,7 @@ def sweep(turn: Turn) -> None:
     overdue = [call for call in world.calls.values() if call.deadline <= now.mono]
     for call in overdue:
         if call.current.state is TryState.ENDED:
-            calls.close_answered(turn, call)
+            calls.close_answered(turn, call, overdue=True)
     overdue = [call for call in overdue if call.current.state is not TryState.ENDED]
     boot = turn.host.boot
     if overdue and boot is not None:
@@ -127,6 +146,9 @@ def sweep(turn: Turn) -> None:
 
 def _adopt(turn: Turn, call: Call, found: LiveChannel) -> None:
     attempt = call.current
+    if call.hangup is not None or turn.host.halt is Halt.PANIC:
+        # Its end was ordered before we went away.
+        calls.cut(turn, call, Reason.CUT)
     if found.answered and attempt.answered_at is None:
         # It answered while nobody here could give it an agent: silence by now.
         call = calls.mark_answered(turn, call, attempt)

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from dialerd.core.clock import Instant, Millis, after
 from dialerd.core.model import (
+    CALLBACK_REQUESTED,
     CONNECTED,
     NOT_REACHABLE,
     AgentReport,
@@ -21,27 +22,51 @@ from dialerd.core.model import (
 from dialerd.core.outcome import Outcome
 
 POSITIVE = frozenset({"interested", "paid"})
+NEVER_AGAIN = frozenset({Reason.UNWANTED, Reason.INVALID_NUMBER, Reason.NUMBER_CHANGED})
+"""Reasons that end a number for good, so that no rule may repeat them."""
+REPEATABLE = frozenset(Reason) - NEVER_AGAIN - {Reason.LOST}
+"""Reasons that `retry_rules` may name. A lost call has its own bar."""
+ABANDONED_BAR = Millis(72 * 3_600_000)
+"""No contact that heard nobody when it answered is called again before this."""
 _LOST_MARGIN = Millis(60_000)
 
 
-def after_answer(contact: Contact, report: AgentReport, reason: Reason | None) -> Contact:
-    """The contact after an answered attempt: finished, with the agent's label or plain `connected`."""
+def after_answer(
+    contact: Contact,
+    report: AgentReport,
+    reason: Reason | None,
+    campaign: Campaign | None,
+    callback: Instant | None,
+    now: Instant,
+) -> Contact:
+    """The contact after an answered attempt.
+
+    `reason`: what went wrong, if the agent gave no label of its own. `callback`: when it may be called back, None if
+    it did not ask or cannot be. Finished, but for a callback or a reason that a retry rule of the campaign names.
+    """
     disposition = report.disposition or CONNECTED
-    return replace(
+    talked = replace(
         contact,
-        state=ContactState.FINISHED,
         disposition=disposition,
         reason=reason if disposition == CONNECTED else None,
         positive=report.positive or disposition in POSITIVE,
-        connected_attempt=contact.connected_attempt or contact.attempts,
+        connected_attempt=contact.connected_attempt or max(1, contact.attempts),
     )
+    if disposition == CALLBACK_REQUESTED and callback is not None:
+        return replace(talked, state=ContactState.CALLBACK_WAITING, not_before=callback)
+    if talked.reason is not None and campaign is not None and talked.reason in campaign.retry_rules:
+        again = _again(talked, campaign, talked.reason, now)
+        if again is not None:
+            return again
+    unmet = report.callback_at if disposition == CALLBACK_REQUESTED else None
+    return replace(talked, state=ContactState.FINISHED, callback_unmet=unmet)
 
 
-def after_refund(contact: Contact, policy: Policy, now: Instant) -> Contact:
+def after_refund(contact: Contact, policy: Policy, now: Instant, *, callback: bool) -> Contact:
     """The contact after an attempt that did not count: one more refund used, and a wait."""
     wait = policy.refund_spacing[contact.refunds]
-    back = replace(contact, attempts=contact.attempts - 1, refunds=contact.refunds + 1)
-    return _wait(back, after(now, wait))
+    back = replace(_taken_back(contact, callback=callback), refunds=contact.refunds + 1)
+    return _wait(back, after(now, wait), callback=callback)
 
 
 def may_refund(contact: Contact, policy: Policy) -> bool:
@@ -50,41 +75,71 @@ def may_refund(contact: Contact, policy: Policy) -> bool:
 
 
 def after_failure(
-    contact: Contact, campaign: Campaign, outcome: Outcome, counts: bool, now: Instant
+    contact: Contact, campaign: Campaign, outcome: Outcome, counts: bool, now: Instant, *, callback: bool
 ) -> Contact:
     """The contact after a counted attempt that was not answered.
 
-    `counts` False means that the last refund is used up: then the reason is `congestion`.
+    `counts` False means that the last refund is used up: then the reason is `congestion`. An unanswered callback
+    keeps the label with which it was asked for.
     """
-    failed = replace(
-        contact,
-        disposition=NOT_REACHABLE,
-        reason=outcome.reason if counts else Reason.CONGESTION,
-        positive=False,
-    )
-    if outcome.terminal or contact.attempts >= campaign.max_attempts:
-        return replace(failed, state=ContactState.FINISHED)
+    if callback:
+        return replace(contact, state=ContactState.FINISHED)
+    reason = outcome.reason if counts else Reason.CONGESTION
+    if contact.connected_attempt is None:
+        failed = replace(contact, disposition=NOT_REACHABLE, reason=reason, positive=False)
+    else:
+        # It has answered before: what was recorded then stands, whatever became of the retry.
+        failed = contact
+    if not outcome.terminal:
+        again = _again(failed, campaign, reason, now)
+        if again is not None:
+            return again
+    return replace(failed, state=ContactState.FINISHED)
+
+
+def _again(contact: Contact, campaign: Campaign, reason: Reason, now: Instant) -> Contact | None:
+    """The contact waiting for another attempt because of `reason`; None: it has none left."""
+    if contact.attempts >= campaign.max_attempts:
+        return None
+    rule = campaign.retry_rules.get(reason)
+    begun = contact.retries.get(reason, 0)
     wait = campaign.retry_interval
-    if outcome.reason is Reason.LOST:
-        wait = lost_wait(campaign)
-    return _wait(failed, after(now, wait))
+    if rule is not None:
+        if rule.most is not None and begun >= rule.most:
+            return None
+        wait = rule.after
+        contact = replace(contact, retries={**contact.retries, reason.value: begun + 1})
+    if reason is Reason.LOST:
+        wait = lost_wait(campaign.ring_timeout, campaign.retry_interval)
+    elif reason is Reason.ABANDONED:
+        wait = max(wait, ABANDONED_BAR)
+    return _wait(contact, after(now, wait), callback=False)
 
 
-def lost_wait(campaign: Campaign) -> Millis:
+def lost_wait(ring_timeout: Millis, interval: Millis) -> Millis:
     """How long a number is barred after a call whose outcome is unknown: it may be ringing still."""
-    return max(campaign.retry_interval, Millis(campaign.ring_timeout + _LOST_MARGIN))
+    return max(interval, Millis(ring_timeout + _LOST_MARGIN))
 
 
-def put_back(contact: Contact) -> Contact:
+def put_back(contact: Contact, *, callback: bool) -> Contact:
     """The contact after an attempt that never left us: as if it had not been begun."""
-    back = replace(contact, attempts=contact.attempts - 1)
-    return _wait(back, contact.not_before)
+    return _wait(_taken_back(contact, callback=callback), contact.not_before, callback=callback)
 
 
-def _wait(contact: Contact, until: Instant) -> Contact:
+def postpone(contact: Contact, until: Instant) -> Contact:
+    """A waiting contact that a rule bars until an instant: it waits in the store, out of the others' way."""
+    return replace(contact, not_before=max(contact.not_before, until))
+
+
+def _taken_back(contact: Contact, *, callback: bool) -> Contact:
+    if callback:
+        return replace(contact, callbacks=contact.callbacks - 1)
+    return replace(contact, attempts=contact.attempts - 1)
+
+
+def _wait(contact: Contact, until: Instant, *, callback: bool) -> Contact:
     fresh = contact.attempts == 0 and contact.refunds == 0
-    return replace(
-        contact,
-        state=ContactState.PENDING if fresh else ContactState.RETRY_WAITING,
-        not_before=max(contact.not_before, until),
-    )
+    state = ContactState.PENDING if fresh else ContactState.RETRY_WAITING
+    if callback:
+        state = ContactState.CALLBACK_WAITING
+    return replace(contact, state=state, not_before=max(contact.not_before, until))

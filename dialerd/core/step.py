@@ -9,14 +9,23 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from dialerd.core import call, campaign, reconcile
+from dialerd.core import audit, call, campaign, clockwatch, orders, reconcile
 from dialerd.core.clock import Now, mono_after
+from dialerd.core.commands import (
+    Answer,
+    Command,
+)
+from dialerd.core.effects import (
+    WakeAt,
+    WakeAtWall,
+)
 from dialerd.core.messages import (
     AgentFinished,
     AgentHeard,
     AgentReported,
-    Answer,
-    Command,
+    ChannelsCounted,
+    DncLoaded,
+    DncUnreadable,
     Event,
     EvidenceFound,
     HostDown,
@@ -27,6 +36,7 @@ from dialerd.core.messages import (
     MediaCapacity,
     MediaFailed,
     MediaHeld,
+    NumbersFound,
     OriginateAccepted,
     OriginateRefused,
     OriginateUnanswered,
@@ -38,8 +48,6 @@ from dialerd.core.messages import (
     TryEnded,
     TryRinging,
     TryShown,
-    WakeAt,
-    WakeAtWall,
 )
 from dialerd.core.planner import plan
 from dialerd.core.turn import Turn
@@ -54,10 +62,12 @@ def step(
     The changes are pending in `world`; the caller commits `turn.entries` and then adopts or discards them.
     """
     turn = Turn(world, now, planning=planning)
-    answers = [campaign.carry_out(turn, command) for command in commands]
+    clockwatch.watch(turn)
+    answers = [orders.carry_out(turn, command) for command in commands]
     for event in events:
         _take(turn, event)
     reconcile.sweep(turn)
+    audit.audit(turn)
     _tend_due(turn)
     if planning:
         plan(turn)
@@ -108,5 +118,9 @@ _HANDLERS: dict[type, Callable[[Turn, Any], None]] = {
     TrunkReachability: reconcile.on_reachability,
     ReadyLoaded: campaign.on_loaded,
     LoadFailed: campaign.on_load_failed,
+    NumbersFound: call.on_numbers_found,
+    DncLoaded: reconcile.on_dnc_loaded,
+    DncUnreadable: reconcile.on_dnc_unreadable,
+    ChannelsCounted: audit.on_counted,
     Tick: lambda turn, event: None,
 }

@@ -11,8 +11,12 @@ from typing import Any
 
 from dialerd.core import metrics
 from dialerd.core.clock import Instant, Now
-from dialerd.core.journal import ContactSaved, CountersMoved, Entry
-from dialerd.core.messages import Announce, Effect
+from dialerd.core.dnc import DncEntry
+from dialerd.core.effects import (
+    Announce,
+    Effect,
+)
+from dialerd.core.journal import ContactSaved, CountersMoved, DncChanged, Entry
 from dialerd.core.model import CampaignId, Contact, TrunkName
 from dialerd.core.world import Host, Queue, World
 
@@ -91,6 +95,20 @@ class Turn:
         """Journal a contact's new state and move the counters with it."""
         self._entries.append(ContactSaved(contact))
         self.count(contact.campaign_id, metrics.moved(before, contact))
+
+    def change_dnc(self, added: tuple[DncEntry, ...], removed: tuple[str, ...]) -> None:
+        """Change the do-not-call list: the gate sees it from here on."""
+        dnc = self.world.dnc
+        for entry in added:
+            dnc.add(entry)
+        for pattern in removed:
+            dnc.remove(pattern)
+        dnc.version += 1
+        self._entries.append(DncChanged(dnc.version, added, removed))
+        for entry in added:
+            self.announce(
+                "dnc.added", {"source": entry.source, "prefix": entry.pattern.endswith("*")}, entry.pattern
+            )
 
     def wait_for(self, contact: Contact) -> None:
         """A contact waits in the store again: know when it is due."""

@@ -13,7 +13,7 @@ from dialerd.core.clock import Instant, Millis
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """Minutes of the local day, on the days it starts on (0: Monday); an end at or before the start crosses midnight."""
+    """Minutes of the local day, on the days it starts on (0: Monday); an end before the start crosses midnight."""
 
     days: frozenset[int]
     start: int

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from dialerd.core.clock import Instant, Mono
+from dialerd.core.compliance import Compliance
+from dialerd.core.dnc import DncList
 from dialerd.core.model import (
     E164,
     Call,
@@ -21,9 +23,11 @@ from dialerd.core.model import (
     ChannelId,
     Contact,
     ContactId,
+    Halt,
     InstanceId,
     Policy,
     Trunk,
+    TrunkChange,
     TrunkName,
 )
 from dialerd.core.pacing import Meter
@@ -48,6 +52,20 @@ class Host:
     sessions: int = 0
     media_detail: str = "no media worker is ready yet"
     last_call: int = 0
+    halt: Halt | None = None
+    """Somebody's order to place no calls at all."""
+    clock: str | None = None
+    """Why the wall clock is not trusted at the moment; None: it agrees with the monotonic one."""
+    clock_since: Mono = Mono(0)
+    """Since when it has agreed again, while it is not trusted."""
+    clock_offset: int | None = None
+    """Wall minus monotonic, in microseconds, at the last look."""
+    clock_read: Mono = Mono(0)
+    """When that was."""
+    suspects: frozenset[str] = frozenset()
+    """Differences that the last audit found for the first time."""
+    drift: int = 0
+    """Differences between our books and Asterisk's that audits have found and healed (`slot_drift`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +73,28 @@ class Line:
     """A trunk in use: its channels and its health."""
 
     trunk: Trunk
+    """As configured, with the limits that were set since."""
     in_use: int = 0
     paused: str | None = None
     reachable: bool | None = None
+    change: TrunkChange | None = None
+    """What was decided beside the configuration."""
+    rest_until: Mono = Mono(0)
+    """No start before this: the carrier was congested."""
+    congestions: int = 0
+    """Congested finals in a row."""
+    finals: tuple[Final, ...] = ()
+    """The last finals, for the list-burn brake (`dialerd.core.brake`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Final:
+    """How a try on a trunk ended, and what became of its contact, as long as that may have to be taken back."""
+
+    burnt: bool
+    """403, 404 or 484: the carrier says that the number, or we, are wrong."""
+    before: Contact | None = None
+    after: Contact | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +119,14 @@ class Queue:
     live: int = 0
     """Attempts of this campaign that are running."""
 
+    def without(self, contact: ContactId) -> Queue:
+        """The queue without one contact."""
+        return replace(
+            self,
+            contacts=tuple(c for c in self.contacts if c.id != contact),
+            deferred=tuple(d for d in self.deferred if d.contact.id != contact),
+        )
+
     def held(self) -> frozenset[ContactId]:
         """Ids of the contacts held here."""
         return frozenset(c.id for c in self.contacts) | {d.contact.id for d in self.deferred}
@@ -103,6 +148,8 @@ class World:
     """The live call to a number: one at most, over all campaigns."""
     rested: Table[E164, Instant] = field(default_factory=Table)
     """When the last call to a number ended, as long as the minimum gap runs."""
+    dnc: DncList = field(default_factory=DncList)
+    compliance: Compliance = field(default_factory=Compliance)
     trunk_meters: dict[TrunkName, Meter] = field(default_factory=dict)
     campaign_meters: dict[CampaignId, Meter] = field(default_factory=dict)
     hot: dict[CampaignId, None] = field(default_factory=dict)
@@ -113,9 +160,17 @@ class World:
     """The earliest entry of each campaign on the agenda; later ones are stale."""
     next_sweep: Mono = Mono(0)
     """When open calls are next checked against their deadlines."""
+    next_audit: Mono = Mono(0)
+    """When open calls are next compared with Asterisk's channels."""
 
     @classmethod
-    def empty(cls, instance: InstanceId, policy: Policy, trunks: Iterable[Trunk]) -> World:
+    def empty(
+        cls,
+        instance: InstanceId,
+        policy: Policy,
+        trunks: Iterable[Trunk],
+        compliance: Compliance | None = None,
+    ) -> World:
         """A world with trunks and nothing else."""
         listed = tuple(trunks)
         return cls(
@@ -124,6 +179,7 @@ class World:
             host=Table({"": Host()}),
             lines=Table({trunk.name: Line(trunk) for trunk in listed}),
             trunk_meters={trunk.name: Meter(trunk.calls_per_second) for trunk in listed},
+            compliance=compliance or Compliance(),
         )
 
     def _tables(self) -> tuple[Table[object, object], ...]:
@@ -136,6 +192,7 @@ class World:
             self.calls,
             self.numbers,
             self.rested,
+            self.dnc,
         )  # type: ignore[return-value]
 
     def adopt(self) -> None:
@@ -150,6 +207,20 @@ class World:
         for ident in self.campaigns.committed:
             self.hot[ident] = None
             self.look_at(ident, Instant(0))
+
+    def campaign_meter(self, campaign: Campaign) -> Meter | None:
+        """The meter of a campaign's own rate, as it is now; None: it has none."""
+        if campaign.calls_per_second is None:
+            return None
+        meter = _metered(self.campaign_meters.get(campaign.id), campaign.calls_per_second)
+        self.campaign_meters[campaign.id] = meter
+        return meter
+
+    def trunk_meter(self, trunk: Trunk) -> Meter:
+        """The meter of a trunk's rate, as it is now."""
+        meter = _metered(self.trunk_meters.get(trunk.name), trunk.calls_per_second)
+        self.trunk_meters[trunk.name] = meter
+        return meter
 
     def look_at(self, campaign: CampaignId, at: Instant) -> None:
         """Have the campaign tended when the wall clock reaches `at`, or earlier if that is planned already."""
@@ -176,6 +247,12 @@ class World:
                 del self.next_look[name]
                 names.append(name)
         return names
+
+
+def _metered(meter: Meter | None, rate: float) -> Meter:
+    if meter is None:
+        return Meter(rate)
+    return meter if meter.rate == rate else meter.at_rate(rate)
 
 
 def channel_id(instance: InstanceId, call: CallId, number: int) -> ChannelId:

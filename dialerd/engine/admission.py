@@ -18,8 +18,12 @@ import orjson
 import structlog
 
 from dialerd.core.clock import from_datetime, minutes, seconds
+from dialerd.core.commands import (
+    AdmitCampaign,
+    Command,
+    Refused,
+)
 from dialerd.core.errors import Fault, InvariantError, PortError, RequestError, conflict, invalid
-from dialerd.core.messages import AdmitCampaign, Command, Refused
 from dialerd.core.model import (
     E164,
     Campaign,

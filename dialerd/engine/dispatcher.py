@@ -12,26 +12,36 @@ from typing import Any
 
 from dialerd.core import gate
 from dialerd.core.clock import SECOND
-from dialerd.core.errors import PortError
-from dialerd.core.messages import (
+from dialerd.core.effects import (
     Announce,
     AttachAgent,
+    CountChannels,
     DetachAgent,
     Effect,
-    EvidenceFound,
+    FindNumbers,
     HangUp,
-    LoadFailed,
     LoadReady,
     Originate,
+    ReleaseMedia,
+    SeekEvidence,
+)
+from dialerd.core.errors import PortError
+from dialerd.core.messages import (
+    ChannelsCounted,
+    DncLoaded,
+    DncUnreadable,
+    EvidenceFound,
+    LoadFailed,
+    NumbersFound,
     OriginateWithheld,
     ReadyLoaded,
-    SeekEvidence,
 )
 from dialerd.core.model import CampaignId
 from dialerd.core.world import World
 from dialerd.ports import Clock, Media, Sink, Store, Telephony
 
 READ_DEADLINE = 10.0
+DNC_RETRY = 1.0
 
 
 class Dispatcher:
@@ -55,27 +65,29 @@ class Dispatcher:
         self._sink = sink
         self._listener = listener
         self._tasks: set[asyncio.Task[None]] = set()
+        self._carriers: dict[type, Callable[[Any], object]] = {
+            HangUp: lambda effect: telephony.hang_up(effect.channel),
+            ReleaseMedia: lambda effect: telephony.release_media(effect.channel),
+            AttachAgent: media.attach,
+            DetachAgent: lambda effect: media.detach(effect.call),
+            LoadReady: lambda effect: self._spawn(self._load(effect)),
+            SeekEvidence: lambda effect: self._spawn(self._seek(effect)),
+            FindNumbers: lambda effect: self._spawn(self._find_numbers(effect)),
+            CountChannels: lambda effect: self._spawn(self._count(effect)),
+            Announce: listener,
+        }
 
     def carry_out(self, effects: Iterable[Effect], halted: Callable[[CampaignId | None], bool]) -> None:
         """Carry out a turn's effects in order. `halted`: whether a campaign's pause or stop has arrived."""
         for effect in effects:
-            match effect:
-                case Originate():
-                    self._originate(effect, halted)
-                case HangUp():
-                    self._telephony.hang_up(effect.channel)
-                case AttachAgent():
-                    self._media.attach(effect)
-                case DetachAgent():
-                    self._media.detach(effect.call)
-                case LoadReady():
-                    self._spawn(self._load(effect))
-                case SeekEvidence():
-                    self._spawn(self._seek(effect))
-                case Announce():
-                    self._listener(effect)
-                case _:
-                    pass
+            if isinstance(effect, Originate):
+                self._originate(effect, halted)
+            elif (carry := self._carriers.get(type(effect))) is not None:
+                carry(effect)
+
+    def begin(self) -> None:
+        """What has to be read before anything may be dialed."""
+        self._spawn(self._load_dnc())
 
     async def close(self) -> None:
         """Cancel the look-ups that are still under way."""
@@ -84,10 +96,8 @@ class Dispatcher:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def _originate(self, order: Originate, halted: Callable[[CampaignId | None], bool]) -> None:
-        campaign = self._world.campaigns.committed.get(order.campaign) if order.campaign else None
-        line = self._world.lines.committed.get(order.trunk)
         rule = "halt" if halted(order.campaign) else None
-        rule = rule or gate.recheck(self._world, campaign, line, self._clock.now().wall)
+        rule = rule or gate.recheck(self._world, order, self._clock.now().wall)
         if rule is not None:
             self._sink(OriginateWithheld(order.channel, rule))
         else:
@@ -108,6 +118,36 @@ class Dispatcher:
             self._sink(LoadFailed(order.campaign, str(error) or "the store did not answer in 10 s"))
             return
         self._sink(ReadyLoaded(order.campaign, batch.contacts, order.held, batch.exhausted, batch.next_due))
+
+    async def _find_numbers(self, order: FindNumbers) -> None:
+        try:
+            async with asyncio.timeout(READ_DEADLINE):
+                found = await self._store.waiting_under(order.pattern, order.limit)
+        except (PortError, TimeoutError):
+            # The numbers are listed: the planner takes out what could not be found now.
+            found = ()
+        more = len(found) >= order.limit
+        self._sink(NumbersFound(order.pattern, tuple(found), order.call, more))
+
+    async def _load_dnc(self) -> None:
+        """Read the do-not-call list, again and again until it can be read."""
+        while True:
+            try:
+                dnc = await self._store.dnc()
+            except PortError as error:
+                self._sink(DncUnreadable(f"the do-not-call list cannot be read: {error}"))
+                await asyncio.sleep(DNC_RETRY)
+            else:
+                self._sink(DncLoaded(dnc.version, dnc.patterns))
+                return
+
+    async def _count(self, order: CountChannels) -> None:
+        try:
+            snapshot = await self._telephony.snapshot()
+        except PortError:
+            # The next audit asks again; a connection that is lost is reconciled.
+            return
+        self._sink(ChannelsCounted(order.boot, snapshot.live, snapshot.media, self._media.held()))
 
     async def _seek(self, order: SeekEvidence) -> None:
         await asyncio.sleep(order.delay / SECOND)

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from dialerd.core import campaign as campaigns
 from dialerd.core.call import LAST_WORD
-from dialerd.core.clock import Now, mono_after
+from dialerd.core.clock import Instant, Now, mono_after
 from dialerd.core.model import Call, TryState
+from dialerd.core.orders import changed_line
 from dialerd.core.world import Queue, World, call_number
 from dialerd.ports import OpenState
 
@@ -21,18 +21,25 @@ def restore(world: World, state: OpenState, now: Now) -> None:
     for campaign in state.campaigns:
         world.campaigns.put(campaign.id, campaign)
         world.counters.put(campaign.id, dict(state.counters.get(campaign.id, {})))
-        campaigns.take_up(world, campaign)
+        world.look_at(campaign.id, Instant(0))
     for call in state.calls:
         _restore_call(world, call, now)
     for number, ended in state.rested.items():
         world.rested.put(number, ended)
-    if state.last_call is not None:
-        world.host.put("", replace(world.host[""], last_call=call_number(state.last_call)))
+    for change in state.trunks:
+        line = world.lines.get(change.trunk)
+        if line is not None:
+            world.lines.put(change.trunk, changed_line(line, change))
+    last = call_number(state.last_call) if state.last_call is not None else 0
+    world.host.put("", replace(world.host[""], last_call=last, halt=state.halt))
     world.adopt()
 
 
 def _restore_call(world: World, call: Call, now: Now) -> None:
     ended = call.current.state is TryState.ENDED
+    campaign = world.campaigns.get(call.campaign_id) if call.campaign_id is not None else None
+    if campaign is not None:
+        call = replace(call, terms=campaign.terms)
     patience = LAST_WORD if ended else world.policy.backstop
     world.calls.put(
         call.id,

@@ -15,29 +15,44 @@ from dataclasses import dataclass
 import structlog
 
 from dialerd.core import gate
-from dialerd.core.clock import MICROS_PER_MILLI, Instant, Mono, to_iso
-from dialerd.core.errors import InvariantError, PortError
-from dialerd.core.messages import (
-    Announce,
+from dialerd.core.clock import MICROS_PER_MILLI, Instant, Mono
+from dialerd.core.commands import (
     Answer,
     Command,
     Done,
+    Halting,
+)
+from dialerd.core.compliance import Compliance
+from dialerd.core.effects import (
+    Announce,
     Effect,
-    Event,
-    PauseCampaign,
-    StopCampaign,
-    Tick,
     WakeAt,
     WakeAtWall,
 )
-from dialerd.core.model import Campaign, CampaignId, ChannelId, InstanceId, Policy, Trunk, TryState
+from dialerd.core.errors import InvariantError, PortError
+from dialerd.core.messages import (
+    Event,
+    Tick,
+)
+from dialerd.core.model import (
+    E164,
+    Campaign,
+    CampaignId,
+    ChannelId,
+    Contact,
+    InstanceId,
+    Policy,
+    Trunk,
+    TryState,
+)
 from dialerd.core.step import step
 from dialerd.core.turn import Turn
+from dialerd.core.verdict import Check
 from dialerd.core.world import World, call_of
 from dialerd.engine import recovery
 from dialerd.engine.barrier import Barrier, Wait
 from dialerd.engine.dispatcher import Dispatcher
-from dialerd.engine.status import Carried, EngineStatus, describe
+from dialerd.engine.status import Carried, EngineStatus, check_view, describe
 from dialerd.ports import Clock, Media, Store, Telephony
 
 MAX_EVENTS = 256
@@ -68,8 +83,9 @@ class Engine:
         store: Store,
         clock: Clock,
         listener: Callable[[Announce], None],
+        compliance: Compliance | None = None,
     ) -> None:
-        self._world = World.empty(instance, policy, trunks)
+        self._world = World.empty(instance, policy, trunks, compliance)
         self._store = store
         self._clock = clock
         self._listener = listener
@@ -127,10 +143,22 @@ class Engine:
         found = self._world.campaigns.committed.get(campaign)
         if found is None:
             return []
-        checks = gate.refusals(self._world, found, self._clock.now())
-        reasons: list[dict[str, str | None]] = [
-            {"reason": check.rule, "detail": check.detail, "until": to_iso(check.until)} for check in checks
-        ]
+        return self._reasons(gate.campaign_why(self._world, found, self._clock.now()))
+
+    def why(self, campaign: Campaign, contact: Contact) -> list[dict[str, str | None]]:
+        """Why a contact of a live campaign is not being dialed now, in the order of the gate."""
+        ask = gate.Ask(contact.phone, campaign.terms, campaign, contact, contact.timezone)
+        return self._reasons(gate.why(self._world, ask, self._clock.now()))
+
+    def suppressed(self, phones: Iterable[E164]) -> frozenset[E164]:
+        """Those of `phones` that are on the do-not-call list now. Raises `PortError` while it is not known."""
+        dnc, now = self._world.dnc, self._clock.now().wall
+        if dnc.detail is not None:
+            raise PortError(dnc.detail, retryable=True)
+        return frozenset(phone for phone in phones if dnc.match(phone, now) is not None)
+
+    def _reasons(self, checks: Iterable[Check]) -> list[dict[str, str | None]]:
+        reasons = [check_view(check) for check in checks]
         if self._store_fault is not None:
             reasons.insert(0, {"reason": "store", "detail": self._store_fault, "until": None})
         if self._draining:
@@ -156,6 +184,7 @@ class Engine:
         self._dispatcher = Dispatcher(
             self._world, self._store, telephony, media, self._clock, self.post, self._listener
         )
+        self._dispatcher.begin()
         self._events.append(Tick())
         self._wake.set()
         try:
@@ -240,7 +269,7 @@ class Engine:
         if item.answer.done():
             return
         wait = None
-        if isinstance(answer, Done) and isinstance(item.command, PauseCampaign | StopCampaign):
+        if isinstance(answer, Done) and isinstance(item.command, Halting):
             # Events of the same turn, taken after the command, may have shown some of them.
             open_still = (channel for channel in answer.await_shown if self._unshown(channel))
             wait = self._barrier.expect(open_still, self._events)
@@ -276,9 +305,9 @@ class Engine:
         self._set_timer(effects, planned=planned)
 
     def _halted(self, campaign: CampaignId | None) -> bool:
-        """Whether a pause or stop of the campaign is waiting for the next turn."""
+        """Whether a pause, stop or panic that concerns the campaign is waiting for the next turn."""
         return any(
-            isinstance(item.command, PauseCampaign | StopCampaign) and item.command.campaign == campaign
+            isinstance(item.command, Halting) and getattr(item.command, "campaign", campaign) == campaign
             for item in self._asked
         )
 

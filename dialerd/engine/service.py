@@ -13,8 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from dialerd.core.clock import Instant
-from dialerd.core.errors import Fault, InvariantError, PortError, conflict, invalid, not_found
-from dialerd.core.messages import (
+from dialerd.core.commands import (
     Command,
     PauseCampaign,
     Refused,
@@ -22,6 +21,7 @@ from dialerd.core.messages import (
     StartCampaign,
     StopCampaign,
 )
+from dialerd.core.errors import Fault, InvariantError, PortError, conflict, invalid, not_found
 from dialerd.core.model import CallId, Campaign, CampaignId, CampaignStatus, ScriptId, Trunk
 from dialerd.engine.admission import Admission, ContactFile, ContactIntake, Dialer
 from dialerd.engine.status import EngineStatus

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dialerd.core.messages import Answer
+from dialerd.core.clock import to_iso
+from dialerd.core.commands import Answer
 from dialerd.core.model import TrunkName
+from dialerd.core.verdict import Check
 from dialerd.core.world import World
 
 
@@ -15,6 +17,11 @@ class Carried:
 
     answer: Answer
     in_flight: int = 0
+
+
+def check_view(check: Check) -> dict[str, str | None]:
+    """A refusal as the API shows it: `{reason, detail, until}`."""
+    return {"reason": check.rule, "detail": check.detail, "until": to_iso(check.until)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +53,10 @@ class EngineStatus:
     store: str
     media: str
     live_calls: int
+    slot_drift: int
+    """Differences between the books and Asterisk that audits have found and healed since the start."""
+    halt: str | None
+    dnc_entries: int
     media_sessions: int
     trunks: tuple[TrunkStatus, ...]
 
@@ -55,10 +66,16 @@ def describe(world: World, store_fault: str | None, draining: bool) -> EngineSta
     host = world.host.committed[""]
     connected = host.boot is not None
     problems = []
+    if host.halt is not None:
+        problems.append(f"all dialing is halted ({host.halt}); `dialerctl resume` lifts it")
     if not connected:
         problems.append(f"Asterisk: {host.detail}")
     if host.manager is not None:
         problems.append(f"AMI: {host.manager}")
+    if host.clock is not None:
+        problems.append(f"clock: {host.clock}")
+    if world.dnc.detail is not None:
+        problems.append(f"do-not-call list: {world.dnc.detail}")
     if store_fault is not None:
         problems.append(f"store: {store_fault}")
     if not host.sessions:
@@ -77,6 +94,9 @@ def describe(world: World, store_fault: str | None, draining: bool) -> EngineSta
         store=store_fault or "ok",
         media="ok" if host.sessions else host.media_detail,
         live_calls=len(world.calls.committed),
+        slot_drift=host.drift,
+        halt=host.halt,
+        dnc_entries=len(world.dnc),
         media_sessions=host.sessions,
         trunks=tuple(
             TrunkStatus(

@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Mapping
 from typing import Any, Protocol
 
 from dialerd.core.clock import Millis
-from dialerd.core.messages import AttachAgent
+from dialerd.core.effects import AttachAgent
 from dialerd.core.model import AgentReport
 
 

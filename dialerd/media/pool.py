@@ -15,12 +15,12 @@ from pathlib import Path
 
 import structlog
 
+from dialerd.core.effects import AttachAgent
 from dialerd.core.errors import Fault, PortError, invalid
 from dialerd.core.messages import (
     AgentFinished,
     AgentHeard,
     AgentReported,
-    AttachAgent,
     MediaCapacity,
     MediaFailed,
     MediaHeld,

@@ -15,8 +15,8 @@ from typing import Protocol
 import structlog
 
 from dialerd.core.clock import Millis
+from dialerd.core.effects import AttachAgent
 from dialerd.core.errors import DialerError, RequestError
-from dialerd.core.messages import AttachAgent
 from dialerd.core.model import AgentReport, Reason
 from dialerd.media.asterisk_ws import CalleeGone, LegListener
 from dialerd.media.conversation import Agent, Conversation

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from dialerd.core.messages import AttachAgent
+from dialerd.core.effects import AttachAgent
 from dialerd.core.model import E164, AgentReport, CallId, ChannelId, Reason
 
 VERSION = 1

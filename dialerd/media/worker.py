@@ -16,8 +16,8 @@ from pathlib import Path
 
 import structlog
 
+from dialerd.core.effects import AttachAgent
 from dialerd.core.errors import DialerError, PortError, RequestError
-from dialerd.core.messages import AttachAgent
 from dialerd.core.model import AgentReport, ChannelId, Reason
 from dialerd.media import rendezvous, wire
 from dialerd.media.ari import MediaAri

@@ -18,7 +18,12 @@ from dialerd.asterisk.events import (
     Parsed,
     parse,
 )
-from dialerd.core.messages import TryAnswered, TryEnded, TryRinging, TryShown
+from dialerd.core.messages import (
+    TryAnswered,
+    TryEnded,
+    TryRinging,
+    TryShown,
+)
 from dialerd.core.model import ChannelId, InstanceId
 
 NAMES = ChannelNames(InstanceId("lab"))

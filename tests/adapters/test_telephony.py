@@ -16,13 +16,13 @@ from dialerd.asterisk.ari import AriAccess, AriTiming
 from dialerd.asterisk.outage import Backoff
 from dialerd.asterisk.telephony import AsteriskTelephony, Timing
 from dialerd.core.clock import Millis
+from dialerd.core.effects import Originate
 from dialerd.core.errors import PortError
 from dialerd.core.messages import (
     Event,
     HostDown,
     HostUp,
     LiveChannel,
-    Originate,
     OriginateAccepted,
     OriginateRefused,
     OriginateUnanswered,

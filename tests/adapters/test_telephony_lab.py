@@ -23,11 +23,11 @@ from dialerd.asterisk.ari import AriAccess
 from dialerd.asterisk.outage import Backoff
 from dialerd.asterisk.telephony import AsteriskTelephony, Timing
 from dialerd.core.clock import Millis
+from dialerd.core.effects import Originate
 from dialerd.core.messages import (
     HostDown,
     HostUp,
     LiveChannel,
-    Originate,
     OriginateAccepted,
     OriginateRefused,
     TrunkReachability,

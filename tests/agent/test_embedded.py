@@ -12,8 +12,8 @@ from dialerd.agent.embedded import EmbeddedAgent
 from dialerd.agent.speech import Speech
 from dialerd.agent.voices import Voice
 from dialerd.core.clock import Millis
+from dialerd.core.effects import AttachAgent
 from dialerd.core.errors import InvariantError, PortError, RequestError
-from dialerd.core.messages import AttachAgent
 from dialerd.core.model import E164, AgentReport, CallId, ChannelId
 from tests.agent.scripts import good
 

@@ -35,6 +35,7 @@ def test_progress_and_dispositions() -> None:
         "total_contacts": 8,
         "called": 5,
         "pending": 2,
+        "callback_unmet": 0,
         "in_progress": 2,
         "retry_waiting": 2,
         "callback_waiting": 0,

@@ -5,7 +5,10 @@ from __future__ import annotations
 import pytest
 
 from dialerd.core.clock import Instant, Millis
-from dialerd.core.messages import CallRecord, TryEnded
+from dialerd.core.messages import (
+    CallRecord,
+    TryEnded,
+)
 from dialerd.core.model import E164, ChannelId, Reason, TrunkName, Try, TryState
 from dialerd.core.outcome import (
     LOST,

@@ -6,6 +6,21 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
 from dialerd.core.clock import Instant, Millis, Mono, Now
+from dialerd.core.commands import (
+    AdmitCampaign,
+    Answer,
+    Command,
+)
+from dialerd.core.effects import (
+    AttachAgent,
+    CountChannels,
+    DetachAgent,
+    Effect,
+    FindNumbers,
+    HangUp,
+    LoadReady,
+    Originate,
+)
 from dialerd.core.journal import (
     CallClosed,
     ContactSaved,
@@ -16,20 +31,14 @@ from dialerd.core.journal import (
     WaitingClosed,
 )
 from dialerd.core.messages import (
-    AdmitCampaign,
     AgentFinished,
-    Answer,
-    AttachAgent,
-    Command,
-    DetachAgent,
-    Effect,
+    ChannelsCounted,
+    DncLoaded,
     Event,
-    HangUp,
     HostUp,
-    LoadReady,
     ManagerUp,
     MediaCapacity,
-    Originate,
+    NumbersFound,
     OriginateAccepted,
     ReadyLoaded,
     Tick,
@@ -138,7 +147,7 @@ class Driver:
     def ready(cls, *trunks: Trunk, rules: Policy | None = None, sessions: int = 100) -> Driver:
         world = World.empty(InstanceId("d1"), rules or policy(), trunks or (trunk(),))
         driver = cls(world)
-        driver.events(HostUp("boot-1", "22.10.1", ()), ManagerUp(), MediaCapacity(sessions))
+        driver.events(HostUp("boot-1", "22.10.1", ()), ManagerUp(), MediaCapacity(sessions), DncLoaded(0, ()))
         return driver
 
     def admit(self, new: Campaign, people: Iterable[Contact]) -> None:
@@ -169,6 +178,11 @@ class Driver:
                 for meter in self.world.trunk_meters.values()
                 if self.world.hot and meter.free_at(self.now.mono) > self.now.mono
             ]
+            instants += [
+                self.now.wall + max(1, (line.rest_until - self.now.mono + 999) // 1000)
+                for line in self.world.lines.committed.values()
+                if self.world.hot and line.rest_until > self.now.mono
+            ]
             if not instants:
                 return
             at = max(min(instants), self.now.wall)
@@ -178,6 +192,7 @@ class Driver:
             self._advance(at)
             ready = [event for instant, _, event in self.due if instant <= at]
             self.due = [item for item in self.due if item[0] > at]
+            self.live -= {event.channel for event in ready if isinstance(event, TryEnded)}
             self._turn(ready or [Tick()], [])
         raise AssertionError("the world does not come to rest")
 
@@ -228,6 +243,14 @@ class Driver:
                 self.later(1, AgentFinished(effect.call, AgentReport()))
             case LoadReady():
                 self._load(effect)
+            case FindNumbers():
+                found = [
+                    c for c in self.store.values() if c.state.waiting and _under(c.phone, effect.pattern)
+                ]
+                batch = tuple(found[: effect.limit])
+                self.later(1, NumbersFound(effect.pattern, batch, effect.call, len(found) > effect.limit))
+            case CountChannels():
+                self.later(1, ChannelsCounted(effect.boot, frozenset(self.live)))
 
     _behaviours: dict[ChannelId, Behaviour] = field(default_factory=dict)
 
@@ -256,3 +279,7 @@ class Driver:
         nexts = [c.not_before for c in free if c.not_before > self.now.wall]
         exhausted = len(now_due) <= order.limit
         self.later(1, ReadyLoaded(order.campaign, batch, order.held, exhausted, min(nexts, default=None)))
+
+
+def _under(phone: str, pattern: str) -> bool:
+    return phone.startswith(pattern[:-1]) if pattern.endswith("*") else phone == pattern

@@ -8,8 +8,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dialerd.core.clock import Instant, Mono, Now
+from dialerd.core.effects import (
+    AttachAgent,
+    Originate,
+)
 from dialerd.core.journal import CampaignAdmitted, Entry
-from dialerd.core.messages import AttachAgent, CallRecord, LiveChannel, Originate
+from dialerd.core.messages import (
+    CallRecord,
+    LiveChannel,
+)
 from dialerd.core.model import CallId, CampaignId, ChannelId, Contact, ContactId
 from dialerd.ports import OpenState, ReadyBatch, Script
 from tests.core.world_builder import START

@@ -8,18 +8,20 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from dialerd.core.commands import (
+    AdmitCampaign,
+    Done,
+    PauseCampaign,
+    Refused,
+    StopCampaign,
+)
 from dialerd.core.errors import InvariantError, PortError
 from dialerd.core.journal import CallClosed, TryOpened, TrySaved
 from dialerd.core.messages import (
-    AdmitCampaign,
-    Done,
     HostUp,
     ManagerUp,
     MediaCapacity,
     OriginateAccepted,
-    PauseCampaign,
-    Refused,
-    StopCampaign,
     TryAnswered,
     TryEnded,
     TryShown,

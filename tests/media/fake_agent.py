@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dialerd.core.clock import Millis
+from dialerd.core.effects import AttachAgent
 from dialerd.core.errors import PortError, RequestError
-from dialerd.core.messages import AttachAgent
 from dialerd.core.model import E164, AgentReport, CallId, ChannelId
 from dialerd.media.conversation import Stage
 from tests.media.fake_asterisk import channel_of

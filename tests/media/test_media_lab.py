@@ -24,17 +24,19 @@ from dialerd.agent.script import parse_script
 from dialerd.asterisk.ari import AriAccess
 from dialerd.asterisk.telephony import AsteriskTelephony
 from dialerd.core.clock import Instant, Millis
+from dialerd.core.effects import (
+    AttachAgent,
+    Originate,
+)
 from dialerd.core.messages import (
     AgentFinished,
     AgentHeard,
     AgentReported,
-    AttachAgent,
     Event,
     HostUp,
     MediaCapacity,
     MediaFailed,
     MediaHeld,
-    Originate,
     TryAnswered,
     TryEnded,
 )

@@ -1,0 +1,99 @@
+"""What a trunk's finals say of the trunk itself: rests after congestion, and the brake on a burning list.
+
+A carrier that answers nearly everything with 403, 404 or 484 does not know our numbers or us. The trunk is paused
+before it burns the list, and the contacts it has finished that way are given back. It places and ends no call.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from dialerd.core import retry
+from dialerd.core.clock import Instant, Millis, mono_after
+from dialerd.core.journal import TrunkSaved
+from dialerd.core.model import Contact, ContactState, TrunkChange, TrunkName, Try
+from dialerd.core.turn import Turn
+from dialerd.core.world import Final, Line
+
+FINALS = 20
+"""Consecutive finals that are looked at."""
+BURNT = 16
+"""So many of them (80%) being refusals of the number pauses the trunk."""
+FIRST_REST = Millis(200)
+LONGEST_REST = Millis(60_000)
+
+_BURNT_CODES = frozenset({403, 404, 484})
+_BURNT_CAUSES = frozenset({1, 28})
+
+
+def note_congestion(turn: Turn, trunk: TrunkName, *, congested: bool) -> None:
+    """A congested carrier gets a rest, doubled while it stays congested; any other final ends that."""
+    line = turn.world.lines.get(trunk)
+    if line is None:
+        return
+    now = turn.now.mono
+    if not congested:
+        if line.congestions:
+            turn.world.lines.put(trunk, replace(line, congestions=0))
+    elif now >= line.rest_until:
+        # Finals that come in during a rest tell of starts before it.
+        rest = min(LONGEST_REST, FIRST_REST << min(line.congestions, 16))
+        rested = replace(line, congestions=line.congestions + 1, rest_until=mono_after(now, Millis(rest)))
+        turn.world.lines.put(trunk, rested)
+
+
+def note_final(turn: Turn, ended: Try, dialing: Contact | None, after: Contact | None) -> None:
+    """A try of a trunk has had its final: `dialing` is its contact while it was tried, `after` what it is now."""
+    line = turn.world.lines.get(ended.trunk)
+    if line is None:
+        return
+    burnt = _is_burnt(ended)
+    kept = Final(burnt, dialing, after) if burnt else Final(burnt)
+    line = replace(line, finals=(*line.finals[1 - FINALS :], kept))
+    turn.world.lines.put(ended.trunk, line)
+    count = sum(final.burnt for final in line.finals)
+    if len(line.finals) < FINALS or count < BURNT or line.paused is not None:
+        return
+    pause_trunk(
+        turn,
+        ended.trunk,
+        f"{count} of the last {FINALS} calls were refused with 403, 404 or 484: the carrier does not take these "
+        "numbers, or not from us; check number format, caller id and contract, then resume the trunk",
+    )
+    _give_back(turn, line)
+
+
+def pause_trunk(turn: Turn, trunk: TrunkName, why: str) -> None:
+    """Stop using a trunk until somebody has mended it and says so."""
+    line = turn.world.lines.get(trunk)
+    if line is None or line.paused is not None:
+        return
+    change = replace(line.change or TrunkChange(trunk), paused=why)
+    turn.world.lines.put(trunk, replace(line, paused=why, change=change, finals=()))
+    turn.record(TrunkSaved(change))
+    turn.announce("trunk.paused", {"trunk": trunk, "why": why})
+
+
+def _give_back(turn: Turn, line: Line) -> None:
+    given = 0
+    for final in line.finals:
+        dialing, after = final.before, final.after
+        if dialing is None or after is None or after.state is not ContactState.FINISHED:
+            continue
+        campaign = turn.world.campaigns.get(after.campaign_id)
+        if campaign is None or not campaign.status.live or campaign.closing:
+            continue
+        held = replace(retry.put_back(dialing, callback=False), disposition=None, reason=None)
+        turn.save_contact(after, held)
+        turn.wait_for(held)
+        turn.world.look_at(campaign.id, Instant(0))
+        given += 1
+    turn.announce("trunk.contacts_held", {"trunk": line.trunk.name, "contacts": given})
+
+
+def _is_burnt(ended: Try) -> bool:
+    if ended.answered_at is not None:
+        return False
+    if ended.sip_code is not None:
+        return ended.sip_code in _BURNT_CODES
+    return ended.cause in _BURNT_CAUSES

@@ -1,0 +1,201 @@
+"""What may be asked of the dialer, and what it answers.
+
+A command is carried out whole in one turn (`dialerd.core.orders`) or refused with the reason. It is data: it knows
+neither who gave it nor how it is carried out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import (
+    dataclass,
+    field,
+)
+from typing import Any
+
+from dialerd.core.dnc import DncEntry
+from dialerd.core.model import (
+    E164,
+    CallId,
+    Campaign,
+    CampaignId,
+    ChannelId,
+    ImportId,
+    ScriptId,
+    Terms,
+    TrunkName,
+)
+from dialerd.core.verdict import Check
+
+
+@dataclass(frozen=True, slots=True)
+class AdmitCampaign:
+    """Take up a new campaign whose `contacts` contacts are stored under `import_id`, and seal that import."""
+
+    campaign: Campaign
+    import_id: ImportId
+    contacts: int
+    suppressed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class StartCampaign:
+    """Start before the scheduled time (`at_once`) or a campaign without schedule."""
+
+    campaign: CampaignId
+    at_once: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PauseCampaign:
+    """Place no new calls; `cancel_ringing` also ends those that ring."""
+
+    campaign: CampaignId
+    cancel_ringing: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ResumeCampaign:
+    """Go on dialing."""
+
+    campaign: CampaignId
+
+
+@dataclass(frozen=True, slots=True)
+class StopCampaign:
+    """End for good; `hang_up` also ends live calls, `cancel_ringing` those that ring."""
+
+    campaign: CampaignId
+    hang_up: bool = False
+    cancel_ringing: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AddContacts:
+    """Give a live campaign the contacts stored under `import_id`, and seal that import."""
+
+    campaign: CampaignId
+    import_id: ImportId
+    contacts: int
+    suppressed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class EditCampaign:
+    """Replace fields of a live campaign. `expected`: only if it still has this version."""
+
+    campaign: CampaignId
+    changes: Mapping[str, Any]
+    """Fields of `Campaign` by name, already validated."""
+    expected: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceCall:
+    """One call of its own, through every gate, now or not at all."""
+
+    phone: E164
+    script_id: ScriptId
+    script_version: int
+    language: str
+    terms: Terms
+    name: str | None = None
+    timezone: str | None = None
+    variables: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class HangUpCall:
+    """End one live call."""
+
+    call: CallId
+
+
+@dataclass(frozen=True, slots=True)
+class ListNumbers:
+    """Put patterns on the do-not-call list."""
+
+    entries: tuple[DncEntry, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class UnlistNumbers:
+    """Take patterns off the do-not-call list."""
+
+    patterns: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PauseDaemon:
+    """Place no new calls at all; `cancel_ringing` also ends those that ring."""
+
+    cancel_ringing: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ResumeDaemon:
+    """Lift a pause or a panic of the whole daemon."""
+
+
+@dataclass(frozen=True, slots=True)
+class Panic:
+    """Place no new calls at all and hang up every call of ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeTrunk:
+    """Pause a trunk (`paused`: why), mend it (`mended`), or set its limits; None: as it is."""
+
+    trunk: TrunkName
+    paused: str | None = None
+    mended: bool = False
+    max_channels: int | None = None
+    calls_per_second: float | None = None
+
+
+Halting = PauseCampaign | StopCampaign | PauseDaemon | Panic
+"""Commands that are answered only when no originate can follow them."""
+
+Command = (
+    AdmitCampaign
+    | AddContacts
+    | EditCampaign
+    | StartCampaign
+    | PauseCampaign
+    | ResumeCampaign
+    | StopCampaign
+    | PlaceCall
+    | HangUpCall
+    | ListNumbers
+    | UnlistNumbers
+    | PauseDaemon
+    | ResumeDaemon
+    | Panic
+    | ChangeTrunk
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A command was carried out. `await_shown`: tries that must show themselves before it may be answered."""
+
+    changed: bool
+    await_shown: frozenset[ChannelId] = frozenset()
+    call: CallId | None = None
+    """The call that was placed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A command conflicts with the state; `state` names it."""
+
+    detail: str
+    state: str | None = None
+    unknown: bool = False
+    edited: bool = False
+    """Somebody else has edited it meanwhile."""
+    why: tuple[Check, ...] = ()
+    """What the gate said against a call of its own, in its order."""
+
+
+Answer = Done | Refused

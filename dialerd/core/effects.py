@@ -1,0 +1,150 @@
+"""What a turn wants done once it is committed: imperative, data, carried out by the engine's dispatcher.
+
+An effect may fail or happen twice; what comes of it returns as an event (`dialerd.core.messages`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from dialerd.core.clock import (
+    Instant,
+    Millis,
+    Mono,
+)
+from dialerd.core.model import (
+    E164,
+    CallId,
+    CampaignId,
+    ChannelId,
+    ContactId,
+    TrunkName,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Originate:
+    """Dial one try. `number` is the request URI's user part, already in the trunk's format."""
+
+    channel: ChannelId
+    campaign: CampaignId | None
+    trunk: TrunkName
+    phone: E164
+    endpoint: str
+    number: str
+    caller_id: E164
+    ring_timeout: Millis
+    max_call: Millis
+
+
+@dataclass(frozen=True, slots=True)
+class HangUp:
+    """End a channel of ours."""
+
+    channel: ChannelId
+
+
+@dataclass(frozen=True, slots=True)
+class AttachAgent:
+    """Give an answered call its voice agent."""
+
+    call: CallId
+    channel: ChannelId
+    script_id: str
+    script_version: int
+    language: str
+    phone: E164
+    name: str | None
+    variables: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class DetachAgent:
+    """The call is over or must go: release its media."""
+
+    call: CallId
+
+
+@dataclass(frozen=True, slots=True)
+class LoadReady:
+    """Read the next waiting contacts of a campaign."""
+
+    campaign: CampaignId
+    held: frozenset[ContactId]
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class SeekEvidence:
+    """After the settle delay, look up live channels and CDR rows of these tries."""
+
+    boot: str
+    channels: frozenset[ChannelId]
+    delay: Millis
+
+
+@dataclass(frozen=True, slots=True)
+class FindNumbers:
+    """Look for waiting contacts under a do-not-call pattern. `call` as in `NumbersFound`."""
+
+    pattern: str
+    call: CallId | None
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseMedia:
+    """Remove the media leg and the bridge of a call that is over."""
+
+    channel: ChannelId
+
+
+@dataclass(frozen=True, slots=True)
+class CountChannels:
+    """Ask Asterisk which channels of ours it has."""
+
+    boot: str
+
+
+@dataclass(frozen=True, slots=True)
+class WakeAt:
+    """Post a Tick at this monotonic reading."""
+
+    at: Mono
+
+
+@dataclass(frozen=True, slots=True)
+class WakeAtWall:
+    """Post a Tick when the wall clock reaches this instant."""
+
+    at: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class Announce:
+    """Something a person or a program may want to know: a log event now, a webhook and an event stream later.
+
+    `kind` is static and dotted (`call.completed`); fields under `personal` are masked unless asked for.
+    """
+
+    kind: str
+    fields: Mapping[str, Any]
+    personal: Mapping[str, str] | None = None
+
+
+Effect = (
+    Originate
+    | HangUp
+    | AttachAgent
+    | DetachAgent
+    | LoadReady
+    | SeekEvidence
+    | FindNumbers
+    | CountChannels
+    | ReleaseMedia
+    | WakeAt
+    | WakeAtWall
+    | Announce
+)

@@ -1,0 +1,194 @@
+"""Commands, carried out: those of a campaign are its own (`dialerd.core.campaign`), the others are here.
+
+A command is carried out whole in one turn or refused with the reason; refusing changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from dialerd.core import call as calls
+from dialerd.core import campaign as campaigns
+from dialerd.core import gate
+from dialerd.core.brake import pause_trunk
+from dialerd.core.clock import Instant
+from dialerd.core.commands import (
+    AddContacts,
+    AdmitCampaign,
+    Answer,
+    ChangeTrunk,
+    Command,
+    Done,
+    EditCampaign,
+    HangUpCall,
+    ListNumbers,
+    Panic,
+    PauseCampaign,
+    PauseDaemon,
+    PlaceCall,
+    Refused,
+    ResumeCampaign,
+    ResumeDaemon,
+    StartCampaign,
+    StopCampaign,
+    UnlistNumbers,
+)
+from dialerd.core.effects import FindNumbers
+from dialerd.core.journal import DaemonSaved, TrunkSaved
+from dialerd.core.model import Halt, Reason, TrunkChange
+from dialerd.core.planner import Conversation, open_call
+from dialerd.core.turn import Turn
+from dialerd.core.verdict import Check, Scope
+from dialerd.core.world import Line
+
+
+def carry_out(turn: Turn, command: Command) -> Answer:
+    """Carry out a command, or say why the state of things does not allow it."""
+    return _ORDERS[type(command)](turn, command)
+
+
+# --- the daemon ----------------------------------------------------------------------------------
+
+
+def _pause_daemon(turn: Turn, command: PauseDaemon) -> Answer:
+    running = list(turn.world.calls.values())
+    changed = turn.host.halt is None
+    if changed:
+        _halt(turn, Halt.PAUSE)
+    if command.cancel_ringing:
+        campaigns.cut(turn, [call for call in running if call.answered_at is None])
+    return Done(changed, campaigns.unshown(running))
+
+
+def _panic(turn: Turn, command: Panic) -> Answer:
+    running = list(turn.world.calls.values())
+    changed = turn.host.halt is not Halt.PANIC
+    if changed:
+        _halt(turn, Halt.PANIC)
+    campaigns.cut(turn, running)
+    return Done(changed, campaigns.unshown(running))
+
+
+def _resume_daemon(turn: Turn, command: ResumeDaemon) -> Answer:
+    if turn.host.halt is None:
+        return Done(changed=False)
+    _halt(turn, None)
+    wake_all(turn)
+    return Done(changed=True)
+
+
+def _halt(turn: Turn, halt: Halt | None) -> None:
+    turn.set_host(replace(turn.host, halt=halt))
+    turn.record(DaemonSaved(halt))
+    turn.announce("daemon.resumed" if halt is None else f"daemon.{halt}", {})
+
+
+def wake_all(turn: Turn) -> None:
+    """What kept everything from dialing is gone: look at every campaign."""
+    for campaign in turn.world.campaigns.values():
+        turn.world.hot[campaign.id] = None
+        turn.world.look_at(campaign.id, Instant(0))
+
+
+# --- trunks --------------------------------------------------------------------------------------
+
+
+def _change_trunk(turn: Turn, command: ChangeTrunk) -> Answer:
+    line = turn.world.lines.get(command.trunk)
+    if line is None:
+        return Refused(f"there is no trunk {command.trunk!r}", None, unknown=True)
+    if command.paused is not None:
+        pause_trunk(turn, command.trunk, command.paused)
+        line = turn.world.lines[command.trunk]
+    before = line.change or TrunkChange(command.trunk)
+    change = TrunkChange(
+        command.trunk,
+        None if command.mended else before.paused,
+        command.max_channels if command.max_channels is not None else before.max_channels,
+        command.calls_per_second if command.calls_per_second is not None else before.calls_per_second,
+    )
+    if change != before:
+        turn.record(TrunkSaved(change))
+        turn.world.lines.put(command.trunk, changed_line(replace(line, finals=()), change))
+        turn.announce("trunk.changed", {"trunk": command.trunk, "paused": change.paused})
+        wake_all(turn)
+    return Done(changed=change != before or command.paused is not None)
+
+
+def changed_line(line: Line, change: TrunkChange) -> Line:
+    """A line with what was decided beside its configuration."""
+    trunk = line.trunk
+    if change.max_channels is not None:
+        trunk = replace(trunk, max_channels=change.max_channels)
+    if change.calls_per_second is not None:
+        trunk = replace(trunk, calls_per_second=change.calls_per_second)
+    return replace(line, trunk=trunk, paused=change.paused, change=change)
+
+
+# --- the do-not-call list ------------------------------------------------------------------------
+
+
+_SOUGHT = 20
+
+
+def _list_numbers(turn: Turn, command: ListNumbers) -> Answer:
+    turn.change_dnc(command.entries, ())
+    lasting = [entry for entry in command.entries if entry.expires_at is None]
+    # A long list is not looked for in the queues: the planner takes its numbers out when it meets them.
+    for entry in lasting if len(lasting) <= _SOUGHT else ():
+        turn.do(FindNumbers(entry.pattern, None, calls.SWEEP_BATCH))
+    return Done(changed=True)
+
+
+def _unlist_numbers(turn: Turn, command: UnlistNumbers) -> Answer:
+    turn.change_dnc((), command.patterns)
+    return Done(changed=True)
+
+
+# --- single calls --------------------------------------------------------------------------------
+
+
+def _place_call(turn: Turn, command: PlaceCall) -> Answer:
+    """One call of its own: through every gate now, never queued."""
+    world, now = turn.world, turn.now
+    ask = gate.Ask(command.phone, command.terms, None, None, command.timezone)
+    free = turn.planning and turn.host.unanswered < world.policy.max_unanswered_originates
+    verdict = gate.evaluate(world, ask, now) if free else _NOT_NOW
+    if isinstance(verdict, Check):
+        return Refused("the call may not be placed now", why=tuple(gate.why(world, ask, now)) or (verdict,))
+    talk = Conversation(
+        command.language, command.script_id, command.script_version, command.name, command.variables
+    )
+    return Done(changed=True, call=open_call(turn, ask, verdict, talk).id)
+
+
+_NOT_NOW = Check("daemon", Scope.DAEMON, False, "the daemon places no calls at this moment; try again")
+
+
+def _hang_up(turn: Turn, command: HangUpCall) -> Answer:
+    call = turn.world.calls.get(command.call)
+    if call is None:
+        return Refused(f"there is no live call {command.call}", unknown=True)
+    calls.cut(turn, call, Reason.CUT)
+    return Done(changed=True)
+
+
+_ORDERS: dict[type, Callable[[Turn, Any], Answer]] = {
+    AdmitCampaign: campaigns.admit,
+    AddContacts: campaigns.add_contacts,
+    EditCampaign: campaigns.edit,
+    StartCampaign: campaigns.start,
+    PauseCampaign: campaigns.pause,
+    ResumeCampaign: campaigns.resume,
+    StopCampaign: campaigns.stop,
+    PlaceCall: _place_call,
+    HangUpCall: _hang_up,
+    ListNumbers: _list_numbers,
+    UnlistNumbers: _unlist_numbers,
+    PauseDaemon: _pause_daemon,
+    ResumeDaemon: _resume_daemon,
+    Panic: _panic,
+    ChangeTrunk: _change_trunk,
+}
