@@ -9,24 +9,17 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from dialerd.core import brake, gate, metrics, outcome, retry
-from dialerd.core.clock import Instant, Millis, mono_after
-from dialerd.core.dnc import DncEntry
+from dialerd.core import ending, outcome, retry, tries
+from dialerd.core.clock import Millis, mono_after
+from dialerd.core.donotcall import list_callee, take_out
 from dialerd.core.effects import (
     AttachAgent,
-    DetachAgent,
-    FindNumbers,
     HangUp,
-    Originate,
 )
 from dialerd.core.journal import (
     CallAnswered,
-    CallClosed,
     CallCut,
     CallReported,
-    NumberFreed,
-    TryOpened,
-    TrySaved,
 )
 from dialerd.core.messages import (
     AgentFinished,
@@ -44,72 +37,14 @@ from dialerd.core.messages import (
     TryShown,
 )
 from dialerd.core.model import (
-    CONNECTED,
     DO_NOT_CALL,
-    NOT_REACHABLE,
     Call,
-    CallStatus,
-    Campaign,
-    ChannelId,
-    ClosedCall,
-    Contact,
     ContactState,
     Reason,
     Try,
     TryState,
 )
-from dialerd.core.outcome import Outcome
 from dialerd.core.turn import Turn
-from dialerd.core.world import Line, call_of, channel_id
-
-LAST_WORD = Millis(2_000)
-"""How long the record of an ended call waits for the agent's last word."""
-SWEEP_BATCH = 500
-"""Contacts taken out of the queues at a time when a number is listed."""
-
-
-def open_try(turn: Turn, call: Call, line: Line) -> Call:
-    """Commit one more try of `call` on `line`, and send its originate after the commit."""
-    world, now = turn.world, turn.now
-    number = len(call.tries) + 1
-    trunk = line.trunk
-    caller_id = call.terms.caller_id or trunk.caller_ids[0]
-    attempt = Try(
-        channel=channel_id(world.instance, call.id, number),
-        number=number,
-        trunk=trunk.name,
-        caller_id=caller_id,
-        state=TryState.OPEN,
-        boot=turn.host.boot or "",
-        opened_at=now.wall,
-    )
-    ring_timeout = call.terms.ring_timeout
-    deadline = mono_after(now.mono, Millis(ring_timeout + world.policy.backstop))
-    call = replace(call, tries=(*call.tries, attempt), deadline=deadline)
-    world.calls.put(call.id, call)
-    turn.use_line(trunk.name, 1)
-    world.trunk_meter(trunk).take(now.mono)
-    campaign = _campaign(turn, call)
-    meter = world.campaign_meter(campaign) if campaign is not None else None
-    if meter is not None:
-        meter.take(now.mono)
-    turn.set_host(replace(turn.host, unanswered=turn.host.unanswered + 1))
-    turn.record(TryOpened(call.id, attempt))
-    turn.do(
-        Originate(
-            channel=attempt.channel,
-            campaign=call.campaign_id,
-            trunk=trunk.name,
-            phone=call.phone,
-            endpoint=trunk.endpoint,
-            number=trunk.dialed(call.phone),
-            caller_id=caller_id,
-            ring_timeout=ring_timeout,
-            max_call=world.policy.max_call,
-        )
-    )
-    return call
-
 
 # --- replies to originates -----------------------------------------------------------------------
 
@@ -122,14 +57,14 @@ def on_accepted(turn: Turn, event: OriginateAccepted) -> None:
 def on_refused(turn: Turn, event: OriginateRefused) -> None:
     """Provably no INVITE: the try ends unsent, and the trunk is paused if the request itself was at fault."""
     _originate_settled(turn)
-    call, attempt = _find(turn, event.channel)
+    call, attempt = tries.find(turn, event.channel)
     if call is None or attempt is None:
         return
     verdict = outcome.TRUNK_UNREACHABLE
     if event.ours:
         verdict = replace(outcome.NOT_SENT, pauses_trunk=f"Asterisk refuses the originate: {event.detail}")
     turn.announce("call.originate_refused", {"call": call.id, "trunk": attempt.trunk, "detail": event.detail})
-    _end_try(turn, call, replace(attempt, state=TryState.NOT_SENT, ended_at=turn.now.wall), verdict)
+    ending.end_try(turn, call, replace(attempt, state=TryState.NOT_SENT, ended_at=turn.now.wall), verdict)
 
 
 def on_unanswered(turn: Turn, event: OriginateUnanswered) -> None:
@@ -138,7 +73,7 @@ def on_unanswered(turn: Turn, event: OriginateUnanswered) -> None:
     So its evidence is looked for after the next reconnect, or when its deadline comes.
     """
     _originate_settled(turn)
-    call, attempt = _find(turn, event.channel)
+    call, attempt = tries.find(turn, event.channel)
     if call is not None and attempt is not None and attempt.state is TryState.OPEN:
         deadline = mono_after(turn.now.mono, turn.world.policy.backstop)
         turn.world.calls.put(call.id, replace(call, deadline=deadline))
@@ -147,18 +82,18 @@ def on_unanswered(turn: Turn, event: OriginateUnanswered) -> None:
 def on_withheld(turn: Turn, event: OriginateWithheld) -> None:
     """The gate refused the committed try before it was sent: the attempt is taken back."""
     _originate_settled(turn)
-    call, attempt = _find(turn, event.channel)
+    call, attempt = tries.find(turn, event.channel)
     if call is None or attempt is None:
         return
     unsent = replace(attempt, state=TryState.NOT_SENT, ended_at=turn.now.wall)
     if len(call.tries) > 1:
         # An earlier try of this attempt was sent: the attempt ends as its failover failed, by the usual rules.
-        _end_try(turn, call, unsent, outcome.NEVER_ARRIVED)
+        ending.end_try(turn, call, unsent, outcome.NEVER_ARRIVED)
         return
-    call = _save_try(turn, call, unsent)
+    call = tries.save_try(turn, call, unsent)
     turn.use_line(attempt.trunk, -1)
     back = retry.put_back(call.contact, callback=call.callback) if call.contact else None
-    _close(turn, call, back, counted=False, reason=None)
+    ending.close(turn, call, back, counted=False, reason=None)
 
 
 def _originate_settled(turn: Turn) -> None:
@@ -171,28 +106,28 @@ def _originate_settled(turn: Turn) -> None:
 
 def on_shown(turn: Turn, event: TryShown) -> None:
     """The dial has begun. A channel we know nothing of any more must not ring on."""
-    call, attempt = _find(turn, event.channel)
+    call, attempt = tries.find(turn, event.channel)
     if call is None or attempt is None:
         turn.do(HangUp(event.channel))
     elif attempt.state is TryState.OPEN:
-        _put_try(turn, call, replace(attempt, state=TryState.SHOWN))
+        tries.put_try(turn, call, replace(attempt, state=TryState.SHOWN))
 
 
 def on_ringing(turn: Turn, event: TryRinging) -> None:
     """A provisional 18x: from here the attempt counts, and no other trunk may try."""
-    call, attempt = _find(turn, event.channel)
+    call, attempt = tries.find(turn, event.channel)
     if call is not None and attempt is not None and attempt.state in (TryState.OPEN, TryState.SHOWN):
         mark_ringing(turn, call, attempt)
 
 
 def mark_ringing(turn: Turn, call: Call, attempt: Try) -> None:
     """Journal that the phone rings, so that no restart forgets that the attempt counts."""
-    _save_try(turn, call, replace(attempt, state=TryState.RINGING, ringing_at=turn.now.wall))
+    tries.save_try(turn, call, replace(attempt, state=TryState.RINGING, ringing_at=turn.now.wall))
 
 
 def on_answered(turn: Turn, event: TryAnswered) -> None:
     """The callee answered: give the call its agent at once."""
-    call, attempt = _find(turn, event.channel)
+    call, attempt = tries.find(turn, event.channel)
     if call is None or attempt is None:
         turn.do(HangUp(event.channel))
         return
@@ -240,16 +175,16 @@ def mark_answered(turn: Turn, call: Call, attempt: Try) -> Call:
 
 def on_ended(turn: Turn, event: TryEnded) -> None:
     """The channel is gone: the terminal event."""
-    call, attempt = _find(turn, event.channel)
+    call, attempt = tries.find(turn, event.channel)
     if call is None or attempt is None:
         return
     ended = replace(
         attempt, state=TryState.ENDED, ended_at=turn.now.wall, cause=event.cause, sip_code=event.sip_code
     )
     if attempt.answered_at is not None:
-        end_answered(turn, call, ended)
+        ending.end_answered(turn, call, ended)
     else:
-        _end_try(turn, call, ended, outcome.classify(event, call.hangup is not None))
+        ending.end_try(turn, call, ended, outcome.classify(event, call.hangup is not None))
 
 
 # --- the agent -----------------------------------------------------------------------------------
@@ -271,7 +206,7 @@ def on_reported(turn: Turn, event: AgentReported | AgentFinished) -> None:
     turn.world.calls.put(call.id, call)
     turn.record(CallReported(call))
     if event.report.disposition == DO_NOT_CALL:
-        _list_number(turn, call)
+        list_callee(turn, call)
 
 
 def on_finished(turn: Turn, event: AgentFinished) -> None:
@@ -297,7 +232,7 @@ def _agent_done(turn: Turn, call: Call) -> None:
     call = replace(call, agent_done=True)
     turn.world.calls.put(call.id, call)
     if call.current.state is TryState.ENDED:
-        close_answered(turn, call)
+        ending.close_answered(turn, call)
     else:
         turn.do(HangUp(call.current.channel))
 
@@ -311,267 +246,13 @@ def cut(turn: Turn, call: Call, reason: Reason) -> None:
     turn.do(HangUp(call.current.channel))
 
 
-# --- do not call ---------------------------------------------------------------------------------
-
-
-def _list_number(turn: Turn, call: Call) -> None:
-    """The callee does not want to be called: no campaign may, from this turn on."""
-    pattern = str(call.phone)
-    listed = turn.world.dnc.match(call.phone, turn.now.wall)
-    if listed is None or listed.expires_at is not None:
-        entry = DncEntry(pattern, "the callee asked for it", f"call {call.id}", turn.now.wall)
-        turn.change_dnc((entry,), ())
-    if not call.sweeping and not call.swept:
-        turn.world.calls.put(call.id, replace(call, sweeping=True))
-        turn.do(FindNumbers(pattern, call.id, SWEEP_BATCH))
-
-
 def on_numbers_found(turn: Turn, event: NumbersFound) -> None:
     """Contacts whose number has been listed leave the queues; then the call that listed it may close."""
-    for contact in event.contacts:
-        suppress(turn, contact)
-    if event.more:
-        turn.do(FindNumbers(event.pattern, event.call, SWEEP_BATCH))
+    if not take_out(turn, event):
         return
-    call = turn.world.calls.get(event.call) if event.call is not None else None
-    if call is not None:
+    waiting = [call for call in turn.world.calls.values() if call.sweeping and call.phone == event.pattern]
+    for call in waiting:
         call = replace(call, sweeping=False, swept=True)
         turn.world.calls.put(call.id, call)
         if call.current.state is TryState.ENDED and (call.agent_done or not call.agent_attached):
-            close_answered(turn, call)
-
-
-def suppress(turn: Turn, contact: Contact) -> None:
-    """A waiting contact on the do-not-call list waits no longer."""
-    campaign = turn.world.campaigns.get(contact.campaign_id)
-    if campaign is None or any(
-        c.contact is not None and c.contact.id == contact.id for c in turn.world.calls.values()
-    ):
-        return
-    turn.save_contact(contact, replace(contact, state=ContactState.SUPPRESSED))
-    queue = turn.queue(contact.campaign_id)
-    turn.set_queue(contact.campaign_id, queue.without(contact.id))
-    turn.world.look_at(contact.campaign_id, Instant(0))
-
-
-# --- ends ----------------------------------------------------------------------------------------
-
-
-def end_answered(turn: Turn, call: Call, ended: Try, fault: Reason | None = None) -> None:
-    """An answered call has ended: its channel is free, its record waits for the agent's last word.
-
-    `fault`: why the call went wrong, if that is known.
-    """
-    call = _save_try(turn, call, ended)
-    turn.use_line(ended.trunk, -1)
-    brake.note_congestion(turn, ended.trunk, congested=False)
-    brake.note_final(turn, ended, None, None)
-    call = replace(
-        call,
-        media_fault=call.media_fault or fault,
-        deadline=mono_after(turn.now.mono, LAST_WORD),
-    )
-    turn.world.calls.put(call.id, call)
-    if call.agent_attached and not call.agent_done:
-        turn.do(DetachAgent(call.id))
-    else:
-        close_answered(turn, call)
-
-
-def close_answered(turn: Turn, call: Call, *, overdue: bool = False) -> None:
-    """Close an ended answered call with what the agent said of it.
-
-    A number that asked not to be called leaves every queue first; `overdue`: that has taken too long, and the gate
-    keeps it from being dialed.
-    """
-    if call.report.disposition == DO_NOT_CALL and not call.swept and not overdue:
-        _list_number(turn, call)
-        return
-    reason = None
-    if (call.report.disposition or CONNECTED) == CONNECTED:
-        reason = call.media_fault or call.hangup
-    contact = None
-    if call.contact is not None:
-        callback = _callback(turn, call)
-        now = turn.now.wall
-        contact = retry.after_answer(call.contact, call.report, reason, _campaign(turn, call), callback, now)
-    _close(turn, call, contact, counted=True, reason=reason)
-
-
-def _callback(turn: Turn, call: Call) -> Instant | None:
-    """When the callee may be called back: at the time it asked for, if the campaign has that call and a window."""
-    asked, campaign, contact = call.report.callback_at, _campaign(turn, call), call.contact
-    if asked is None or campaign is None or contact is None or contact.callbacks >= campaign.max_callbacks:
-        return None
-    if not campaign.status.live or campaign.closing or asked < turn.now.wall:
-        return None
-    return asked if gate.campaign_opening(campaign, asked).open else None
-
-
-def end_unanswered(turn: Turn, call: Call, ended: Try, verdict: Outcome) -> None:
-    """Close an attempt whose last try ended without an answer, as recovery found: it never dials another."""
-    _end_try(turn, call, ended, replace(verdict, failover=False))
-
-
-def _end_try(turn: Turn, call: Call, ended: Try, verdict: Outcome) -> None:
-    call = _save_try(turn, call, ended)
-    turn.use_line(ended.trunk, -1)
-    if verdict.pauses_trunk:
-        brake.pause_trunk(turn, ended.trunk, verdict.pauses_trunk)
-    brake.note_congestion(turn, ended.trunk, congested=verdict.congested)
-    if verdict.failover and ended.ringing_at is None and _fail_over(turn, call):
-        return
-    counts = outcome.counts_against_callee(call.tries, verdict)
-    contact, campaign = call.contact, _campaign(turn, call)
-    policy, now = turn.world.policy, turn.now.wall
-    if contact is None or campaign is None:
-        _close(turn, call, None, counted=counts, reason=verdict.reason)
-        brake.note_final(turn, ended, None, None)
-        return
-    refunded = not counts and retry.may_refund(contact, policy)
-    if refunded:
-        after = retry.after_refund(contact, policy, now, callback=call.callback)
-    else:
-        after = retry.after_failure(contact, campaign, verdict, counts, now, callback=call.callback)
-    reason = verdict.reason if counts or refunded else Reason.CONGESTION
-    saved = _close(turn, call, after, counted=not refunded, reason=reason)
-    brake.note_final(turn, ended, contact, saved)
-
-
-def _fail_over(turn: Turn, call: Call) -> bool:
-    """Try the next trunk within the same attempt, each trunk at most once."""
-    if call.hangup is not None or not turn.planning:
-        return False
-    tried = frozenset(attempt.trunk for attempt in call.tries)
-    line = gate.failover_line(turn.world, ask_again(turn, call), turn.now, tried)
-    if line is None:
-        return False
-    open_try(turn, call, line)
-    return True
-
-
-def ask_again(turn: Turn, call: Call) -> gate.Ask:
-    """The question that a running call's further try puts to the gate."""
-    timezone = call.contact.timezone if call.contact is not None else None
-    return gate.Ask(call.phone, call.terms, _campaign(turn, call), call.contact, timezone)
-
-
-def _close(
-    turn: Turn, call: Call, contact: Contact | None, *, counted: bool, reason: Reason | None
-) -> Contact | None:
-    """The attempt's final record; the slot and the number are free before anybody is told.
-
-    Returns the contact as it was saved.
-    """
-    world = turn.world
-    ended_at = call.current.ended_at if call.current.ended_at is not None else turn.now.wall
-    world.calls.remove(call.id)
-    world.numbers.remove(call.phone)
-    answered_at = call.answered_at
-    rang = any(attempt.state is not TryState.NOT_SENT for attempt in call.tries)
-    if rang:
-        _rest(turn, call, ended_at, reason)
-    talk = Millis(max(0, ended_at - answered_at)) if answered_at is not None else Millis(0)
-    disposition = (call.report.disposition or CONNECTED) if answered_at is not None else NOT_REACHABLE
-    closed = ClosedCall(
-        id=call.id,
-        status=CallStatus.COMPLETED if answered_at is not None else CallStatus.FAILED,
-        disposition=disposition,
-        reason=reason,
-        counted=counted,
-        ended_at=ended_at,
-        duration=talk,
-    )
-    turn.record(CallClosed(call, closed))
-    if call.agent_attached:
-        turn.do(DetachAgent(call.id))
-    _count_call(turn, call, talk if answered_at is not None else None)
-    saved = _return_contact(turn, call, contact) if contact is not None else None
-    turn.announce(
-        "call.completed",
-        {
-            "call": call.id,
-            "campaign": call.campaign_id,
-            "disposition": disposition,
-            "reason": reason,
-            "attempt": call.attempt,
-            "counted": counted,
-            "sip_code": call.current.sip_code,
-            "cause": call.current.cause,
-        },
-        call.phone,
-    )
-    return saved
-
-
-def _count_call(turn: Turn, call: Call, talk: Millis | None) -> None:
-    """Figures that are counted per call: by trunk and hour; `talk` None: it was not answered."""
-    if call.campaign_id is None or turn.world.campaigns.get(call.campaign_id) is None:
-        return
-    answered = {} if talk is None else {metrics.TALKS: 1, metrics.TALK_MILLIS: talk}
-    turn.count(call.campaign_id, answered | metrics.per_call(call, answered=talk is not None))
-
-
-def _rest(turn: Turn, call: Call, ended_at: Instant, reason: Reason | None) -> None:
-    """The minimum gap of the number runs; a lost call bars it for longer, in every campaign."""
-    world = turn.world
-    since = ended_at
-    if reason is Reason.LOST:
-        campaign = _campaign(turn, call)
-        interval = campaign.retry_interval if campaign is not None else Millis(0)
-        bar = retry.lost_wait(call.terms.ring_timeout, interval)
-        since = Instant(ended_at + max(0, bar - world.policy.min_gap))
-    if world.policy.min_gap or since > ended_at:
-        world.rested.put(call.phone, since)
-    turn.record(NumberFreed(call.phone, since))
-
-
-def _return_contact(turn: Turn, call: Call, contact: Contact) -> Contact:
-    """The contact finishes or waits; in a campaign that dials no more, waiting becomes its final state."""
-    campaign = _campaign(turn, call)
-    before = call.contact
-    if before is None or call.campaign_id is None:
-        return contact
-    listed = turn.world.dnc.match(call.phone, turn.now.wall)
-    if contact.state.waiting and listed is not None and listed.expires_at is None:
-        contact = replace(contact, state=ContactState.SUPPRESSED)
-    if contact.state.waiting and (campaign is None or not campaign.status.live):
-        contact = replace(contact, state=ContactState.CANCELLED)
-    elif contact.state.waiting and campaign is not None and campaign.closing:
-        contact = replace(contact, state=ContactState.EXPIRED)
-    turn.save_contact(before, contact)
-    queue = turn.queue(call.campaign_id)
-    turn.set_queue(call.campaign_id, replace(queue, live=max(0, queue.live - 1)))
-    if contact.state.waiting:
-        turn.wait_for(contact)
-    turn.world.hot[call.campaign_id] = None
-    turn.world.look_at(call.campaign_id, Instant(0))
-    return contact
-
-
-# --- finding -------------------------------------------------------------------------------------
-
-
-def _find(turn: Turn, channel: ChannelId) -> tuple[Call | None, Try | None]:
-    """The open call whose running try has this channel; both None if that try has ended."""
-    call = turn.world.calls.get(call_of(channel))
-    if call is None or call.current.channel != channel:
-        return None, None
-    if call.current.state in (TryState.ENDED, TryState.NOT_SENT):
-        return None, None
-    return call, call.current
-
-
-def _campaign(turn: Turn, call: Call) -> Campaign | None:
-    return turn.world.campaigns.get(call.campaign_id) if call.campaign_id else None
-
-
-def _put_try(turn: Turn, call: Call, attempt: Try) -> Call:
-    call = replace(call, tries=(*call.tries[:-1], attempt))
-    turn.world.calls.put(call.id, call)
-    return call
-
-
-def _save_try(turn: Turn, call: Call, attempt: Try) -> Call:
-    turn.record(TrySaved(call.id, attempt))
-    return _put_try(turn, call, attempt)
+            ending.close_answered(turn, call)

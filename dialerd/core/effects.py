@@ -87,10 +87,9 @@ class SeekEvidence:
 
 @dataclass(frozen=True, slots=True)
 class FindNumbers:
-    """Look for waiting contacts under a do-not-call pattern. `call` as in `NumbersFound`."""
+    """Look for waiting contacts under a do-not-call pattern."""
 
     pattern: str
-    call: CallId | None
     limit: int
 
 

@@ -235,14 +235,10 @@ class LoadFailed:
 
 @dataclass(frozen=True, slots=True)
 class NumbersFound:
-    """Waiting contacts whose numbers are on the do-not-call list, found in the store after a change of the list.
-
-    `call`: the call whose record waits for this. `more`: there may be others.
-    """
+    """Waiting contacts under a do-not-call pattern, found in the store. `more`: there may be others."""
 
     pattern: str
     contacts: tuple[Contact, ...]
-    call: CallId | None
     more: bool
 
 

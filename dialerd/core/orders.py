@@ -35,7 +35,7 @@ from dialerd.core.commands import (
     StopCampaign,
     UnlistNumbers,
 )
-from dialerd.core.effects import FindNumbers
+from dialerd.core.donotcall import sweep
 from dialerd.core.journal import DaemonSaved, TrunkSaved
 from dialerd.core.model import Halt, Reason, TrunkChange
 from dialerd.core.planner import Conversation, open_call
@@ -138,7 +138,7 @@ def _list_numbers(turn: Turn, command: ListNumbers) -> Answer:
     lasting = [entry for entry in command.entries if entry.expires_at is None]
     # A long list is not looked for in the queues: the planner takes its numbers out when it meets them.
     for entry in lasting if len(lasting) <= _SOUGHT else ():
-        turn.do(FindNumbers(entry.pattern, None, calls.SWEEP_BATCH))
+        sweep(turn, entry.pattern)
     return Done(changed=True)
 
 

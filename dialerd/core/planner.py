@@ -10,8 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from dialerd.core import call as calls
-from dialerd.core import retry
+from dialerd.core import retry, tries
 from dialerd.core.campaign import LOW_WATER
 from dialerd.core.clock import Instant, Millis, Mono, after
 from dialerd.core.effects import WakeAt
@@ -101,7 +100,7 @@ def open_call(turn: Turn, ask: Ask, passed: Passed, talk: Conversation) -> Call:
         gate=passed.receipt,
     )
     turn.record(CallOpened(call))
-    call = calls.open_try(turn, call, passed.line)
+    call = tries.open_try(turn, call, passed.line)
     turn.world.numbers.put(ask.phone, call.id)
     if contact is not None and dialing is not None:
         turn.save_contact(contact, dialing)
@@ -150,6 +149,10 @@ def _set_aside(turn: Turn, campaign: Campaign, queue: Queue, refusal: Check) -> 
     rest = replace(queue, contacts=queue.contacts[1:])
     until = refusal.until
     if refusal.rule == "dnc" and until is None:
+        listed = turn.world.dnc.match(contact.phone, turn.now.wall)
+        if listed is not None and listed.pattern in turn.host.sweeps:
+            # The sweep that is under way may have found this contact already.
+            return replace(rest, deferred=(*rest.deferred, Deferred(after(turn.now.wall, NEAR), contact)))
         turn.save_contact(contact, replace(contact, state=ContactState.SUPPRESSED))
         return rest
     if refusal.rule == "attempts":

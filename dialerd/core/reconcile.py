@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from dialerd.core import call as calls
-from dialerd.core import outcome
+from dialerd.core import ending, outcome
 from dialerd.core.clock import Instant, Millis, mono_after
 from dialerd.core.effects import (
     HangUp,
@@ -133,7 +133,7 @@ def sweep(turn: Turn) -> None:
     overdue = [call for call in world.calls.values() if call.deadline <= now.mono]
     for call in overdue:
         if call.current.state is TryState.ENDED:
-            calls.close_answered(turn, call, overdue=True)
+            ending.close_answered(turn, call, overdue=True)
     overdue = [call for call in overdue if call.current.state is not TryState.ENDED]
     boot = turn.host.boot
     if overdue and boot is not None:
@@ -162,17 +162,17 @@ def _resolve(turn: Turn, call: Call, record: CallRecord | None, event: EvidenceF
     attempt = call.current
     ended_at = record.ended_at if record is not None and record.ended_at is not None else turn.now.wall
     if attempt.answered_at is not None:
-        calls.end_answered(turn, call, _ended(attempt, ended_at, record), Reason.DROPPED)
+        ending.end_answered(turn, call, _ended(attempt, ended_at, record), Reason.DROPPED)
     elif record is not None and record.answered:
         answered = calls.mark_answered(turn, call, attempt)
-        calls.end_answered(turn, answered, _ended(answered.current, ended_at, record), Reason.ABANDONED)
+        ending.end_answered(turn, answered, _ended(answered.current, ended_at, record), Reason.ABANDONED)
     elif record is not None:
-        calls.end_unanswered(turn, call, _ended(attempt, ended_at, record), outcome.from_record(record))
+        ending.end_unanswered(turn, call, _ended(attempt, ended_at, record), outcome.from_record(record))
     elif attempt.boot == event.boot and event.records_readable and attempt.state is TryState.OPEN:
         unsent = replace(attempt, state=TryState.NOT_SENT, ended_at=turn.now.wall)
-        calls.end_unanswered(turn, call, unsent, outcome.NEVER_ARRIVED)
+        ending.end_unanswered(turn, call, unsent, outcome.NEVER_ARRIVED)
     else:
-        calls.end_unanswered(turn, call, _ended(attempt, turn.now.wall, None), outcome.LOST)
+        ending.end_unanswered(turn, call, _ended(attempt, turn.now.wall, None), outcome.LOST)
 
 
 def _ended(attempt: Try, at: Instant, record: CallRecord | None) -> Try:

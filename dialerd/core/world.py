@@ -64,6 +64,8 @@ class Host:
     """When that was."""
     suspects: frozenset[str] = frozenset()
     """Differences that the last audit found for the first time."""
+    sweeps: tuple[str, ...] = ()
+    """Do-not-call patterns whose contacts are being taken out of the queues; the first one now."""
     drift: int = 0
     """Differences between our books and Asterisk's that audits have found and healed (`slot_drift`)."""
 

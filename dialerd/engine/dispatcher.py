@@ -127,7 +127,7 @@ class Dispatcher:
             # The numbers are listed: the planner takes out what could not be found now.
             found = ()
         more = len(found) >= order.limit
-        self._sink(NumbersFound(order.pattern, tuple(found), order.call, more))
+        self._sink(NumbersFound(order.pattern, tuple(found), more))
 
     async def _load_dnc(self) -> None:
         """Read the do-not-call list, again and again until it can be read."""

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from dialerd.core.call import LAST_WORD
 from dialerd.core.clock import Instant, Now, mono_after
+from dialerd.core.ending import LAST_WORD
 from dialerd.core.model import Call, TryState
 from dialerd.core.orders import changed_line
 from dialerd.core.world import Queue, World, call_number

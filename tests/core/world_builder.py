@@ -248,7 +248,7 @@ class Driver:
                     c for c in self.store.values() if c.state.waiting and _under(c.phone, effect.pattern)
                 ]
                 batch = tuple(found[: effect.limit])
-                self.later(1, NumbersFound(effect.pattern, batch, effect.call, len(found) > effect.limit))
+                self.later(1, NumbersFound(effect.pattern, batch, len(found) > effect.limit))
             case CountChannels():
                 self.later(1, ChannelsCounted(effect.boot, frozenset(self.live)))
 

@@ -1,0 +1,87 @@
+"""One originate of a call: opened before it is sent, found by its channel, saved as it gets on.
+
+A try is committed with its channel id before anything leaves for Asterisk. What its end means is decided elsewhere
+(`dialerd.core.ending`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from dialerd.core.clock import Millis, mono_after
+from dialerd.core.effects import Originate
+from dialerd.core.journal import TryOpened, TrySaved
+from dialerd.core.model import Call, Campaign, ChannelId, Try, TryState
+from dialerd.core.turn import Turn
+from dialerd.core.world import Line, call_of, channel_id
+
+
+def open_try(turn: Turn, call: Call, line: Line) -> Call:
+    """Commit one more try of `call` on `line`, and send its originate after the commit."""
+    world, now = turn.world, turn.now
+    number = len(call.tries) + 1
+    trunk = line.trunk
+    caller_id = call.terms.caller_id or trunk.caller_ids[0]
+    attempt = Try(
+        channel=channel_id(world.instance, call.id, number),
+        number=number,
+        trunk=trunk.name,
+        caller_id=caller_id,
+        state=TryState.OPEN,
+        boot=turn.host.boot or "",
+        opened_at=now.wall,
+    )
+    ring_timeout = call.terms.ring_timeout
+    deadline = mono_after(now.mono, Millis(ring_timeout + world.policy.backstop))
+    call = replace(call, tries=(*call.tries, attempt), deadline=deadline)
+    world.calls.put(call.id, call)
+    turn.use_line(trunk.name, 1)
+    world.trunk_meter(trunk).take(now.mono)
+    campaign = campaign_of(turn, call)
+    meter = world.campaign_meter(campaign) if campaign is not None else None
+    if meter is not None:
+        meter.take(now.mono)
+    turn.set_host(replace(turn.host, unanswered=turn.host.unanswered + 1))
+    turn.record(TryOpened(call.id, attempt))
+    turn.do(
+        Originate(
+            channel=attempt.channel,
+            campaign=call.campaign_id,
+            trunk=trunk.name,
+            phone=call.phone,
+            endpoint=trunk.endpoint,
+            number=trunk.dialed(call.phone),
+            caller_id=caller_id,
+            ring_timeout=ring_timeout,
+            max_call=world.policy.max_call,
+        )
+    )
+    return call
+
+
+def find(turn: Turn, channel: ChannelId) -> tuple[Call | None, Try | None]:
+    """The open call whose running try has this channel; both None if that try has ended."""
+    call = turn.world.calls.get(call_of(channel))
+    if call is None or call.current.channel != channel:
+        return None, None
+    if call.current.state in (TryState.ENDED, TryState.NOT_SENT):
+        return None, None
+    return call, call.current
+
+
+def campaign_of(turn: Turn, call: Call) -> Campaign | None:
+    """The call's campaign, as long as it is in memory."""
+    return turn.world.campaigns.get(call.campaign_id) if call.campaign_id else None
+
+
+def put_try(turn: Turn, call: Call, attempt: Try) -> Call:
+    """Replace the call's running try, in memory only."""
+    call = replace(call, tries=(*call.tries[:-1], attempt))
+    turn.world.calls.put(call.id, call)
+    return call
+
+
+def save_try(turn: Turn, call: Call, attempt: Try) -> Call:
+    """Replace the call's running try, and journal it."""
+    turn.record(TrySaved(call.id, attempt))
+    return put_try(turn, call, attempt)
