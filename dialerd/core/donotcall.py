@@ -45,7 +45,7 @@ def sweep(turn: Turn, pattern: str) -> None:
 def take_out(turn: Turn, event: NumbersFound) -> bool:
     """Suppress what a sweep has found; whether the sweep of its pattern is over."""
     for contact in event.contacts:
-        _suppress(turn, contact)
+        _take_out(turn, contact)
     if event.more:
         turn.do(FindNumbers(event.pattern, SWEEP_BATCH))
         return False
@@ -56,11 +56,17 @@ def take_out(turn: Turn, event: NumbersFound) -> bool:
     return True
 
 
-def _suppress(turn: Turn, contact: Contact) -> None:
+def _take_out(turn: Turn, contact: Contact) -> None:
     """A waiting contact on the do-not-call list waits no longer."""
     campaign = turn.world.campaigns.get(contact.campaign_id)
     if campaign is None or not campaign.status.live:
         return
-    turn.save_contact(contact, replace(contact, state=ContactState.SUPPRESSED))
+    suppress(turn, contact)
     turn.set_queue(campaign.id, turn.queue(campaign.id).without(contact.id))
     turn.world.look_at(campaign.id, Instant(0))
+
+
+def suppress(turn: Turn, contact: Contact) -> None:
+    """The contact waits no longer: its number is on the do-not-call list."""
+    turn.save_contact(contact, replace(contact, state=ContactState.SUPPRESSED))
+    turn.announce("contact.suppressed", {"campaign": contact.campaign_id}, contact.phone)

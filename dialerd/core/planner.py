@@ -13,6 +13,7 @@ from typing import Any
 from dialerd.core import retry, tries
 from dialerd.core.campaign import LOW_WATER
 from dialerd.core.clock import Instant, Millis, Mono, after
+from dialerd.core.donotcall import suppress
 from dialerd.core.effects import WakeAt
 from dialerd.core.gate import Ask, Passed, evaluate, rate_free_at
 from dialerd.core.journal import CallOpened
@@ -153,7 +154,7 @@ def _set_aside(turn: Turn, campaign: Campaign, queue: Queue, refusal: Check) -> 
         if listed is not None and listed.pattern in turn.host.sweeps:
             # The sweep that is under way may have found this contact already.
             return replace(rest, deferred=(*rest.deferred, Deferred(after(turn.now.wall, NEAR), contact)))
-        turn.save_contact(contact, replace(contact, state=ContactState.SUPPRESSED))
+        suppress(turn, contact)
         return rest
     if refusal.rule == "attempts":
         # The limit was lowered while it waited.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
+from dialerd.core import metrics
 from dialerd.core.clock import Instant, Millis, Mono, Now
 from dialerd.core.commands import (
     AdmitCampaign,
@@ -12,6 +13,7 @@ from dialerd.core.commands import (
     Command,
 )
 from dialerd.core.effects import (
+    Announce,
     AttachAgent,
     CountChannels,
     DetachAgent,
@@ -20,6 +22,7 @@ from dialerd.core.effects import (
     HangUp,
     LoadReady,
     Originate,
+    SeekEvidence,
 )
 from dialerd.core.journal import (
     CallClosed,
@@ -29,15 +32,18 @@ from dialerd.core.journal import (
     TryOpened,
     TrySaved,
     WaitingClosed,
+    WaitingShifted,
 )
 from dialerd.core.messages import (
     AgentFinished,
     ChannelsCounted,
     DncLoaded,
     Event,
+    EvidenceFound,
     HostUp,
     ManagerUp,
     MediaCapacity,
+    MediaFailed,
     NumbersFound,
     OriginateAccepted,
     ReadyLoaded,
@@ -50,6 +56,7 @@ from dialerd.core.messages import (
 from dialerd.core.model import (
     E164,
     AgentReport,
+    CallId,
     Campaign,
     CampaignId,
     CampaignStatus,
@@ -57,9 +64,11 @@ from dialerd.core.model import (
     ClosedCall,
     Contact,
     ContactId,
+    ContactState,
     ImportId,
     InstanceId,
     Policy,
+    Reason,
     ScriptId,
     Trunk,
     TrunkName,
@@ -98,9 +107,11 @@ def campaign(**changes: object) -> Campaign:
     return replace(plain, **changes)  # type: ignore[arg-type]
 
 
-def contacts(count: int, ident: CampaignId = CMP, first: int = 1) -> list[Contact]:
+def contacts(count: int, ident: CampaignId = CMP, first: int = 1, phone: int | None = None) -> list[Contact]:
+    """`first` is the first id; `phone` the first number, the same if it is not given."""
+    shift = (phone if phone is not None else first) - first
     return [
-        Contact(ContactId(number), ident, E164(f"+9198765{number:05d}"))
+        Contact(ContactId(number), ident, E164(f"+9198765{number + shift:05d}"))
         for number in range(first, first + count)
     ]
 
@@ -116,6 +127,7 @@ class Behaviour:
     disposition: str | None = None
     ring_ms: int = 1_000
     talk_ms: int = 5_000
+    callback_after_ms: int | None = None
 
 
 ANSWERS = Behaviour(answers=True)
@@ -135,6 +147,8 @@ class Driver:
     counters: dict[CampaignId, dict[str, int]] = field(default_factory=dict)
     due: list[tuple[int, int, Event]] = field(default_factory=list)
     originated: list[tuple[Instant, Originate]] = field(default_factory=list)
+    placed: list[tuple[int, E164]] = field(default_factory=list)
+    """When each originate was sent, in milliseconds of a clock that nobody steps."""
     closed: list[ClosedCall] = field(default_factory=list)
     tries: dict[ChannelId, Try] = field(default_factory=dict)
     announced: list[str] = field(default_factory=list)
@@ -161,33 +175,40 @@ class Driver:
     def events(self, *events: Event) -> None:
         self._turn(list(events), [])
 
+    def step_clock(self, millis: int) -> None:
+        """The wall clock is set; the monotonic one is not."""
+        self.now = Now(Instant(self.now.wall + millis), self.now.mono)
+
+    def fail_media(self, call: CallId, reason: Reason) -> None:
+        """The agent of a call is lost."""
+        self.events(MediaFailed(call, reason, "test"))
+
+    def kept(self, ident: CampaignId) -> dict[str, int]:
+        """The counters of contacts as they were moved."""
+        return metrics.of_contacts(self.counters[ident])
+
+    def recount(self, ident: CampaignId) -> dict[str, int]:
+        """The counters of contacts as the contacts give them."""
+        return metrics.recount(c for c in self.store.values() if c.campaign_id == ident)
+
+    def after(self, behaviour: Behaviour) -> AgentReport:
+        asked = behaviour.callback_after_ms
+        at = Instant(self.now.wall + behaviour.talk_ms + asked) if asked is not None else None
+        return AgentReport(disposition=behaviour.disposition, callback_at=at)
+
     def later(self, millis: int, event: Event) -> None:
         self._sequence += 1
-        self.due.append((self.now.wall + millis, self._sequence, event))
+        self.due.append((self.now.mono // 1_000 + millis, self._sequence, event))
         self.due.sort(key=lambda item: item[:2])
 
     def run(self, until: int | None = None, limit: int = 200_000) -> None:
         """Let time pass until nothing is due (or until `until` milliseconds after the start)."""
         for _ in range(limit):
-            wake = self.world.agenda[0][0] if self.world.agenda else None
-            instants = [item[0] for item in self.due[:1]] + ([wake] if wake is not None else [])
-            if self.world.calls.committed:
-                instants.append(self.now.wall + 1_000)
-            instants += [
-                self.now.wall + max(1, (meter.free_at(self.now.mono) - self.now.mono + 999) // 1000)
-                for meter in self.world.trunk_meters.values()
-                if self.world.hot and meter.free_at(self.now.mono) > self.now.mono
-            ]
-            instants += [
-                self.now.wall + max(1, (line.rest_until - self.now.mono + 999) // 1000)
-                for line in self.world.lines.committed.values()
-                if self.world.hot and line.rest_until > self.now.mono
-            ]
-            if not instants:
+            at = self._next()
+            if at is None:
                 return
-            at = max(min(instants), self.now.wall)
-            if until is not None and at > START + until:
-                self._advance(START + until)
+            if until is not None and at > until:
+                self._advance(until)
                 return
             self._advance(at)
             ready = [event for instant, _, event in self.due if instant <= at]
@@ -196,8 +217,24 @@ class Driver:
             self._turn(ready or [Tick()], [])
         raise AssertionError("the world does not come to rest")
 
-    def _advance(self, wall: int) -> None:
-        self.now = Now(Instant(wall), Mono(self.now.mono + (wall - self.now.wall) * 1_000))
+    def _next(self) -> int | None:
+        """When something is due next, in milliseconds after the start; None: nothing ever is."""
+        now = self.now.mono // 1_000
+        instants = [item[0] for item in self.due[:1]]
+        if self.world.agenda:
+            instants.append(now + self.world.agenda[0][0] - self.now.wall)
+        if self.world.calls.committed or self.world.host.committed[""].clock is not None:
+            instants.append(now + 1_000)
+        if self.world.hot:
+            waits = [meter.free_at(self.now.mono) for meter in self.world.trunk_meters.values()]
+            waits += [meter.free_at(self.now.mono) for meter in self.world.campaign_meters.values()]
+            waits += [line.rest_until for line in self.world.lines.committed.values()]
+            instants += [(wait + 999) // 1_000 for wait in waits if wait > self.now.mono]
+        return max(min(instants), now) if instants else None
+
+    def _advance(self, millis: int) -> None:
+        mono = max(millis * 1_000, self.now.mono)
+        self.now = Now(Instant(self.now.wall + (mono - self.now.mono) // 1_000), Mono(mono))
 
     def _turn(self, events: list[Event], commands: list[Command]) -> list[Answer]:
         turn, answers = step(self.world, events, commands, self.now)
@@ -220,6 +257,12 @@ class Driver:
                 totals = self.counters.setdefault(entry.campaign, {})
                 for key, delta in entry.deltas.items():
                     totals[key] = totals.get(key, 0) + delta
+            case WaitingShifted():
+                for ident, contact in self.store.items():
+                    counted = contact.state in (ContactState.PENDING, ContactState.RETRY_WAITING)
+                    if counted and contact.not_before > entry.since:
+                        moved = Instant(contact.not_before + entry.by)
+                        self.store[ident] = replace(contact, not_before=moved)
             case CallClosed():
                 self.closed.append(entry.closed)
             case TryOpened() | TrySaved():
@@ -227,8 +270,15 @@ class Driver:
 
     def _carry_out(self, effect: Effect) -> None:
         match effect:
+            case Announce():
+                self.announced.append(effect.kind)
+            case SeekEvidence():
+                live = frozenset(self.live)
+                found = EvidenceFound(effect.boot, effect.channels, live, (), records_readable=True)
+                self.later(effect.delay + 1, found)
             case Originate():
                 self.originated.append((self.now.wall, effect))
+                self.placed.append((self.now.mono // 1_000, effect.phone))
                 self.live.add(effect.channel)
                 self._play(effect, self.behave(effect))
             case HangUp():
@@ -237,8 +287,7 @@ class Driver:
             case AttachAgent():
                 if not self.silent_agent:
                     talk = self._behaviours[effect.channel]
-                    report = AgentReport(disposition=talk.disposition)
-                    self.later(talk.talk_ms, AgentFinished(effect.call, report))
+                    self.later(talk.talk_ms, AgentFinished(effect.call, self.after(talk)))
             case DetachAgent():
                 self.later(1, AgentFinished(effect.call, AgentReport()))
             case LoadReady():
