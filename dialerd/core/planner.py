@@ -52,27 +52,35 @@ def plan(turn: Turn) -> None:
     if turn.host.boot is None or not world.hot:
         return
     budget = world.policy.max_unanswered_originates - turn.host.unanswered
-    idle_in_a_row = 0
-    while budget > 0 and world.hot and idle_in_a_row < len(world.hot):
-        ident = next(iter(world.hot))
-        del world.hot[ident]
-        refusal = _dial_next(turn, ident)
-        if refusal is None:
-            budget -= 1
-            idle_in_a_row = 0
-            world.hot[ident] = None
-            continue
-        if refusal.scope is Scope.DAEMON:
-            world.hot[ident] = None
-            return
-        if refusal.scope is Scope.TRUNKS or refusal.rule == "campaign-rate":
-            world.hot[ident] = None
-            idle_in_a_row += 1
-            _wake_when_lifted(turn, ident, refusal)
-            if refusal.scope is Scope.TRUNKS and not _any_trunk_free(turn):
+    dialed = True
+    while dialed and budget > 0:
+        dialed = False
+        for ident in list(world.hot):
+            if budget <= 0:
                 return
-        elif refusal.until is not None:
-            world.look_at(ident, refusal.until)
+            refusal = _dial_next(turn, ident)
+            if refusal is None:
+                # Its turn is taken: the others come first now.
+                del world.hot[ident]
+                world.hot[ident] = None
+                budget -= 1
+                dialed = True
+            elif not _goes_on(turn, ident, refusal):
+                return
+
+
+def _goes_on(turn: Turn, ident: CampaignId, refusal: Check) -> bool:
+    """Whether another campaign may still dial in this turn. Who was refused a trunk keeps its place in the row."""
+    world = turn.world
+    if refusal.scope is Scope.DAEMON:
+        return False
+    if refusal.scope is Scope.TRUNKS or refusal.rule == "campaign-rate":
+        _wake_when_lifted(turn, ident, refusal)
+        return refusal.scope is not Scope.TRUNKS or _any_trunk_free(turn)
+    del world.hot[ident]
+    if refusal.until is not None:
+        world.look_at(ident, refusal.until)
+    return True
 
 
 def open_call(turn: Turn, ask: Ask, passed: Passed, talk: Conversation) -> Call:

@@ -127,8 +127,10 @@ def sweep(turn: Turn) -> None:
     if now.mono < world.next_sweep:
         return
     world.next_sweep = mono_after(now.mono, SWEEP)
-    for number, ended in list(world.rested.committed.items()):
-        if ended + world.policy.min_gap <= now.wall:
+    for number in list(world.rested.committed):
+        # As this turn sees it: a call to the number may have ended just now.
+        ended = world.rested.get(number)
+        if ended is not None and ended + world.policy.min_gap <= now.wall:
             world.rested.remove(number)
     overdue = [call for call in world.calls.values() if call.deadline <= now.mono]
     for call in overdue:

@@ -417,3 +417,14 @@ def test_the_agenda_does_not_grow_with_calls() -> None:
     driver.admit(campaign(), contacts(500))
     driver.run()
     assert len(driver.world.agenda) < 200
+
+
+def test_the_gap_runs_from_the_last_call_also_if_it_ends_as_the_one_before_runs_out() -> None:
+    driver = Driver.ready(rules=policy(min_gap=Millis(1_000), refund_spacing=(Millis(0),) * 3))
+    kinds = iter([Behaviour(sip=503, cause=34, rings=False, ring_ms=500)] * 2 + [ANSWERS])
+    driver.behave = lambda order: next(kinds)
+    driver.admit(campaign(), contacts(1))
+    driver.run()
+    ends = sorted(driver.over.values())
+    starts = [at for at, _ in driver.placed]
+    assert all(start - end >= 1_000 for end, start in zip(ends, starts[1:], strict=False))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
+from random import Random
 
 from dialerd.core import metrics
 from dialerd.core.clock import Instant, Millis, Mono, Now
@@ -28,6 +29,7 @@ from dialerd.core.journal import (
     CallClosed,
     ContactSaved,
     CountersMoved,
+    DncChanged,
     Entry,
     TryOpened,
     TrySaved,
@@ -75,7 +77,7 @@ from dialerd.core.model import (
     Try,
 )
 from dialerd.core.step import step
-from dialerd.core.world import World
+from dialerd.core.world import World, call_of
 
 START = Instant(1_700_000_000_000)
 CMP = CampaignId("cmp_000000000001")
@@ -130,6 +132,8 @@ class Behaviour:
     callback_after_ms: int | None = None
 
 
+_DISORDERLY = (TryShown, TryRinging, TryAnswered, TryEnded, AgentFinished, ChannelsCounted)
+
 ANSWERS = Behaviour(answers=True)
 BUSY = Behaviour(sip=486, cause=17, rings=False)
 RINGS_OUT = Behaviour(sip=480, cause=19, ring_ms=30_000)
@@ -147,8 +151,16 @@ class Driver:
     counters: dict[CampaignId, dict[str, int]] = field(default_factory=dict)
     due: list[tuple[int, int, Event]] = field(default_factory=list)
     originated: list[tuple[Instant, Originate]] = field(default_factory=list)
-    placed: list[tuple[int, E164]] = field(default_factory=list)
-    """When each originate was sent, in milliseconds of a clock that nobody steps."""
+    sent: list[tuple[int, E164, ChannelId]] = field(default_factory=list)
+    """Each originate, and when it was sent, in milliseconds of a clock that nobody steps."""
+    over: dict[ChannelId, int] = field(default_factory=dict)
+    """When each channel was gone, on that clock."""
+    attempt_of: dict[tuple[str, int], str] = field(default_factory=dict)
+    """The call that a number's originate at an instant belongs to."""
+    listed_at: dict[str, int] = field(default_factory=dict)
+    """When a number came on the do-not-call list."""
+    chaos: Random | None = None
+    """Set: events are lost, doubled and delayed."""
     closed: list[ClosedCall] = field(default_factory=list)
     tries: dict[ChannelId, Try] = field(default_factory=dict)
     announced: list[str] = field(default_factory=list)
@@ -196,12 +208,36 @@ class Driver:
         at = Instant(self.now.wall + behaviour.talk_ms + asked) if asked is not None else None
         return AgentReport(disposition=behaviour.disposition, callback_at=at)
 
+    @property
+    def elapsed(self) -> int:
+        """Milliseconds since the start, on a clock that nobody steps."""
+        return self.now.mono // 1_000
+
+    @property
+    def placed(self) -> list[tuple[int, E164]]:
+        """When which number was dialed."""
+        return [(at, phone) for at, phone, _ in self.sent]
+
     def later(self, millis: int, event: Event) -> None:
-        self._sequence += 1
-        self.due.append((self.now.mono // 1_000 + millis, self._sequence, event))
+        copies = [millis]
+        if isinstance(event, TryEnded):
+            self.live_until(event.channel, self.elapsed + millis)
+        if self.chaos is not None and isinstance(event, _DISORDERLY):
+            copies = [
+                millis + self.chaos.choice((0, 0, 1, 30, 3_000))
+                for _ in range(self.chaos.choice((0, 1, 1, 2)))
+            ]
+        for delay in copies:
+            self._sequence += 1
+            self.due.append((self.elapsed + delay, self._sequence, event))
         self.due.sort(key=lambda item: item[:2])
 
-    def run(self, until: int | None = None, limit: int = 200_000) -> None:
+    def live_until(self, channel: ChannelId, at: int) -> None:
+        """The channel is gone then, or was before."""
+        if channel in self.live:
+            self.over[channel] = min(self.over.get(channel, at), at)
+
+    def run(self, until: int | None = None, limit: int = 30_000) -> None:
         """Let time pass until nothing is due (or until `until` milliseconds after the start)."""
         for _ in range(limit):
             at = self._next()
@@ -213,7 +249,7 @@ class Driver:
             self._advance(at)
             ready = [event for instant, _, event in self.due if instant <= at]
             self.due = [item for item in self.due if item[0] > at]
-            self.live -= {event.channel for event in ready if isinstance(event, TryEnded)}
+            self.live -= {channel for channel in self.live if self.over.get(channel, at + 1) <= at}
             self._turn(ready or [Tick()], [])
         raise AssertionError("the world does not come to rest")
 
@@ -263,6 +299,9 @@ class Driver:
                     if counted and contact.not_before > entry.since:
                         moved = Instant(contact.not_before + entry.by)
                         self.store[ident] = replace(contact, not_before=moved)
+            case DncChanged():
+                for listed in entry.added:
+                    self.listed_at.setdefault(listed.pattern, self.elapsed)
             case CallClosed():
                 self.closed.append(entry.closed)
             case TryOpened() | TrySaved():
@@ -278,7 +317,8 @@ class Driver:
                 self.later(effect.delay + 1, found)
             case Originate():
                 self.originated.append((self.now.wall, effect))
-                self.placed.append((self.now.mono // 1_000, effect.phone))
+                self.sent.append((self.elapsed, effect.phone, effect.channel))
+                self.attempt_of[(effect.phone, self.elapsed)] = call_of(effect.channel)
                 self.live.add(effect.channel)
                 self._play(effect, self.behave(effect))
             case HangUp():
@@ -311,6 +351,9 @@ class Driver:
             self.later(10, TryRinging(order.channel))
         if behaviour.answers:
             self.later(behaviour.ring_ms, TryAnswered(order.channel))
+            if self.chaos is not None:
+                # Asterisk's own limit: what nobody ends ends there.
+                self._end(order.ring_timeout + order.max_call, order.channel, 0, None)
         else:
             self._end(behaviour.ring_ms, order.channel, behaviour.cause, behaviour.sip)
 
