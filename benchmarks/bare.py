@@ -2,8 +2,9 @@
 
 It originates over the events WebSocket with the same cap of unanswered requests as the daemon, paced evenly at
 `--rate`. With `--media` it does what the daemon's media worker does for an answered call, and no more: media
-leg, bridge, one prompt; the callee hangs up. Prints one line of JSON: calls, seconds, calls a second, and CPU
-milliseconds a call.
+leg, bridge, one prompt; the callee hangs up. Prints one line of JSON: calls, seconds, calls a second, CPU
+milliseconds a call, and of the answered calls how many ended before their bridge was made (`late`) and how many
+never got one because Asterisk did not answer (`unbridged`). Every wait has a deadline.
 """
 
 from __future__ import annotations
@@ -13,14 +14,21 @@ import asyncio
 import json
 import resource
 import time
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 import aiohttp
 import orjson
 import uvloop
-from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
+from picows import WSFrame, WSListener, WSMsgType, WSTransport, WSUpgradeRequest, ws_create_server
 
 UNANSWERED = 16
+LEG_DEADLINE = 5.0
+"""Seconds that a media leg, or a request about one, may take."""
+CLEAN_UP = 2.0
+"""Seconds after the last call's end in which legs and bridges may still be removed."""
 QUIET = (
     "ChannelVarset", "ChannelDialplan", "ChannelCallerId", "ChannelConnectedLine", "ChannelHangupRequest",
     "ChannelEnteredBridge", "ChannelLeftBridge", "BridgeCreated", "BridgeDestroyed", "ChannelCreated",
@@ -39,35 +47,83 @@ class Bare:
         self.channels = asyncio.Semaphore(options.channels)
         self.ended = 0
         self.done = asyncio.Event()
-        self.media_up: dict[str, asyncio.Event] = {}
+        self.legs: dict[str, Leg] = {}
+        self.bridging: dict[str, asyncio.Task[None]] = {}
+        self.answered_count = 0
+        self.bridged_count = 0
+        self.late_count = 0
         self.tasks: set[asyncio.Task[None]] = set()
 
     async def run(self) -> dict[str, float]:
         url = self.options.ari_url
+        timeout = aiohttp.ClientTimeout(total=LEG_DEADLINE)
         async with (
-            aiohttp.ClientSession(headers=self.headers, connector=aiohttp.TCPConnector(limit=6)) as self.http,
+            self.listening(),
+            aiohttp.ClientSession(
+                headers=self.headers, connector=aiohttp.TCPConnector(limit=6), timeout=timeout
+            ) as self.http,
             self.http.ws_connect(
                 f"{url.replace('http', 'ws', 1)}/ari/events?app={self.app}", max_msg_size=0, compress=0
             ) as self.socket,
         ):
             filters = {"disallowed": [{"type": kind} for kind in QUIET]}
             await self.http.put(f"{url}/ari/applications/{self.app}/eventFilter", json=filters)
-            reader = asyncio.create_task(self.read())
             started, cpu = time.perf_counter(), time.process_time()
-            await self.place_all()
-            async with asyncio.timeout(120):
-                await self.done.wait()
+            try:
+                async with asyncio.timeout(self.options.deadline):
+                    await self.place_and_read()
+            except TimeoutError:
+                limit = f"{self.options.deadline:g} s"
+                raise SystemExit(
+                    f"after {limit} {self.ended} of {self.options.calls} calls had ended"
+                ) from None
             seconds, cpu = time.perf_counter() - started, time.process_time() - cpu
-            reader.cancel()
-            await asyncio.gather(*self.tasks, return_exceptions=True)
+            await self.clean_up()
         calls = self.options.calls
+        settled = self.bridged_count + self.late_count
         return {
             "calls": calls,
             "seconds": round(seconds, 3),
             "calls_per_second": round(calls / seconds, 1),
             "cpu_ms_per_call": round(1000 * cpu / calls, 3),
+            "late": self.late_count,
+            "unbridged": self.answered_count - settled if self.options.media else 0,
             "resident_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
         }
+
+    @asynccontextmanager
+    async def listening(self) -> AsyncIterator[None]:
+        """Asterisk can bring media sockets while the block lasts."""
+        if not self.options.media:
+            yield
+            return
+        host, _, port = self.options.media.rpartition(":")
+
+        def greet(_request: WSUpgradeRequest) -> WSListener:
+            return _Ear(self)
+
+        server = await ws_create_server(greet, host, int(port), backlog=1024)
+        try:
+            yield
+        finally:
+            server.close()
+
+    async def place_and_read(self) -> None:
+        """Place all calls and return when the last has ended."""
+        reader = asyncio.create_task(self.read())
+        try:
+            await self.place_all()
+            await self.done.wait()
+        finally:
+            reader.cancel()
+
+    async def clean_up(self) -> None:
+        """Let the last bridges be removed; what then still waits will wait for ever."""
+        if self.tasks:
+            await asyncio.wait(self.tasks, timeout=CLEAN_UP)
+        for task in self.tasks:
+            task.cancel()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
 
     async def place_all(self) -> None:
         interval = 1 / self.options.rate if self.options.rate else 0.0
@@ -107,13 +163,18 @@ class Bare:
         elif kind == "StasisStart":
             channel = event["channel"]["id"]
             if channel.endswith("-m"):
-                self.media_up.setdefault(channel, asyncio.Event()).set()
+                self.leg(channel).entered.set()
             else:
-                self.spawn(self.answered(channel))
+                self.answered_count += 1
+                self.bridging[channel] = self.spawn(self.answered(channel))
         elif kind == "ChannelDestroyed" and not event["channel"]["id"].endswith("-m"):
             if self.options.media:
                 self.spawn(self.release(event["channel"]["id"]))
             self.over()
+
+    def leg(self, channel: str) -> Leg:
+        """What is known of the media leg `channel`."""
+        return self.legs.setdefault(channel, Leg())
 
     def over(self) -> None:
         """A call has ended, or was refused."""
@@ -122,49 +183,78 @@ class Bare:
         if self.ended == self.options.calls:
             self.done.set()
 
-    def spawn(self, work: Any) -> None:
+    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
+        return task
 
     async def answered(self, channel: str) -> None:
         """What the daemon's media worker does for an answered call, and no more. The callee hangs up."""
         if not self.options.media:
             await self.request("DELETE", f"channels/{channel}", None, f"d{channel}")
             return
-        leg, bridge = f"{channel}-m", f"{channel}-b"
-        up = self.media_up.setdefault(leg, asyncio.Event())
+        name, bridge = f"{channel}-m", f"{channel}-b"
         params = {
-            "channelId": leg, "app": self.app, "external_host": "INCOMING", "transport": "websocket",
-            "encapsulation": "none", "connection_type": "server", "format": "ulaw", "transport_data": "f(json)",
+            "channelId": name, "app": self.app, "external_host": self.options.media_client, "format": "ulaw",
+            "transport": "websocket", "encapsulation": "none", "connection_type": "client",
+            "transport_data": "f(json)",
         }  # fmt: skip
-        made = await self.post("channels/externalMedia", params)
-        connection = made["channelvars"]["MEDIA_WEBSOCKET_CONNECTION_ID"]
-        transport, _ = await ws_connect(
-            _Ear,
-            f"{self.options.ari_url.replace('http', 'ws', 1)}/media/{connection}",
-            extra_headers={"Sec-WebSocket-Protocol": "media"},
-        )
-        await up.wait()
-        await self.post(f"bridges/{bridge}", {"type": "mixing"})
-        await self.post(f"bridges/{bridge}/addChannel", {"channel": [channel, leg]})
-        transport.send(WSMsgType.BINARY, b"\x7f" * 8000)
+        leg = self.leg(name)
+        async with asyncio.timeout(LEG_DEADLINE):
+            await asyncio.gather(
+                self.post("channels/externalMedia", params),
+                self.post(f"bridges/{bridge}", {"type": "mixing"}),
+                leg.entered.wait(),
+            )
+        if leg.socket is None or not await self.post(
+            f"bridges/{bridge}/addChannel", {"channel": [channel, name]}
+        ):
+            self.late_count += 1
+            return
+        leg.socket.send(WSMsgType.BINARY, b"\x7f" * 8000)
+        self.bridged_count += 1
 
     async def release(self, channel: str) -> None:
-        """Remove what `answered` has made."""
-        await self.http.delete(f"{self.options.ari_url}/ari/channels/{channel}-m")
+        """Remove what `answered` has made, once it has. Asterisk ends a leg with its socket."""
+        bridging = self.bridging.pop(channel, None)
+        if bridging is None:
+            return
+        await asyncio.wait({bridging})
+        leg = self.legs.pop(f"{channel}-m", None)
+        if leg is not None and leg.socket is not None:
+            leg.socket.disconnect()
         await self.http.delete(f"{self.options.ari_url}/ari/bridges/{channel}-b")
 
-    async def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+    async def post(self, path: str, body: dict[str, Any]) -> bool:
+        """Whether Asterisk did it; it does not for a call that has ended. Raises if it does not answer."""
         async with self.http.post(f"{self.options.ari_url}/ari/{path}", json=body) as reply:
-            return await reply.json() if reply.status == 200 else {}
+            return reply.ok
+
+
+@dataclass
+class Leg:
+    """A media leg: its socket, and whether it has entered our application."""
+
+    socket: WSTransport | None = None
+    entered: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class _Ear(WSListener):  # type: ignore[misc]
-    """Receives the callee's audio and forgets it."""
+    """Learns from Asterisk's first words whose socket this is; receives the callee's audio and forgets it."""
+
+    def __init__(self, bare: Bare) -> None:
+        self.bare = bare
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
-        frame.get_payload_as_memoryview()
+        if frame.msg_type is WSMsgType.BINARY:
+            frame.get_payload_as_memoryview()
+        elif frame.msg_type is WSMsgType.TEXT:
+            event = orjson.loads(frame.get_payload_as_bytes())
+            if event["event"] == "MEDIA_START":
+                self.bare.leg(event["channel_id"]).socket = transport
+        elif frame.msg_type is WSMsgType.CLOSE:
+            transport.disconnect()
 
 
 def main() -> None:
@@ -176,7 +266,11 @@ def main() -> None:
     parser.add_argument("--calls", type=int, default=1000)
     parser.add_argument("--rate", type=float, default=0, help="calls a second offered; 0: as many as go")
     parser.add_argument("--channels", type=int, default=200)
-    parser.add_argument("--media", action="store_true")
+    parser.add_argument("--deadline", type=float, default=120, help="seconds that all calls may take")
+    parser.add_argument(
+        "--media", metavar="HOST:PORT", help="bridge each call; Asterisk connects to this address"
+    )
+    parser.add_argument("--media-client", default="bare-media", help="the websocket_client that does so")
     print(json.dumps(uvloop.run(Bare(parser.parse_args()).run())))
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     AnyHttpUrl,
     BaseModel,
     BeforeValidator,
@@ -34,6 +35,7 @@ from pydantic_settings import (
 from dialerd.core.clock import minutes, seconds
 from dialerd.core.errors import DialerError, Fault
 from dialerd.core.model import E164, Policy, Trunk, TrunkName
+from dialerd.media.address import Address
 
 _TRUNK_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 _ENDPOINT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
@@ -46,6 +48,7 @@ def _parse_number(value: object) -> E164:
 
 
 Number = Annotated[str, BeforeValidator(_parse_number)]
+ListenAddress = Annotated[str, AfterValidator(lambda value: str(Address.parse(value)))]
 
 
 class _Section(BaseModel):
@@ -159,6 +162,8 @@ class DialingSettings(_Section):
 class MediaSettings(_Section):
     """The worker process that carries the calls' audio."""
 
+    listen: ListenAddress = "127.0.0.1:8790"
+    """Where Asterisk brings the calls' audio: the `uri` of `[<instance>-media]` in its websocket_client.conf."""
     max_sessions: int = Field(default=150, ge=1, le=2_000)
     cache_dir: Path | None = None
     """Rendered prompts; default: `prompts` in the state directory."""

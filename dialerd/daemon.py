@@ -32,6 +32,7 @@ from dialerd.core.model import Campaign, InstanceId
 from dialerd.engine.runtime import Engine
 from dialerd.engine.service import ParsedScript, Service, ServiceSettings
 from dialerd.intake.process import Helper, Intake
+from dialerd.media.address import Address
 from dialerd.media.ari import AriLogin
 from dialerd.media.pool import MediaPool
 from dialerd.store.sqlite import SqliteStore
@@ -167,6 +168,7 @@ def _media(settings: Settings, engine: Engine) -> MediaPool:
             settings.asterisk.ari_user,
             settings.asterisk.ari_password.get_secret_value(),
         ),
+        listen=settings.media.listen,
         instance=InstanceId(settings.instance),
         max_sessions=settings.media.max_sessions,
         cache_dir=settings.media.cache_dir or settings.state_dir / "prompts",
@@ -242,6 +244,11 @@ def _warn(settings: Settings) -> None:
         "compliance.legal_hours_off",
         detail="legal calling hours are not enforced: set each campaign's window within them",
     )
+    if not Address.parse(settings.media.listen).is_loopback:
+        _log.warning(
+            "media.not_on_loopback",
+            detail=f"media.listen is {settings.media.listen}: the calls' audio crosses the network unencrypted",
+        )
     if settings.asterisk.cdr_path is None:
         _log.warning(
             "recovery.without_cdr",

@@ -1,6 +1,7 @@
 """The media worker's process: it composes a worker of media legs and the embedded agent, and serves a daemon.
 
-    python -m dialerd.worker --socket PATH --ari-url URL --ari-user USER --instance NAME --sessions N --cache-dir DIR
+    python -m dialerd.worker --socket PATH --listen HOST:PORT --ari-url URL --ari-user USER --instance NAME \\
+        --sessions N --cache-dir DIR
 
 The ARI password is the first line of its standard input: arguments and environments can be read by others.
 Exit codes: 0 nothing left to do, 1 could not run.
@@ -21,7 +22,9 @@ from dialerd.agent.embedded import EmbeddedAgent
 from dialerd.config import LogSettings
 from dialerd.core.errors import PortError
 from dialerd.core.model import InstanceId
+from dialerd.media.address import Address
 from dialerd.media.ari import AriLogin, MediaAri
+from dialerd.media.reception import Reception
 from dialerd.media.worker import Worker, WorkerSettings
 
 
@@ -31,6 +34,9 @@ def main(arguments: list[str] | None = None) -> int:
         prog="dialerd.worker", description="Carries the audio of dialerd's calls."
     )
     parser.add_argument("--socket", type=Path, required=True, help="where the daemon connects")
+    parser.add_argument(
+        "--listen", type=Address.parse, required=True, help="where Asterisk brings the calls' audio"
+    )
     parser.add_argument("--ari-url", required=True, help="Asterisk's HTTP server")
     parser.add_argument("--ari-user", required=True)
     parser.add_argument(
@@ -56,7 +62,7 @@ async def _run(options: argparse.Namespace, password: str) -> None:
     login = AriLogin(options.ari_url, options.ari_user, password)
     ari = MediaAri(login, InstanceId(options.instance))
     settings = WorkerSettings(options.socket, options.sessions, grace=options.grace)
-    worker = Worker(settings, EmbeddedAgent.caching(options.cache_dir), ari)
+    worker = Worker(settings, EmbeddedAgent.caching(options.cache_dir), ari, Reception(options.listen))
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, worker.stop)
     await worker.serve()

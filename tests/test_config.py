@@ -80,6 +80,8 @@ def test_every_mistake_is_reported_at_once(tmp_path: Path) -> None:
             port = "eighty"
             [dialing]
             refund_minutes = [1]
+            [media]
+            listen = "localhost"
             """,
         )
     )
@@ -92,6 +94,7 @@ def test_every_mistake_is_reported_at_once(tmp_path: Path) -> None:
         "trunks.carrier.caller_ids",
         "http.port",
         "dialing.refund_minutes",
+        "media.listen",
     }
 
 
@@ -103,6 +106,16 @@ def test_a_trunk_without_caller_ids_is_refused(tmp_path: Path) -> None:
 def test_a_caller_id_must_be_a_number_written_as_text(tmp_path: Path) -> None:
     found = faults(written(tmp_path, GOOD.replace('"+15550100100"', "15550100100")))
     assert "as text" in found["trunks.carrier.caller_ids.0"]
+
+
+def test_where_audio_is_brought_is_an_address_and_a_port(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert load(written(tmp_path, GOOD)).media.listen == "127.0.0.1:8790"
+    monkeypatch.setenv("DIALERD_MEDIA__LISTEN", "[0:0::1]:9000")
+    assert load(written(tmp_path, GOOD)).media.listen == "[::1]:9000"
+    monkeypatch.setenv("DIALERD_MEDIA__LISTEN", "127.0.0.1:0")
+    assert "between 1 and 65535" in faults(written(tmp_path, GOOD))["media.listen"]
 
 
 def test_a_missing_file_and_bad_toml_are_named(tmp_path: Path) -> None:

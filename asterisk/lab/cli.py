@@ -77,7 +77,7 @@ def _parser() -> argparse.ArgumentParser:
     up.add_argument("--timeout", type=float, default=30, metavar="S", help="seconds to wait (default 30)")
     for name, what in (
         ("ari", "ARI"), ("ami", "AMI"), ("sip", "the pbx's SIP"), ("carrier", "the carrier's SIP"),
-        ("http", "the daemon's HTTP"),
+        ("http", "the daemon's HTTP"), ("media", "the daemon's media"),
     ):  # fmt: skip
         up.add_argument(f"--{name}-port", type=int, metavar="PORT", help=f"{what} port (default: a free one)")
     up.set_defaults(run=_up)
@@ -136,6 +136,7 @@ def _up(options: argparse.Namespace) -> int:
         sip=options.sip_port,
         carrier=options.carrier_port,
         http=options.http_port,
+        media=options.media_port,
     )
     root = Path(options.asterisk) if options.asterisk else None
     folder = _folder(options)

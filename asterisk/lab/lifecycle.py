@@ -97,6 +97,7 @@ def _refuse_differences(record: Record, request: Request) -> None:
             ("--sip-port", wanted.sip, record.ports.sip),
             ("--carrier-port", wanted.carrier, record.ports.carrier),
             ("--http-port", wanted.http, record.ports.http),
+            ("--media-port", wanted.media, record.ports.media),
         )
         if asked is not None and asked != has
     ]
@@ -148,6 +149,8 @@ def _values(folder: Folder, record: Record, asterisk: Installation, instance: In
         "sip_port": chosen.sip,
         "sip_bind": f"{'127.0.0.1' if local else '0.0.0.0'}:{chosen.sip}",
         "carrier_port": chosen.carrier,
+        "media_port": chosen.media,
+        "bare_media_port": chosen.bare_media,
         "trunk": trunk,
         "trunk_host": trunk_host,
         # A SIPp scenario would take OPTIONS for an unexpected call.

@@ -36,11 +36,15 @@ class Wanted:
     sip: int | None = None
     carrier: int | None = None
     http: int | None = None
+    media: int | None = None
 
 
 @dataclass(frozen=True)
 class Ports:
-    """The ports of one lab. `carrier` is its SIP port; `http` is left for the daemon."""
+    """The ports of one lab. `carrier` is its SIP port.
+
+    `http` and `media` are left for the daemon, `bare_media` for a program beside it.
+    """
 
     slot: int
     ari: int
@@ -48,6 +52,8 @@ class Ports:
     sip: int
     carrier: int
     http: int
+    media: int
+    bare_media: int
 
     @property
     def pbx_rtp(self) -> tuple[int, int]:
@@ -125,6 +131,8 @@ def choose(slot: int, wanted: Wanted) -> Ports:
         sip=pick("sip", wanted.sip, socket.SOCK_DGRAM),
         carrier=pick("carrier", wanted.carrier, socket.SOCK_DGRAM),
         http=pick("http", wanted.http, socket.SOCK_STREAM),
+        media=pick("media", wanted.media, socket.SOCK_STREAM),
+        bare_media=pick("media", None, socket.SOCK_STREAM),
     )
 
 

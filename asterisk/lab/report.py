@@ -32,6 +32,7 @@ def environment(folder: Folder, record: Record) -> dict[str, str]:
         "DIALERD_TRUNKS__LAB__CALLS_PER_SECOND": "20",
         "DIALERD_HTTP__HOST": "127.0.0.1",
         "DIALERD_HTTP__PORT": str(ports.http),
+        "DIALERD_MEDIA__LISTEN": f"127.0.0.1:{ports.media}",
         "DIALERD_CONTROL__SOCKET": str(folder.control_socket),
         # The lab's callees have no bedtime, and its time is short.
         "DIALERD_DIALING__LEGAL_HOURS": "off",
@@ -65,6 +66,10 @@ def as_json(folder: Folder, record: Record, running: bool) -> dict[str, Any]:
             "trunk": record.trunk or f"127.0.0.1:{ports.carrier}",
         },
         "http_port": ports.http,
+        "media": {
+            "lab-media": f"127.0.0.1:{ports.media}",
+            "bare-media": f"127.0.0.1:{ports.bare_media}",
+        },
         "folders": {
             "pbx": str(folder.pbx.folder),
             "carrier": str(folder.carrier.folder) if own_carrier else None,

@@ -35,22 +35,15 @@ BRIDGE_SUFFIX = "-b"
 
 
 @dataclass(frozen=True, slots=True)
-class MediaLegEntered:
-    """The media leg of a try has entered our application. `channel` is the try's."""
-
-    channel: ChannelId
-
-
-@dataclass(frozen=True, slots=True)
 class ApplicationTaken:
     """Another client has connected under our application's name: no more events come to us."""
 
 
-Parsed = Event | MediaLegEntered | ApplicationTaken
+Parsed = Event | ApplicationTaken
 
 
 class ChannelNames:
-    """How the channels of one instance are called: `<instance>-cal_<12 hex>-<n>`, media legs with `-m` after it."""
+    """How the channels that one instance dialed are called: `<instance>-cal_<12 hex>-<n>`."""
 
     def __init__(self, instance: InstanceId) -> None:
         self.instance = instance
@@ -101,11 +94,7 @@ def _state_change(event: Mapping[str, Any], names: ChannelNames) -> Parsed | Non
 
 
 def _stasis_start(event: Mapping[str, Any], names: ChannelNames) -> Parsed | None:
-    name = _id(event.get("channel"))
-    leg = names.media_leg(name)
-    if leg is not None:
-        return MediaLegEntered(leg)
-    channel = names.dialed(name)
+    channel = names.dialed(_id(event.get("channel")))
     # A channel that comes back from the dialplan has other arguments: it was answered before.
     return TryAnswered(channel) if channel is not None and event.get("args") == [DIALED] else None
 

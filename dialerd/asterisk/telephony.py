@@ -28,7 +28,6 @@ from dialerd.asterisk.events import (
     MEDIA_SUFFIX,
     ApplicationTaken,
     ChannelNames,
-    MediaLegEntered,
     Parsed,
     parse,
 )
@@ -67,7 +66,6 @@ class AsteriskTelephony:
     """One Asterisk. `run` holds its connections; orders are taken at any time and answered through `sink`.
 
     `endpoints` are the trunks' PJSIP endpoints, whose reachability is reported if there is an AMI to ask.
-    `on_media_leg` is told the try whose media leg `<channel>-m` has entered our application.
     """
 
     def __init__(
@@ -80,7 +78,6 @@ class AsteriskTelephony:
         endpoints: Sequence[str] = (),
         cdr_path: Path | None = None,
         cdr_causes: bool = False,
-        on_media_leg: Callable[[ChannelId], None] | None = None,
         timing: Timing = Timing(),
         rng: random.Random | None = None,
     ) -> None:
@@ -88,7 +85,6 @@ class AsteriskTelephony:
         self._instance = instance
         self._names = ChannelNames(instance)
         self._sink = sink
-        self._on_media_leg = on_media_leg
         self._timing = timing
         self._http = AriHttp(ari, timing.ari)
         self._records = CallRecords(cdr_path) if cdr_path is not None else None
@@ -336,10 +332,7 @@ class AsteriskTelephony:
         parsed: Parsed | None = parse(event, self._names)
         if parsed is None:
             return
-        if isinstance(parsed, MediaLegEntered):
-            if self._on_media_leg is not None:
-                self._on_media_leg(parsed.channel)
-        elif isinstance(parsed, ApplicationTaken):
+        if isinstance(parsed, ApplicationTaken):
             raise AriError(
                 Trouble.REPLACED,
                 f"another program has taken the ARI application {self._instance!r} on {self._http.access.url}: "

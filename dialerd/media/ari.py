@@ -1,14 +1,15 @@
 """What a media worker asks of Asterisk over HTTP: media legs, bridges, and their end.
 
-Never over the dialing socket, whose requests run one after the other. Every request has a deadline; one that
-was lost with an idle connection is made once more, which the chosen ids make harmless. It never originates.
+Never over the dialing socket, whose requests run one after the other. Every request has a deadline, and what
+became of it counts for Asterisk's health; one that was lost with an idle connection is made once more, which the
+chosen ids make harmless. It never dials.
 """
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import re
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -18,9 +19,11 @@ import orjson
 
 from dialerd.core.errors import PortError
 from dialerd.core.model import ChannelId, InstanceId
+from dialerd.media.health import Health
+from dialerd.media.reception import TOKEN
 
 POOL = 6
-"""Connections for requests; half as many sockets are fetched at a time.
+"""Connections for requests.
 
 Asterisk's HTTP server lets 10 connections wait; one more and its caller's packet is lost, which costs a second.
 A request takes a millisecond or two, so few connections carry thousands.
@@ -30,7 +33,8 @@ KEEPALIVE = 10.0
 
 LEG_SUFFIX = "-m"
 BRIDGE_SUFFIX = "-b"
-_CONNECTION = "MEDIA_WEBSOCKET_CONNECTION_ID"
+PROBE = "probe"
+"""In the ids of legs that belong to no call."""
 
 
 class Login(Protocol):
@@ -74,6 +78,9 @@ class MediaAri:
 
     def __init__(self, login: Login, instance: InstanceId, *, deadline: float = 2.0) -> None:
         self._instance = instance
+        self.client = f"{instance}-media"
+        """The section of Asterisk's websocket_client.conf that says where to bring media sockets."""
+        self.health = Health()
         self._root = login.url.rstrip("/")
         secret = base64.b64encode(f"{login.user}:{login.password}".encode()).decode()
         self._session = aiohttp.ClientSession(
@@ -83,75 +90,71 @@ class MediaAri:
         )
         self.requests = 0
         """Requests made so far."""
-        self.fetching = asyncio.Semaphore(POOL // 2)
-        """Held while a media socket is being fetched."""
 
     async def close(self) -> None:
         """Close all connections."""
         await self._session.close()
 
-    def media_url(self, connection: str) -> str:
-        """Where the media leg `connection` is to be fetched."""
-        return f"ws{self._root.removeprefix('http')}/media/{connection}"
+    def probe_channel(self) -> ChannelId:
+        """A channel id that no call has, for a media leg that shows whether Asterisk can make one."""
+        return ChannelId(f"{self._instance}-{PROBE}_{secrets.token_hex(6)}")
 
-    async def make_leg(self, channel: ChannelId) -> str:
-        """Make the media channel of a call; returns the id under which its socket is to be fetched."""
-        leg = channel + LEG_SUFFIX
+    async def make_leg(self, channel: ChannelId, token: str) -> None:
+        """Make the media channel of a call. Asterisk then brings its socket, which shows the token."""
         body = {
-            "channelId": leg,
+            "channelId": channel + LEG_SUFFIX,
             "app": self._instance,
-            "external_host": "INCOMING",
+            "external_host": self.client,
             "transport": "websocket",
             "encapsulation": "none",
-            "connection_type": "server",
+            "connection_type": "client",
             "format": "ulaw",
             "transport_data": "f(json)",
+            "variables": {TOKEN: token},
         }
-        status, made = await self._ask("POST", "channels/externalMedia", body)
-        if status == 409:
-            # Our first request arrived though its answer was lost.
-            status, made = await self._ask("GET", f"channels/{leg}/variable?variable={_CONNECTION}", None)
-            connection = made.get("value")
-        else:
-            connection = _mapping(made.get("channelvars")).get(_CONNECTION)
-        if not isinstance(connection, str) or not re.fullmatch(r"[0-9A-Za-z-]{1,64}", connection):
-            raise Refused("make a media leg", status, _message(made))
-        return connection
+        what = "make a media leg"
+        answer = await self._ask(what, "POST", "channels/externalMedia", body, faulty=400)
+        # 409: our first request arrived though its answer was lost.
+        if answer[0] != 409:
+            _expect(what, answer)
 
     async def make_bridge(self, channel: ChannelId) -> None:
         """Make the bridge of a call."""
         path = f"bridges/{channel}{BRIDGE_SUFFIX}"
-        _expect("make a bridge", await self._ask("POST", path, {"type": "mixing"}))
+        _expect("make a bridge", await self._ask("make a bridge", "POST", path, {"type": "mixing"}))
 
     async def join(self, channel: ChannelId) -> None:
         """Put call and media leg into the bridge. Raises `Refused` while the leg is not in our application yet."""
         body = {"channel": [channel, channel + LEG_SUFFIX]}
         path = f"bridges/{channel}{BRIDGE_SUFFIX}/addChannel"
-        _expect("join a call and its media leg", await self._ask("POST", path, body))
+        what = "join a call and its media leg"
+        _expect(what, await self._ask(what, "POST", path, body))
 
     async def drop_bridge(self, channel: ChannelId) -> None:
         """Remove the bridge of a call; one that is gone is no error."""
-        await self._ask("DELETE", f"bridges/{channel}{BRIDGE_SUFFIX}", None)
+        await self._ask("remove a bridge", "DELETE", f"bridges/{channel}{BRIDGE_SUFFIX}")
 
     async def drop_leg(self, channel: ChannelId) -> None:
         """End the media leg of a call; one that is gone is no error."""
-        await self._ask("DELETE", f"channels/{channel}{LEG_SUFFIX}", None)
+        await self._ask("end a media leg", "DELETE", f"channels/{channel}{LEG_SUFFIX}")
 
     async def hang_up(self, channel: ChannelId) -> None:
         """End a call; one that is gone is no error."""
-        await self._ask("DELETE", f"channels/{channel}?reason_code=16", None)
+        await self._ask("end a call", "DELETE", f"channels/{channel}?reason_code=16")
 
     async def is_live(self, channel: ChannelId) -> bool:
         """Whether the call's channel exists."""
-        status, _ = await self._ask("GET", f"channels/{channel}", None)
+        status, _ = await self._ask("show a call", "GET", f"channels/{channel}")
         return status == 200
 
     async def sweep(self) -> int:
         """Remove bridges and media legs of this instance that a dead worker has left; returns how many."""
-        names = re.compile(rf"({re.escape(self._instance)}-cal_[0-9a-f]{{12}}-[0-9]{{1,4}})-([mb])")
+        names = re.compile(
+            rf"({re.escape(self._instance)}-(?:cal_[0-9a-f]{{12}}-[0-9]{{1,4}}|{PROBE}_[0-9a-f]{{12}}))-([mb])"
+        )
         swept = 0
         for kind in ("channels", "bridges"):
-            _, found = await self._ask("GET", kind, None)
+            _, found = await self._ask(f"list its {kind}", "GET", kind)
             for entry in found if isinstance(found, list) else []:
                 name = names.fullmatch(str(_mapping(entry).get("id")))
                 if name is None or (kind == "channels") != (name[2] == "m"):
@@ -161,8 +164,25 @@ class MediaAri:
                 swept += 1
         return swept
 
-    async def _ask(self, method: str, path: str, body: Mapping[str, Any] | None) -> tuple[int, Any]:
-        """Status and parsed body. Raises `PortError` where no answer comes."""
+    async def _ask(
+        self, what: str, method: str, path: str, body: Mapping[str, Any] | None = None, *, faulty: int = 500
+    ) -> tuple[int, Any]:
+        """Status and parsed body. Raises `PortError` where no answer comes.
+
+        `what` is being asked for; from status `faulty` on an answer counts as Asterisk's failure, not the call's.
+        """
+        try:
+            status, answer = await self._request(method, path, body)
+        except PortError as error:
+            self.health.missed(what, str(error))
+            raise
+        if status >= faulty:
+            self.health.missed(what, f"{status} {_message(answer)}".rstrip())
+        else:
+            self.health.answered(what)
+        return status, answer
+
+    async def _request(self, method: str, path: str, body: Mapping[str, Any] | None) -> tuple[int, Any]:
         data = orjson.dumps(body) if body is not None else None
         headers = {"Content-Type": "application/json"} if body is not None else None
         for last in (False, True):

@@ -8,19 +8,25 @@ inside Asterisk. It knows audio and keys, not conversations.
 from __future__ import annotations
 
 import asyncio
-import contextlib
+from collections.abc import Coroutine
 from typing import Any, Protocol
 
 import orjson
-from picows import WSError, WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
+import structlog
+from picows import WSFrame, WSMsgType, WSTransport
 
 from dialerd.core.errors import PortError
 from dialerd.core.model import ChannelId
-from dialerd.media.ari import MediaAri, Refused
+from dialerd.media.ari import LEG_SUFFIX, MediaAri, Refused
+from dialerd.media.reception import PATH, Awaited, Reception
 
 JOIN_WAITS = (0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128)
-"""Seconds between attempts to join: the leg enters our application a moment after its socket is fetched."""
+"""Seconds between attempts to join: the leg enters our application a moment after its socket has come."""
+ARRIVAL_DEADLINE = 1.5
+"""Seconds in which a leg's socket must come: less than a callee who hears nothing is given."""
 CLOSE_DEADLINE = 3.0
+
+_log = structlog.get_logger("dialerd.media")
 
 
 class CalleeGone(Exception):
@@ -50,15 +56,25 @@ class LegListener(Protocol):
 class MediaLeg:
     """The leg of the call `channel`: `open`, then send; `close` in any case."""
 
-    def __init__(self, ari: MediaAri, channel: ChannelId, listener: LegListener, *, hears: bool) -> None:
+    def __init__(
+        self,
+        ari: MediaAri,
+        reception: Reception,
+        channel: ChannelId,
+        listener: LegListener,
+        *,
+        hears: bool,
+    ) -> None:
         self._ari = ari
+        self._reception = reception
         self._channel = channel
         self._listener = listener
         self._hears = hears
+        self._making: tuple[asyncio.Task[PortError | None], ...] = ()
+        self._awaited: Awaited | None = None
         self._socket: WSTransport | None = None
         self._clear = asyncio.Event()
         self._clear.set()
-        self._begun = False
         self._closing = False
 
     async def open(self) -> None:
@@ -66,30 +82,25 @@ class MediaLeg:
 
         Raises `CalleeGone`, or `PortError` if Asterisk cannot or does not answer.
         """
-        self._begun = True
-        async with asyncio.TaskGroup() as tasks:
-            bridge = tasks.create_task(_kept(self._ari.make_bridge(self._channel)))
-            leg = tasks.create_task(_kept(self._fetch()))
-        for failure in (bridge.result(), leg.result()):
+        self._awaited = self._reception.expect(self._channel + LEG_SUFFIX, self)
+        loop = asyncio.get_running_loop()
+        # Who gives up waiting does not break off a request: Asterisk would carry it out after its undoing.
+        self._making = (
+            loop.create_task(_kept(self._ari.make_bridge(self._channel))),
+            loop.create_task(_kept(self._make_leg(self._awaited))),
+        )
+        await asyncio.wait(self._making)
+        for made in self._making:
+            failure = made.result()
             if failure is not None:
                 raise failure
         await self._join()
 
-    async def _fetch(self) -> None:
-        url = self._ari.media_url(await self._ari.make_leg(self._channel))
-        try:
-            async with self._ari.fetching:
-                self._socket, _ = await ws_connect(
-                    lambda: _Reader(self),
-                    url,
-                    extra_headers={"Sec-WebSocket-Protocol": "media"},
-                    websocket_handshake_timeout=2.0,
-                    max_frame_size=1 << 20,
-                )
-        except (WSError, OSError) as error:
-            raise PortError(
-                f"the media socket of Asterisk cannot be fetched: {error}", retryable=True
-            ) from error
+    async def _make_leg(self, awaited: Awaited) -> None:
+        socket = await bring(self._ari, self._reception, self._channel, awaited)
+        if self._closing:
+            return
+        self._socket = socket
         if not self._hears:
             # Asterisk before 22.9 does not know it, says so, and goes on sending what we then drop.
             self._command("SET_MEDIA_DIRECTION", direction="out")
@@ -137,17 +148,25 @@ class MediaLeg:
     async def close(self) -> None:
         """Take down what `open` has made, as far as it came. Never raises, and ends within its deadline."""
         self._closing = True
-        socket, self._socket = self._socket, None
+        self._socket = None
+        if self._awaited is None:
+            return
+        socket = self._awaited.renounce()
         if socket is not None:
             # Asterisk ends the leg's channel with its socket.
             socket.disconnect()
-        if not self._begun:
-            return
-        with contextlib.suppress(PortError, TimeoutError):
+        try:
             async with asyncio.timeout(CLOSE_DEADLINE):
+                await asyncio.wait(self._making)
                 await self._ari.drop_bridge(self._channel)
                 if socket is None:
                     await self._ari.drop_leg(self._channel)
+        except (PortError, TimeoutError) as error:
+            _log.info("media.not_removed", channel=self._channel, detail=str(error) or "no answer in time")
+        finally:
+            for making in self._making:
+                making.cancel()
+            self._reception.forget(self._awaited)
 
     # --- the reader ----------------------------------------------------------------------------------
 
@@ -186,26 +205,29 @@ class MediaLeg:
             self._listener.on_lost("Asterisk closed the media socket")
 
 
-class _Reader(WSListener):
-    """Hands frames to the leg."""
+async def bring(
+    ari: MediaAri, reception: Reception, channel: ChannelId, awaited: Awaited
+) -> WSTransport | None:
+    """Have Asterisk make the media leg of `channel` and bring its socket; None: it was renounced meanwhile.
 
-    def __init__(self, leg: MediaLeg) -> None:
-        self._leg = leg
+    Raises `PortError` if Asterisk cannot or does not.
+    """
+    await ari.make_leg(channel, awaited.token)
+    socket = await awaited.wait(ARRIVAL_DEADLINE)
+    what = "bring the socket of a media leg"
+    if socket is not None:
+        ari.health.answered(what)
+    elif not awaited.renounced:
+        detail = (
+            f"it makes media legs, but does not connect to {reception.address}: in its websocket_client.conf, "
+            f"[{ari.client}] must have uri = ws://{reception.address}{PATH}"
+        )
+        ari.health.missed(what, detail)
+        raise PortError(f"Asterisk does not {what}: {detail}", retryable=True)
+    return socket
 
-    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
-        kind = frame.msg_type
-        if kind is WSMsgType.BINARY:
-            self._leg.take_audio(frame)
-        elif kind is WSMsgType.TEXT:
-            self._leg.take_text(frame.get_payload_as_bytes())
-        elif kind is WSMsgType.CLOSE:
-            transport.disconnect()
 
-    def on_ws_disconnected(self, transport: WSTransport) -> None:
-        self._leg.take_end()
-
-
-async def _kept(work: Any) -> PortError | None:
+async def _kept(work: Coroutine[Any, Any, None]) -> PortError | None:
     """Await `work`; its failure is a value, so that the other half is not torn down in the middle of a request."""
     try:
         await work

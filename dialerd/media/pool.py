@@ -61,7 +61,8 @@ class PoolTiming:
 class MediaPool:
     """See `dialerd.ports.Media`. `run` holds the worker; orders are taken at any time.
 
-    The worker's socket is in `state_dir`; `command` replaces the worker's program, for tests.
+    The worker's socket is in `state_dir`; `listen` is the address where Asterisk brings it the calls' audio.
+    `command` replaces the worker's program, for tests.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class MediaPool:
         *,
         state_dir: Path,
         ari: Login,
+        listen: str,
         instance: InstanceId,
         max_sessions: int,
         cache_dir: Path,
@@ -83,6 +85,7 @@ class MediaPool:
         program = [
             *(command or (sys.executable, "-m", "dialerd.worker")),
             *("--socket", str(socket)),
+            *("--listen", listen),
             *("--ari-url", ari.url),
             *("--ari-user", ari.user),
             *("--instance", instance),
@@ -133,6 +136,10 @@ class MediaPool:
                 self._link.send(wire.Detach(call))
             else:
                 self._released.add(call)
+
+    def held(self) -> frozenset[CallId] | None:
+        """See `dialerd.ports.Media`."""
+        return frozenset((*self._calls, *self._waiting)) if self._link is not None else None
 
     async def prepare(self, script: Script, language: str) -> None:
         """See `dialerd.ports.Media`. Before `run` it only takes note.

@@ -24,6 +24,8 @@ from dialerd.media.ari import MediaAri
 from dialerd.media.asterisk_ws import LegListener, MediaLeg
 from dialerd.media.conversation import Agent
 from dialerd.media.outbox import Outbox
+from dialerd.media.probe import prove
+from dialerd.media.reception import Reception
 from dialerd.media.session import Failed, Finished, Outcome, Session, SessionTiming
 
 MAX_BACKLOG = 16 * 1024 * 1024
@@ -41,8 +43,9 @@ class WorkerSettings:
     sessions: int
     grace: float = 10.0
     """How long it waits for a daemon, with its calls, before it ends."""
-    retry: float = 5.0
-    """Between attempts to get the agent ready."""
+    retry: float = 1.0
+    """Between attempts to get ready, at first; each failure doubles it."""
+    longest_retry: float = 10.0
     timing: SessionTiming = SessionTiming()
 
     @property
@@ -54,10 +57,11 @@ class WorkerSettings:
 class Worker:
     """Holds sessions for a daemon. `serve` runs until there is nothing left to do."""
 
-    def __init__(self, settings: WorkerSettings, agent: Agent, ari: MediaAri) -> None:
+    def __init__(self, settings: WorkerSettings, agent: Agent, ari: MediaAri, reception: Reception) -> None:
         self._settings = settings
         self._agent = agent
         self._ari = ari
+        self._reception = reception
         self._sessions: dict[str, tuple[Session, ChannelId]] = {}
         self._outbox = Outbox()
         self._ready = wire.Ready(0)
@@ -66,7 +70,7 @@ class Worker:
         self._grace: asyncio.TimerHandle | None = None
         self._preparing = asyncio.Lock()
         self._tried = asyncio.Event()
-        """Set once Asterisk was swept and the agent has tried to get ready."""
+        """Set once Asterisk was swept and all has been tried to get ready."""
         self._tasks: asyncio.TaskGroup
         self._renderings: set[asyncio.Task[None]] = set()
 
@@ -81,6 +85,7 @@ class Worker:
                 await self._serve(listening)
         finally:
             self._outbox.save(self._settings.outcomes)
+            self._reception.close()
             await self._agent.close()
             await self._ari.close()
 
@@ -90,29 +95,40 @@ class Worker:
 
     async def _serve(self, listening: socket.socket) -> None:
         server = await asyncio.start_unix_server(self._serve_daemon, sock=listening, limit=wire.MAX_LINE)
-        getting_ready = self._tasks.create_task(self._get_ready())
+        keeping_ready = self._tasks.create_task(self._keep_ready())
         await self._leaving.wait()
         self._settings.socket.unlink(missing_ok=True)
         server.close()
-        for task in (getting_ready, *self._renderings):
+        for task in (keeping_ready, *self._renderings):
             task.cancel()
         await self._end_calls()
         if self._daemon is not None:
             self._daemon.close()
 
-    async def _get_ready(self) -> None:
+    async def _keep_ready(self) -> None:
+        """Announce whether calls can be held, and again when that has changed."""
         await self._sweep()
-        while not self._ready.sessions:
-            try:
-                await self._agent.start()
-            except PortError as error:
-                if str(error) != self._ready.detail:
-                    self._announce(wire.Ready(0, str(error)))
-                self._tried.set()
-                await asyncio.sleep(self._settings.retry)
-            else:
-                self._announce(wire.Ready(self._settings.sessions))
-        self._tried.set()
+        failures = 0
+        while True:
+            fault = await self._fault()
+            failures = failures + 1 if fault else 0
+            self._announce(wire.Ready(0, fault) if fault else wire.Ready(self._settings.sessions))
+            self._tried.set()
+            if not fault:
+                self._announce(wire.Ready(0, await self._ari.health.wait_ill()))
+            wait = self._settings.retry * 2.0 ** min(max(failures - 1, 0), 10)
+            await asyncio.sleep(min(wait, self._settings.longest_retry))
+
+    async def _fault(self) -> str:
+        """What keeps this worker from holding calls, and how to mend it; empty: nothing."""
+        try:
+            await self._reception.open()
+            await self._agent.start()
+            await prove(self._ari, self._reception)
+        except PortError as error:
+            return str(error)
+        self._ari.health.recovered()
+        return ""
 
     async def _sweep(self) -> None:
         """Remove what a worker that died has left in Asterisk, before anything of ours is there."""
@@ -125,8 +141,9 @@ class Worker:
                 _log.info("media.swept", count=swept)
 
     def _announce(self, ready: wire.Ready) -> None:
-        self._ready = ready
-        self._send(ready)
+        if ready != self._ready:
+            self._ready = ready
+            self._send(ready)
 
     # --- the daemon ----------------------------------------------------------------------------------
 
@@ -231,7 +248,7 @@ class Worker:
             return self._refuse(message.call, f"all {self._settings.sessions} sessions are taken")
 
         def make_leg(listener: LegListener, hears: bool) -> MediaLeg:
-            return MediaLeg(self._ari, order.channel, listener, hears=hears)
+            return MediaLeg(self._ari, self._reception, order.channel, listener, hears=hears)
 
         session = Session(
             order,

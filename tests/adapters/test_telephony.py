@@ -58,12 +58,10 @@ class Side:
 
     def __init__(self, fake: FakeAri, password: str = PASSWORD, timing: Timing = QUICK) -> None:
         self.heard = Heard()
-        self.legs: list[ChannelId] = []
         self.telephony = AsteriskTelephony(
             InstanceId(INSTANCE),
             AriAccess(fake.url, "dialerd", password),
             self.heard,
-            on_media_leg=self.legs.append,
             timing=timing,
             rng=random.Random(1),
         )
@@ -310,7 +308,6 @@ async def test_events_are_told() -> None:
         await fake.say(type="ChannelDestroyed", cause=16, channel={"id": CHANNEL})
         await side.heard.wait(TryEnded)
         assert side.heard.events[1:] == [TryAnswered(CHANNEL), TryEnded(CHANNEL, 16, None)]
-        assert side.legs == [CHANNEL]
 
 
 async def test_hanging_up_goes_over_the_socket() -> None:

@@ -7,14 +7,18 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import json
+import random
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from aiohttp import WSMsgType, web
+from aiohttp import ClientError, ClientSession, ClientWebSocketResponse, WSMsgType, web
 
+from dialerd.media.address import Address
 from dialerd.media.ari import AriLogin
 from tests.adapters.waiting import until
 
@@ -27,18 +31,28 @@ def channel_of(call: str) -> str:
     return f"{INSTANCE}-{call}-1"
 
 
+def free_address() -> Address:
+    """A loopback address to listen at, whose port no outgoing connection is given."""
+    while True:
+        address = Address("127.0.0.1", random.randrange(20_000, 30_000))
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind((address.host, address.port))
+            return address
+
+
 @dataclass
 class FakeLeg:
-    """One media channel, and its socket once that was fetched."""
+    """One media channel, and its socket once that was brought."""
 
     channel: str
-    socket: web.WebSocketResponse | None = None
+    variables: dict[str, str] = field(default_factory=dict)
+    socket: ClientWebSocketResponse | None = None
     audio: bytearray = field(default_factory=bytearray)
     commands: list[dict[str, str]] = field(default_factory=list)
     marks: list[str] = field(default_factory=list)
     closed: bool = False
 
-    async def say(self, event: str, **fields: str) -> None:
+    async def say(self, event: str, **fields: object) -> None:
         """Send an event of chan_websocket."""
         assert self.socket is not None
         await self.socket.send_str(json.dumps({"event": event, "channel_id": self.channel, **fields}))
@@ -50,9 +64,8 @@ class FakeLeg:
     def cut(self) -> None:
         """Break the socket."""
         assert self.socket is not None
-        assert self.socket._req is not None
-        assert self.socket._req.transport is not None
-        self.socket._req.transport.abort()
+        assert self.socket._writer.transport is not None
+        self.socket._writer.transport.abort()
 
 
 @dataclass
@@ -60,6 +73,10 @@ class FakeAsterisk:
     """What it says and does may be changed at any time."""
 
     url: str = ""
+    media: Address = field(default_factory=free_address)
+    """Where its websocket_client.conf says that media sockets are to be brought."""
+    brings: bool = True
+    """Whether it brings the sockets of the legs it makes."""
     channels: set[str] = field(default_factory=set)
     bridges: dict[str, list[str]] = field(default_factory=dict)
     legs: dict[str, FakeLeg] = field(default_factory=dict)
@@ -67,10 +84,13 @@ class FakeAsterisk:
     holds_marks: bool = False
     not_ready: int = 0
     """How many attempts to join fail because the leg is not in the application yet."""
+    lost_answers: int = 0
+    """How many legs it makes without being able to say so."""
     silent: set[str] = field(default_factory=set)
     """Beginnings of requests that are never answered."""
     refuse: dict[str, int] = field(default_factory=dict)
     """Beginnings of requests, and the status with which they are refused."""
+    tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     @property
     def login(self) -> AriLogin:
@@ -93,11 +113,10 @@ class FakeAsterisk:
     @web.middleware
     async def _gate(self, request: web.Request, handler: Any) -> web.StreamResponse:
         line = f"{request.method} {request.path}"
-        if not request.path.startswith("/media/"):
-            self.requests.append(line)
-            login = base64.b64encode(f"dialerd:{PASSWORD}".encode()).decode()
-            if request.headers.get("Authorization") != f"Basic {login}":
-                return web.json_response({"message": "Authentication required"}, status=401)
+        self.requests.append(line)
+        login = base64.b64encode(f"dialerd:{PASSWORD}".encode()).decode()
+        if request.headers.get("Authorization") != f"Basic {login}":
+            return web.json_response({"message": "Authentication required"}, status=401)
         if any(line.startswith(start) for start in self.silent):
             await asyncio.sleep(60)
         for start, status in self.refuse.items():
@@ -108,21 +127,22 @@ class FakeAsterisk:
 
     async def make_leg(self, request: web.Request) -> web.Response:
         body = await request.json()
-        assert (body["external_host"], body["transport"], body["format"]) == ("INCOMING", "websocket", "ulaw")
-        assert body["app"] == INSTANCE
+        assert (body["external_host"], body["connection_type"]) == (f"{INSTANCE}-media", "client")
+        assert (body["transport"], body["format"], body["app"]) == ("websocket", "ulaw", INSTANCE)
         name = body["channelId"]
         if name in self.channels:
             return web.json_response({"message": "Channel with given unique ID already exists"}, status=409)
         self.channels.add(name)
-        self.legs[name] = FakeLeg(name)
-        return web.json_response(
-            {"id": name, "channelvars": {"MEDIA_WEBSOCKET_CONNECTION_ID": name.replace("_", "-")}}
-        )
-
-    async def variable(self, request: web.Request) -> web.Response:
-        name = request.match_info["id"]
-        self.legs.setdefault(name, FakeLeg(name))
-        return web.json_response({"value": name.replace("_", "-")})
+        self.legs[name] = leg = FakeLeg(name, body["variables"])
+        if self.brings:
+            task = asyncio.create_task(self._bring(leg))
+            self.tasks.add(task)
+            task.add_done_callback(self.tasks.discard)
+        if self.lost_answers > 0:
+            self.lost_answers -= 1
+            assert request.transport is not None
+            request.transport.close()
+        return web.json_response({"id": name})
 
     async def list_channels(self, _request: web.Request) -> web.Response:
         return web.json_response([{"id": name} for name in sorted(self.channels)])
@@ -164,25 +184,28 @@ class FakeAsterisk:
 
     # --- chan_websocket ------------------------------------------------------------------------------
 
-    async def media(self, request: web.Request) -> web.StreamResponse:
-        leg = self.legs.get(request.match_info["id"].replace("cal-", "cal_"))
-        if leg is None:
-            return web.Response(status=404)
-        socket = web.WebSocketResponse(protocols=["media"])
-        await socket.prepare(request)
-        leg.socket = socket
-        await leg.say("MEDIA_START", format="ulaw")
-        async for message in socket:
-            if message.type is WSMsgType.BINARY:
-                assert len(message.data) % 160 == 0
-                assert len(message.data) <= 65_500
-                leg.audio += message.data
-            elif message.type is WSMsgType.TEXT:
-                assert len(message.data) <= 128
-                await self._command(leg, json.loads(message.data))
+    async def _bring(self, leg: FakeLeg) -> None:
+        """The life of a leg's socket; the channel ends with it."""
+        with contextlib.suppress(ClientError):
+            async with (
+                ClientSession() as http,
+                http.ws_connect(f"ws://{self.media}/media", protocols=["media"]) as socket,
+            ):
+                leg.socket = socket
+                await leg.say("MEDIA_START", format="ulaw", channel_variables=leg.variables)
+                async for message in socket:
+                    await self._take(leg, message.type, message.data)
         leg.closed = True
         self.channels.discard(leg.channel)
-        return socket
+
+    async def _take(self, leg: FakeLeg, kind: WSMsgType, data: Any) -> None:
+        if kind is WSMsgType.BINARY:
+            assert len(data) % 160 == 0
+            assert len(data) <= 65_500
+            leg.audio += data
+        elif kind is WSMsgType.TEXT:
+            assert len(data) <= 128
+            await self._command(leg, json.loads(data))
 
     async def _command(self, leg: FakeLeg, command: dict[str, str]) -> None:
         leg.commands.append(command)
@@ -207,7 +230,6 @@ async def fake_asterisk(**settings: Any) -> AsyncIterator[FakeAsterisk]:
     fake = FakeAsterisk(**settings)
     app = web.Application(middlewares=[fake._gate])
     app.router.add_post("/ari/channels/externalMedia", fake.make_leg)
-    app.router.add_get("/ari/channels/{id}/variable", fake.variable)
     app.router.add_get("/ari/channels", fake.list_channels)
     app.router.add_get("/ari/channels/{id}", fake.show_channel)
     app.router.add_delete("/ari/channels/{id}", fake.drop_channel)
@@ -215,7 +237,6 @@ async def fake_asterisk(**settings: Any) -> AsyncIterator[FakeAsterisk]:
     app.router.add_post("/ari/bridges/{id}", fake.make_bridge)
     app.router.add_post("/ari/bridges/{id}/addChannel", fake.join)
     app.router.add_delete("/ari/bridges/{id}", fake.drop_bridge)
-    app.router.add_get("/media/{id}", fake.media)
     runner = web.AppRunner(app, shutdown_timeout=0.05, access_log=None)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
@@ -224,8 +245,7 @@ async def fake_asterisk(**settings: Any) -> AsyncIterator[FakeAsterisk]:
     try:
         yield fake
     finally:
-        for leg in fake.legs.values():
-            if leg.socket is not None and not leg.socket.closed:
-                leg.cut()
-        await asyncio.sleep(0)
+        for task in fake.tasks:
+            task.cancel()
+        await asyncio.gather(*fake.tasks, return_exceptions=True)
         await runner.cleanup()

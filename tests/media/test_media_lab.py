@@ -129,6 +129,7 @@ class Dialer:
         self.pool = MediaPool(
             state_dir=self.folder,
             ari=self.ari,
+            listen=self.lab.facts["media"]["lab-media"],
             instance=InstanceId("lab"),
             max_sessions=20,
             cache_dir=self.folder / "prompts",
@@ -286,3 +287,30 @@ async def test_a_call_goes_on_while_the_daemon_is_restarted(running_lab: Lab, tm
         await dialer.ended(call)
         assert dialer.label(call) == "interested"
         await dialer.nothing_is_left()
+
+
+async def test_an_instance_that_asterisk_brings_no_sockets_to_is_named(
+    running_lab: Lab, tmp_path: Path
+) -> None:
+    for instance, listen, named in (
+        ("nobody", running_lab.facts["media"]["lab-media"], "must have a section [nobody-media]"),
+        ("lab", running_lab.facts["media"]["bare-media"], "[lab-media] must have uri = ws://"),
+    ):
+        heard = Heard()
+        about = running_lab.facts["ari"]
+        pool = MediaPool(
+            state_dir=tmp_path,
+            ari=AriAccess(about["url"], about["user"], about["password"]),
+            listen=listen,
+            instance=InstanceId(instance),
+            max_sessions=20,
+            cache_dir=tmp_path / "prompts",
+            sink=heard,
+        )
+        holding = asyncio.create_task(pool.run())
+        capacity = await heard.wait(MediaCapacity, seconds=15)
+        assert capacity.sessions == 0
+        assert named in capacity.detail
+        holding.cancel()
+        await asyncio.gather(holding, return_exceptions=True)
+        await pool.close(kill=True)

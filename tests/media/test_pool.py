@@ -95,6 +95,7 @@ async def daemon(
     pool = MediaPool(
         state_dir=folder,
         ari=fake.login,
+        listen=str(fake.media),
         instance=InstanceId(INSTANCE),
         max_sessions=3,
         cache_dir=folder / "prompts",

@@ -15,6 +15,7 @@ from dialerd.core.model import AgentReport, InstanceId, Reason
 from dialerd.media.ari import MediaAri
 from dialerd.media.asterisk_ws import LegListener, MediaLeg
 from dialerd.media.playout import SILENCE
+from dialerd.media.reception import Reception
 from dialerd.media.session import Failed, Finished, Outcome, Session, SessionTiming
 from tests.adapters.waiting import until
 from tests.media.fake_agent import DNC, FRAME, FakeAgent, FakeTalk, call_id, order
@@ -79,11 +80,13 @@ async def held(
 ) -> AsyncIterator[Held]:
     agent = agent or FakeAgent()
     ari = MediaAri(fake.login, InstanceId(INSTANCE), deadline=deadline)
+    reception = Reception(fake.media)
+    await reception.open()
     relay = _Relay()
     outcomes: list[Outcome] = []
 
     def make_leg(listener: LegListener, hears: bool) -> MediaLeg:
-        return MediaLeg(ari, order().channel, listener, hears=hears)
+        return MediaLeg(ari, reception, order().channel, listener, hears=hears)
 
     session = Session(order(), agent, make_leg, relay, waited=waited, timing=timing)
     task = asyncio.create_task(session.run(outcomes.append))
@@ -93,6 +96,7 @@ async def held(
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
+        reception.close()
         await ari.close()
 
 
@@ -219,7 +223,7 @@ async def test_asterisk_does_not_answer_in_time() -> None:
 
 
 async def test_the_time_the_call_has_waited_before_counts() -> None:
-    async with answered(silent={"POST /ari/channels"}) as fake, held(fake, waited=0.95) as call:
+    async with answered(silent={"POST /ari/channels"}) as fake, held(fake, waited=0.95, deadline=0.1) as call:
         async with asyncio.timeout(0.5):
             assert failed(await call.outcome())[0] is Reason.ABANDONED
 
@@ -355,10 +359,9 @@ async def test_garbage_from_asterisk_is_nothing() -> None:
 
 
 async def test_a_lost_answer_to_the_first_request_is_made_good() -> None:
-    async with answered() as fake, held(fake) as call:
-        fake.channels.add(CHANNEL + "-m")
+    async with answered(lost_answers=1) as fake, held(fake) as call:
         await until(lambda: call.heard)
-        assert f"GET /ari/channels/{CHANNEL}-m/variable" in fake.requests
+        assert fake.requests.count("POST /ari/channels/externalMedia") == 2
 
 
 async def test_a_session_that_is_cancelled_cleans_up() -> None:

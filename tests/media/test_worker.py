@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import stat
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,8 +15,9 @@ import pytest
 
 from dialerd.core.errors import PortError
 from dialerd.core.model import AgentReport, InstanceId, Reason
-from dialerd.media import rendezvous, wire
+from dialerd.media import asterisk_ws, rendezvous, wire
 from dialerd.media.ari import MediaAri
+from dialerd.media.reception import Reception
 from dialerd.media.session import SessionTiming
 from dialerd.media.worker import Worker, WorkerSettings
 from tests.adapters.waiting import until
@@ -23,6 +25,8 @@ from tests.media.fake_agent import DNC, FakeAgent, call_id, order
 from tests.media.fake_asterisk import INSTANCE, FakeAsterisk, channel_of, fake_asterisk
 
 CALL = call_id()
+DEADLINE = 0.5
+"""Seconds that Asterisk has for an answer."""
 M = TypeVar("M")
 
 
@@ -101,7 +105,8 @@ async def running(
     chosen = replace(
         WorkerSettings(path, 2, grace=5.0, retry=0.02, timing=SessionTiming(first_audio=1.0)), **settings
     )
-    worker = Worker(chosen, agent, MediaAri(fake.login, InstanceId(INSTANCE)))
+    ari = MediaAri(fake.login, InstanceId(INSTANCE), deadline=DEADLINE)
+    worker = Worker(chosen, agent, ari, Reception(fake.media))
     serving = asyncio.create_task(worker.serve())
     await until(path.exists)
     try:
@@ -248,10 +253,11 @@ async def test_outcomes_are_left_to_the_worker_that_has_the_socket(tmp_path: Pat
     async with fake_asterisk() as fake, running(tmp_path, fake) as run:
         outcomes = tmp_path / "media.outcomes"
         outcomes.write_bytes(wire.encode(wire.Ended(CALL, DNC)))
-        second = Worker(WorkerSettings(run.path, 2), FakeAgent(), MediaAri(fake.login, InstanceId(INSTANCE)))
+        ari = MediaAri(fake.login, InstanceId(INSTANCE))
+        second = Worker(WorkerSettings(run.path, 2), FakeAgent(), ari, Reception(fake.media))
         with pytest.raises(PortError, match="another media worker"):
             await second.serve()
-        await second._ari.close()
+        await ari.close()
         assert outcomes in left_in(tmp_path)
         async with daemon(run.path) as boss:
             await boss.hears(wire.Ready)
@@ -288,11 +294,104 @@ async def test_the_leftovers_of_the_worker_before_are_removed_first(tmp_path: Pa
             assert fake.bridges == {}
 
 
-async def test_an_asterisk_that_is_away_does_not_keep_it_from_starting(tmp_path: Path) -> None:
+# --- what keeps it from holding calls ------------------------------------------------------------
+
+
+async def test_an_asterisk_that_is_away_is_named_and_waited_for(tmp_path: Path) -> None:
     async with fake_asterisk() as fake:
         pass
     async with running(tmp_path, fake) as run, daemon(run.path) as boss:
-        assert await boss.hears(wire.Ready) == wire.Ready(2)
+        told = await boss.hears(wire.Ready)
+        assert told.sessions == 0
+        assert "cannot be reached" in told.detail
+
+
+async def test_a_taken_port_is_named_and_tried_again(tmp_path: Path) -> None:
+    async with fake_asterisk() as fake:
+        with socket.socket() as other:
+            other.bind((fake.media.host, fake.media.port))
+            other.listen()
+            async with running(tmp_path, fake) as run, daemon(run.path) as boss:
+                told = await boss.hears(wire.Ready)
+                assert told.sessions == 0
+                assert f"cannot listen at {fake.media}" in told.detail
+                assert "Address already in use" in told.detail
+                assert not any("POST" in request for request in fake.requests)
+                other.close()
+                assert await boss.hears(wire.Ready, 2) == wire.Ready(2)
+
+
+async def test_a_section_that_asterisk_does_not_have_is_named(tmp_path: Path) -> None:
+    async with (
+        fake_asterisk(refuse={"POST /ari/channels/externalMedia": 400}) as fake,
+        running(tmp_path, fake) as run,
+        daemon(run.path) as boss,
+    ):
+        told = await boss.hears(wire.Ready)
+        assert told.sessions == 0
+        assert "must have a section [lab-media]" in told.detail
+        fake.refuse.clear()
+        assert await boss.hears(wire.Ready, 2) == wire.Ready(2)
+
+
+async def test_sockets_that_are_brought_elsewhere_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(asterisk_ws, "ARRIVAL_DEADLINE", 0.1)
+    async with (
+        fake_asterisk(brings=False) as fake,
+        running(tmp_path, fake) as run,
+        daemon(run.path) as boss,
+    ):
+        told = await boss.hears(wire.Ready)
+        assert told.sessions == 0
+        assert f"[lab-media] must have uri = ws://{fake.media}/media" in told.detail
+        assert all(name.endswith("-m") is False for name in fake.channels), "no leg is left"
+        fake.brings = True
+        assert await boss.hears(wire.Ready, 2) == wire.Ready(2)
+
+
+@pytest.mark.parametrize(
+    ("request_line", "what"),
+    [
+        ("POST /ari/channels/externalMedia", "make a media leg"),
+        ("POST /ari/bridges", "make a bridge"),
+    ],
+)
+async def test_three_silences_stop_the_dialing_until_it_is_shown_that_it_works(
+    tmp_path: Path, request_line: str, what: str
+) -> None:
+    async with fake_asterisk() as fake, running(tmp_path, fake, sessions=9) as run, daemon(run.path) as boss:
+        assert await boss.hears(wire.Ready) == wire.Ready(9)
+        fake.silent.add(request_line)
+        for number in (1, 2):
+            fake.answer(call_id(number))
+            boss.attach(number)
+        await boss.hears(wire.Ended, 2)
+        boss.say(wire.Ping())
+        await boss.hears(wire.Pong)
+        assert boss.of(wire.Ready) == [wire.Ready(9)], "two are bad luck"
+        fake.answer(call_id(3))
+        boss.attach(3)
+        told = await boss.hears(wire.Ready, 2)
+        assert told.sessions == 0
+        assert f"has failed 3 times in a row to {what}" in told.detail
+        assert "does not answer in time" in told.detail
+        fake.silent.clear()
+        assert await boss.hears(wire.Ready, boss.of(wire.Ready).index(told) + 2) == wire.Ready(9)
+
+
+async def test_failures_that_others_come_between_are_bad_luck(tmp_path: Path) -> None:
+    async with fake_asterisk() as fake, running(tmp_path, fake, sessions=9) as run, daemon(run.path) as boss:
+        await boss.hears(wire.Ready)
+        for number in range(1, 7):
+            fake.refuse = {} if number == 3 else {"POST /ari/channels/externalMedia": 400}
+            fake.answer(call_id(number))
+            boss.attach(number)
+            await (boss.hears(wire.Heard) if number == 3 else boss.hears(wire.Ended, number - (number > 3)))
+            if number == 5:
+                assert boss.of(wire.Ready) == [wire.Ready(9)]
+        assert (await boss.hears(wire.Ready, 2)).sessions == 0
 
 
 # --- the socket ----------------------------------------------------------------------------------

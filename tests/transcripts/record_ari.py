@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+from picows import WSListener, ws_create_server
 
 INSTANCE = "lab"
 CHANNEL = f"{INSTANCE}-cal_0000000000a1-1"
@@ -38,6 +39,8 @@ class Session:
     http: aiohttp.ClientSession
     socket: aiohttp.ClientWebSocketResponse
     heard: list[dict[str, Any]]
+    media: tuple[str, str]
+    """Host and port where Asterisk brings media sockets."""
 
     async def originate(self, number: str, ring: int = 10, endpoint: str = "lab") -> None:
         """Dial as the daemon does."""
@@ -117,20 +120,19 @@ async def media_leg(session: Session) -> None:
     await session.wait("StasisStart")
     query = {
         "app": INSTANCE,
-        "external_host": "INCOMING",
+        "external_host": f"{INSTANCE}-media",
         "transport": "websocket",
         "encapsulation": "none",
-        "connection_type": "server",
+        "connection_type": "client",
         "format": "ulaw",
         "channelId": MEDIA_LEG,
     }
-    async with session.http.post(f"{session.url}/ari/channels/externalMedia", params=query) as response:
-        leg = await response.json()
-    media = f"{session.url}/media/{leg['channelvars']['MEDIA_WEBSOCKET_CONNECTION_ID']}"
-    async with session.http.ws_connect(media, protocols=["media"]):
+    server = await ws_create_server(lambda _request: WSListener(), *session.media)
+    async with session.http.post(f"{session.url}/ari/channels/externalMedia", params=query):
         await session.wait("StasisStart")
-        await session.hang_up()
-        await session.wait("ChannelDestroyed")
+    await session.hang_up()
+    await session.wait("ChannelDestroyed")
+    server.close()
 
 
 async def replaced(session: Session) -> None:
@@ -164,13 +166,13 @@ def scrub(line: str) -> str:
     )
 
 
-async def record(name: str, play: Scenario, url: str, auth: dict[str, str]) -> None:
+async def record(name: str, play: Scenario, url: str, auth: dict[str, str], media: tuple[str, str]) -> None:
     """One scenario on a socket of its own."""
     async with (
         aiohttp.ClientSession(headers=auth) as http,
         http.ws_connect(f"{url}/ari/events", params={"app": INSTANCE, "subscribeAll": "false"}) as socket,
     ):
-        session = Session(url, http, socket, [])
+        session = Session(url, http, socket, [], media)
         await play(session)
         lines = [json.dumps(message) for message in session.heard]
     (_FOLDER / f"{name}.jsonl").write_text("".join(f"{scrub(line)}\n" for line in lines))
@@ -180,9 +182,10 @@ async def main(env: dict[str, str]) -> None:
     """Record all scenarios, one after the other."""
     login = f"{env['DIALERD_ASTERISK__ARI_USER']}:{env['DIALERD_ASTERISK__ARI_PASSWORD']}"
     auth = {"Authorization": f"Basic {base64.b64encode(login.encode()).decode()}"}
+    host, _, port = env["DIALERD_MEDIA__LISTEN"].rpartition(":")
     _FOLDER.mkdir(exist_ok=True)
     for name, play in SCENARIOS.items():
-        await record(name, play, env["DIALERD_ASTERISK__ARI_URL"], auth)
+        await record(name, play, env["DIALERD_ASTERISK__ARI_URL"], auth, (host, port))
         await asyncio.sleep(0.5)
 
 
