@@ -17,6 +17,7 @@ import structlog
 from dialerd.core import gate
 from dialerd.core.clock import MICROS_PER_MILLI, Instant, Mono, to_iso
 from dialerd.core.errors import InvariantError, PortError
+from dialerd.core.journal import Entry
 from dialerd.core.messages import (
     Announce,
     Answer,
@@ -37,6 +38,7 @@ from dialerd.core.world import World, call_of
 from dialerd.engine import recovery
 from dialerd.engine.barrier import Barrier, Wait
 from dialerd.engine.dispatcher import Dispatcher
+from dialerd.engine.failpoint import Failpoint
 from dialerd.engine.status import Carried, EngineStatus, describe
 from dialerd.ports import Clock, Media, Store, Telephony
 
@@ -68,11 +70,13 @@ class Engine:
         store: Store,
         clock: Clock,
         listener: Callable[[Announce], None],
+        failpoint: Failpoint | None = None,
     ) -> None:
         self._world = World.empty(instance, policy, trunks)
         self._store = store
         self._clock = clock
         self._listener = listener
+        self._failpoint = failpoint
         self._events: deque[Event] = deque()
         self._asked: deque[_Asked] = deque()
         self._wake = asyncio.Event()
@@ -89,6 +93,8 @@ class Engine:
 
     def post(self, event: Event) -> None:
         """Tell the engine what happened. Never blocks; from the loop's thread only."""
+        if self._failpoint is not None:
+            self._failpoint.heard(event)
         self._barrier.saw(event)
         self._events.append(event)
         self._wake.set()
@@ -219,7 +225,7 @@ class Engine:
             )
             entries = turn.entries
             if entries:
-                await self._commit(turn)
+                await self._commit(turn, entries)
             elif self._store_fault is not None:
                 await self._store.probe()
                 self._store_recovered()
@@ -250,8 +256,10 @@ class Engine:
         call = self._world.calls.committed.get(call_of(channel))
         return call is not None and call.current.channel == channel and call.current.state is TryState.OPEN
 
-    async def _commit(self, turn: Turn) -> None:
-        commit = asyncio.ensure_future(self._store.commit(turn.entries))
+    async def _commit(self, turn: Turn, entries: Sequence[Entry]) -> None:
+        if self._failpoint is not None:
+            self._failpoint.committing(entries)
+        commit = asyncio.ensure_future(self._store.commit(entries))
         try:
             await asyncio.shield(commit)
         except asyncio.CancelledError:
@@ -262,6 +270,8 @@ class Engine:
             else:
                 self._world.adopt()
             raise
+        if self._failpoint is not None:
+            self._failpoint.committed(entries)
         self._last_commit = self._clock.now().mono - turn.now.mono
         self._store_recovered()
 
