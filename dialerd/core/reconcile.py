@@ -131,16 +131,23 @@ def _adopt(turn: Turn, call: Call, found: LiveChannel) -> None:
         # It answered while nobody here could give it an agent: silence by now.
         call = calls.mark_answered(turn, call, attempt)
         calls.cut(turn, call, Reason.ABANDONED)
-    elif attempt.answered_at is None and attempt.ringing_at is None:
+        return
+    if attempt.answered_at is None and attempt.ringing_at is None:
         # Its 18x may have been missed while nobody listened: what may have rung counts.
         calls.mark_ringing(turn, call, attempt)
+    if call.hangup is not None or call.agent_done:
+        # We had asked for its end, and the request may have been lost with the connection.
+        turn.do(HangUp(found.channel))
 
 
 def _resolve(turn: Turn, call: Call, record: CallRecord | None, event: EvidenceFound) -> None:
     attempt = call.current
     ended_at = record.ended_at if record is not None and record.ended_at is not None else turn.now.wall
     if attempt.answered_at is not None:
-        calls.end_answered(turn, call, _ended(attempt, ended_at, record), Reason.DROPPED)
+        # An Asterisk that died took the call down. In the same boot somebody hung up, as calls end; if our side
+        # was at fault, the media worker says so.
+        fault = Reason.DROPPED if attempt.boot != event.boot else None
+        calls.end_answered(turn, call, _ended(attempt, ended_at, record), fault)
     elif record is not None and record.answered:
         answered = calls.mark_answered(turn, call, attempt)
         calls.end_answered(turn, answered, _ended(answered.current, ended_at, record), Reason.ABANDONED)
