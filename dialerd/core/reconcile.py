@@ -152,12 +152,21 @@ def _resolve(turn: Turn, call: Call, record: CallRecord | None, event: EvidenceF
         answered = calls.mark_answered(turn, call, attempt)
         calls.end_answered(turn, answered, _ended(answered.current, ended_at, record), Reason.ABANDONED)
     elif record is not None:
-        calls.end_unanswered(turn, call, _ended(attempt, ended_at, record), outcome.from_record(record))
+        calls.end_unanswered(turn, call, _ended(attempt, ended_at, record), _unseen(record))
     elif attempt.boot == event.boot and event.records_readable and attempt.state is TryState.OPEN:
         unsent = replace(attempt, state=TryState.NOT_SENT, ended_at=turn.now.wall)
         calls.end_unanswered(turn, call, unsent, outcome.NEVER_ARRIVED)
     else:
         calls.end_unanswered(turn, call, _ended(attempt, turn.now.wall, None), outcome.LOST)
+
+
+def _unseen(record: CallRecord) -> outcome.Outcome:
+    """What a record says of a try that nobody watched. It does not tell of an 18x: what may have rung counts.
+
+    A refusal of our own making (credentials, codecs) comes before any phone rings.
+    """
+    verdict = outcome.from_record(record)
+    return verdict if verdict.pauses_trunk else replace(verdict, fault=outcome.FaultSide.CALLEE)
 
 
 def _ended(attempt: Try, at: Instant, record: CallRecord | None) -> Try:

@@ -14,7 +14,7 @@ from dialerd.core.messages import (
 )
 from dialerd.core.model import AgentReport, Call, Reason
 
-from .world_builder import START, Driver, campaign, contacts
+from .world_builder import START, Driver, campaign, contacts, trunk
 
 
 def talking() -> tuple[Driver, Call]:
@@ -62,3 +62,27 @@ def test_a_hang_up_that_may_not_have_arrived_is_asked_for_again() -> None:
     driver.events(HostDown("cut"))
     driver.events(HostUp("boot-1", "22.10.1", (LiveChannel(call.current.channel, True),)))
     assert driver.hung_up == [call.current.channel] * 2
+
+
+def ended_unseen(sip: int, cause: int) -> Driver:
+    """One call, sent and then ended while nobody listened: only its record tells of it."""
+    driver = Driver.ready()
+    driver.admit(campaign(max_attempts=2), contacts(1))
+    driver.run(until=1)
+    (call,) = driver.world.calls.committed.values()
+    driver.due.clear()
+    record = CallRecord(call.current.channel, False, "CONGESTION", Instant(START + 900), Millis(0), cause, sip)
+    gone(driver, call, "boot-1", record)
+    return driver
+
+
+def test_what_a_record_does_not_deny_to_have_rung_is_not_refunded() -> None:
+    contact = ended_unseen(503, 34).store[contacts(1)[0].id]
+    assert (contact.attempts, contact.refunds, contact.reason) == (1, 0, Reason.CONGESTION)
+
+
+def test_credentials_that_were_refused_while_we_were_away_burn_nobody() -> None:
+    driver = ended_unseen(401, 21)
+    contact = driver.store[contacts(1)[0].id]
+    assert (contact.attempts, contact.refunds) == (0, 1)
+    assert "401" in (driver.world.lines.committed[trunk().name].paused or "")
