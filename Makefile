@@ -5,7 +5,7 @@ BIN := .venv/bin
 LAB := asterisk/lab/lab
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-down test check unit lab-tests lab-up lab-down bench lock clean
+.PHONY: help setup demo demo-down test test-kill check unit lab-tests lab-up lab-down bench lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -35,12 +35,15 @@ check: setup ## lint, types and import contracts
 	$(BIN)/lint-imports
 
 unit: setup ## tests that need nothing but Python
-	$(BIN)/python -m pytest -m "not lab"
+	$(BIN)/python -m pytest -m "not lab and not kill"
 
 lab-tests: setup ## tests on the real Asterisk
 	$(BIN)/python -m pytest -m lab
 
 test: check unit lab-tests ## everything: lint, types, contracts, unit, store and end-to-end tests
+
+test-kill: setup ## the kill drill: daemon, Asterisk and connections die 100 times over (15 minutes; KILL_SEED=N repeats one)
+	$(BIN)/python -m pytest -m kill -s
 
 lab-up: setup ## start the lab: a PBX and a simulated carrier
 	@$(LAB) up

@@ -29,6 +29,7 @@ from dialerd.control.auth import load_secret
 from dialerd.control.listeners import ApiServer
 from dialerd.core.errors import PortError
 from dialerd.core.model import Campaign, InstanceId
+from dialerd.engine import failpoint
 from dialerd.engine.runtime import Engine
 from dialerd.engine.service import ParsedScript, Service, ServiceSettings
 from dialerd.intake.process import Helper, Intake
@@ -53,7 +54,13 @@ async def run(settings: Settings) -> None:
         down.push_async_callback(store.close)
         clock = SystemClock()
         engine = Engine(
-            InstanceId(settings.instance), settings.policy, settings.trunk_list, store, clock, logs.listener
+            InstanceId(settings.instance),
+            settings.policy,
+            settings.trunk_list,
+            store,
+            clock,
+            logs.listener,
+            failpoint.from_environment(os.environ),
         )
         media = _media(settings, engine)
         telephony = _telephony(settings, engine, media)

@@ -101,7 +101,7 @@ _HANG_UP = (
 
 SCENARIOS = {"busy": _BUSY, "answer": _ANSWER, "hang-up": _HANG_UP}
 
-_ARRIVED = re.compile(r"^-{10,} (?P<at>\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d\.\d+)", re.MULTILINE)
+_MARK = re.compile(r"^-{10,} (?P<at>\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d\.\d+)", re.MULTILINE)
 _INVITE = re.compile(r"^INVITE sip:(?P<user>[^@]+)@", re.MULTILINE)
 _CALL_ID = re.compile(r"^Call-ID: *(?P<id>\S+)", re.MULTILINE | re.IGNORECASE)
 
@@ -117,19 +117,40 @@ class Invite:
     call_id: str
 
 
-def invites(log: Path) -> list[Invite]:
-    """The first INVITE of every call in a SIPp message log, in order; retransmissions are left out."""
+@dataclass(frozen=True)
+class Message:
+    """One SIP message of the log."""
+
+    at: float
+    """Seconds since the epoch, by SIPp's own clock."""
+    received: bool
+    text: str
+
+    @property
+    def call_id(self) -> str | None:
+        """Which call it belongs to."""
+        found = _CALL_ID.search(self.text)
+        return found["id"] if found is not None else None
+
+
+def messages(log: Path) -> Iterator[Message]:
+    """Every message of a SIPp message log, in order, retransmissions included."""
     text = log.read_text(errors="replace")
-    marks = list(_ARRIVED.finditer(text))
-    found: dict[str, Invite] = {}
+    marks = list(_MARK.finditer(text))
     ends = [mark.start() for mark in marks[1:]] + [len(text)]
     for mark, end in zip(marks, ends, strict=True):
-        block = text[mark.end() : end]
-        invite, call_id = _INVITE.search(block), _CALL_ID.search(block)
-        if invite is None or call_id is None or "message received" not in block[:200]:
-            continue
+        head, _, body = text[mark.end() : end].strip().partition("\n")
         at = datetime.fromisoformat(mark["at"]).astimezone().timestamp()
-        found.setdefault(call_id["id"], Invite(at, invite["user"], call_id["id"]))
+        yield Message(at, "message received" in head, body.lstrip())
+
+
+def invites(log: Path) -> list[Invite]:
+    """The first INVITE of every call in a SIPp message log, in order; retransmissions are left out."""
+    found: dict[str, Invite] = {}
+    for message in messages(log):
+        invite = _INVITE.search(message.text) if message.received else None
+        if invite is not None and message.call_id is not None:
+            found.setdefault(message.call_id, Invite(message.at, invite["user"], message.call_id))
     return list(found.values())
 
 
@@ -155,13 +176,20 @@ def callee(kind: str, folder: Path, *, log_messages: bool = False) -> Iterator[C
 
     `busy` refuses; `answer` rings, answers and waits for the caller to hang up; `hang-up` does so itself after 400 ms.
     """
+    with play(SCENARIOS[kind], kind, folder, log_messages=log_messages) as running:
+        yield running
+
+
+@contextmanager
+def play(xml: str, name: str, folder: Path, *, log_messages: bool = False) -> Iterator[Callee]:
+    """Run SIPp with a scenario of one's own until the block ends."""
     folder.mkdir(parents=True, exist_ok=True)
-    scenario = folder / f"{kind}.xml"
-    scenario.write_text(SCENARIOS[kind])
+    scenario = folder / f"{name}.xml"
+    scenario.write_text(xml)
     port = free_port()
     command = [
         "sipp", "-sf", str(scenario), "-i", "127.0.0.1", "-p", str(port), "-mi", "127.0.0.1",
-        "-nostdin", "-trace_err", "-error_file", str(folder / f"{kind}-errors.log"),
+        "-nostdin", "-trace_err", "-error_file", str(folder / f"{name}-errors.log"),
     ]  # fmt: skip
     if log_messages:
         command += ["-trace_msg", "-message_file", str(folder / "messages.log"), "-message_overwrite", "true"]

@@ -148,33 +148,48 @@ def sweep(turn: Turn) -> None:
 
 def _adopt(turn: Turn, call: Call, found: LiveChannel) -> None:
     attempt = call.current
-    if call.hangup is not None or turn.host.halt is Halt.PANIC:
-        # Its end was ordered before we went away.
-        calls.cut(turn, call, Reason.CUT)
     if found.answered and attempt.answered_at is None:
         # It answered while nobody here could give it an agent: silence by now.
         call = calls.mark_answered(turn, call, attempt)
         calls.cut(turn, call, Reason.ABANDONED)
-    elif attempt.answered_at is None and attempt.ringing_at is None:
+        return
+    if attempt.answered_at is None and attempt.ringing_at is None:
         # Its 18x may have been missed while nobody listened: what may have rung counts.
         calls.mark_ringing(turn, call, attempt)
+    if call.hangup is not None or call.agent_done:
+        # We had asked for its end, and the request may have been lost with the connection.
+        turn.do(HangUp(found.channel))
+    elif turn.host.halt is Halt.PANIC:
+        calls.cut(turn, turn.world.calls[call.id], Reason.CUT)
 
 
 def _resolve(turn: Turn, call: Call, record: CallRecord | None, event: EvidenceFound) -> None:
     attempt = call.current
     ended_at = record.ended_at if record is not None and record.ended_at is not None else turn.now.wall
     if attempt.answered_at is not None:
-        ending.end_answered(turn, call, _ended(attempt, ended_at, record), Reason.DROPPED)
+        # An Asterisk that died took the call down. In the same boot somebody hung up, as calls end; if our side
+        # was at fault, the media worker says so.
+        fault = Reason.DROPPED if attempt.boot != event.boot else None
+        ending.end_answered(turn, call, _ended(attempt, ended_at, record), fault)
     elif record is not None and record.answered:
         answered = calls.mark_answered(turn, call, attempt)
         ending.end_answered(turn, answered, _ended(answered.current, ended_at, record), Reason.ABANDONED)
     elif record is not None:
-        ending.end_unanswered(turn, call, _ended(attempt, ended_at, record), outcome.from_record(record))
+        ending.end_unanswered(turn, call, _ended(attempt, ended_at, record), _unseen(record))
     elif attempt.boot == event.boot and event.records_readable and attempt.state is TryState.OPEN:
         unsent = replace(attempt, state=TryState.NOT_SENT, ended_at=turn.now.wall)
         ending.end_unanswered(turn, call, unsent, outcome.NEVER_ARRIVED)
     else:
         ending.end_unanswered(turn, call, _ended(attempt, turn.now.wall, None), outcome.LOST)
+
+
+def _unseen(record: CallRecord) -> outcome.Outcome:
+    """What a record says of a try that nobody watched. It does not tell of an 18x: what may have rung counts.
+
+    A refusal of our own making (credentials, codecs) comes before any phone rings.
+    """
+    verdict = outcome.from_record(record)
+    return verdict if verdict.pauses_trunk else replace(verdict, fault=outcome.FaultSide.CALLEE)
 
 
 def _ended(attempt: Try, at: Instant, record: CallRecord | None) -> Try:

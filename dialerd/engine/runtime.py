@@ -30,6 +30,7 @@ from dialerd.core.effects import (
     WakeAtWall,
 )
 from dialerd.core.errors import InvariantError, PortError
+from dialerd.core.journal import Entry
 from dialerd.core.messages import (
     Event,
     Tick,
@@ -52,6 +53,7 @@ from dialerd.core.world import World, call_of
 from dialerd.engine import recovery
 from dialerd.engine.barrier import Barrier, Wait
 from dialerd.engine.dispatcher import Dispatcher
+from dialerd.engine.failpoint import Failpoint
 from dialerd.engine.status import Carried, EngineStatus, check_view, describe
 from dialerd.ports import Clock, Media, Store, Telephony
 
@@ -84,11 +86,13 @@ class Engine:
         clock: Clock,
         listener: Callable[[Announce], None],
         compliance: Compliance | None = None,
+        failpoint: Failpoint | None = None,
     ) -> None:
         self._world = World.empty(instance, policy, trunks, compliance)
         self._store = store
         self._clock = clock
         self._listener = listener
+        self._failpoint = failpoint
         self._events: deque[Event] = deque()
         self._asked: deque[_Asked] = deque()
         self._wake = asyncio.Event()
@@ -105,6 +109,8 @@ class Engine:
 
     def post(self, event: Event) -> None:
         """Tell the engine what happened. Never blocks; from the loop's thread only."""
+        if self._failpoint is not None:
+            self._failpoint.heard(event)
         self._barrier.saw(event)
         self._events.append(event)
         self._wake.set()
@@ -248,7 +254,7 @@ class Engine:
             )
             entries = turn.entries
             if entries:
-                await self._commit(turn)
+                await self._commit(turn, entries)
             elif self._store_fault is not None:
                 await self._store.probe()
                 self._store_recovered()
@@ -279,8 +285,10 @@ class Engine:
         call = self._world.calls.committed.get(call_of(channel))
         return call is not None and call.current.channel == channel and call.current.state is TryState.OPEN
 
-    async def _commit(self, turn: Turn) -> None:
-        commit = asyncio.ensure_future(self._store.commit(turn.entries))
+    async def _commit(self, turn: Turn, entries: Sequence[Entry]) -> None:
+        if self._failpoint is not None:
+            self._failpoint.committing(entries)
+        commit = asyncio.ensure_future(self._store.commit(entries))
         try:
             await asyncio.shield(commit)
         except asyncio.CancelledError:
@@ -291,6 +299,8 @@ class Engine:
             else:
                 self._world.adopt()
             raise
+        if self._failpoint is not None:
+            self._failpoint.committed(entries)
         self._last_commit = self._clock.now().mono - turn.now.mono
         self._store_recovered()
 

@@ -27,6 +27,7 @@ from dialerd.core.messages import (
     TryShown,
 )
 from dialerd.core.model import CampaignId, ImportId, InstanceId, TryState
+from dialerd.engine.failpoint import Failpoint
 from dialerd.engine.runtime import Engine
 from tests.core.world_builder import CMP, START, campaign, contacts, policy, trunk
 
@@ -36,7 +37,7 @@ from .fakes import ManualClock, RecordingMedia, RecordingStore, RecordingTelepho
 class Rig:
     """An engine with recording ports around it."""
 
-    def __init__(self, people: int, channels: int) -> None:
+    def __init__(self, people: int, channels: int, failpoint: Failpoint | None = None) -> None:
         self.clock = ManualClock()
         self.store = RecordingStore(contacts(people))
         self.telephony = RecordingTelephony()
@@ -48,6 +49,7 @@ class Rig:
             self.store,
             self.clock,
             lambda announcement: None,
+            failpoint,
         )
 
     async def until(self, condition: Callable[[], bool]) -> None:
@@ -63,8 +65,8 @@ class Rig:
 
 
 @asynccontextmanager
-async def running(people: int, channels: int = 10) -> AsyncIterator[Rig]:
-    rig = Rig(people, channels)
+async def running(people: int, channels: int = 10, failpoint: Failpoint | None = None) -> AsyncIterator[Rig]:
+    rig = Rig(people, channels, failpoint)
     await rig.engine.restore()
     task = asyncio.create_task(rig.engine.run(rig.telephony, rig.media))
     rig.engine.post(HostUp("boot-1", "22.10.1", ()))

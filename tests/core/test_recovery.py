@@ -1,0 +1,90 @@
+"""What recovery concludes, as a user would see it: true outcomes, no channel left up, nobody called twice."""
+
+from __future__ import annotations
+
+from dialerd.core.clock import Instant, Millis
+from dialerd.core.messages import (
+    AgentFinished,
+    CallRecord,
+    EvidenceFound,
+    HostDown,
+    HostUp,
+    LiveChannel,
+    MediaFailed,
+)
+from dialerd.core.model import AgentReport, Call, Reason
+
+from .world_builder import START, Driver, campaign, contacts, trunk
+
+
+def talking() -> tuple[Driver, Call]:
+    """One call, answered and with its agent; the agent says nothing by itself."""
+    driver = Driver.ready()
+    driver.silent_agent = True
+    driver.admit(campaign(max_attempts=2), contacts(1))
+    driver.run(until=2_000)
+    (call,) = driver.world.calls.committed.values()
+    assert call.agent_attached
+    driver.due.clear()
+    return driver, call
+
+
+def gone(driver: Driver, call: Call, boot: str, *records: CallRecord) -> None:
+    """Asterisk is back, and the call's channel is not."""
+    channel = call.current.channel
+    driver.events(HostDown("cut"))
+    driver.events(HostUp(boot, "22.10.1", ()))
+    driver.events(EvidenceFound(boot, frozenset({channel}), frozenset(), records, records_readable=True))
+
+
+def test_a_callee_who_hung_up_while_we_were_away_was_not_dropped() -> None:
+    driver, call = talking()
+    answered = CallRecord(call.current.channel, True, "ANSWERED", Instant(START + 3_000), Millis(2_000), 16)
+    gone(driver, call, "boot-1", answered)
+    driver.events(AgentFinished(call.id, AgentReport()))
+    (closed,) = driver.closed
+    assert (closed.disposition, closed.reason) == ("connected", None)
+
+
+def test_a_call_whose_asterisk_died_was_dropped() -> None:
+    driver, call = talking()
+    gone(driver, call, "boot-2")
+    driver.events(AgentFinished(call.id, AgentReport()))
+    (closed,) = driver.closed
+    assert (closed.disposition, closed.reason) == ("connected", Reason.DROPPED)
+
+
+def test_a_hang_up_that_may_not_have_arrived_is_asked_for_again() -> None:
+    driver, call = talking()
+    driver.events(MediaFailed(call.id, Reason.DROPPED, "its media worker died"))
+    assert driver.hung_up == [call.current.channel]
+    driver.due.clear()
+    driver.events(HostDown("cut"))
+    driver.events(HostUp("boot-1", "22.10.1", (LiveChannel(call.current.channel, True),)))
+    assert driver.hung_up == [call.current.channel] * 2
+
+
+def ended_unseen(sip: int, cause: int) -> Driver:
+    """One call, sent and then ended while nobody listened: only its record tells of it."""
+    driver = Driver.ready()
+    driver.admit(campaign(max_attempts=2), contacts(1))
+    driver.run(until=1)
+    (call,) = driver.world.calls.committed.values()
+    driver.due.clear()
+    record = CallRecord(
+        call.current.channel, False, "CONGESTION", Instant(START + 900), Millis(0), cause, sip
+    )
+    gone(driver, call, "boot-1", record)
+    return driver
+
+
+def test_what_a_record_does_not_deny_to_have_rung_is_not_refunded() -> None:
+    contact = ended_unseen(503, 34).store[contacts(1)[0].id]
+    assert (contact.attempts, contact.refunds, contact.reason) == (1, 0, Reason.CONGESTION)
+
+
+def test_credentials_that_were_refused_while_we_were_away_burn_nobody() -> None:
+    driver = ended_unseen(401, 21)
+    contact = driver.store[contacts(1)[0].id]
+    assert (contact.attempts, contact.refunds) == (0, 1)
+    assert "401" in (driver.world.lines.committed[trunk().name].paused or "")

@@ -1,0 +1,217 @@
+"""A lab, a phone network and a daemon that is killed and started again: the stage of every drill.
+
+It starts and kills; what the outcome must be is said by the tests, with the books of `accounts`.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import statistics
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from dialerd.engine.failpoint import VARIABLE, Point
+from scripts.running import LAB, ROOT, Daemon, Lab, lab, run_json
+from tests.kill import callee, witness
+from tests.kill.accounts import Books, Terms, compare
+from tests.kill.ledger import Ledger
+from tests.kill.proxy import Proxy, proxy
+from tests.kill.witness import Sight
+
+SCRIPT = ROOT / "config" / "scripts" / "personal-loan-cross-sell.yaml"
+POLL = 0.05
+FAULTS = ("engine.turn_failed", "engine.event_failed", "engine.step_raised", "part_died", "Traceback")
+"""What must never be in the daemon's log, whatever is killed around it."""
+
+
+@dataclass
+class Life:
+    """One run of the daemon; instants in seconds since the epoch."""
+
+    began: float
+    ended: float | None = None
+
+
+@dataclass
+class Drill:
+    """What a test needs of the stage; made by `stage`."""
+
+    running: Lab
+    log: Path
+    """SIPp's messages."""
+    settings: Mapping[str, str]
+    ari: Proxy | None = None
+    ami: Proxy | None = None
+    lives: list[Life] = field(default_factory=list)
+    pbx_kills: list[float] = field(default_factory=list)
+    _daemon: Daemon | None = None
+
+    @property
+    def daemon(self) -> Daemon:
+        """The one that runs, or ran last."""
+        assert self._daemon is not None
+        return self._daemon
+
+    @property
+    def ledger(self) -> Ledger:
+        """The daemon's store."""
+        return Ledger(Path(self.running.env["DIALERD_STATE_DIR"]) / "dialerd.db")
+
+    # --- the daemon --------------------------------------------------------------------------------
+
+    def start(self, point: Point | None = None, passage: int = 1) -> None:
+        """Start the daemon; with a failpoint, if one is given."""
+        armed = {VARIABLE: f"{point}:{passage}"} if point is not None else {}
+        self.lives.append(Life(time.time()))
+        self._daemon = Daemon(
+            {**self.running.env, **self.settings, **armed}, self.running.folder / "dialerd.log"
+        )
+
+    def kill(self) -> int:
+        """SIGKILL it; returns how many attempts were open just before."""
+        opened = self.ledger.open_attempts()
+        self.daemon.process.send_signal(signal.SIGKILL)
+        self.await_death()
+        return opened
+
+    def await_death(self, seconds: float = 60) -> None:
+        """Return when it has died of SIGKILL."""
+        assert self.daemon.process.wait(seconds) == -signal.SIGKILL, self.daemon.log
+        self.lives[-1].ended = time.time()
+
+    def dials(self, since: float) -> bool:
+        """Whether it has opened a try since an instant."""
+        return self.ledger.tries_since(since) > 0
+
+    # --- Asterisk ----------------------------------------------------------------------------------
+
+    def kill_asterisk(self) -> None:
+        """SIGKILL the PBX and start it again."""
+        status = run_json([str(LAB), "status", "--dir", str(self.running.folder), "--json"])
+        os.kill(status["pids"]["pbx"], signal.SIGKILL)
+        self.pbx_kills.append(time.time())
+        subprocess.run(
+            [str(LAB), "up", "--dir", str(self.running.folder), "--trunk", self.running.facts["sip"]["trunk"]],
+            check=True, capture_output=True,
+        )  # fmt: skip
+
+    # --- campaigns ---------------------------------------------------------------------------------
+
+    def campaign(self, numbers: Sequence[str], terms: Terms, rate: float) -> str:
+        """Create and start a campaign; the daemon must be ready."""
+        contacts = self.running.folder / "contacts.csv"
+        contacts.write_text("phone\n" + "\n".join(numbers) + "\n")
+        created = self.daemon.ctl(
+            "campaign", "create", "--name", "drill", "--script", "personal-loan-cross-sell",
+            "--language", "en-IN", "--csv", str(contacts), "--start-now",
+            "--max-attempts", str(terms.max_attempts), "--retry-interval", str(terms.retry_interval / 60),
+            "--ring-timeout", str(terms.ring_timeout), "--calls-per-second", str(rate),
+        )  # fmt: skip
+        return str(created["campaign_id"])
+
+    def await_end(self, campaign: str, seconds: float) -> None:
+        """Return when the campaign is completed and nothing of it is left in the daemon."""
+        until(lambda: self.ledger.status(campaign) == "completed", seconds, "the campaign does not complete")
+        status = self.daemon.ctl("status")
+        assert status["live_calls"] == 0
+        assert [trunk["channels_in_use"] for trunk in status["trunks"]] == [0] * len(status["trunks"])
+
+    def books(self, campaign: str, terms: Terms) -> Books:
+        """What the callees saw of a campaign beside what is recorded of it."""
+        return compare(self.ledger.contacts(campaign), self.sights(), terms)
+
+    def sights(self) -> dict[str, list[Sight]]:
+        """All that the callees saw so far."""
+        return witness.sights(self.log)
+
+    def faults(self) -> list[str]:
+        """Lines of the daemon's log that must not be there."""
+        lines = self.daemon.log.read_text(errors="replace").splitlines()
+        return [line for line in lines if any(fault in line for fault in FAULTS)]
+
+    def resumed(self) -> list[float]:
+        """For each life in which a try was opened: seconds from its start to the first one."""
+        opened = self.ledger.opened()
+        firsts = []
+        for life in self.lives[1:]:
+            ended = life.ended if life.ended is not None else time.time()
+            first = next((at for at in opened if life.began <= at <= ended), None)
+            if first is not None:
+                firsts.append(first - life.began)
+        return firsts
+
+
+@contextmanager
+def stage(folder: Path, *, proxied: bool = False) -> Iterator[Drill]:
+    """A lab whose trunks lead to the phone network, with a daemon that has its script and is ready."""
+    with ExitStack() as scope:
+        network = scope.enter_context(callee.network(folder / "sipp"))
+        running = scope.enter_context(lab(folder / "lab", trunk=network.address))
+        drill = Drill(running, network.folder / "messages.log", _settings(running.env))
+        if proxied:
+            _proxy(drill, scope)
+        drill.start()
+        scope.callback(lambda: drill.daemon.stop())
+        drill.daemon.wait_ready()
+        drill.daemon.ctl("script", "add", str(SCRIPT))
+        yield drill
+
+
+def _settings(env: Mapping[str, str]) -> dict[str, str]:
+    """Two trunks to the same network, so that there is one to fail over to, and records that tell SIP codes."""
+    return {
+        "DIALERD_ASTERISK__CDR_CAUSES": "true",
+        "DIALERD_TRUNKS__SPARE__ENDPOINT": "lab",
+        "DIALERD_TRUNKS__SPARE__CALLER_IDS": env["DIALERD_TRUNKS__LAB__CALLER_IDS"],
+        "DIALERD_TRUNKS__SPARE__NUMBER_FORMAT": "digits",
+        "DIALERD_TRUNKS__SPARE__MAX_CHANNELS": "60",
+        "DIALERD_TRUNKS__SPARE__CALLS_PER_SECOND": "20",
+    }
+
+
+def _proxy(drill: Drill, scope: ExitStack) -> None:
+    env = drill.running.env
+    drill.ari = scope.enter_context(proxy(urlsplit(env["DIALERD_ASTERISK__ARI_URL"]).port or 0))
+    drill.ami = scope.enter_context(proxy(int(env["DIALERD_ASTERISK__AMI_PORT"])))
+    drill.settings = {
+        **drill.settings,
+        "DIALERD_ASTERISK__ARI_URL": f"http://127.0.0.1:{drill.ari.port}",
+        "DIALERD_ASTERISK__AMI_PORT": str(drill.ami.port),
+    }
+
+
+def until(condition: Callable[[], bool], seconds: float, what: str) -> None:
+    """Wait for a condition."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, what
+        time.sleep(POLL)
+
+
+def numbers(count: int, series: int, rng: random.Random) -> list[str]:
+    """As many numbers, every ending alike, in random order; `series` tells those of one campaign from another's."""
+    made = [f"+9198{series:02d}{index // 100:04d}{index % 100:02d}" for index in range(count)]
+    rng.shuffle(made)
+    return made
+
+
+def seed(default: int | None = None) -> int:
+    """The seed of a drill: KILL_SEED, else `default`, else a new one. It is printed with the outcome."""
+    asked = os.environ.get("KILL_SEED")
+    if asked is not None:
+        return int(asked)
+    return default if default is not None else random.SystemRandom().randrange(1_000_000)
+
+
+def spread(seconds: Sequence[float]) -> str:
+    """Median and worst, for people."""
+    if not seconds:
+        return "never"
+    return f"median {statistics.median(seconds):.1f} s, worst {max(seconds):.1f} s of {len(seconds)}"

@@ -1,0 +1,152 @@
+"""What dialerd has recorded: its store, read beside it or after it, and never written."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class TryRow:
+    """An originate as recorded; instants in seconds since the epoch."""
+
+    channel: str
+    trunk: str
+    state: str
+    opened_at: float
+    ringing_at: float | None
+    answered_at: float | None
+    ended_at: float | None
+    sip_code: int | None
+
+    @property
+    def sent(self) -> bool:
+        """Whether dialerd believes that its INVITE may have left."""
+        return self.state != "not_sent"
+
+
+@dataclass(frozen=True)
+class CallRow:
+    """An attempt as recorded."""
+
+    id: str
+    status: str
+    disposition: str | None
+    reason: str | None
+    counted: bool
+    ended_at: float | None
+    tries: tuple[TryRow, ...]
+
+    @property
+    def refunded(self) -> bool:
+        """It did not count, and used up one of the contact's refunds."""
+        return not self.counted and self.reason is not None
+
+    @property
+    def answered(self) -> bool:
+        """Whether dialerd believes that the callee took the call."""
+        return any(attempt.answered_at is not None for attempt in self.tries)
+
+
+@dataclass(frozen=True)
+class ContactRow:
+    """A contact as recorded, and its attempts in order."""
+
+    phone: str
+    state: str
+    attempts: int
+    refunds: int
+    turns: int
+    disposition: str | None
+    reason: str | None
+    calls: tuple[CallRow, ...]
+
+    @property
+    def failovers(self) -> int:
+        """Tries beyond the first of an attempt."""
+        return sum(len(call.tries) - 1 for call in self.calls)
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """A daemon's store at `path`."""
+
+    path: Path
+
+    def contacts(self, campaign: str) -> dict[str, ContactRow]:
+        """The contacts of a campaign by number, with everything that was tried."""
+        calls = self._calls(campaign)
+        rows = self._rows(
+            "SELECT phone, state, attempts, refunds, turns, disposition, reason FROM contacts"
+            " WHERE campaign_id = ?",
+            campaign,
+        )
+        return {row[0]: ContactRow(*(*row, tuple(calls.get(row[0], ())))) for row in rows}
+
+    def miscounted(self, campaign: str) -> dict[str, tuple[int, int]]:
+        """The campaign's counters that differ from a recount of its contacts: as kept, and as counted."""
+        counted = Counter({"total": 0, "called": 0})
+        for contact in self.contacts(campaign).values():
+            counted.update(("total", "state:" + contact.state))
+            counted["called"] += contact.attempts > 0
+        rows = self._rows("SELECT key, value FROM counters WHERE campaign_id = ?", campaign)
+        kept = {key: value for key, value in rows if key in counted or key.startswith("state:")}
+        return {
+            key: (kept.get(key, 0), counted[key])
+            for key in kept.keys() | counted.keys()
+            if kept.get(key, 0) != counted[key]
+        }
+
+    def status(self, campaign: str) -> str:
+        """The campaign's state."""
+        [[status]] = self._rows("SELECT status FROM campaigns WHERE id = ?", campaign)
+        return str(status)
+
+    def open_attempts(self) -> int:
+        """How many attempts have no final record."""
+        [[count]] = self._rows("SELECT count(*) FROM calls WHERE status = 'in_progress'")
+        return int(count)
+
+    def tries_since(self, at: float) -> int:
+        """How many tries were opened at or after an instant."""
+        [[count]] = self._rows("SELECT count(*) FROM tries WHERE opened_at >= ?", round(at * 1000))
+        return int(count)
+
+    def opened(self) -> list[float]:
+        """When each try was opened, in order."""
+        return [row[0] / 1000 for row in self._rows("SELECT opened_at FROM tries ORDER BY opened_at")]
+
+    def _calls(self, campaign: str) -> Mapping[str, Sequence[CallRow]]:
+        tries: dict[str, list[TryRow]] = defaultdict(list)
+        for call, channel, trunk, state, *instants, code in self._rows(
+            "SELECT call_id, channel, trunk, state, opened_at, ringing_at, answered_at, tries.ended_at, sip_code"
+            " FROM tries JOIN calls ON calls.id = call_id WHERE campaign_id = ? ORDER BY call_id, number",
+            campaign,
+        ):
+            opened, ringing, answered, ended = map(_seconds, instants)
+            tries[call].append(TryRow(channel, trunk, state, opened or 0.0, ringing, answered, ended, code))
+        found: dict[str, list[CallRow]] = defaultdict(list)
+        for phone, ident, status, disposition, reason, counted, ended in self._rows(
+            "SELECT phone, id, status, disposition, reason, counted, ended_at FROM calls"
+            " WHERE campaign_id = ? ORDER BY id",
+            campaign,
+        ):
+            found[phone].append(
+                CallRow(
+                    ident, status, disposition, reason, bool(counted), _seconds(ended), tuple(tries[ident])
+                )
+            )
+        return found
+
+    def _rows(self, query: str, *values: Any) -> list[Any]:
+        with closing(sqlite3.connect(f"{self.path.as_uri()}?mode=ro", uri=True, timeout=10)) as database:
+            return database.execute(query, values).fetchall()
+
+
+def _seconds(millis: int | None) -> float | None:
+    return None if millis is None else millis / 1000

@@ -1,0 +1,116 @@
+"""The proxy does to a connection what its name says, so that a drill over it means something."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+
+from tests.kill.proxy import Proxy, Way, proxy
+
+QUIET = 0.2
+"""Seconds in which nothing may arrive."""
+
+
+@pytest.fixture
+def echo() -> Iterator[int]:
+    """A server that returns what it is sent."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve(connection: socket.socket) -> None:
+            with connection:
+                try:
+                    while data := connection.recv(1000):
+                        connection.sendall(data)
+                except OSError:
+                    return
+
+        def accept() -> None:
+            while True:
+                try:
+                    connection, _ = server.accept()
+                except OSError:
+                    return
+                threading.Thread(target=serve, args=(connection,), daemon=True).start()
+
+        threading.Thread(target=accept, daemon=True).start()
+        yield server.getsockname()[1]
+        server.shutdown(socket.SHUT_RDWR)
+
+
+@pytest.fixture
+def link(echo: int) -> Iterator[Proxy]:
+    with proxy(echo) as made:
+        yield made
+
+
+def connect(link: Proxy) -> socket.socket:
+    connection = socket.create_connection(("127.0.0.1", link.port))
+    connection.settimeout(5)
+    return connection
+
+
+def says(connection: socket.socket, words: bytes) -> bytes:
+    connection.sendall(words)
+    return connection.recv(1000)
+
+
+def is_quiet(connection: socket.socket) -> bool:
+    connection.settimeout(QUIET)
+    try:
+        connection.recv(1000)
+    except TimeoutError:
+        return True
+    finally:
+        connection.settimeout(5)
+    return False
+
+
+def test_a_cut_resets_what_is_open_and_lets_new_ones_through(link: Proxy) -> None:
+    with closing(connect(link)) as old:
+        assert says(old, b"one") == b"one"
+        link.cut()
+        with pytest.raises(ConnectionResetError):
+            old.recv(1000)
+    with closing(connect(link)) as new:
+        assert says(new, b"two") == b"two"
+
+
+@pytest.mark.parametrize("way", list(Way))
+def test_a_stall_holds_bytes_back_and_delivers_them_after(link: Proxy, way: Way) -> None:
+    with closing(connect(link)) as connection:
+        assert says(connection, b"one") == b"one"
+        link.stall(way)
+        connection.sendall(b"two")
+        assert is_quiet(connection)
+        link.heal()
+        assert connection.recv(1000) == b"two"
+
+
+def test_a_stall_of_the_events_leaves_other_connections_alone(link: Proxy) -> None:
+    request = b"GET /ari/events?app=lab HTTP/1.1\r\n"
+    with closing(connect(link)) as events, closing(connect(link)) as other:
+        assert says(events, request) == request
+        assert says(other, b"GET /ari/channels HTTP/1.1\r\n")
+        link.stall(Way.TO_ASTERISK, only_events=True)
+        assert says(other, b"more") == b"more"
+        events.sendall(b"held")
+        assert is_quiet(events)
+        link.heal()
+        assert events.recv(1000) == b"held"
+
+
+def test_a_half_open_connection_stays_dumb(link: Proxy) -> None:
+    with closing(connect(link)) as old:
+        assert says(old, b"one") == b"one"
+        link.half_open()
+        old.sendall(b"two")
+        assert is_quiet(old)
+        link.heal()
+        old.sendall(b"three")
+        assert is_quiet(old)
+    with closing(connect(link)) as new:
+        assert says(new, b"four") == b"four"
