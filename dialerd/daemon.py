@@ -60,7 +60,7 @@ async def run(settings: Settings) -> None:
             store,
             clock,
             logs.listener,
-            failpoint.from_environment(os.environ),
+            failpoint=failpoint.from_environment(os.environ),
         )
         media = _media(settings, engine)
         telephony = _telephony(settings, engine, media)

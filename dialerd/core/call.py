@@ -97,8 +97,8 @@ def on_withheld(turn: Turn, event: OriginateWithheld) -> None:
 
 
 def _originate_settled(turn: Turn) -> None:
-    host = turn.host
-    turn.set_host(replace(host, unanswered=max(0, host.unanswered - 1)))
+    flow = turn.flow
+    turn.set_flow(replace(flow, unanswered=max(0, flow.unanswered - 1)))
 
 
 # --- progress ------------------------------------------------------------------------------------

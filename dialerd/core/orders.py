@@ -154,7 +154,7 @@ def _place_call(turn: Turn, command: PlaceCall) -> Answer:
     """One call of its own: through every gate now, never queued."""
     world, now = turn.world, turn.now
     ask = gate.Ask(command.phone, command.terms, None, None, command.timezone)
-    free = turn.planning and turn.host.unanswered < world.policy.max_unanswered_originates
+    free = turn.planning and turn.flow.unanswered < world.policy.max_unanswered_originates
     verdict = gate.evaluate(world, ask, now) if free else _NOT_NOW
     if isinstance(verdict, Check):
         return Refused("the call may not be placed now", why=tuple(gate.why(world, ask, now)) or (verdict,))

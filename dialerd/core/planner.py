@@ -51,7 +51,7 @@ def plan(turn: Turn) -> None:
     world = turn.world
     if turn.host.boot is None or not world.hot:
         return
-    budget = world.policy.max_unanswered_originates - turn.host.unanswered
+    budget = world.policy.max_unanswered_originates - turn.flow.unanswered
     dialed = True
     while dialed and budget > 0:
         dialed = False
@@ -85,8 +85,8 @@ def _goes_on(turn: Turn, ident: CampaignId, refusal: Check) -> bool:
 
 def open_call(turn: Turn, ask: Ask, passed: Passed, talk: Conversation) -> Call:
     """Open the attempt that the gate let through, and its first try."""
-    number = next_call_number(turn.host.last_call, turn.now.wall)
-    turn.set_host(replace(turn.host, last_call=number))
+    number = next_call_number(turn.flow.last_call, turn.now.wall)
+    turn.set_flow(replace(turn.flow, last_call=number))
     contact = ask.contact
     is_callback = contact is not None and contact.state is ContactState.CALLBACK_WAITING
     dialing = _dialing(contact, callback=is_callback) if contact is not None else None

@@ -41,7 +41,7 @@ def open_try(turn: Turn, call: Call, line: Line) -> Call:
     meter = world.campaign_meter(campaign) if campaign is not None else None
     if meter is not None:
         meter.take(now.mono)
-    turn.set_host(replace(turn.host, unanswered=turn.host.unanswered + 1))
+    turn.set_flow(replace(turn.flow, unanswered=turn.flow.unanswered + 1))
     turn.record(TryOpened(call.id, attempt))
     turn.do(
         Originate(

@@ -18,7 +18,7 @@ from dialerd.core.effects import (
 )
 from dialerd.core.journal import ContactSaved, CountersMoved, DncChanged, Entry
 from dialerd.core.model import CampaignId, Contact, TrunkName
-from dialerd.core.world import Host, Queue, World
+from dialerd.core.world import Flow, Host, Queue, World
 
 
 class Turn:
@@ -65,6 +65,15 @@ class Turn:
     def set_host(self, host: Host) -> None:
         """Replace the host's record."""
         self.world.host.put("", host)
+
+    @property
+    def flow(self) -> Flow:
+        """Originates unanswered, and the last call number."""
+        return self.world.flow[""]
+
+    def set_flow(self, flow: Flow) -> None:
+        """Replace the flow's record."""
+        self.world.flow.put("", flow)
 
     def queue(self, campaign: CampaignId) -> Queue:
         """The campaign's queue; an empty one if it has none yet."""

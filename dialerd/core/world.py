@@ -39,8 +39,18 @@ STALE_ALLOWED = 64
 
 
 @dataclass(frozen=True, slots=True)
+class Flow:
+    """What every single originate moves."""
+
+    unanswered: int = 0
+    """Originates that Asterisk has not answered yet."""
+    last_call: int = 0
+    """The greatest call number given."""
+
+
+@dataclass(frozen=True, slots=True)
 class Host:
-    """Asterisk and the media workers as last heard of, and the originates it has not answered yet."""
+    """Asterisk, the media workers and the clock as last heard of, and what was ordered of all dialing."""
 
     boot: str | None = None
     """Identity of the connected Asterisk boot; None: not connected, nothing may be sent."""
@@ -48,10 +58,8 @@ class Host:
     version: str | None = None
     manager: str | None = "the manager interface (AMI) is not connected yet"
     """What is wrong with the manager interface; None: logged in."""
-    unanswered: int = 0
     sessions: int = 0
     media_detail: str = "no media worker is ready yet"
-    last_call: int = 0
     halt: Halt | None = None
     """Somebody's order to place no calls at all."""
     clock: str | None = None
@@ -142,6 +150,7 @@ class World:
     policy: Policy
     host: Table[str, Host]
     lines: Table[TrunkName, Line]
+    flow: Table[str, Flow] = field(default_factory=lambda: Table({"": Flow()}))
     campaigns: Table[CampaignId, Campaign] = field(default_factory=Table)
     queues: Table[CampaignId, Queue] = field(default_factory=Table)
     counters: Table[CampaignId, Mapping[str, int]] = field(default_factory=Table)
@@ -187,6 +196,7 @@ class World:
     def _tables(self) -> tuple[Table[object, object], ...]:
         return (
             self.host,
+            self.flow,
             self.lines,
             self.campaigns,
             self.queues,

@@ -31,7 +31,8 @@ def restore(world: World, state: OpenState, now: Now) -> None:
         if line is not None:
             world.lines.put(change.trunk, changed_line(line, change))
     last = call_number(state.last_call) if state.last_call is not None else 0
-    world.host.put("", replace(world.host[""], last_call=last, halt=state.halt))
+    world.host.put("", replace(world.host[""], halt=state.halt))
+    world.flow.put("", replace(world.flow[""], last_call=last))
     world.adopt()
 
 
