@@ -9,7 +9,7 @@ import os
 import re
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -34,8 +34,13 @@ from pydantic_settings import (
 
 from dialerd.core.clock import minutes, seconds
 from dialerd.core.errors import DialerError, Fault
+from dialerd.core.legal import legal_rules
 from dialerd.core.model import E164, Policy, Trunk, TrunkName
+from dialerd.core.zones import parse_default_zones
 from dialerd.media.address import Address
+from dialerd.numbering import holiday_dates
+
+T = TypeVar("T")
 
 _TRUNK_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 _ENDPOINT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
@@ -151,12 +156,34 @@ class DialingSettings(_Section):
     refund_minutes: list[float] = Field(default=[1, 5, 15])
     max_call_minutes: float = Field(default=10, gt=0, le=240)
 
+    @field_validator("legal")
+    @classmethod
+    def _legal_is_understood(cls, value: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        _, faults = legal_rules(value, "legal", lambda code: holiday_dates(code, (_ANY_YEAR,)))
+        return _faultless(value, faults)
+
+    @field_validator("default_zones")
+    @classmethod
+    def _zones_are_known(cls, value: dict[str, str]) -> dict[str, str]:
+        return _faultless(value, parse_default_zones(value, "default_zones")[1])
+
     @field_validator("refund_minutes")
     @classmethod
     def _three_waits(cls, value: list[float]) -> list[float]:
         if len(value) != 3 or any(wait < 0 for wait in value):
             raise ValueError("must be three waits in minutes, each ≥ 0, e.g. [1, 5, 15]")
         return value
+
+
+_ANY_YEAR = 2026
+"""Holidays are only looked up here to learn whether their country is known."""
+
+
+def _faultless(value: T, faults: list[Fault]) -> T:
+    """`value`, unless something is wrong with it."""
+    if faults:
+        raise ValueError("; ".join(f"{fault.loc}: {fault.msg}" for fault in faults))
+    return value
 
 
 class MediaSettings(_Section):

@@ -27,8 +27,12 @@ from dialerd.config import Settings
 from dialerd.control.app import create_app
 from dialerd.control.auth import load_secret
 from dialerd.control.listeners import ApiServer
+from dialerd.core.clock import to_datetime
+from dialerd.core.compliance import Compliance
 from dialerd.core.errors import PortError
+from dialerd.core.legal import legal_rules
 from dialerd.core.model import Campaign, InstanceId
+from dialerd.core.zones import parse_default_zones
 from dialerd.engine import failpoint
 from dialerd.engine.runtime import Engine
 from dialerd.engine.service import ParsedScript, Service, ServiceSettings
@@ -36,15 +40,19 @@ from dialerd.intake.process import Helper, Intake
 from dialerd.media.address import Address
 from dialerd.media.ari import AriLogin
 from dialerd.media.pool import MediaPool
+from dialerd.numbering import callee_zones, holiday_dates, pin_zones, tzdata_version
 from dialerd.store.sqlite import SqliteStore
 
 BIND_RETRY = 2.0
+HOLIDAY_YEARS = 5
+"""Years from the start whose holidays the legal hours know."""
 
 _log = structlog.get_logger("dialerd")
 
 
 async def run(settings: Settings) -> None:
     """Run the daemon until it is told to stop. Raises `PortError` for what only an operator can mend."""
+    pin_zones()
     _warn(settings)
     stops = _Stops()
     async with AsyncExitStack() as down:
@@ -60,7 +68,8 @@ async def run(settings: Settings) -> None:
             store,
             clock,
             logs.listener,
-            failpoint=failpoint.from_environment(os.environ),
+            _compliance(settings, clock),
+            failpoint.from_environment(os.environ),
         )
         media = _media(settings, engine)
         telephony = _telephony(settings, engine, media)
@@ -167,6 +176,16 @@ async def _prepare_scripts(live: Sequence[Campaign], store: SqliteStore, media: 
             await media.prepare(script, language)
 
 
+def _compliance(settings: Settings, clock: SystemClock) -> Compliance:
+    """The settings were validated when they were read."""
+    year = to_datetime(clock.now().wall).year
+    years = range(year, year + HOLIDAY_YEARS)
+    dialing = settings.dialing
+    rules, _ = legal_rules(dialing.legal, "dialing.legal", lambda code: holiday_dates(code, years))
+    zones, _ = parse_default_zones(dialing.default_zones, "dialing.default_zones")
+    return Compliance(rules if dialing.legal_hours == "on" else None, callee_zones(zones), tzdata_version())
+
+
 def _media(settings: Settings, engine: Engine) -> MediaPool:
     return MediaPool(
         state_dir=settings.state_dir,
@@ -247,10 +266,11 @@ def _make_state_dir(path: Path) -> None:
 
 
 def _warn(settings: Settings) -> None:
-    _log.warning(
-        "compliance.legal_hours_off",
-        detail="legal calling hours are not enforced: set each campaign's window within them",
-    )
+    if settings.dialing.legal_hours == "off":
+        _log.warning(
+            "compliance.legal_hours_off",
+            detail="legal calling hours are not enforced: set each campaign's window within them",
+        )
     if not Address.parse(settings.media.listen).is_loopback:
         _log.warning(
             "media.not_on_loopback",

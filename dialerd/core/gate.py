@@ -251,7 +251,7 @@ def _window_verdict(rule: str, scope: Scope, found: Opening, zone: str | None, n
     elif found.next_open is not None:
         detail = f"opens {to_local_iso(found.next_open, zone)}"
     else:
-        detail = "too close to the end of the window, or past it"
+        detail = ""
     words = [detail, found.detail if not found.open else "", note]
     return Check(rule, scope, found.open, "; ".join(word for word in words if word), found.next_open)
 
