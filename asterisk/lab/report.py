@@ -37,6 +37,7 @@ def environment(folder: Folder, record: Record) -> dict[str, str]:
         # The lab's callees have no bedtime, and its time is short.
         "DIALERD_DIALING__LEGAL_HOURS": "off",
         "DIALERD_DIALING__MIN_GAP_MINUTES": "0",
+        "DIALERD_DIALING__CLOCK_SETTLE_SECONDS": "2",
         "DIALERD_DIALING__REFUND_MINUTES": "[0.02,0.05,0.1]",
     }
 

@@ -43,10 +43,6 @@ from dialerd.core.model import (
 from dialerd.core.turn import Turn
 from dialerd.core.world import Queue
 
-LOW_WATER = 64
-"""A queue shorter than this is refilled."""
-BATCH = 256
-"""Contacts read at a time."""
 MOST_DEFERRED = 512
 """With so many contacts waiting in memory for their numbers to be free, no more are read."""
 _LOAD_RETRY = 1_000
@@ -227,7 +223,7 @@ def _refill(turn: Turn, campaign: Campaign) -> None:
         turn.world.look_at(campaign.id, deferred.until)
     if queue.contacts:
         turn.world.hot[campaign.id] = None
-    if queue.loading or len(queue.contacts) >= LOW_WATER or len(queue.deferred) >= MOST_DEFERRED:
+    if queue.loading or len(queue.contacts) >= turn.world.low_water or len(queue.deferred) >= MOST_DEFERRED:
         return
     if queue.exhausted and (queue.next_due is None or queue.next_due > now):
         if queue.next_due is not None:
@@ -235,7 +231,7 @@ def _refill(turn: Turn, campaign: Campaign) -> None:
         return
     running = frozenset(call.contact.id for call in _calls(turn, campaign.id) if call.contact is not None)
     turn.set_queue(campaign.id, replace(queue, loading=True, next_due=None))
-    turn.do(LoadReady(campaign.id, queue.held() | running, BATCH))
+    turn.do(LoadReady(campaign.id, queue.held() | running, turn.world.batch))
 
 
 def on_loaded(turn: Turn, event: ReadyLoaded) -> None:

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from dialerd.core import retry, tries
-from dialerd.core.campaign import LOW_WATER
 from dialerd.core.clock import Instant, Millis, Mono, after
 from dialerd.core.donotcall import suppress
 from dialerd.core.effects import WakeAt
@@ -136,7 +135,7 @@ def _dial_next(turn: Turn, ident: CampaignId) -> Check | None:
         if isinstance(verdict, Passed):
             rest = replace(queue, contacts=queue.contacts[1:], live=queue.live + 1)
             turn.set_queue(ident, rest)
-            if len(rest.contacts) < LOW_WATER:
+            if len(rest.contacts) < turn.world.low_water:
                 turn.world.look_at(ident, turn.now.wall)
             talk = Conversation(campaign.language, campaign.script_id, campaign.script_version)
             open_call(turn, ask, verdict, talk)

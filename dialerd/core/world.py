@@ -34,6 +34,9 @@ from dialerd.core.pacing import Meter
 from dialerd.core.table import Table
 
 CALL_IDS_PER_MILLI = 64
+MOST_QUEUED = 16_384
+"""Contacts that all queues together aim to hold."""
+LARGEST_BATCH, SMALLEST_BATCH = 256, 16
 STALE_ALLOWED = 64
 """Superseded entries that the agenda may carry before it is rebuilt."""
 
@@ -219,6 +222,16 @@ class World:
         for ident in self.campaigns.committed:
             self.hot[ident] = None
             self.look_at(ident, Instant(0))
+
+    @property
+    def batch(self) -> int:
+        """Contacts that a campaign reads at a time: fewer with many campaigns, so that memory stays bounded."""
+        return max(SMALLEST_BATCH, min(LARGEST_BATCH, MOST_QUEUED // max(1, len(self.campaigns.committed))))
+
+    @property
+    def low_water(self) -> int:
+        """A queue shorter than this is refilled."""
+        return self.batch // 4
 
     def campaign_meter(self, campaign: Campaign) -> Meter | None:
         """The meter of a campaign's own rate, as it is now; None: it has none."""
