@@ -18,7 +18,7 @@ from dialerd.core.messages import (
     LiveChannel,
 )
 from dialerd.core.model import CallId, CampaignId, ChannelId, Contact, ContactId
-from dialerd.ports import OpenState, ReadyBatch, Script
+from dialerd.ports import Dnc, OpenState, ReadyBatch, Script, Snapshot
 from tests.core.world_builder import START
 
 
@@ -69,6 +69,12 @@ class RecordingStore:
         self.contacts = []
         return ReadyBatch(tuple(free), True, None)
 
+    async def dnc(self) -> Dnc:
+        return Dnc(0, ())
+
+    async def waiting_under(self, pattern: str, limit: int) -> Sequence[Contact]:
+        return ()
+
     def __getattr__(self, name: str) -> Any:
         raise AssertionError(f"the engine must not call store.{name} here")
 
@@ -79,6 +85,7 @@ class RecordingTelephony:
 
     originated: list[Originate] = field(default_factory=list)
     hung_up: list[ChannelId] = field(default_factory=list)
+    released: list[ChannelId] = field(default_factory=list)
     live: tuple[LiveChannel, ...] = ()
     records: tuple[CallRecord, ...] = ()
 
@@ -90,6 +97,12 @@ class RecordingTelephony:
 
     async def live_channels(self) -> tuple[LiveChannel, ...]:
         return self.live
+
+    async def snapshot(self) -> Snapshot:
+        return Snapshot(frozenset(found.channel for found in self.live), frozenset())
+
+    def release_media(self, channel: ChannelId) -> None:
+        self.released.append(channel)
 
     async def call_records(self, channels: frozenset[ChannelId]) -> tuple[CallRecord, ...]:
         return tuple(record for record in self.records if record.channel in channels)
@@ -107,6 +120,9 @@ class RecordingMedia:
 
     def detach(self, call: CallId) -> None:
         self.detached.append(call)
+
+    def held(self) -> frozenset[CallId] | None:
+        return None
 
     async def prepare(self, script: Script, language: str) -> None:
         return None

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import pytest
 
 from dialerd.core.clock import Millis
-from dialerd.core.messages import CallRecord, Event, EvidenceFound, LiveChannel, SeekEvidence
+from dialerd.core.effects import SeekEvidence
+from dialerd.core.messages import CallRecord, Event, EvidenceFound, LiveChannel
 from dialerd.core.model import ChannelId, InstanceId
 from dialerd.core.world import World
 from dialerd.engine.dispatcher import Dispatcher

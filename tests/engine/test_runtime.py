@@ -49,7 +49,7 @@ class Rig:
             self.store,
             self.clock,
             lambda announcement: None,
-            failpoint,
+            failpoint=failpoint,
         )
 
     async def until(self, condition: Callable[[], bool]) -> None:
