@@ -18,7 +18,7 @@ from picows import WSFrame, WSMsgType, WSTransport
 from dialerd.core.errors import PortError
 from dialerd.core.model import ChannelId
 from dialerd.media.ari import LEG_SUFFIX, MediaAri, Refused
-from dialerd.media.reception import PATH, Awaited, Reception
+from dialerd.media.reception import PATH, Awaited, Reception, part_with
 
 JOIN_WAITS = (0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128)
 """Seconds between attempts to join: the leg enters our application a moment after its socket has come."""
@@ -154,7 +154,7 @@ class MediaLeg:
         socket = self._awaited.renounce()
         if socket is not None:
             # Asterisk ends the leg's channel with its socket.
-            socket.disconnect()
+            part_with(socket)
         try:
             async with asyncio.timeout(CLOSE_DEADLINE):
                 await asyncio.wait(self._making)

@@ -13,7 +13,7 @@ from picows import WSFrame
 from dialerd.core.errors import PortError
 from dialerd.media.ari import LEG_SUFFIX, MediaAri, Refused
 from dialerd.media.asterisk_ws import bring
-from dialerd.media.reception import Reception
+from dialerd.media.reception import Reception, part_with
 
 
 async def prove(ari: MediaAri, reception: Reception) -> None:
@@ -34,7 +34,7 @@ async def prove(ari: MediaAri, reception: Reception) -> None:
         socket = awaited.renounce()
         reception.forget(awaited)
         if socket is not None:
-            socket.disconnect()
+            part_with(socket)
         else:
             with contextlib.suppress(PortError):
                 await ari.drop_leg(channel)

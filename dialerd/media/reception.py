@@ -19,6 +19,7 @@ from typing import Any, Protocol
 import orjson
 import structlog
 from picows import (
+    WSCloseCode,
     WSFrame,
     WSListener,
     WSMsgType,
@@ -189,6 +190,12 @@ class Awaited:
         return None if self.renounced else self.arrival.result()
 
 
+def part_with(socket: WSTransport) -> None:
+    """Close a socket. Asterisk warns in its log of one that ends without a word."""
+    socket.send_close(WSCloseCode.OK)
+    socket.disconnect()
+
+
 class _Socket(WSListener):
     """Hands frames to the leg that the socket belongs to."""
 
@@ -201,7 +208,7 @@ class _Socket(WSListener):
     def shut(self) -> None:
         """Close it."""
         if self._transport is not None:
-            self._transport.disconnect()
+            part_with(self._transport)
 
     def on_ws_connected(self, transport: WSTransport) -> None:
         self._transport = transport

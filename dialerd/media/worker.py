@@ -65,6 +65,7 @@ class Worker:
         self._sessions: dict[str, tuple[Session, ChannelId]] = {}
         self._outbox = Outbox()
         self._ready = wire.Ready(0)
+        self._agent_fault = ""
         self._daemon: asyncio.StreamWriter | None = None
         self._leaving = asyncio.Event()
         self._grace: asyncio.TimerHandle | None = None
@@ -121,14 +122,12 @@ class Worker:
 
     async def _fault(self) -> str:
         """What keeps this worker from holding calls, and how to mend it; empty: nothing."""
-        try:
-            await self._reception.open()
-            await self._agent.start()
-            await prove(self._ari, self._reception)
-        except PortError as error:
-            return str(error)
-        self._ari.health.recovered()
-        return ""
+        self._agent_fault = await _fault_of(self._agent.start())
+        deaf = await _fault_of(self._reception.open())
+        unfit = "" if deaf else await _fault_of(prove(self._ari, self._reception))
+        if not deaf and not unfit:
+            self._ari.health.recovered()
+        return "; ".join(fault for fault in (self._agent_fault, deaf, unfit) if fault)
 
     async def _sweep(self) -> None:
         """Remove what a worker that died has left in Asterisk, before anything of ours is there."""
@@ -229,7 +228,7 @@ class Worker:
         except RequestError as error:
             fault, refused = "; ".join(each.msg for each in error.faults) or error.detail, True
         except DialerError as error:
-            fault = self._ready.detail or str(error)
+            fault = self._agent_fault or str(error)
         except Exception as error:  # noqa: BLE001 - one script must not end the worker
             _log.error("media.agent_broken", script=message.script_id, exc_info=error)
             fault = f"{type(error).__name__}: {error}"
@@ -301,7 +300,7 @@ class Worker:
             session.drop("its media worker ended")
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(END_DEADLINE):
-                await asyncio.gather(*(_ignoring(self._ari.hang_up(channel)) for _, channel in held))
+                await asyncio.gather(*(_fault_of(self._ari.hang_up(channel)) for _, channel in held))
 
 
 class _CallVoice:
@@ -320,6 +319,10 @@ class _CallVoice:
         self._worker.reported(self._call, report)
 
 
-async def _ignoring(work: Awaitable[None]) -> None:
-    with contextlib.suppress(PortError):
+async def _fault_of(work: Awaitable[None]) -> str:
+    """What went wrong; empty: nothing."""
+    try:
         await work
+    except PortError as error:
+        return str(error)
+    return ""

@@ -97,6 +97,29 @@ def test_a_taken_port_is_named_and_tried_again(start: Callable[..., Daemon], tmp
     process.wait_ready()
 
 
+def test_a_taken_media_port_is_named_and_nothing_is_dialed_before_it_is_free(
+    running: Lab, start: Callable[..., Daemon], tmp_path: Path
+) -> None:
+    host, _, port = running.facts["media"]["lab-media"].rpartition(":")
+    with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        taken.bind((host, int(port)))
+        taken.listen()
+        process = start()
+        until(lambda: f"cannot listen at {host}:{port}" in problems(process))
+        process.ctl("script", "add", str(SCRIPT))
+        created = process.ctl(
+            "campaign", "create", "--name", "deaf", "--script", "personal-loan-cross-sell", "--language", "en-IN",
+            "--csv", str(contact_list(tmp_path, [50])),
+        )  # fmt: skip
+        process.ctl("campaign", "start", created["campaign_id"])
+        time.sleep(0.3)
+        shown = process.ctl("campaign", "show", created["campaign_id"])
+        assert shown["progress"]["called"] == 0
+        assert any(f"cannot listen at {host}:{port}" in blocker["detail"] for blocker in shown["blocked"])
+    process.wait_ready()
+
+
 def test_a_second_daemon_names_the_holder_of_the_store(start: Callable[..., Daemon]) -> None:
     first = start()
     first.wait_ready()

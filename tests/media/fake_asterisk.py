@@ -86,6 +86,8 @@ class FakeAsterisk:
     """How many attempts to join fail because the leg is not in the application yet."""
     lost_answers: int = 0
     """How many legs it makes without being able to say so."""
+    slow: dict[str, float] = field(default_factory=dict)
+    """Beginnings of requests that are carried out late, whether or not anybody waits, and by how many seconds."""
     silent: set[str] = field(default_factory=set)
     """Beginnings of requests that are never answered."""
     refuse: dict[str, int] = field(default_factory=dict)
@@ -117,6 +119,9 @@ class FakeAsterisk:
         login = base64.b64encode(f"dialerd:{PASSWORD}".encode()).decode()
         if request.headers.get("Authorization") != f"Basic {login}":
             return web.json_response({"message": "Authentication required"}, status=401)
+        for start, seconds in self.slow.items():
+            if line.startswith(start):
+                await asyncio.sleep(seconds)
         if any(line.startswith(start) for start in self.silent):
             await asyncio.sleep(60)
         for start, status in self.refuse.items():

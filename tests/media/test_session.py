@@ -199,6 +199,15 @@ async def test_the_callee_hangs_up_before_the_bridge_is_made() -> None:
         assert call.heard == 0
 
 
+@pytest.mark.parametrize("start", ["POST /ari/channels/externalMedia", "POST /ari/bridges"])
+async def test_a_callee_who_hangs_up_while_it_is_being_made_leaves_nothing_behind(start: str) -> None:
+    async with answered(slow={start: 0.1}) as fake, held(fake) as call:
+        await until(lambda: any(request.startswith(start) for request in fake.requests))
+        call.session.detach()
+        assert await call.outcome() == Finished(AgentReport())
+        assert (fake.bridges, fake.channels) == ({}, {CHANNEL})
+
+
 async def test_a_detach_before_anything_has_begun() -> None:
     async with answered() as fake, held(fake) as call:
         call.session.detach()

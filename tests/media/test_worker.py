@@ -317,6 +317,8 @@ async def test_a_taken_port_is_named_and_tried_again(tmp_path: Path) -> None:
                 assert f"cannot listen at {fake.media}" in told.detail
                 assert "Address already in use" in told.detail
                 assert not any("POST" in request for request in fake.requests)
+                boss.say(wire.Prepare(1, "offer", 1, "en-IN", {}))
+                assert await boss.hears(wire.Prepared) == wire.Prepared(1), "scripts are made all the same"
                 other.close()
                 assert await boss.hears(wire.Ready, 2) == wire.Ready(2)
 
