@@ -71,7 +71,9 @@ def ended_unseen(sip: int, cause: int) -> Driver:
     driver.run(until=1)
     (call,) = driver.world.calls.committed.values()
     driver.due.clear()
-    record = CallRecord(call.current.channel, False, "CONGESTION", Instant(START + 900), Millis(0), cause, sip)
+    record = CallRecord(
+        call.current.channel, False, "CONGESTION", Instant(START + 900), Millis(0), cause, sip
+    )
     gone(driver, call, "boot-1", record)
     return driver
 
