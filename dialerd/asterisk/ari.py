@@ -45,15 +45,16 @@ class AriAccess:
 
 @dataclass(frozen=True, slots=True)
 class AriTiming:
-    """Deadlines in seconds. A silent socket is pinged after `heartbeat` and lost half of it later without a pong."""
+    """Deadlines in seconds. A silent socket is pinged after `heartbeat` and lost half of it later without a pong.
+
+    An events socket is lost as well once a request on it has had no reply for `request`.
+    """
 
     connect: float = 3.0
     request: float = 5.0
     heartbeat: float = 5.0
     sweep: float = 0.25
     """How often requests are looked at for their deadline."""
-    misses: int = 3
-    """Requests in a row without a reply after which the socket counts as lost."""
 
 
 class Trouble(StrEnum):

@@ -8,6 +8,8 @@ socket whose reader stalls.
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -34,6 +36,8 @@ _log = structlog.get_logger("dialerd.asterisk")
 
 _CLOSE = 1.0
 """Seconds the closing handshake may take."""
+_RESET = struct.pack("ii", 1, 0)
+"""SO_LINGER: closing resets the connection, and the kernel forgets what it has not delivered."""
 
 OnEvent = Callable[[Mapping[str, Any]], None]
 OnReply = Callable[[Reply | NoReply], None]
@@ -66,7 +70,6 @@ class AriSocket:
         self._wake = asyncio.Event()
         self._sweeper: asyncio.TimerHandle | None = None
         self._count = 0
-        self._missed = 0
         self._failure: asyncio.Future[None] = self._loop.create_future()
         self._open = True
 
@@ -86,6 +89,8 @@ class AriSocket:
             raise error_of(error.status, access) from error
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise unreachable(access, error) from error
+        # Requests that Asterisk has not read when this end is gone, however it goes, must not arrive after all.
+        websocket.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
         return cls(websocket, access, timing, on_event)
 
     def request(
@@ -163,7 +168,6 @@ class AriSocket:
             self._on_event(event)
 
     def _answer(self, response: Mapping[str, Any]) -> None:
-        self._missed = 0
         name, status = response.get("request_id"), response.get("status_code")
         request = self._requests.pop(name, None) if isinstance(name, str) else None
         if request is None:
@@ -194,17 +198,18 @@ class AriSocket:
     def _sweep(self) -> None:
         self._sweeper = None
         now = self._loop.time()
-        late = [name for name, request in self._requests.items() if request.deadline <= now]
-        for name in late:
-            request = self._requests.pop(name)
-            self._missed += request.written
+        late = [
+            self._requests.pop(name) for name, asked in list(self._requests.items()) if asked.deadline <= now
+        ]
+        for request in late:
             request.done(NoReply.UNANSWERED if request.written else NoReply.UNSENT)
-        if self._missed >= self._timing.misses and not self._failure.done():
+        if any(request.written for request in late) and not self._failure.done():
+            # As long as this socket stands Asterisk may still come to act on them.
             self._failure.set_exception(
                 AriError(
                     Trouble.SILENT,
-                    f"Asterisk at {self._access.url} left {self._missed} ARI requests in a row unanswered for "
-                    f"{self._timing.request:g} s each: is it overloaded or stuck?",
+                    f"Asterisk at {self._access.url} left an ARI request unanswered for "
+                    f"{self._timing.request:g} s: is it overloaded or stuck?",
                 )
             )
         elif self._requests and self._open:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import hashlib
 import json
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any, cast
@@ -125,24 +128,42 @@ async def test_a_reply_without_status_is_none() -> None:
     assert session.replies == [NoReply.UNANSWERED]
 
 
-async def test_a_late_request_is_unanswered_and_its_reply_ignored() -> None:
+async def test_a_request_without_reply_loses_the_socket() -> None:
+    """Only after a reconnect may anybody believe that it never arrived."""
     async with fake_ari(answer=lambda _request: None) as fake, connected(fake) as session:
         session.ask()
-        await until(lambda: session.replies)
-        assert session.replies == [NoReply.UNANSWERED]
-        await fake.say(type="RESTResponse", request_id="1", status_code=200)
-        await fake.say(type="A")
-        await until(lambda: session.events)
-        assert session.replies == [NoReply.UNANSWERED]
-
-
-async def test_a_socket_that_answers_nothing_is_lost() -> None:
-    async with fake_ari(answer=lambda _request: None) as fake, connected(fake) as session:
-        for _ in range(3):
-            session.ask()
         error = await session.loss()
     assert error.trouble is Trouble.SILENT
-    assert session.replies == [NoReply.UNANSWERED] * 3
+    assert session.replies == [NoReply.UNANSWERED]
+
+
+async def test_what_is_on_its_way_when_the_socket_is_lost_goes_no_further() -> None:
+    """A connection that is reset takes back what its kernel still holds; one that is closed delivers it late."""
+    ends: list[str] = []
+
+    async def go_silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        writer.write(handshake(head))
+        try:
+            while await reader.read(1_000):
+                pass
+            ends.append("closed")
+        except ConnectionResetError:
+            ends.append("reset")
+
+    async with serve(go_silent) as port, connected(FakeAri(url=f"http://127.0.0.1:{port}")) as session:
+        session.ask()
+        await session.loss()
+        await until(lambda: ends)
+    assert ends == ["reset"]
+
+
+def handshake(head: bytes) -> bytes:
+    """The reply with which a server takes up a WebSocket (RFC 6455 §4.2.2)."""
+    (key,) = re.findall(rb"(?i)sec-websocket-key: (\S+)", head)
+    accept = base64.b64encode(hashlib.sha1(key + b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11").digest())
+    lines = [b"HTTP/1.1 101 Switching Protocols", b"Upgrade: websocket", b"Connection: Upgrade"]
+    return b"\r\n".join([*lines, b"Sec-WebSocket-Accept: " + accept, b"", b""])
 
 
 async def test_a_cut_answers_what_was_asked() -> None:
@@ -188,7 +209,7 @@ async def test_what_was_not_written_is_known_not_to_be_sent(ended_by: str) -> No
     if ended_by == "deadline":
         await until(lambda: len(session.replies) == 2)
     session.task.cancel()
-    with suppress(asyncio.CancelledError):
+    with suppress(asyncio.CancelledError, AriError):
         await session.task
     assert session.replies == [NoReply.UNANSWERED, NoReply.UNSENT]
 

@@ -247,7 +247,7 @@ async def test_an_originate_without_reply_is_unanswered() -> None:
     async with connected(answer=lambda _request: None) as (_fake, side):
         side.telephony.originate(ORDER)
         assert await side.verdict() == OriginateUnanswered(CHANNEL)
-        assert side.telephony.connected
+        await side.heard.wait(HostUp, 2)
 
 
 async def test_an_originate_cut_off_is_unanswered_and_never_repeated() -> None:

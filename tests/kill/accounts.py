@@ -6,6 +6,7 @@ Each breach of a promise is one line. What no evidence can tell is not a breach 
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -61,6 +62,26 @@ def compare(contacts: Mapping[str, ContactRow], seen: Mapping[str, Sequence[Sigh
         breaches += [f"{phone}: {breach}" for breach in _contact(contact, calls, matched, terms)]
         _count(figures, contact, calls, matched)
     return Books(tuple(breaches), figures)
+
+
+def survivors(
+    contacts: Mapping[str, ContactRow], seen: Mapping[str, Sequence[Sight]], deaths: Sequence[float]
+) -> list[str]:
+    """Calls that were up or ringing when their Asterisk died, and are recorded as neither lost nor answered."""
+    found = []
+    for phone, contact in contacts.items():
+        matched, _ = match(contact, seen.get(phone, ()))
+        for call in contact.calls:
+            sight = matched.get(call.tries[-1].channel)
+            if sight is None or call.reason == LOST or call.answered:
+                continue
+            ended = sight.ended_at if sight.ended_at is not None else math.inf
+            found += [
+                f"{phone}: {call.id}: recorded as {call.reason}, and its Asterisk had died under it"
+                for death in deaths
+                if sight.at + CLOCK < death < ended - CLOCK
+            ]
+    return found
 
 
 def match(contact: ContactRow, seen: Sequence[Sight]) -> tuple[dict[str, Sight], list[str]]:

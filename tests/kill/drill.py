@@ -8,13 +8,13 @@ from __future__ import annotations
 import os
 import random
 import signal
-import statistics
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from urllib.parse import urlsplit
 
 from dialerd.engine.failpoint import VARIABLE, Point
@@ -27,6 +27,8 @@ from tests.kill.witness import Sight
 
 SCRIPT = ROOT / "config" / "scripts" / "personal-loan-cross-sell.yaml"
 POLL = 0.05
+ORPHANED = 20.0
+"""Seconds after which a media worker without a daemon must be gone: its grace is 10 s."""
 FAULTS = ("engine.turn_failed", "engine.event_failed", "engine.step_raised", "part_died", "Traceback")
 """What must never be in the daemon's log, whatever is killed around it."""
 
@@ -86,21 +88,28 @@ class Drill:
         assert self.daemon.process.wait(seconds) == -signal.SIGKILL, self.daemon.log
         self.lives[-1].ended = time.time()
 
-    def dials(self, since: float) -> bool:
-        """Whether it has opened a try since an instant."""
-        return self.ledger.tries_since(since) > 0
-
     # --- Asterisk ----------------------------------------------------------------------------------
 
     def kill_asterisk(self) -> None:
         """SIGKILL the PBX and start it again."""
-        status = run_json([str(LAB), "status", "--dir", str(self.running.folder), "--json"])
-        os.kill(status["pids"]["pbx"], signal.SIGKILL)
+        self._signal_asterisk(signal.SIGKILL)
         self.pbx_kills.append(time.time())
         subprocess.run(
             [str(LAB), "up", "--dir", str(self.running.folder), "--trunk", self.running.facts["sip"]["trunk"]],
             check=True, capture_output=True,
         )  # fmt: skip
+
+    def freeze_asterisk(self) -> None:
+        """Stop the PBX where it stands."""
+        self._signal_asterisk(signal.SIGSTOP)
+
+    def thaw_asterisk(self) -> None:
+        """Let the PBX go on."""
+        self._signal_asterisk(signal.SIGCONT)
+
+    def _signal_asterisk(self, number: signal.Signals) -> None:
+        status = run_json([str(LAB), "status", "--dir", str(self.running.folder), "--json"])
+        os.kill(status["pids"]["pbx"], number)
 
     # --- campaigns ---------------------------------------------------------------------------------
 
@@ -149,12 +158,17 @@ class Drill:
 
 
 @contextmanager
-def stage(folder: Path, *, proxied: bool = False) -> Iterator[Drill]:
-    """A lab whose trunks lead to the phone network, with a daemon that has its script and is ready."""
+def stage(
+    folder: Path, *, proxied: bool = False, settings: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[Drill]:
+    """A lab whose trunks lead to the phone network, with a daemon that has its script and is ready.
+
+    `proxied` puts a proxy before ARI and one before AMI. At the end nothing that the daemons started may be left.
+    """
     with ExitStack() as scope:
         network = scope.enter_context(callee.network(folder / "sipp"))
         running = scope.enter_context(lab(folder / "lab", trunk=network.address))
-        drill = Drill(running, network.folder / "messages.log", _settings(running.env))
+        drill = Drill(running, network.folder / "messages.log", {**_settings(running.env), **settings})
         if proxied:
             _proxy(drill, scope)
         drill.start()
@@ -162,6 +176,9 @@ def stage(folder: Path, *, proxied: bool = False) -> Iterator[Drill]:
         drill.daemon.wait_ready()
         drill.daemon.ctl("script", "add", str(SCRIPT))
         yield drill
+        drill.daemon.stop()
+        state = running.env["DIALERD_STATE_DIR"]
+        until(lambda: not _processes(state), ORPHANED, "a process of the daemon is left")
 
 
 def _settings(env: Mapping[str, str]) -> dict[str, str]:
@@ -187,6 +204,17 @@ def _proxy(drill: Drill, scope: ExitStack) -> None:
     }
 
 
+def _processes(state: str) -> list[int]:
+    """Processes that were started with this state directory in their environment."""
+    mark = f"DIALERD_STATE_DIR={state}".encode()
+    found = []
+    for entry in Path("/proc").iterdir():
+        with suppress(OSError):
+            if entry.name.isdigit() and mark in (entry / "environ").read_bytes().split(b"\0"):
+                found.append(int(entry.name))
+    return found
+
+
 def until(condition: Callable[[], bool], seconds: float, what: str) -> None:
     """Wait for a condition."""
     deadline = time.monotonic() + seconds
@@ -208,10 +236,3 @@ def seed(default: int | None = None) -> int:
     if asked is not None:
         return int(asked)
     return default if default is not None else random.SystemRandom().randrange(1_000_000)
-
-
-def spread(seconds: Sequence[float]) -> str:
-    """Median and worst, for people."""
-    if not seconds:
-        return "never"
-    return f"median {statistics.median(seconds):.1f} s, worst {max(seconds):.1f} s of {len(seconds)}"

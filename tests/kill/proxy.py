@@ -1,6 +1,6 @@
 """The network between dialerd and Asterisk, which can be cut, stall, or go half-open; loopback, in a thread of its own.
 
-It carries bytes and knows nothing of them, but that a connection of ARI's events begins with a request for them.
+It carries bytes and knows nothing of them, but which connection is ARI's events socket.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from enum import Enum
 from typing import Any
 
 _CHUNK = 65_536
-_EVENTS = b"/ari/events"
+_EVENTS = b"GET /ari/events"
 _AT_ONCE = struct.pack("ii", 1, 0)
 """SO_LINGER: closing sends a reset, and nothing that was still to go."""
 
@@ -35,7 +35,6 @@ class Proxy:
         self._target = target
         self._connections: set[_Connection] = set()
         self._stalled: frozenset[Way] = frozenset()
-        self._only_events = False
         self._half_open = False
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="proxy", daemon=True)
@@ -46,11 +45,24 @@ class Proxy:
         """Reset every connection; new ones are passed on."""
         self._do(self._reset)
 
-    def stall(self, *ways: Way, only_events: bool = False) -> None:
-        """Hold back what goes these ways until `heal`; `only_events`: on ARI's events socket alone."""
+    def stall(self, *ways: Way) -> None:
+        """Hold back what goes these ways until `heal`."""
 
         def begin() -> None:
-            self._stalled, self._only_events = frozenset(ways), only_events
+            self._stalled = frozenset(ways)
+            self._apply()
+
+        self._do(begin)
+
+    def strand(self) -> None:
+        """Hold back until `heal` what goes to Asterisk on the events socket that is open now; all else passes.
+
+        So is a request that Asterisk's thread for one connection is slow to take, or that the network retransmits.
+        """
+
+        def begin() -> None:
+            for connection in self._connections:
+                connection.stranded = connection.events
             self._apply()
 
         self._do(begin)
@@ -70,7 +82,9 @@ class Proxy:
 
         def end() -> None:
             self._half_open = False
-            self._stalled, self._only_events = frozenset(), False
+            self._stalled = frozenset()
+            for connection in self._connections:
+                connection.stranded = False
             self._apply()
 
         self._do(end)
@@ -117,8 +131,7 @@ class Proxy:
 
     def _apply(self) -> None:
         for connection in self._connections:
-            touched = connection.events or not self._only_events
-            connection.hold(self._stalled if touched else frozenset())
+            connection.hold(self._stalled | ({Way.TO_ASTERISK} if connection.stranded else set()))
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -126,7 +139,7 @@ class Proxy:
         except OSError:
             writer.transport.abort()
             return
-        connection = _Connection((reader, writer), asterisk, self._apply)
+        connection = _Connection((reader, writer), asterisk)
         connection.dumb = self._half_open
         self._connections.add(connection)
         self._apply()
@@ -142,12 +155,12 @@ _Ends = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 class _Connection:
     """One connection through the proxy. `dumb`: what comes is swallowed, an end is told to nobody."""
 
-    def __init__(self, daemon: _Ends, asterisk: _Ends, on_known: Callable[[], None]) -> None:
+    def __init__(self, daemon: _Ends, asterisk: _Ends) -> None:
         self._daemon = daemon
         self._asterisk = asterisk
-        self._on_known = on_known
         self._free = {way: asyncio.Event() for way in Way}
         self.events = False
+        self.stranded = False
         self.dumb = False
         self.pumps: list[asyncio.Task[None]] = []
 
@@ -178,13 +191,13 @@ class _Connection:
         self.reset()
 
     async def _pump(self, way: Way, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        first = way is Way.TO_ASTERISK
         while data := await reader.read(_CHUNK):
-            if first:
-                first = False
-                self.events = _EVENTS in data.partition(b"\r\n")[0]
-                self._on_known()
+            # It may be any request of a connection that was used for others before.
+            self.events = self.events or data.startswith(_EVENTS)
             await self._free[way].wait()
+            if reader.exception() is not None:
+                # Its end reset the connection: a kernel sends no more of it.
+                return self.reset()
             if not self.dumb:
                 writer.write(data)
                 await writer.drain()

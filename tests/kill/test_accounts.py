@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.kill.accounts import Terms, compare
+from tests.kill.accounts import Terms, compare, survivors
 from tests.kill.ledger import CallRow, ContactRow, TryRow
 from tests.kill.witness import Sight, sights
 
@@ -97,6 +97,15 @@ def test_a_lost_try_may_have_been_seen_or_not() -> None:
     assert breaches(row, busy(170.01)) == ""
     figures = compare({BUSY: row}, {BUSY: [busy(170.01)]}, TERMS).figures
     assert (figures["lost"], figures["lost and not seen by the callee"]) == (1, 1)
+
+
+def test_a_call_that_its_asterisk_died_under_is_lost_or_was_answered() -> None:
+    ringing = replace(busy(100.0), rang=True, code=480, ended_at=105.0)
+    seen = {BUSY: [ringing]}
+    told = contact(attempt(1, 99.99, reason="no_answer"))
+    assert "had died under it" in survivors({BUSY: told}, seen, [102.0])[0]
+    assert survivors({BUSY: told}, seen, [99.0, 105.0, 110.0]) == []
+    assert survivors({BUSY: contact(attempt(1, 99.99, reason="lost"))}, seen, [102.0]) == []
 
 
 def block(second: float, direction: str, text: str) -> str:

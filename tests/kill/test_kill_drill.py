@@ -3,39 +3,77 @@
 from __future__ import annotations
 
 import random
-import time
 from pathlib import Path
 
 import pytest
 
-from tests.kill.accounts import Terms
-from tests.kill.drill import numbers, seed, spread, stage
+from dialerd.engine.failpoint import Point
+from tests.kill import ordeals
+from tests.kill.accounts import Terms, survivors
+from tests.kill.drill import numbers, seed, stage
+from tests.kill.ordeals import Harm
 
 pytestmark = pytest.mark.kill
 
 TERMS = Terms(max_attempts=2, retry_interval=3.0, ring_timeout=4.0)
 
 
-def test_a_daemon_killed_at_a_hundred_instants_calls_nobody_too_often(tmp_path: Path) -> None:
+@pytest.fixture
+def rng(request: pytest.FixtureRequest) -> random.Random:
     chosen = seed()
-    rng = random.Random(chosen)
-    print(f"\n100 kills, seed {chosen}")
+    print(f"\n{request.node.name}, KILL_SEED={chosen}")
+    return random.Random(chosen)
+
+
+def test_a_daemon_killed_at_a_hundred_instants_calls_nobody_too_often(
+    tmp_path: Path, rng: random.Random
+) -> None:
     with stage(tmp_path) as drill:
         campaign = drill.campaign(numbers(2_000, 1, rng), TERMS, rate=12.0)
-        open_at_kill = []
-        for _ in range(100):
-            time.sleep(rng.uniform(0.2, 6.5))
-            open_at_kill.append(drill.kill())
-            drill.start()
-        spanned = drill.ledger.status(campaign)
-        drill.await_end(campaign, 600)
-        books, faults, resumed = drill.books(campaign, TERMS), drill.faults(), drill.resumed()
-    busy = sum(count > 0 for count in open_at_kill)
-    print(f"  kills with an attempt open: {busy} of 100, {sum(open_at_kill)} attempts in all")
-    print(f"  from start to first try: {spread(resumed)}")
-    print(f"  {books}")
-    assert spanned == "running", "dialing must span all kills"
-    assert busy >= 80
-    assert resumed
-    assert faults == []
-    assert books.breaches == ()
+        busy = ordeals.kill_daemon(drill, rng, 100)
+        assert drill.ledger.status(campaign) == "running", "dialing must span all kills"
+        assert busy >= 80
+        books = ordeals.reckon(drill, campaign, TERMS, 600)
+        assert drill.resumed()
+    assert books.figures["lost"] == 0, "Asterisk lived, and its call records tell all"
+    assert books.figures["dropped"] == 0, "the worker outlived every daemon"
+
+
+def test_a_daemon_that_dies_on_either_side_of_each_boundary_calls_nobody_too_often(
+    tmp_path: Path, rng: random.Random
+) -> None:
+    with stage(tmp_path) as drill:
+        campaign = drill.campaign(numbers(300, 2, rng), TERMS, rate=12.0)
+        ordeals.die_at(drill, rng, list(Point))
+        books = ordeals.reckon(drill, campaign, TERMS, 200)
+    assert books.figures["lost"] == 0
+    assert books.figures["tries never sent"] > 0, "that of after-commit never left"
+
+
+def test_an_asterisk_killed_ten_times_loses_calls_and_refunds_none_that_rang(
+    tmp_path: Path, rng: random.Random
+) -> None:
+    with stage(tmp_path) as drill:
+        campaign = drill.campaign(numbers(400, 3, rng), TERMS, rate=8.0)
+        ordeals.kill_asterisk(drill, rng, 10)
+        books = ordeals.reckon(drill, campaign, TERMS, 300)
+        assert survivors(drill.ledger.contacts(campaign), drill.sights(), drill.pbx_kills) == []
+    assert books.figures["lost"] > 0
+
+
+def test_connections_that_are_cut_stall_or_go_half_open_leak_nothing(
+    tmp_path: Path, rng: random.Random
+) -> None:
+    with stage(tmp_path, proxied=True) as drill:
+        assert drill.ari is not None
+        assert drill.ami is not None
+        campaign = drill.campaign(numbers(700, 4, rng), TERMS, rate=8.0)
+        harms = [
+            *ordeals.harms_of("ARI", drill.ari),
+            Harm("a request held back on ARI's events socket", drill.ari.strand, 12.0, drill.ari.heal),
+            Harm("Asterisk frozen", drill.freeze_asterisk, 8.0, drill.thaw_asterisk),
+            *ordeals.harms_of("AMI", drill.ami),
+        ]
+        ordeals.harm_connections(drill, harms)
+        books = ordeals.reckon(drill, campaign, TERMS, 300)
+    assert books.figures["lost"] == 0, "the same Asterisk lived through it all, and its call records tell all"

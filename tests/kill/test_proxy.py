@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import queue
 import socket
+import struct
 import threading
 from collections.abc import Iterator
 from contextlib import closing
@@ -90,17 +93,50 @@ def test_a_stall_holds_bytes_back_and_delivers_them_after(link: Proxy, way: Way)
         assert connection.recv(1000) == b"two"
 
 
-def test_a_stall_of_the_events_leaves_other_connections_alone(link: Proxy) -> None:
+def stranded(link: Proxy) -> socket.socket:
+    """A connection of events with something held back."""
     request = b"GET /ari/events?app=lab HTTP/1.1\r\n"
-    with closing(connect(link)) as events, closing(connect(link)) as other:
-        assert says(events, request) == request
-        assert says(other, b"GET /ari/channels HTTP/1.1\r\n")
-        link.stall(Way.TO_ASTERISK, only_events=True)
+    events = connect(link)
+    assert says(events, b"GET /ari/asterisk/info HTTP/1.1\r\n")
+    assert says(events, request) == request
+    link.strand()
+    events.sendall(b"held")
+    return events
+
+
+def test_stranded_events_leave_other_connections_alone(link: Proxy) -> None:
+    with closing(connect(link)) as other, closing(stranded(link)) as events:
         assert says(other, b"more") == b"more"
-        events.sendall(b"held")
         assert is_quiet(events)
         link.heal()
         assert events.recv(1000) == b"held"
+
+
+@pytest.mark.parametrize(("reset", "arrives"), [(False, b"held"), (True, b"")])
+def test_what_is_held_back_arrives_after_a_close_and_not_after_a_reset(reset: bool, arrives: bytes) -> None:
+    got: queue.Queue[bytes] = queue.Queue()
+    with socket.create_server(("127.0.0.1", 0)) as server, proxy(server.getsockname()[1]) as link:
+
+        def serve() -> None:
+            connection, _ = server.accept()
+            with connection, contextlib.suppress(ConnectionResetError):
+                while data := connection.recv(1000):
+                    got.put(data)
+            got.put(b"")
+
+        threading.Thread(target=serve, daemon=True).start()
+        events = connect(link)
+        events.sendall(b"GET /ari/events HTTP/1.1\r\n")
+        got.get(timeout=5)
+        link.strand()
+        events.sendall(b"held")
+        if reset:
+            events.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        events.close()
+        with pytest.raises(queue.Empty):
+            got.get(timeout=QUIET)
+        link.heal()
+        assert got.get(timeout=5) == arrives
 
 
 def test_a_half_open_connection_stays_dumb(link: Proxy) -> None:

@@ -1,0 +1,104 @@
+"""What is done to a running campaign, and the reckoning after it."""
+
+from __future__ import annotations
+
+import random
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from dialerd.engine.failpoint import Point
+from tests.kill.accounts import Books, Terms
+from tests.kill.drill import Drill, until
+from tests.kill.proxy import Proxy, Way
+
+LONGEST_LIFE = 6.5
+"""Seconds that a daemon lives at most between two kills; it needs two of them to start."""
+RESUMES = 60.0
+"""Seconds after which dialing counts as not resumed at all."""
+
+
+@dataclass(frozen=True)
+class Harm:
+    """What is done to the way between the daemon and Asterisk, for how many seconds, and how it ends."""
+
+    what: str
+    begin: Callable[[], None]
+    seconds: float
+    end: Callable[[], None]
+
+
+def kill_daemon(drill: Drill, rng: random.Random, kills: int) -> int:
+    """SIGKILL the daemon at random instants, its start-up included; returns at how many an attempt was open."""
+    opened = []
+    for _ in range(kills):
+        time.sleep(rng.uniform(0.2, LONGEST_LIFE))
+        opened.append(drill.kill())
+        drill.start()
+    busy = sum(count > 0 for count in opened)
+    print(f"  {kills} kills, {busy} with an attempt open ({sum(opened)} attempts in all)")
+    return busy
+
+
+def die_at(drill: Drill, rng: random.Random, points: Sequence[Point]) -> None:
+    """Have the daemon die at each of these points in turn."""
+    drill.kill()
+    for point in points:
+        drill.start(point, rng.randrange(3, 12))
+        drill.await_death()
+    drill.start()
+    print(f"  died at {', '.join(points)}")
+
+
+def kill_asterisk(drill: Drill, rng: random.Random, kills: int) -> None:
+    """SIGKILL Asterisk while calls are up, and start it again."""
+    for _ in range(kills):
+        _await_dialing(drill, "after Asterisk's death")
+        time.sleep(rng.uniform(0.5, 4.0))
+        drill.kill_asterisk()
+    print(f"  {kills} kills of Asterisk")
+
+
+def harm_connections(drill: Drill, harms: Sequence[Harm]) -> None:
+    """Do each of these in turn, with dialing between them."""
+    for harm in harms:
+        harm.begin()
+        time.sleep(harm.seconds)
+        harm.end()
+        waited = _await_dialing(drill, f"after {harm.what}")
+        print(f"  {harm.what} for {harm.seconds:g} s: dialing {waited:.1f} s after")
+
+
+def harms_of(name: str, link: Proxy) -> list[Harm]:
+    """All that can happen to one connection: shorter and longer than the daemon's deadline for a reply (5 s)."""
+    return [
+        Harm(f"{name} cut", link.cut, 0.5, link.heal),
+        Harm(f"{name} stalled towards Asterisk", lambda: link.stall(Way.TO_ASTERISK), 8.0, link.heal),
+        Harm(f"{name} stalled towards the daemon", lambda: link.stall(Way.TO_DAEMON), 8.0, link.heal),
+        Harm(f"{name} stalled both ways", lambda: link.stall(*Way), 3.0, link.heal),
+        Harm(f"{name} half-open", link.half_open, 9.0, link.heal),
+    ]
+
+
+def reckon(drill: Drill, campaign: str, terms: Terms, seconds: float) -> Books:
+    """Let the campaign end, and hold what is recorded against what the callees saw."""
+    drill.await_end(campaign, seconds)
+    books = drill.books(campaign, terms)
+    resumed = drill.resumed()
+    if resumed:
+        print(
+            f"  from start to first try: median {statistics.median(resumed):.1f} s, "
+            f"worst {max(resumed):.1f} s, in {len(resumed)} of {len(drill.lives)} lives"
+        )
+    print(f"  {books}")
+    assert books.breaches == ()
+    assert drill.ledger.miscounted(campaign) == {}
+    assert drill.faults() == []
+    return books
+
+
+def _await_dialing(drill: Drill, when: str) -> float:
+    since = time.time()
+    until(lambda: drill.ledger.tries_since(since) > 0, RESUMES, f"dialing does not resume {when}")
+    return time.time() - since

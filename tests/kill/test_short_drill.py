@@ -1,0 +1,55 @@
+"""The kill drill in a minute, for every change: the same stage and the same books, fewer deaths."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+
+import pytest
+
+from dialerd.engine.failpoint import Point
+from tests.kill import ordeals
+from tests.kill.accounts import Terms, survivors
+from tests.kill.drill import Drill, numbers, seed, stage
+from tests.kill.ordeals import Harm
+
+pytestmark = pytest.mark.lab
+
+SEED = 20
+QUICK = {"DIALERD_DIALING__REFUND_MINUTES": "[0.01,0.02,0.03]"}
+TWICE = Terms(max_attempts=2, retry_interval=1.0, ring_timeout=2.0, refund_spacing=(0.6, 1.2, 1.8))
+ONCE = Terms(max_attempts=1, retry_interval=1.0, ring_timeout=2.0, refund_spacing=(0.6, 1.2, 1.8))
+"""A number that is `lost` is barred for a minute: here it has no second attempt to wait for."""
+
+
+@pytest.fixture(scope="module")
+def drill(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Drill]:
+    with stage(tmp_path_factory.mktemp("drill"), proxied=True, settings=QUICK) as up:
+        yield up
+
+
+@pytest.fixture
+def rng(request: pytest.FixtureRequest) -> random.Random:
+    chosen = seed(SEED)
+    print(f"\n{request.node.name}, KILL_SEED={chosen}")
+    return random.Random(chosen)
+
+
+def test_a_daemon_that_is_killed_and_cut_off_calls_nobody_too_often(drill: Drill, rng: random.Random) -> None:
+    assert drill.ari is not None
+    campaign = drill.campaign(numbers(150, 1, rng), TWICE, rate=15.0)
+    busy = ordeals.kill_daemon(drill, rng, 8)
+    ordeals.die_at(drill, rng, rng.sample(list(Point), 2))
+    ordeals.harm_connections(drill, [Harm("ARI cut", drill.ari.cut, 0.2, drill.ari.heal)])
+    books = ordeals.reckon(drill, campaign, TWICE, 90)
+    assert busy > 0
+    assert books.figures["lost"] == 0, "Asterisk lived, and its call records tell all"
+
+
+def test_an_asterisk_that_is_killed_loses_calls_and_refunds_none_that_rang(
+    drill: Drill, rng: random.Random
+) -> None:
+    campaign = drill.campaign(numbers(40, 2, rng), ONCE, rate=15.0)
+    ordeals.kill_asterisk(drill, rng, 1)
+    ordeals.reckon(drill, campaign, ONCE, 90)
+    assert survivors(drill.ledger.contacts(campaign), drill.sights(), drill.pbx_kills) == []
