@@ -49,6 +49,8 @@ class Drill:
     log: Path
     """SIPp's messages."""
     settings: Mapping[str, str]
+    within: Sequence[str] = ()
+    """A command that runs the daemon in its own process."""
     ari: Proxy | None = None
     ami: Proxy | None = None
     lives: list[Life] = field(default_factory=list)
@@ -62,9 +64,20 @@ class Drill:
         return self._daemon
 
     @property
+    def env(self) -> Mapping[str, str]:
+        """The daemon's variables."""
+        return {**self.running.env, **self.settings}
+
+    @property
+    def state(self) -> Path:
+        """The daemon's state directory, as it is seen from here."""
+        seen_from = f"/proc/{self.daemon.process.pid}/root" if self.within else ""
+        return Path(seen_from + self.env["DIALERD_STATE_DIR"])
+
+    @property
     def ledger(self) -> Ledger:
         """The daemon's store."""
-        return Ledger(Path(self.running.env["DIALERD_STATE_DIR"]) / "dialerd.db")
+        return Ledger(self.state / "dialerd.db")
 
     # --- the daemon --------------------------------------------------------------------------------
 
@@ -72,9 +85,8 @@ class Drill:
         """Start the daemon; with a failpoint, if one is given."""
         armed = {VARIABLE: f"{point}:{passage}"} if point is not None else {}
         self.lives.append(Life(time.time()))
-        self._daemon = Daemon(
-            {**self.running.env, **self.settings, **armed}, self.running.folder / "dialerd.log"
-        )
+        log = Path(self.env["DIALERD_STATE_DIR"]).parent / "dialerd.log"
+        self._daemon = Daemon({**self.env, **armed}, log, self.within)
 
     def kill(self) -> int:
         """SIGKILL it; returns how many attempts were open just before."""
@@ -177,7 +189,7 @@ def stage(
         drill.daemon.ctl("script", "add", str(SCRIPT))
         yield drill
         drill.daemon.stop()
-        state = running.env["DIALERD_STATE_DIR"]
+        state = drill.env["DIALERD_STATE_DIR"]
         until(lambda: not _processes(state), ORPHANED, "a process of the daemon is left")
 
 

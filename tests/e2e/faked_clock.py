@@ -1,0 +1,52 @@
+"""A wall clock that tests set and step, for processes started with its variables (Debian's libfaketime).
+
+It differs from the machine's by whole seconds, so an instant of SIPp's log, which is not faked, is one of the daemon's
+exactly. The monotonic clock stays the machine's.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+
+_LIBRARY = "/usr/$LIB/faketime/libfaketimeMT.so.1"
+"""The loader knows the machine's folder for libraries."""
+
+
+class FakedClock:
+    """The clock, kept in `file`, which its processes read whenever they ask for the time."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._ahead = 0
+        self.step(0)
+
+    @property
+    def env(self) -> Mapping[str, str]:
+        """The variables under which a process has this clock."""
+        return {
+            "LD_PRELOAD": _LIBRARY,
+            "FAKETIME_TIMESTAMP_FILE": str(self._file),
+            "FAKETIME_NO_CACHE": "1",
+            "DONT_FAKE_MONOTONIC": "1",
+            "NO_FAKE_STAT": "1",
+        }
+
+    def step(self, seconds: int) -> float:
+        """Step it; returns when that was by the machine's clock."""
+        self._ahead += seconds
+        fresh = self._file.with_suffix(".new")
+        fresh.write_text(f"{self._ahead:+d}\n")
+        fresh.replace(self._file)
+        return time.time()
+
+    def set(self, at: datetime) -> None:
+        """Set it to `at`, less than a second late."""
+        self.step(math.ceil(at.timestamp() - self.read(time.time())))
+
+    def read(self, real: float) -> float:
+        """What it showed at an instant of the machine's clock since its last step, in seconds since the epoch."""
+        return real + self._ahead

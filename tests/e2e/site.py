@@ -1,0 +1,70 @@
+"""A daemon of one's own on a lab whose phone network is SIPp, and what its callees have seen of a campaign."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import cycle, islice
+from pathlib import Path
+
+from scripts.running import Lab
+from tests.e2e.operator import Operator
+from tests.kill.drill import SCRIPT, Drill, until
+from tests.kill.witness import Sight
+
+STARTS = 30.0
+STAYS_UP = 0.3
+"""Seconds for which a daemon that is no longer needed may wait for its calls."""
+ON_THE_WAY = 0.5
+"""Seconds that an INVITE may need from the daemon to its callee, and be late in SIPp's log, on a busy machine."""
+
+
+@dataclass
+class Site(Drill):
+    """A drill's stage whose daemon has an operator."""
+
+    operator: Operator | None = None
+
+    @property
+    def socket(self) -> str:
+        """Where the operator reaches the daemon."""
+        return self.env["DIALERD_CONTROL__SOCKET"]
+
+    def open(self, **settings: str) -> Operator:
+        """Start the daemon, with settings beside its own; returns once it answers and has the script."""
+        self.settings = {**self.settings, **settings}
+        fresh = not (self.state / "dialerd.db").exists() if not self.within else True
+        self.start()
+        operator = self.operator = Operator(self.socket)
+        until(operator.answers, STARTS, "the daemon does not answer")
+        if fresh:
+            operator.add_script(SCRIPT)
+        return operator
+
+    def stop(self) -> None:
+        """End it, and forget whoever worked with it."""
+        self.daemon.stop(patience=STAYS_UP)
+        if self.operator is not None:
+            self.operator.close()
+
+    def dialed(self, numbers: Sequence[str]) -> list[Sight]:
+        """The calls that have reached these numbers so far, in order."""
+        seen = self.sights()
+        return sorted((sight for number in numbers for sight in seen.get(number, ())), key=lambda sight: sight.at)
+
+    def await_dialing(self, numbers: Sequence[str], count: int, seconds: float = 30) -> None:
+        """Return when as many calls have reached these numbers."""
+        until(lambda: len(self.dialed(numbers)) >= count, seconds, f"fewer than {count} calls are placed")
+
+    def states(self, campaign: str) -> dict[str, str]:
+        """The state of each contact by number."""
+        return {phone: contact.state for phone, contact in self.ledger.contacts(campaign).items()}
+
+
+def numbers(series: int, count: int, *endings: int) -> list[str]:
+    """As many Indian numbers, whose endings (`tests.kill.callee.PLAN`) take turns; `series` is a campaign's own."""
+    return [
+        f"+9198{series:02d}{index:04d}{ending:02d}" for index, ending in enumerate(islice(cycle(endings), count))
+    ]
