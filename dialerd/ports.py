@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from dialerd.core.clock import Instant, Now
-from dialerd.core.dnc import DncEntry
+from dialerd.core.dnc import DncEntry, DncPatterns
 from dialerd.core.effects import (
     AttachAgent,
     Originate,
@@ -185,8 +185,8 @@ class Dnc:
     """The do-not-call list as read at start."""
 
     version: int
-    patterns: Sequence[tuple[str, Instant | None]]
-    """Pattern and when it ends."""
+    patterns: DncPatterns
+    """Handed over: whoever asked may change them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,11 +298,14 @@ class Store(Journal, Protocol):
         ...
 
     async def waiting_under(self, pattern: str, limit: int) -> Sequence[Contact]:
-        """At most `limit` sealed waiting contacts of live campaigns whose number matches a do-not-call pattern."""
+        """At most `limit` sealed waiting contacts of live campaigns whose number matches a do-not-call pattern.
+
+        Fewer only if there are no more; in no order.
+        """
         ...
 
     async def dnc(self) -> Dnc:
-        """The whole do-not-call list, entries that have ended left out. Raises PortError."""
+        """The whole do-not-call list, entries that have ended included. Raises PortError."""
         ...
 
     async def dnc_entries(self, page: Page) -> tuple[Sequence[DncEntry], int]:
@@ -310,7 +313,7 @@ class Store(Journal, Protocol):
         ...
 
     async def dnc_entry(self, pattern: str) -> DncEntry | None:
-        """One entry."""
+        """The entry of exactly this pattern, ended or not."""
         ...
 
     async def audit_counters(self, campaign: CampaignId) -> Mapping[str, tuple[int, int]]:
@@ -366,6 +369,8 @@ class CallRow:
     captured: Mapping[str, Any]
     transcript: Sequence[Mapping[str, Any]]
     tries: Sequence[TryRow]
+    callback: bool = False
+    """The callee asked for this call."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,19 +1,21 @@
 """The do-not-call list in memory: exact numbers and prefixes, with an instant at which an entry may end.
 
-Every dial asks it, so a look-up costs a set membership. Reasons and sources stay in the store. Changes of a turn are
+Every dial asks it, so it answers from two dictionaries. Reasons and sources stay in the store. Changes of a turn are
 pending until it is committed, as in `dialerd.core.table`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from dialerd.core.clock import Instant
 from dialerd.core.model import E164
 
 _PREFIX = re.compile(r"\+[1-9][0-9]{0,13}\*")
+_LONGEST = 16
+"""Characters of an E.164 number at most, its plus sign included."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,37 +48,107 @@ def is_pattern(text: str) -> bool:
     return True
 
 
-class DncList:
-    """Patterns and when they end. Numbers are held as integers: a million of them take about 100 MB."""
+def span(pattern: str) -> tuple[str, str]:
+    """The first and the last number that a pattern can mean, in the order of their text."""
+    if not pattern.endswith("*"):
+        return pattern, pattern
+    prefix = pattern[:-1]
+    return prefix, prefix.ljust(_LONGEST, "9")
 
-    __slots__ = ("_ends", "_longest", "_numbers", "_pending", "_prefixes", "detail", "version")
+
+class DncPatterns:
+    """Patterns and when they end (None: never).
+
+    A number is an integer key: a million of them take 60 MB, and a dictionary of plain values is nothing that the
+    garbage collector has to walk through.
+    """
+
+    __slots__ = ("_lengths", "_numbers", "_prefixes")
+
+    def __init__(self, patterns: Iterable[tuple[str, Instant | None]] = ()) -> None:
+        self._numbers: dict[int, Instant | None] = {}
+        self._prefixes: dict[str, Instant | None] = {}
+        self._lengths: dict[int, int] = {}
+        """How many prefixes there are of each length."""
+        self.update(patterns)
+
+    def __len__(self) -> int:
+        return len(self._numbers) + len(self._prefixes)
+
+    def __iter__(self) -> Iterator[tuple[str, Instant | None]]:
+        for number, expires_at in self._numbers.items():
+            yield f"+{number}", expires_at
+        for prefix, expires_at in self._prefixes.items():
+            yield f"{prefix}*", expires_at
+
+    def update(self, patterns: Iterable[tuple[str, Instant | None]]) -> None:
+        """Hold these too; a pattern that is held already takes the new end. Raises `ValueError` for no pattern."""
+        numbers = self._numbers
+        for pattern, expires_at in patterns:
+            if pattern.endswith("*"):
+                self._put_prefix(pattern[:-1], expires_at)
+            else:
+                numbers[int(pattern)] = expires_at
+
+    def drop(self, pattern: str) -> None:
+        """Hold a pattern no more; one that is not held is no error."""
+        if not pattern.endswith("*"):
+            self._numbers.pop(int(pattern), None)
+            return
+        prefix = pattern[:-1]
+        if prefix in self._prefixes:
+            del self._prefixes[prefix]
+            self._lengths[len(prefix)] -= 1
+            if not self._lengths[len(prefix)]:
+                del self._lengths[len(prefix)]
+
+    def over(self, phone: E164) -> list[tuple[str, Instant | None]]:
+        """The patterns that mean `phone`, ended ones included."""
+        number = int(phone)
+        found = [(str(phone), self._numbers[number])] if number in self._numbers else []
+        for length in self._lengths:
+            prefix = phone[:length]
+            if prefix in self._prefixes:
+                found.append((f"{prefix}*", self._prefixes[prefix]))
+        return found
+
+    def _put_prefix(self, prefix: str, expires_at: Instant | None) -> None:
+        if prefix not in self._prefixes:
+            self._lengths[len(prefix)] = self._lengths.get(len(prefix), 0) + 1
+        self._prefixes[prefix] = expires_at
+
+
+class DncList:
+    """The list as it is committed, and what the turn that is under way has changed of it."""
+
+    __slots__ = ("_early", "_listed", "_pending", "detail", "version")
 
     def __init__(self) -> None:
-        self._numbers: set[int] = set()
-        self._ends: dict[int, Instant] = {}
-        self._prefixes: dict[str, Instant | None] = {}
-        self._longest = 0
+        self._listed = DncPatterns()
         self._pending: dict[str, DncEntry | None] = {}
+        self._early: dict[str, DncEntry | None] = {}
+        """What was changed before the list was read: the reading may have missed it."""
         self.version = 0
         """Counts changes, over restarts: receipts name it."""
         self.detail: str | None = "the do-not-call list has not been read yet"
         """Why the list cannot be trusted, so that nothing may be dialed; None: it can."""
 
     def __len__(self) -> int:
-        return len(self._numbers) + len(self._ends) + len(self._prefixes)
+        return len(self._listed)
 
     def load(self, patterns: Iterable[tuple[str, Instant | None]]) -> None:
-        """Add committed entries, as they are read at start."""
-        for pattern, expires_at in patterns:
-            self._put(pattern, expires_at)
+        """Take over the list as it was read; what turns have changed since the reading began stands."""
+        self._listed = patterns if isinstance(patterns, DncPatterns) else DncPatterns(patterns)
+        self._change(self._early)
+        self._early = {}
 
     def match(self, phone: E164, now: Instant) -> DncMatch | None:
-        """The entry that bars `phone` now, pending ones included."""
-        for pattern in self._candidates(phone):
-            found = self._pending[pattern] if pattern in self._pending else self._committed(pattern)
-            if found is not None and (found.expires_at is None or found.expires_at > now):
-                return DncMatch(pattern, found.expires_at)
-        return None
+        """The entry that bars `phone` now and longest, pending ones included."""
+        found = self._with_pending(phone) if self._pending else self._listed.over(phone)
+        if not found:
+            return None
+        bars = [DncMatch(pattern, end) for pattern, end in found if end is None or end > now]
+        return max(bars, key=lambda bar: (bar.expires_at is None, bar.expires_at), default=None)
 
     def add(self, entry: DncEntry) -> None:
         """List a pattern in this turn; one that is listed already takes the new end."""
@@ -88,43 +160,28 @@ class DncList:
 
     def adopt(self) -> None:
         """The turn is committed."""
-        for pattern, entry in self._pending.items():
-            self._drop(pattern)
-            if entry is not None:
-                self._put(pattern, entry.expires_at)
-        self._pending.clear()
+        if not self._pending:
+            return
+        self._change(self._pending)
+        if self.detail is not None:
+            self._early |= self._pending
+        self._pending = {}
 
     def discard(self) -> None:
         """Forget this turn's changes."""
-        self._pending.clear()
+        self._pending = {}
 
-    def _candidates(self, phone: E164) -> list[str]:
-        found = [str(phone)]
-        if self._longest or self._pending:
-            longest = max([self._longest, *(len(p) - 1 for p in self._pending)])
-            found += [f"{phone[:length]}*" for length in range(2, min(longest, len(phone)) + 1)]
+    def _with_pending(self, phone: E164) -> list[tuple[str, Instant | None]]:
+        found = [item for item in self._listed.over(phone) if item[0] not in self._pending]
+        for pattern in (str(phone), *(f"{phone[:length]}*" for length in range(2, len(phone) + 1))):
+            entry = self._pending.get(pattern)
+            if entry is not None:
+                found.append((pattern, entry.expires_at))
         return found
 
-    def _committed(self, pattern: str) -> DncMatch | None:
-        if pattern.endswith("*"):
-            return DncMatch(pattern, self._prefixes[pattern]) if pattern in self._prefixes else None
-        number = int(pattern)
-        if number in self._numbers:
-            return DncMatch(pattern, None)
-        return DncMatch(pattern, self._ends[number]) if number in self._ends else None
-
-    def _put(self, pattern: str, expires_at: Instant | None) -> None:
-        if pattern.endswith("*"):
-            self._prefixes[pattern] = expires_at
-            self._longest = max(self._longest, len(pattern) - 1)
-        elif expires_at is None:
-            self._numbers.add(int(pattern))
-        else:
-            self._ends[int(pattern)] = expires_at
-
-    def _drop(self, pattern: str) -> None:
-        if pattern.endswith("*"):
-            self._prefixes.pop(pattern, None)
-        else:
-            self._numbers.discard(int(pattern))
-            self._ends.pop(int(pattern), None)
+    def _change(self, changes: dict[str, DncEntry | None]) -> None:
+        for pattern, entry in changes.items():
+            if entry is None:
+                self._listed.drop(pattern)
+            else:
+                self._listed.update([(pattern, entry.expires_at)])

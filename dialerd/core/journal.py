@@ -64,12 +64,16 @@ class WaitingClosed:
     state: ContactState
 
 
+REMEMBERED = Millis(86_400_000)
+"""How far back the ends of calls move with the clock: no minimum gap is meant to be longer."""
+
+
 @dataclass(frozen=True, slots=True)
 class WaitingShifted:
     """The wall clock was stepped forward by `by`: instants after `since` were counted by a clock that was behind.
 
-    Waiting contacts (callbacks left out: those are times of day) and the ends of calls from `since` on move with it,
-    so that no interval is shortened.
+    So that no interval is shortened, waiting contacts that are due after `since` (callbacks left out: those are times
+    of day) become due that much later, and the ends of calls from `REMEMBERED` before `since` on move with it.
     """
 
     since: Instant

@@ -6,13 +6,13 @@ message is data; it knows not who sent it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dialerd.core.clock import (
     Instant,
     Millis,
 )
+from dialerd.core.dnc import DncPatterns
 from dialerd.core.model import (
     AgentReport,
     CallId,
@@ -247,7 +247,7 @@ class DncLoaded:
     """The do-not-call list has been read at start."""
 
     version: int
-    patterns: Sequence[tuple[str, Instant | None]]
+    patterns: DncPatterns
 
 
 @dataclass(frozen=True, slots=True)

@@ -119,10 +119,23 @@ def closed_waiting(counters: Mapping[str, int], final: ContactState) -> dict[str
 
 def recount(contacts: Iterable[Contact]) -> dict[str, int]:
     """The counters as the contacts themselves give them: what an audit compares with."""
+    return recount_groups((contact, 1) for contact in contacts)
+
+
+def recount_groups(groups: Iterable[tuple[Contact, int]]) -> dict[str, int]:
+    """As `recount`, of groups of contacts that are alike: one of each, and how many they are."""
     total: Counter[str] = Counter()
-    for contact in contacts:
-        total.update(keys(contact))
+    for contact, number in groups:
+        for key in keys(contact):
+            total[key] += number
     return dict(total)
+
+
+def drift(counters: Mapping[str, int], counted: Mapping[str, int]) -> dict[str, tuple[int, int]]:
+    """Where counters differ from a recount: key → (kept, counted). Empty: they are in step."""
+    kept = of_contacts(counters)
+    differing = sorted(key for key in kept.keys() | counted.keys() if kept.get(key, 0) != counted.get(key, 0))
+    return {key: (kept.get(key, 0), counted.get(key, 0)) for key in differing}
 
 
 @dataclass(frozen=True, slots=True)

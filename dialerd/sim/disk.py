@@ -10,22 +10,30 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
-from dialerd.core.clock import Mono
+from dialerd.core.clock import Instant, Mono
+from dialerd.core.dnc import DncEntry
 from dialerd.core.errors import InvariantError
 from dialerd.core.journal import (
+    REMEMBERED,
     CallAnswered,
     CallClosed,
+    CallCut,
     CallOpened,
     CallReported,
     CampaignAdmitted,
     CampaignSaved,
     ContactSaved,
     CountersMoved,
+    DaemonSaved,
+    DncChanged,
     Entry,
+    ImportSealed,
     NumberFreed,
+    TrunkSaved,
     TryOpened,
     TrySaved,
     WaitingClosed,
+    WaitingShifted,
 )
 from dialerd.core.model import (
     E164,
@@ -36,8 +44,12 @@ from dialerd.core.model import (
     ClosedCall,
     Contact,
     ContactId,
+    ContactState,
+    Halt,
     ImportId,
     ScriptId,
+    TrunkChange,
+    TrunkName,
     Try,
 )
 from dialerd.core.table import Table
@@ -82,7 +94,11 @@ class FakeDisk:
     contacts: Table[ContactId, StoredContact] = field(default_factory=Table)
     phones: Table[tuple[CampaignId, E164], ContactId] = field(default_factory=Table)
     calls: Table[CallId, StoredCall] = field(default_factory=Table)
-    numbers: Table[str, int] = field(default_factory=Table)
+    numbers: Table[str, NumberFreed] = field(default_factory=Table)
+    dnc: Table[str, DncEntry] = field(default_factory=Table)
+    dnc_version: Table[str, int] = field(default_factory=lambda: Table({"": 0}))
+    halt: Table[str, Halt] = field(default_factory=Table)
+    trunks: Table[TrunkName, TrunkChange] = field(default_factory=Table)
     scripts: Table[tuple[ScriptId, int], Script] = field(default_factory=Table)
     keys: Table[str, ApiKey] = field(default_factory=Table)
     last_import: int = 0
@@ -93,23 +109,30 @@ class FakeDisk:
 
     def tables(self) -> tuple[Table[Any, Any], ...]:
         """Those that a transaction of the engine changes."""
-        return (self.campaigns, self.counters, self.imports, self.contacts, self.calls, self.numbers)
+        dialing = (self.campaigns, self.counters, self.imports, self.contacts, self.calls, self.numbers)
+        return (*dialing, self.dnc, self.dnc_version, self.halt, self.trunks)
 
     def write(self, entries: Iterable[Entry]) -> None:
         """Apply all entries, or none. Raises `InvariantError`."""
         steps: dict[type[Any], Callable[[Any], None]] = {
             CampaignAdmitted: self._admit,
+            ImportSealed: lambda entry: self._seal(entry.campaign, entry.import_id),
             CampaignSaved: self._save_campaign,
             ContactSaved: self._save_contact,
             WaitingClosed: self._close_waiting,
+            WaitingShifted: self._shift,
             CallOpened: self._open_call,
             CallAnswered: lambda entry: self._save_try(entry.call.id, entry.call.current),
             CallReported: self._report,
+            CallCut: self._cut,
             CallClosed: self._close_call,
             TryOpened: self._open_try,
             TrySaved: lambda entry: self._save_try(entry.call, entry.attempt),
             CountersMoved: self._count,
             NumberFreed: self._free,
+            DncChanged: self._change_dnc,
+            DaemonSaved: self._save_halt,
+            TrunkSaved: self._save_trunk,
         }
         try:
             for entry in entries:
@@ -122,13 +145,16 @@ class FakeDisk:
             table.adopt()
 
     def _admit(self, entry: CampaignAdmitted) -> None:
-        campaign = entry.campaign
-        found = self.imports.get(entry.import_id)
-        if campaign.id in self.campaigns:
-            raise InvariantError(f"campaign {campaign.id} exists")
-        if found is None or found.sealed or found.campaign != campaign.id:
-            raise InvariantError(f"import {entry.import_id} of campaign {campaign.id} is not open")
-        self.campaigns.put(campaign.id, campaign)
+        if entry.campaign.id in self.campaigns:
+            raise InvariantError(f"campaign {entry.campaign.id} exists")
+        self.campaigns.put(entry.campaign.id, entry.campaign)
+        self._seal(entry.campaign.id, entry.import_id)
+
+    def _seal(self, campaign: CampaignId, import_id: ImportId) -> None:
+        _present(self.campaigns.get(campaign), "campaign", campaign)
+        found = self.imports.get(import_id)
+        if found is None or found.sealed or found.campaign != campaign:
+            raise InvariantError(f"import {import_id} of campaign {campaign} is not open")
         self.imports.put(found.id, replace(found, sealed=True))
 
     def _save_campaign(self, entry: CampaignSaved) -> None:
@@ -157,6 +183,9 @@ class FakeDisk:
             reason=after.reason,
             positive=after.positive,
             connected_attempt=after.connected_attempt,
+            retries=after.retries,
+            callbacks=after.callbacks,
+            callback_unmet=after.callback_unmet,
         )
         self.contacts.put(after.id, replace(before, contact=saved))
 
@@ -166,6 +195,18 @@ class FakeDisk:
             if contact.campaign_id == entry.campaign and contact.state.waiting:
                 closed = replace(contact, state=entry.state)
                 self.contacts.put(contact.id, replace(listed, contact=closed))
+
+    def _shift(self, entry: WaitingShifted) -> None:
+        for listed in list(self.contacts.values()):
+            contact = listed.contact
+            campaign = self.campaigns.get(contact.campaign_id)
+            counted = contact.state.waiting and contact.state is not ContactState.CALLBACK_WAITING
+            if counted and contact.not_before > entry.since and campaign is not None and campaign.status.live:
+                later = replace(contact, not_before=Instant(contact.not_before + entry.by))
+                self.contacts.put(contact.id, replace(listed, contact=later))
+        for freed in list(self.numbers.values()):
+            if freed.ended_at >= entry.since - REMEMBERED:
+                self.numbers.put(freed.phone, replace(freed, ended_at=freed.ended_at + entry.by))
 
     def _open_call(self, entry: CallOpened) -> None:
         call = entry.call
@@ -184,6 +225,9 @@ class FakeDisk:
             started_at=call.started_at,
             deadline=Mono(0),
             campaign_id=call.campaign_id,
+            name=call.name,
+            variables=call.variables,
+            callback=call.callback,
             gate=call.gate,
         )
         person = call.contact.id if call.contact is not None else None
@@ -194,6 +238,10 @@ class FakeDisk:
         self._put(
             kept, replace(kept.call, report=entry.call.report, agent_audio_at=entry.call.agent_audio_at)
         )
+
+    def _cut(self, entry: CallCut) -> None:
+        kept = _present(self.calls.get(entry.call.id), "call", entry.call.id)
+        self._put(kept, replace(kept.call, hangup=entry.call.hangup))
 
     def _close_call(self, entry: CallClosed) -> None:
         self._report(CallReported(entry.call))
@@ -224,7 +272,28 @@ class FakeDisk:
 
     def _free(self, entry: NumberFreed) -> None:
         known = self.numbers.get(entry.phone)
-        self.numbers.put(entry.phone, entry.ended_at if known is None else max(known, entry.ended_at))
+        if known is None or known.ended_at < entry.ended_at:
+            self.numbers.put(entry.phone, entry)
+
+    def _change_dnc(self, entry: DncChanged) -> None:
+        for added in entry.added:
+            self.dnc.put(added.pattern, added)
+        for pattern in entry.removed:
+            self.dnc.remove(pattern)
+        self.dnc_version.put("", max(entry.version, self.dnc_version[""]))
+
+    def _save_halt(self, entry: DaemonSaved) -> None:
+        if entry.halt is None:
+            self.halt.remove("")
+        else:
+            self.halt.put("", entry.halt)
+
+    def _save_trunk(self, entry: TrunkSaved) -> None:
+        change = entry.change
+        if change == TrunkChange(change.trunk):
+            self.trunks.remove(change.trunk)
+        else:
+            self.trunks.put(change.trunk, change)
 
 
 def _present(found: T | None, what: str, ident: object) -> T:

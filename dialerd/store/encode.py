@@ -10,22 +10,39 @@ from typing import Any, TypeAlias
 from sqlalchemy import Column
 
 from dialerd.core.journal import (
+    REMEMBERED,
     CallAnswered,
     CallClosed,
+    CallCut,
     CallOpened,
     CallReported,
     CampaignAdmitted,
     CampaignSaved,
     ContactSaved,
     CountersMoved,
+    DaemonSaved,
+    DncChanged,
+    ImportSealed,
     NumberFreed,
+    TrunkSaved,
     TryOpened,
     TrySaved,
     WaitingClosed,
+    WaitingShifted,
 )
-from dialerd.core.model import Call, CallStatus, Campaign, Try
+from dialerd.core.model import Call, CallStatus, Campaign, TrunkChange, Try
 from dialerd.store.sql import to_json, to_json_or_null
-from dialerd.store.tables import calls, campaigns, contacts, tries
+from dialerd.store.tables import (
+    DNC_VERSION,
+    HALT,
+    NOTHING,
+    TRUNK,
+    calls,
+    campaigns,
+    contacts,
+    dnc,
+    tries,
+)
 
 Row: TypeAlias = tuple[Any, ...]
 Columns: TypeAlias = tuple[Column[Any], ...]
@@ -45,9 +62,14 @@ def campaign_admitted(entry: CampaignAdmitted) -> list[Row]:
     return [(*head, campaign.created_at, campaign.agent_id, *rest)]
 
 
-def import_sealed(entry: CampaignAdmitted) -> list[Row]:
+def import_of_new(entry: CampaignAdmitted) -> list[Row]:
     """Import and campaign."""
     return [(entry.import_id, entry.campaign.id)]
+
+
+def import_sealed(entry: ImportSealed) -> list[Row]:
+    """Import and campaign."""
+    return [(entry.import_id, entry.campaign)]
 
 
 def campaign_saved(entry: CampaignSaved) -> list[Row]:
@@ -79,7 +101,22 @@ def _campaign_changes(campaign: Campaign) -> Row:
         campaign.started_at,
         campaign.finished_at,
         campaign.closing,
+        _hours(campaign),
+        to_json_or_null(campaign.holidays),
+        to_json_or_null(sorted(campaign.closed)),
+        _retry_rules(campaign),
+        campaign.max_callbacks,
+        campaign.version,
     )
+
+
+def _hours(campaign: Campaign) -> str | None:
+    slots = campaign.hours
+    return to_json_or_null([{"days": sorted(s.days), "start": s.start, "end": s.end} for s in slots])
+
+
+def _retry_rules(campaign: Campaign) -> str | None:
+    return to_json_or_null({reason.value: rule for reason, rule in campaign.retry_rules.items()})
 
 
 # --- contacts and numbers ------------------------------------------------------------------------
@@ -95,6 +132,9 @@ CONTACT_CHANGES: Columns = (
     contacts.c.reason,
     contacts.c.positive,
     contacts.c.connected_attempt,
+    contacts.c.retries,
+    contacts.c.callbacks,
+    contacts.c.callback_unmet,
 )
 
 
@@ -113,6 +153,9 @@ def contact_saved(entry: ContactSaved) -> list[Row]:
             contact.reason,
             contact.positive,
             contact.connected_attempt,
+            to_json_or_null(contact.retries),
+            contact.callbacks,
+            contact.callback_unmet,
             contact.id,
         )
     ]
@@ -121,6 +164,16 @@ def contact_saved(entry: ContactSaved) -> list[Row]:
 def waiting_closed(entry: WaitingClosed) -> list[Row]:
     """Final state and campaign."""
     return [(entry.state, entry.campaign)]
+
+
+def waiting_shifted(entry: WaitingShifted) -> list[Row]:
+    """Milliseconds, and the instant after which contacts are moved."""
+    return [(entry.by, entry.since)]
+
+
+def ends_shifted(entry: WaitingShifted) -> list[Row]:
+    """Milliseconds, and the first end of a call that is moved."""
+    return [(entry.by, entry.since - REMEMBERED)]
 
 
 def number_freed(entry: NumberFreed) -> list[Row]:
@@ -145,13 +198,18 @@ CALL: Columns = (
     calls.c.started_at,
     calls.c.duration_ms,
     calls.c.gate,
+    calls.c.name,
+    calls.c.variables,
+    calls.c.callback,
 )
+CALL_CUT: Columns = (calls.c.cut,)
 CALL_REPORT: Columns = (
     calls.c.disposition,
     calls.c.positive,
     calls.c.agent_audio_at,
     calls.c.captured,
     calls.c.transcript,
+    calls.c.callback_at,
 )
 CALL_END: Columns = (
     *CALL_REPORT,
@@ -182,8 +240,16 @@ def call_opened(entry: CallOpened) -> list[Row]:
             call.started_at,
             0,
             to_json_or_null(call.gate),
+            call.name,
+            to_json_or_null(call.variables),
+            call.callback,
         )
     ]
+
+
+def call_cut(entry: CallCut) -> list[Row]:
+    """`CALL_CUT` and the id."""
+    return [(entry.call.hangup, entry.call.id)]
 
 
 def call_reported(entry: CallReported) -> list[Row]:
@@ -215,6 +281,7 @@ def _report(call: Call, disposition: str | None) -> Row:
         call.agent_audio_at,
         to_json_or_null(report.captured),
         to_json_or_null(report.transcript),
+        report.callback_at,
     )
 
 
@@ -275,3 +342,48 @@ def _try_changes(call: str, attempt: Try) -> Row:
         call,
         attempt.number,
     )
+
+
+# --- the do-not-call list and what was decided of the daemon -------------------------------------
+
+DNC: Columns = tuple(dnc.c)
+
+
+def dnc_added(entry: DncChanged) -> list[Row]:
+    """`DNC`."""
+    return [(e.pattern, e.reason, e.source, e.created_at, e.expires_at) for e in entry.added]
+
+
+def dnc_removed(entry: DncChanged) -> list[Row]:
+    """Patterns."""
+    return [(pattern,) for pattern in entry.removed]
+
+
+def dnc_version(entry: DncChanged) -> list[Row]:
+    """Key and value."""
+    return [(DNC_VERSION, to_json(entry.version))]
+
+
+def halt_saved(entry: DaemonSaved) -> list[Row]:
+    """Key and value."""
+    return [(HALT, to_json(entry.halt))]
+
+
+def halt_lifted(entry: DaemonSaved) -> list[Row]:
+    """The key, if there is nothing to be kept under it."""
+    return [(HALT,)] if entry.halt is None else []
+
+
+def trunk_saved(entry: TrunkSaved) -> list[Row]:
+    """Key and value."""
+    change = entry.change
+    return [(TRUNK + change.trunk, NOTHING if _is_empty(change) else to_json(change))]
+
+
+def trunk_restored(entry: TrunkSaved) -> list[Row]:
+    """The key, if there is nothing to be kept under it."""
+    return [(TRUNK + entry.change.trunk,)] if _is_empty(entry.change) else []
+
+
+def _is_empty(change: TrunkChange) -> bool:
+    return change == TrunkChange(change.trunk)

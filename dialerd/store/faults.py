@@ -21,22 +21,32 @@ _REMEDIES = {
     sqlite3.SQLITE_PERM: "make the file and its folder writable for the daemon's user",
     sqlite3.SQLITE_IOERR: "check the disk and its free space",
 }
-_DAMAGED = "restore it from a backup, or move it away to begin with an empty one"
+_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+_UNREADABLE = "Could not decode to UTF-8"
+"""What the driver says, without a code, of text that is none."""
+_RESTORE = "it must be restored from a backup (or moved away, to begin with an empty one)"
 _PRIMARY = 0xFF
 """The primary result code inside an extended one (SQLite: result codes)."""
 
 
 def fault(error: sqlite3.Error, path: Path) -> DialerError:
     """The error in the port's terms."""
+    code = getattr(error, "sqlite_errorcode", 0) & _PRIMARY
     said = f"{error} ({getattr(error, 'sqlite_errorname', type(error).__name__)})"
-    if isinstance(error, sqlite3.OperationalError):
-        code = getattr(error, "sqlite_errorcode", 0) & _PRIMARY
+    if code in _DAMAGED:
+        return damaged(str(path), said)
+    if str(error).startswith(_UNREADABLE):
+        # The driver would quote it, and it may be somebody's name.
+        return damaged(str(path), "it holds text that is not UTF-8")
+    if isinstance(error, sqlite3.OperationalError) or type(error) is sqlite3.DatabaseError:
         remedy = _REMEDIES.get(code, "see SQLite's message")
         return PortError(f"the store {path} failed: {said}; {remedy}", retryable=True)
-    broken = type(error) is sqlite3.DatabaseError
-    if broken:
-        return PortError(f"the store {path} is damaged: {said}; {_DAMAGED}", retryable=False)
     return InvariantError(f"the store refused what does not fit it: {said}")
+
+
+def damaged(store: str, said: str) -> PortError:
+    """What is stored is not what was written: nothing but a restore helps."""
+    return PortError(f"the store {store} is damaged: {said}; {_RESTORE}", retryable=False)
 
 
 @contextmanager

@@ -17,16 +17,18 @@ from sqlalchemy import (
     Select,
     Subquery,
     bindparam,
+    case,
     distinct,
     func,
     literal_column,
+    null,
     select,
     union_all,
 )
 
 from dialerd.core.model import CallStatus, CampaignStatus
 from dialerd.ports import CallFilter, CampaignFilter
-from dialerd.store.rows import CALL, CAMPAIGN, CONTACT, KEY, SCRIPT, TRY
+from dialerd.store.rows import CALL, CAMPAIGN, CONTACT, DNC, KEY, SCRIPT, TRY
 from dialerd.store.sql import Sql, compiled, ids_in
 from dialerd.store.tables import (
     IMPORT_SEALED,
@@ -35,14 +37,17 @@ from dialerd.store.tables import (
     campaigns,
     contacts,
     counters,
+    dnc,
     imports,
     numbers,
     scripts,
+    state,
     tries,
 )
 
 # Written as literals: an index over a part of a table serves only queries that state that part.
 _WAITING = contacts.c.waiting == literal_column("1")
+_IS_SEALED = imports.c.state == literal_column(f"'{IMPORT_SEALED}'")
 _OPEN = calls.c.status == literal_column(f"'{CallStatus.IN_PROGRESS}'")
 
 _CALL_CONDITIONS: Mapping[str, ColumnElement[bool]] = {
@@ -67,11 +72,7 @@ def asked(where: CallFilter | CampaignFilter) -> dict[str, Any]:
 
 
 def _sealed() -> Select[Any]:
-    return (
-        select(imports.c.id)
-        .where(imports.c.campaign_id == bindparam("campaign"))
-        .where(imports.c.state == literal_column(f"'{IMPORT_SEALED}'"))
-    )
+    return select(imports.c.id).where(imports.c.campaign_id == bindparam("campaign")).where(_IS_SEALED)
 
 
 def _paged(query: Select[Any]) -> Select[Any]:
@@ -99,13 +100,18 @@ def ready(dialect: Dialect) -> Sql:
     return compiled(union_all(select(due.subquery()), select(later.subquery())), dialect)
 
 
-def _taken_up() -> ColumnElement[bool]:
-    """The campaigns that the engine holds: those that may still dial, and those with open calls."""
-    live: list[ColumnElement[str]] = [
+def live() -> ColumnElement[bool]:
+    """The campaigns that may still dial."""
+    states: list[ColumnElement[str]] = [
         literal_column(f"'{status}'") for status in CampaignStatus if status.live
     ]
+    return campaigns.c.status.in_(states)
+
+
+def _taken_up() -> ColumnElement[bool]:
+    """The campaigns that the engine holds: those that may still dial, and those with open calls."""
     busy = select(calls.c.campaign_id).where(_OPEN, calls.c.campaign_id.is_not(None))
-    return campaigns.c.status.in_(live) | campaigns.c.id.in_(busy)
+    return live() | campaigns.c.id.in_(busy)
 
 
 @cache
@@ -148,6 +154,44 @@ def rested(dialect: Dialect) -> Sql:
     return compiled(query.where(numbers.c.last_ended_at >= bindparam("since")), dialect)
 
 
+@cache
+def decided(dialect: Dialect) -> Sql:
+    """Key and value of all that was decided of the daemon, by key."""
+    return compiled(select(state.c.key, state.c.value).order_by(state.c.key), dialect)
+
+
+@cache
+def dnc_patterns(dialect: Dialect) -> Sql:
+    """Pattern and end of entries of the do-not-call list, by pattern. Parameters: after, limit."""
+    query = select(dnc.c.pattern, dnc.c.expires_at).where(dnc.c.pattern > bindparam("after"))
+    return compiled(query.order_by(dnc.c.pattern).limit(bindparam("limit")), dialect)
+
+
+@cache
+def waiting_under(dialect: Dialect) -> Sql:
+    """`CONTACT` of waiting contacts in live campaigns, by campaign and number.
+
+    Parameters: campaign, since (the campaign and the number to begin with), first, last (of the numbers), limit.
+    """
+    begin = case(
+        (campaigns.c.id == bindparam("campaign"), bindparam("since")),
+        else_=bindparam("first"),
+    )
+    query = (
+        select(*CONTACT)
+        .select_from(campaigns)
+        .join(contacts, contacts.c.campaign_id == campaigns.c.id)
+        .join(imports, imports.c.id == contacts.c.import_id)
+        .where(live(), campaigns.c.id >= bindparam("campaign"))
+        .where(contacts.c.phone >= begin, contacts.c.phone <= bindparam("last"))
+        # Not `_WAITING`: SQLite would look through the index over all waiting contacts.
+        .where(contacts.c.waiting > literal_column("0"), _IS_SEALED)
+        .order_by(campaigns.c.id, contacts.c.phone)
+        .limit(bindparam("limit"))
+    )
+    return compiled(query, dialect)
+
+
 # --- what people ask -----------------------------------------------------------------------------
 
 
@@ -182,23 +226,52 @@ def campaign_count(dialect: Dialect, conditions: frozenset[str]) -> Sql:
     return compiled(query.where(*(_CAMPAIGN_CONDITIONS[name] for name in sorted(conditions))), dialect)
 
 
+_IN_STATE = contacts.c.state == bindparam("state")
+
+
+def _listed(*columns: Any, in_state: bool) -> Select[Any]:
+    query = select(*columns).where(contacts.c.campaign_id == bindparam("campaign"))
+    query = query.where(contacts.c.import_id.in_(_sealed()))
+    return query.where(_IN_STATE) if in_state else query
+
+
 @cache
-def contact_page(dialect: Dialect) -> Sql:
-    """`CONTACT` in list order. Parameters: campaign, limit, offset."""
-    query = (
-        select(*CONTACT)
-        .where(contacts.c.campaign_id == bindparam("campaign"))
-        .where(contacts.c.import_id.in_(_sealed()))
-        .order_by(contacts.c.id)
+def contact_page(dialect: Dialect, *, in_state: bool) -> Sql:
+    """`CONTACT` in list order. Parameters: campaign, limit, offset, and with `in_state` state."""
+    return compiled(_paged(_listed(*CONTACT, in_state=in_state).order_by(contacts.c.id)), dialect)
+
+
+@cache
+def contact_count(dialect: Dialect, *, in_state: bool) -> Sql:
+    """How many contacts a campaign has, NULL for none. Parameters: campaign, and with `in_state` state."""
+    if in_state:
+        return compiled(_listed(func.count(), in_state=True), dialect)
+    return compiled(_sealed().with_only_columns(func.sum(imports.c.contacts)), dialect)
+
+
+@cache
+def contact(dialect: Dialect) -> Sql:
+    """`CONTACT` of one number. Parameters: campaign, phone."""
+    return compiled(_listed(*CONTACT, in_state=False).where(contacts.c.phone == bindparam("phone")), dialect)
+
+
+@cache
+def audit(dialect: Dialect) -> Sql:
+    """What the counters of a campaign are compared with. Parameter: campaign.
+
+    `CONTACT`, NULL and a number: one contact of each group in which `dialerd.core.metrics.keys` sees no difference,
+    and how many there are. Among these rows NULLs for `CONTACT`, key and value of each counter.
+    """
+    unmet = contacts.c.callback_unmet.is_not(None)
+    told = (contacts.c.state, contacts.c.attempts, contacts.c.connected_attempt, contacts.c.positive, unmet)
+    groups = _listed(func.min(contacts.c.id).label("id"), func.count().label("size"), in_state=False)
+    alike = groups.group_by(*told, contacts.c.disposition, contacts.c.reason).subquery("alike")
+    counted = select(*CONTACT, null().label("key"), alike.c.size.label("value")).join(
+        alike, alike.c.id == contacts.c.id
     )
-    return compiled(_paged(query), dialect)
-
-
-@cache
-def contact_count(dialect: Dialect) -> Sql:
-    """How many contacts a campaign has, NULL for none. Parameter: campaign."""
-    counted = _sealed().with_only_columns(func.sum(imports.c.contacts))
-    return compiled(counted, dialect)
+    kept = select(*[null() for _ in CONTACT], counters.c.key, counters.c.value)
+    kept = kept.where(counters.c.campaign_id == bindparam("campaign"))
+    return compiled(union_all(counted, kept), dialect)
 
 
 @cache
@@ -230,6 +303,25 @@ def call_count(dialect: Dialect, conditions: frozenset[str]) -> Sql:
     """How many calls match. Parameters: conditions."""
     query = select(func.count()).select_from(calls)
     return compiled(query.where(*(_CALL_CONDITIONS[name] for name in sorted(conditions))), dialect)
+
+
+@cache
+def dnc_page(dialect: Dialect) -> Sql:
+    """`DNC`, newest first. Parameters: limit, offset."""
+    query = select(*DNC).order_by(dnc.c.created_at.desc(), dnc.c.pattern.desc())
+    return compiled(_paged(query), dialect)
+
+
+@cache
+def dnc_count(dialect: Dialect) -> Sql:
+    """How many entries the do-not-call list has."""
+    return compiled(select(func.count()).select_from(dnc), dialect)
+
+
+@cache
+def dnc_entry(dialect: Dialect) -> Sql:
+    """`DNC` of one pattern. Parameter: pattern."""
+    return compiled(select(*DNC).where(dnc.c.pattern == bindparam("pattern")), dialect)
 
 
 @cache

@@ -5,65 +5,89 @@ Two lanes, so that what the engine waits for never queues behind a list that a p
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 from sqlalchemy import Dialect
 
+from dialerd.core import metrics
 from dialerd.core.clock import Instant
-from dialerd.core.model import E164, CallId, Campaign, CampaignId, Contact, ContactId, ScriptId
+from dialerd.core.dnc import DncEntry, DncPatterns, span
+from dialerd.core.model import (
+    E164,
+    CallId,
+    Campaign,
+    CampaignId,
+    Contact,
+    ContactId,
+    ContactState,
+    ScriptId,
+)
 from dialerd.ports import (
     ApiKey,
     CallFilter,
     CallRow,
     CampaignFilter,
+    Dnc,
     OpenState,
     Page,
     ReadyBatch,
     Script,
 )
 from dialerd.store import queries, rows
+from dialerd.store.faults import damaged
 from dialerd.store.sql import Sql, to_json
+
+T = TypeVar("T")
+Rows: TypeAlias = Sequence[Sequence[Any]]
+
+DNC_BATCH = 10_000
+"""Entries of the do-not-call list that are read at a time: the event loop and other questions come in between."""
 
 
 class Lane(Protocol):
     """A connection that answers one query after another."""
 
-    async def fetch(self, sql: Sql, values: Mapping[str, Any]) -> Sequence[Sequence[Any]]:
+    async def fetch(self, sql: Sql, values: Mapping[str, Any]) -> Rows:
         """All rows of a query. Raises `PortError`."""
         ...
 
 
 class Reads:
-    """Every question of the port."""
+    """Every question of the port. All of them raise `PortError`."""
 
-    def __init__(self, dialect: Dialect, engine: Lane, people: Lane) -> None:
+    def __init__(self, name: str, dialect: Dialect, engine: Lane, people: Lane) -> None:
+        """`name`: what the store is called in messages."""
+        self._name = name
         self._dialect = dialect
         self._engine = engine
         self._people = people
+        self._sweep = _Sweep("")
 
     # --- the engine ------------------------------------------------------------------------------
 
     async def _held(self, rested_since: Instant) -> OpenState:
         """What the engine must hold."""
-        dialect, fetch = self._dialect, self._engine.fetch
-        held = rows.campaigns_with_counters(await fetch(queries.held_campaigns(dialect), {}))
-        ((last,),) = await fetch(queries.last_call(dialect), {})
-        rested = await fetch(queries.rested(dialect), {"since": rested_since})
+        dialect, lane = self._dialect, self._engine
+        held = await self._ask(lane, queries.held_campaigns(dialect), {}, rows.campaigns_with_counters)
+        decided = await self._ask(lane, queries.decided(dialect), {}, rows.decided)
         return OpenState(
             campaigns=tuple(campaign for campaign, _ in held),
             counters={campaign.id: counted for campaign, counted in held},
-            calls=rows.open_calls(await fetch(queries.open_calls(dialect), {})),
-            last_call=last,
-            rested={E164(phone): Instant(ended) for phone, ended in rested},
+            calls=await self._ask(lane, queries.open_calls(dialect), {}, rows.open_calls),
+            last_call=await self._ask(lane, queries.last_call(dialect), {}, rows.only),
+            rested=await self._ask(lane, queries.rested(dialect), {"since": rested_since}, rows.rested),
+            halt=decided.halt,
+            trunks=decided.trunks,
         )
 
     async def ready(
         self, campaign: CampaignId, now: Instant, held: frozenset[ContactId], limit: int
     ) -> ReadyBatch:
-        """At most `limit` due waiting contacts outside `held`, by (not_before, id). Raises `PortError`."""
+        """At most `limit` due waiting contacts outside `held`, by (not_before, id)."""
         values = {"campaign": campaign, "now": now, "held": to_json(list(held)), "limit": limit + 1}
-        found = [rows.contact(row) for row in await self._engine.fetch(queries.ready(self._dialect), values)]
+        found = await self._ask(self._engine, queries.ready(self._dialect), values, rows.contacts_of)
         due = [contact for contact in found if contact.not_before <= now]
         later = found[len(due) :]
         return ReadyBatch(
@@ -72,72 +96,157 @@ class Reads:
             next_due=later[0].not_before if later else None,
         )
 
+    async def waiting_under(self, pattern: str, limit: int) -> Sequence[Contact]:
+        """At most `limit` sealed waiting contacts of live campaigns whose number matches a do-not-call pattern."""
+        if not pattern.endswith("*"):
+            return await self._under(self._engine, _Sweep(pattern), limit)
+        # A sweep takes out what it finds and asks again: to begin where it has come to spares it all that it has
+        # passed. The engine's other questions do not wait for a long one.
+        sweep = self._sweep if self._sweep.pattern == pattern else _Sweep(pattern)
+        found = await self._under(self._people, sweep, limit)
+        if len(found) < limit and sweep != _Sweep(pattern):
+            found = await self._under(self._people, _Sweep(pattern), limit)
+        self._sweep = _Sweep(pattern).behind(found[-1]) if found else _Sweep("")
+        return found
+
+    async def _under(self, lane: Lane, sweep: _Sweep, limit: int) -> list[Contact]:
+        values = sweep.bounds() | {"limit": limit}
+        return await self._ask(lane, queries.waiting_under(self._dialect), values, rows.contacts_of)
+
+    async def dnc(self) -> Dnc:
+        """The whole do-not-call list, entries that have ended included."""
+        decided = await self._ask(self._engine, queries.decided(self._dialect), {}, rows.decided)
+        listed, after, more = DncPatterns(), "", True
+        while more:
+            values = {"after": after, "limit": DNC_BATCH}
+            batch = await self._engine.fetch(queries.dnc_patterns(self._dialect), values)
+            self._read(batch, lambda found: listed.update((pattern, end) for pattern, end in found))
+            more = len(batch) == DNC_BATCH
+            after = batch[-1][0] if batch else after
+        return Dnc(decided.dnc_version, listed)
+
     # --- people ----------------------------------------------------------------------------------
 
     async def campaign(self, campaign: CampaignId) -> tuple[Campaign, Mapping[str, int]] | None:
-        """A campaign and its counters. Raises `PortError`."""
-        found = await self._people.fetch(queries.campaign(self._dialect), {"campaign": campaign})
-        return next(iter(rows.campaigns_with_counters(found)), None)
+        """A campaign and its counters."""
+        query = queries.campaign(self._dialect)
+        found = await self._list(query, {"campaign": campaign}, rows.campaigns_with_counters)
+        return found[0] if found else None
 
     async def campaigns(
         self, where: CampaignFilter, page: Page
     ) -> tuple[Sequence[tuple[Campaign, Mapping[str, int]]], int]:
-        """A page of campaigns with their counters, newest first, and how many match. Raises `PortError`."""
+        """A page of campaigns with their counters, newest first, and how many match."""
         asked = queries.asked(where)
         names = frozenset(asked)
-        found = await self._people.fetch(queries.campaign_page(self._dialect, names), asked | _of(page))
-        total = await self._count(queries.campaign_count(self._dialect, names), asked)
-        return rows.campaigns_with_counters(found), total
+        query = queries.campaign_page(self._dialect, names)
+        found = await self._list(query, asked | _of(page), rows.campaigns_with_counters)
+        return found, await self._count(queries.campaign_count(self._dialect, names), asked)
 
-    async def contacts(self, campaign: CampaignId, page: Page) -> tuple[Sequence[Contact], int]:
-        """A page of a campaign's sealed contacts in list order, and how many there are. Raises `PortError`."""
-        asked = {"campaign": campaign}
-        found = await self._people.fetch(queries.contact_page(self._dialect), asked | _of(page))
-        total = await self._count(queries.contact_count(self._dialect), asked)
-        return [rows.contact(row) for row in found], total
+    async def contacts(
+        self, campaign: CampaignId, page: Page, state: ContactState | None = None
+    ) -> tuple[Sequence[Contact], int]:
+        """A page of a campaign's sealed contacts in list order, and how many there are (in `state`)."""
+        asked: dict[str, Any] = {"campaign": campaign} | ({} if state is None else {"state": state})
+        query = queries.contact_page(self._dialect, in_state=state is not None)
+        found = await self._list(query, asked | _of(page), rows.contacts_of)
+        return found, await self._count(
+            queries.contact_count(self._dialect, in_state=state is not None), asked
+        )
+
+    async def contact(self, campaign: CampaignId, phone: E164) -> Contact | None:
+        """The sealed contact of a campaign with this number."""
+        asked = {"campaign": campaign, "phone": phone}
+        found = await self._list(queries.contact(self._dialect), asked, rows.contacts_of)
+        return found[0] if found else None
+
+    async def audit_counters(self, campaign: CampaignId) -> Mapping[str, tuple[int, int]]:
+        """Counters of contacts that differ from a recount: key → (kept, counted)."""
+        groups, kept = await self._list(queries.audit(self._dialect), {"campaign": campaign}, rows.audited)
+        return metrics.drift(kept, metrics.recount_groups(groups))
+
+    async def dnc_entries(self, page: Page) -> tuple[Sequence[DncEntry], int]:
+        """A page of the do-not-call list, newest first, and how many entries there are."""
+        found = await self._list(queries.dnc_page(self._dialect), _of(page), rows.dnc_entries)
+        return found, await self._count(queries.dnc_count(self._dialect), {})
+
+    async def dnc_entry(self, pattern: str) -> DncEntry | None:
+        """The entry of exactly this pattern, ended or not."""
+        query = queries.dnc_entry(self._dialect)
+        found = await self._list(query, {"pattern": pattern}, rows.dnc_entries)
+        return found[0] if found else None
 
     async def calls(self, where: CallFilter, page: Page) -> tuple[Sequence[CallRow], int]:
-        """A page of calls, newest first, and how many match. Raises `PortError`."""
+        """A page of calls, newest first, and how many match."""
         asked = queries.asked(where)
         names = frozenset(asked)
-        found = await self._people.fetch(queries.call_page(self._dialect, names), asked | _of(page))
-        total = await self._count(queries.call_count(self._dialect, names), asked)
-        return rows.call_rows(found), total
+        found = await self._list(queries.call_page(self._dialect, names), asked | _of(page), rows.call_rows)
+        return found, await self._count(queries.call_count(self._dialect, names), asked)
 
     async def call(self, call: CallId) -> CallRow | None:
-        """One call. Raises `PortError`."""
-        found = await self._people.fetch(queries.call(self._dialect), {"call": call})
-        return next(iter(rows.call_rows(found)), None)
+        """One call."""
+        found = await self._list(queries.call(self._dialect), {"call": call}, rows.call_rows)
+        return found[0] if found else None
 
     async def script(self, script_id: ScriptId, version: int | None = None) -> Script | None:
-        """One version of a script, the newest without `version`. Raises `PortError`."""
+        """One version of a script, the newest without `version`."""
         values: dict[str, Any] = {"script": script_id}
         query = queries.newest_script(self._dialect)
         if version is not None:
             values["version"] = version
             query = queries.script_version(self._dialect)
-        found = await self._people.fetch(query, values)
-        return rows.script(found[0]) if found else None
+        found = await self._list(query, values, rows.scripts_of)
+        return found[0] if found else None
 
     async def scripts(self, page: Page) -> tuple[Sequence[Script], int]:
-        """Newest version of each script, newest first, and how many scripts there are. Raises `PortError`."""
-        found = await self._people.fetch(queries.script_page(self._dialect), _of(page))
-        total = await self._count(queries.script_count(self._dialect), {})
-        return [rows.script(row) for row in found], total
+        """Newest version of each script, newest first, and how many scripts there are."""
+        found = await self._list(queries.script_page(self._dialect), _of(page), rows.scripts_of)
+        return found, await self._count(queries.script_count(self._dialect), {})
 
     async def key_by_digest(self, digest: bytes) -> ApiKey | None:
-        """The unrevoked key with this digest. Raises `PortError`."""
-        found = await self._people.fetch(queries.key_by_digest(self._dialect), {"digest": digest})
-        return rows.key(found[0]) if found else None
+        """The unrevoked key with this digest."""
+        found = await self._list(queries.key_by_digest(self._dialect), {"digest": digest}, rows.keys)
+        return found[0] if found else None
 
     async def keys(self) -> Sequence[ApiKey]:
-        """All keys, newest first. Raises `PortError`."""
-        found = await self._people.fetch(queries.keys(self._dialect), {})
-        return [rows.key(row) for row in found]
+        """All keys, newest first."""
+        return await self._list(queries.keys(self._dialect), {}, rows.keys)
 
     async def _count(self, query: Sql, values: Mapping[str, Any]) -> int:
-        ((count,),) = await self._people.fetch(query, values)
-        return int(count or 0)
+        return int(await self._list(query, values, rows.only) or 0)
+
+    async def _list(self, query: Sql, values: Mapping[str, Any], read: Callable[[Rows], T]) -> T:
+        return await self._ask(self._people, query, values, read)
+
+    async def _ask(self, lane: Lane, query: Sql, values: Mapping[str, Any], read: Callable[[Rows], T]) -> T:
+        return self._read(await lane.fetch(query, values), read)
+
+    def _read(self, found: Rows, read: Callable[[Rows], T]) -> T:
+        try:
+            return read(found)
+        except (ValueError, TypeError, LookupError) as error:
+            # What it says may hold a number or a name.
+            raise damaged(
+                self._name, f"it holds what was never written to it ({type(error).__name__})"
+            ) from error
+
+
+@dataclass(frozen=True, slots=True)
+class _Sweep:
+    """Where the next batch of contacts under a do-not-call pattern begins."""
+
+    pattern: str
+    campaign: str = ""
+    since: str = ""
+
+    def behind(self, contact: Contact) -> _Sweep:
+        """Directly behind a contact: no number is between one and the same with a zero after it."""
+        return _Sweep(self.pattern, contact.campaign_id, contact.phone + "0")
+
+    def bounds(self) -> dict[str, Any]:
+        """Parameters of `queries.waiting_under`."""
+        first, last = span(self.pattern)
+        return {"campaign": self.campaign, "since": self.since, "first": first, "last": last}
 
 
 def _of(page: Page) -> dict[str, int]:

@@ -6,7 +6,8 @@ Rows come by position, as every driver gives them. Nothing here runs a query.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from datetime import date
 from itertools import groupby
 from typing import Any, TypeAlias
 
@@ -14,6 +15,7 @@ import orjson
 from sqlalchemy import Column
 
 from dialerd.core.clock import Instant, Millis, Mono
+from dialerd.core.dnc import DncEntry
 from dialerd.core.model import (
     E164,
     AgentReport,
@@ -26,14 +28,29 @@ from dialerd.core.model import (
     Contact,
     ContactId,
     ContactState,
+    Halt,
     Reason,
+    RetryRule,
     ScriptId,
+    TrunkChange,
     TrunkName,
     Try,
     TryState,
 )
+from dialerd.core.windows import Slot
 from dialerd.ports import ApiKey, CallRow, Script, TryRow
-from dialerd.store.tables import api_keys, calls, campaigns, contacts, scripts, tries
+from dialerd.store.tables import (
+    DNC_VERSION,
+    HALT,
+    TRUNK,
+    api_keys,
+    calls,
+    campaigns,
+    contacts,
+    dnc,
+    scripts,
+    tries,
+)
 
 Row: TypeAlias = Sequence[Any]
 Columns: TypeAlias = tuple[Column[Any], ...]
@@ -41,6 +58,7 @@ Columns: TypeAlias = tuple[Column[Any], ...]
 CAMPAIGN: Columns = tuple(campaigns.c)
 SCRIPT: Columns = tuple(scripts.c)
 KEY: Columns = tuple(api_keys.c)
+DNC: Columns = tuple(dnc.c)
 TRY: Columns = tuple(column for column in tries.c if column is not tries.c.call_id)
 CONTACT: Columns = (
     contacts.c.id,
@@ -59,6 +77,9 @@ CONTACT: Columns = (
     contacts.c.reason,
     contacts.c.positive,
     contacts.c.connected_attempt,
+    contacts.c.retries,
+    contacts.c.callbacks,
+    contacts.c.callback_unmet,
 )
 CALL: Columns = tuple(column for column in calls.c if column is not calls.c.contact_id)
 
@@ -84,8 +105,23 @@ def _campaign(row: Row) -> Campaign:
         caller_id=None if caller_id is None else E164(caller_id),
         keep_open=bool(values["keep_open"]),
         closing=bool(values["closing"]),
+        hours=tuple(_slot(slot) for slot in _list(values["hours"])),
+        holidays=tuple(_list(values["holidays"])),
+        closed=frozenset(date.fromisoformat(day) for day in _list(values["closed"])),
+        retry_rules={
+            Reason(reason): RetryRule(**rule) for reason, rule in _mapping(values["retry_rules"]).items()
+        },
     )
     return Campaign(**values)
+
+
+def _slot(value: Mapping[str, Any]) -> Slot:
+    return Slot(frozenset(value["days"]), value["start"], value["end"])
+
+
+def contacts_of(rows: Iterable[Row]) -> list[Contact]:
+    """Contacts from rows of `CONTACT`."""
+    return [contact(row) for row in rows]
 
 
 def contact(row: Row) -> Contact:
@@ -107,6 +143,9 @@ def contact(row: Row) -> Contact:
         reason=_reason(row[13]),
         positive=bool(row[14]),
         connected_attempt=row[15],
+        retries=_mapping(row[16]),
+        callbacks=row[17],
+        callback_unmet=row[18],
     )
 
 
@@ -171,14 +210,19 @@ def _open_call(row: Row) -> Call:
         deadline=Mono(0),
         campaign_id=values["campaign_id"],
         contact=None if person[0] is None else contact(person),
+        name=values["name"],
+        variables=_mapping(values["variables"]),
+        callback=bool(values["callback"]),
         gate=_mapping(values["gate"]),
         report=AgentReport(
             disposition=values["disposition"],
             positive=bool(values["positive"]),
             captured=_mapping(values["captured"]),
             transcript=tuple(_list(values["transcript"])),
+            callback_at=values["callback_at"],
         ),
         agent_audio_at=values["agent_audio_at"],
+        hangup=_reason(values["cut"]),
     )
 
 
@@ -197,7 +241,7 @@ def _call_row(row: Row, attempts: Sequence[TryRow]) -> CallRow:
         id=CallId(values["id"]),
         campaign_id=values["campaign_id"],
         phone=E164(values["phone"]),
-        name=row[len(CALL)],
+        name=row[len(CALL)] if values["name"] is None else values["name"],
         status=values["status"],
         disposition=values["disposition"],
         reason=values["reason"],
@@ -215,11 +259,41 @@ def _call_row(row: Row, attempts: Sequence[TryRow]) -> CallRow:
         captured=_mapping(values["captured"]),
         transcript=_list(values["transcript"]),
         tries=attempts,
+        callback=bool(values["callback"]),
     )
 
 
-def script(row: Row) -> Script:
-    """A script version from `SCRIPT`."""
+def dnc_entries(rows: Iterable[Row]) -> list[DncEntry]:
+    """Entries of the do-not-call list from rows of `DNC`."""
+    return [DncEntry(*row) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """What was decided of the daemon and its trunks, and how often the do-not-call list was changed."""
+
+    halt: Halt | None
+    trunks: tuple[TrunkChange, ...]
+    dnc_version: int
+
+
+def decided(rows: Iterable[Row]) -> Decided:
+    """All rows of `state`, in the order of their keys."""
+    values = {key: orjson.loads(value) for key, value in rows}
+    halt = values.get(HALT)
+    return Decided(
+        halt=None if halt is None else Halt(halt),
+        trunks=tuple(TrunkChange(**value) for key, value in values.items() if key.startswith(TRUNK)),
+        dnc_version=values.get(DNC_VERSION, 0),
+    )
+
+
+def scripts_of(rows: Iterable[Row]) -> list[Script]:
+    """Script versions from rows of `SCRIPT`."""
+    return [_script(row) for row in rows]
+
+
+def _script(row: Row) -> Script:
     ident, version, name, languages, variables, body, source, created_at = row
     return Script(
         id=ScriptId(ident),
@@ -233,9 +307,32 @@ def script(row: Row) -> Script:
     )
 
 
-def key(row: Row) -> ApiKey:
-    """An API key from `KEY`."""
-    return ApiKey(*row)
+def keys(rows: Iterable[Row]) -> list[ApiKey]:
+    """API keys from rows of `KEY`."""
+    return [ApiKey(*row) for row in rows]
+
+
+def only(rows: Sequence[Row]) -> Any:
+    """The one value of the one row."""
+    ((value,),) = rows
+    return value
+
+
+def rested(rows: Iterable[Row]) -> dict[E164, Instant]:
+    """Numbers and when the last call to them ended."""
+    return {E164(phone): Instant(ended) for phone, ended in rows}
+
+
+def audited(rows: Iterable[Row]) -> tuple[list[tuple[Contact, int]], dict[str, int]]:
+    """Groups of contacts, and counters, from rows of `CONTACT`, key and number."""
+    groups: list[tuple[Contact, int]] = []
+    kept: dict[str, int] = {}
+    for *person, key, number in rows:
+        if key is None:
+            groups.append((contact(person), number))
+        else:
+            kept[key] = number
+    return groups, kept
 
 
 def _call_values(row: Row) -> dict[str, Any]:
@@ -250,5 +347,5 @@ def _mapping(value: str | None) -> Mapping[str, Any]:
     return {} if value is None else orjson.loads(value)
 
 
-def _list(value: str | None) -> list[Mapping[str, Any]]:
+def _list(value: str | None) -> list[Any]:
     return [] if value is None else orjson.loads(value)

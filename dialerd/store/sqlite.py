@@ -47,7 +47,7 @@ class SqliteStore(Reads):
         self._engine_reader = Reader(self.path)
         self._people_reader = Reader(self.path)
         self._planner = Planner(SQLITE)
-        super().__init__(SQLITE, self._engine_reader, self._people_reader)
+        super().__init__(str(self.path), SQLITE, self._engine_reader, self._people_reader)
 
     # --- life ------------------------------------------------------------------------------------
 

@@ -1,4 +1,5 @@
-"""The tables of the store, for every database it runs on. Schema only: it holds no query and no default.
+"""The tables of the store, for every database it runs on. Schema only: it holds no query, and a default only where a
+column came to a table that may have rows.
 
 Instants are BIGINT milliseconds since 1970 UTC, durations BIGINT milliseconds, JSON is text. Every index costs a
 write on the path of a call: one that no query needs does not belong here. What is here must equal what the
@@ -21,6 +22,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
     text,
 )
 
@@ -28,6 +30,13 @@ IMPORT_OPEN = "open"
 IMPORT_SEALED = "sealed"
 IMPORT_DROPPED = "dropped"
 """States of an import. Only the contacts of a sealed one exist for readers."""
+
+HALT = "halt"
+DNC_VERSION = "dnc_version"
+TRUNK = "trunk:"
+"""Keys of `state`; a trunk's is followed by its name."""
+NOTHING = "null"
+"""The value of a key of `state` that is about to be deleted."""
 
 # SQLite makes a column its row id, and so spares an index, only if its type is exactly INTEGER.
 _ROW_ID = BigInteger().with_variant(Integer, "sqlite")
@@ -60,6 +69,12 @@ campaigns = Table(
     Column("started_at", BigInteger),
     Column("finished_at", BigInteger),
     Column("closing", Boolean, nullable=False),
+    Column("hours", Text),
+    Column("holidays", Text),
+    Column("closed", Text),
+    Column("retry_rules", Text),
+    Column("max_callbacks", Integer, nullable=False, server_default=text("1")),
+    Column("version", Integer, nullable=False, server_default=text("1")),
 )
 
 counters = Table(
@@ -105,6 +120,9 @@ contacts = Table(
     Column("timezone", Text),
     Column("external_id", Text),
     Column("variables", Text),
+    Column("retries", Text),
+    Column("callbacks", Integer, nullable=False, server_default=text("0")),
+    Column("callback_unmet", BigInteger),
     UniqueConstraint("campaign_id", "phone", name="contacts_by_phone"),
     # Only waiting contacts are in it, in dialing order: the ready query never sorts, and a contact that has
     # left the waiting states costs no index write any more.
@@ -143,6 +161,12 @@ calls = Table(
     Column("gate", Text),
     Column("captured", Text),
     Column("transcript", Text),
+    Column("name", Text),
+    Column("variables", Text),
+    Column("callback", Boolean, nullable=False, server_default=false()),
+    Column("callback_at", BigInteger),
+    # Why we asked Asterisk to end the call (`Call.hangup`).
+    Column("cut", Text),
     Index("calls_by_campaign", "campaign_id", "id"),
     Index("calls_by_phone", "phone", "id"),
     Index("calls_by_start", "started_at"),
@@ -178,6 +202,27 @@ numbers = Table(
     metadata,
     Column("phone", Text, primary_key=True),
     Column("last_ended_at", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+dnc = Table(
+    "dnc",
+    metadata,
+    Column("pattern", Text, primary_key=True),
+    Column("reason", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger),
+    Index("dnc_by_creation", "created_at", "pattern"),
+    sqlite_with_rowid=False,
+)
+
+state = Table(
+    "state",
+    metadata,
+    Column("key", Text, primary_key=True),
+    # JSON.
+    Column("value", Text, nullable=False),
     sqlite_with_rowid=False,
 )
 

@@ -11,36 +11,47 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from sqlalchemy import Column, Dialect, Table, bindparam, literal_column
+from sqlalchemy import BigInteger, Column, Dialect, Table, bindparam, cast, exists, literal_column, select
 
 from dialerd.core.errors import InvariantError
 from dialerd.core.journal import (
     CallAnswered,
     CallClosed,
+    CallCut,
     CallOpened,
     CallReported,
     CampaignAdmitted,
     CampaignSaved,
     ContactSaved,
     CountersMoved,
+    DaemonSaved,
+    DncChanged,
     Entry,
+    ImportSealed,
     NumberFreed,
+    TrunkSaved,
     TryOpened,
     TrySaved,
     WaitingClosed,
+    WaitingShifted,
 )
+from dialerd.core.model import ContactState
 from dialerd.store import encode
 from dialerd.store.encode import Row
+from dialerd.store.queries import live
 from dialerd.store.sql import insert_sql, inserting, positional, update_sql
 from dialerd.store.tables import (
     IMPORT_OPEN,
     IMPORT_SEALED,
+    NOTHING,
     calls,
     campaigns,
     contacts,
     counters,
+    dnc,
     imports,
     numbers,
+    state,
     tries,
 )
 
@@ -57,53 +68,28 @@ class Write:
 
 
 Batch: TypeAlias = tuple[Write, list[Row]]
+Step: TypeAlias = tuple[type[Any], Write, Rows]
+"""For a kind of entry one of its statements, and how an entry becomes parameters of it."""
 
 
 class Planner:
     """Plans turns for one database."""
 
     def __init__(self, dialect: Dialect) -> None:
-        call_id, campaign_id = [calls.c.id], [campaigns.c.id]
-        save_try = _update("try update", tries, encode.TRY_CHANGES, encode.TRY_KEY, dialect)
-        ordered: list[tuple[type[Any], Write, Rows]] = [
-            (
-                CampaignAdmitted,
-                _insert("campaign insert", campaigns, encode.CAMPAIGN, dialect),
-                encode.campaign_admitted,
-            ),
-            (CampaignAdmitted, _seal_import(dialect), encode.import_sealed),
-            (
-                CampaignSaved,
-                _update("campaign update", campaigns, encode.CAMPAIGN_CHANGES, campaign_id, dialect),
-                encode.campaign_saved,
-            ),
-            (CallOpened, _insert("call insert", calls, encode.CALL, dialect), encode.call_opened),
-            (TryOpened, _insert("try insert", tries, encode.TRY, dialect), encode.try_opened),
-            (TrySaved, save_try, encode.try_saved),
-            (CallAnswered, save_try, encode.call_answered),
-            (
-                CallReported,
-                _update("call report", calls, encode.CALL_REPORT, call_id, dialect),
-                encode.call_reported,
-            ),
-            (CallClosed, _update("call end", calls, encode.CALL_END, call_id, dialect), encode.call_closed),
-            (
-                ContactSaved,
-                _update("contact update", contacts, encode.CONTACT_CHANGES, [contacts.c.id], dialect),
-                encode.contact_saved,
-            ),
-            (CountersMoved, _add_counters(dialect), encode.counters_moved),
-            (NumberFreed, _free_number(dialect), encode.number_freed),
-        ]
-        self._alone: dict[type[Any], tuple[Write, Rows]] = {
-            WaitingClosed: (_close_waiting(dialect), encode.waiting_closed)
-        }
+        self._alone: dict[type[Any], list[tuple[Write, Rows]]] = {}
+        for kind, write, rows in _alone(dialect):
+            self._alone.setdefault(kind, []).append((write, rows))
         ranks: dict[Write, int] = {}
         self._steps: dict[type[Any], list[tuple[int, Rows]]] = {}
-        for kind, write, rows in ordered:
+        for kind, write, rows in _ordered(dialect):
             rank = ranks.setdefault(write, len(ranks))
             self._steps.setdefault(kind, []).append((rank, rows))
         self._writes = list(ranks)
+
+    @property
+    def writes(self) -> list[Write]:
+        """Every statement."""
+        return self._writes + [write for steps in self._alone.values() for write, _ in steps]
 
     def plan(self, entries: Iterable[Entry]) -> list[Batch]:
         """The batches of one transaction. Raises `InvariantError` for what cannot be stored."""
@@ -114,8 +100,8 @@ class Planner:
                 kind = type(entry)
                 if kind in self._alone:
                     self._flush(groups, batches)
-                    write, alone = self._alone[kind]
-                    batches.append((write, alone(entry)))
+                    steps = [(write, alone(entry)) for write, alone in self._alone[kind]]
+                    batches += [(write, found) for write, found in steps if found]
                 else:
                     for rank, rows in self._steps[kind]:
                         groups[rank] += rows(entry)
@@ -129,6 +115,57 @@ class Planner:
             if rows:
                 batches.append((self._writes[rank], rows))
                 groups[rank] = []
+
+
+def _ordered(dialect: Dialect) -> list[Step]:
+    """What is grouped within a turn, in the order in which it is executed."""
+    call_id, campaign_id, contact_id = [calls.c.id], [campaigns.c.id], [contacts.c.id]
+    seal = _seal_import(dialect)
+    save_campaign = _update("campaign update", campaigns, encode.CAMPAIGN_CHANGES, campaign_id, dialect)
+    save_try = _update("try update", tries, encode.TRY_CHANGES, encode.TRY_KEY, dialect)
+    save_contact = _update("contact update", contacts, encode.CONTACT_CHANGES, contact_id, dialect)
+    put, forget = _put_state(dialect), _forget_state(dialect)
+    return [
+        (
+            CampaignAdmitted,
+            _insert("campaign insert", campaigns, encode.CAMPAIGN, dialect),
+            encode.campaign_admitted,
+        ),
+        (CampaignAdmitted, seal, encode.import_of_new),
+        (ImportSealed, seal, encode.import_sealed),
+        (CampaignSaved, save_campaign, encode.campaign_saved),
+        (CallOpened, _insert("call insert", calls, encode.CALL, dialect), encode.call_opened),
+        (TryOpened, _insert("try insert", tries, encode.TRY, dialect), encode.try_opened),
+        (TrySaved, save_try, encode.try_saved),
+        (CallAnswered, save_try, encode.call_answered),
+        (
+            CallReported,
+            _update("call report", calls, encode.CALL_REPORT, call_id, dialect),
+            encode.call_reported,
+        ),
+        (CallCut, _update("call cut", calls, encode.CALL_CUT, call_id, dialect), encode.call_cut),
+        (CallClosed, _update("call end", calls, encode.CALL_END, call_id, dialect), encode.call_closed),
+        (ContactSaved, save_contact, encode.contact_saved),
+        (CountersMoved, _add_counters(dialect), encode.counters_moved),
+        (NumberFreed, _free_number(dialect), encode.number_freed),
+        # What is not to be kept is marked first, so that the last entry for a key wins.
+        (DaemonSaved, put, encode.halt_saved),
+        (TrunkSaved, put, encode.trunk_saved),
+        (DaemonSaved, forget, encode.halt_lifted),
+        (TrunkSaved, forget, encode.trunk_restored),
+    ]
+
+
+def _alone(dialect: Dialect) -> list[Step]:
+    """What is executed in its place among the others, since its order with them, or with its own kind, matters."""
+    return [
+        (WaitingClosed, _close_waiting(dialect), encode.waiting_closed),
+        (WaitingShifted, _shift_waiting(dialect), encode.waiting_shifted),
+        (WaitingShifted, _shift_ends(dialect), encode.ends_shifted),
+        (DncChanged, _list_number(dialect), encode.dnc_added),
+        (DncChanged, _unlist_number(dialect), encode.dnc_removed),
+        (DncChanged, _count_version(dialect), encode.dnc_version),
+    ]
 
 
 def _insert(name: str, table: Table, columns: Sequence[Column[Any]], dialect: Dialect) -> Write:
@@ -147,6 +184,7 @@ def _seal_import(dialect: Dialect) -> Write:
         .values(state=literal_column(f"'{IMPORT_SEALED}'"))
         .where(imports.c.id == bindparam("import"), imports.c.campaign_id == bindparam("campaign"))
         .where(imports.c.state == literal_column(f"'{IMPORT_OPEN}'"))
+        .where(exists().where(campaigns.c.id == imports.c.campaign_id))
     )
     return Write("import seal", positional(sealing, dialect, ["import", "campaign"]), exact=True)
 
@@ -159,6 +197,23 @@ def _close_waiting(dialect: Dialect) -> Write:
         .where(contacts.c.waiting == literal_column("1"))
     )
     return Write("waiting close", positional(closing, dialect, ["final", "campaign"]), exact=False)
+
+
+def _shift_waiting(dialect: Dialect) -> Write:
+    shifting = (
+        contacts.update()
+        .values(not_before=contacts.c.not_before + bindparam("by"))
+        .where(contacts.c.campaign_id.in_(select(campaigns.c.id).where(live())))
+        .where(contacts.c.waiting == literal_column("1"), contacts.c.not_before > bindparam("since"))
+        .where(contacts.c.state != literal_column(f"'{ContactState.CALLBACK_WAITING}'"))
+    )
+    return Write("waiting shift", positional(shifting, dialect, ["by", "since"]), exact=False)
+
+
+def _shift_ends(dialect: Dialect) -> Write:
+    shifting = numbers.update().values(last_ended_at=numbers.c.last_ended_at + bindparam("by"))
+    shifting = shifting.where(numbers.c.last_ended_at >= bindparam("first"))
+    return Write("ends shift", positional(shifting, dialect, ["by", "first"]), exact=False)
 
 
 def _add_counters(dialect: Dialect) -> Write:
@@ -181,3 +236,41 @@ def _free_number(dialect: Dialect) -> Write:
     )
     names = ["v_phone", "v_last_ended_at"]
     return Write("number free", positional(freeing, dialect, names), exact=False)
+
+
+def _list_number(dialect: Dialect) -> Write:
+    return _upsert("dnc add", dnc, [dnc.c.pattern], dialect)
+
+
+def _unlist_number(dialect: Dialect) -> Write:
+    removing = dnc.delete().where(dnc.c.pattern == bindparam("pattern"))
+    return Write("dnc remove", positional(removing, dialect, ["pattern"]), exact=False)
+
+
+def _put_state(dialect: Dialect) -> Write:
+    return _upsert("state put", state, [state.c.key], dialect)
+
+
+def _forget_state(dialect: Dialect) -> Write:
+    forgetting = state.delete().where(state.c.key == bindparam("name"))
+    forgetting = forgetting.where(state.c.value == literal_column(f"'{NOTHING}'"))
+    return Write("state forget", positional(forgetting, dialect, ["name"]), exact=False)
+
+
+def _count_version(dialect: Dialect) -> Write:
+    # It counts over restarts: a list that was changed before it was read must not set it back.
+    kept, counted = inserting(state, list(state.c), dialect), cast(state.c.value, BigInteger)
+    kept = kept.on_conflict_do_update(
+        index_elements=[state.c.key],
+        set_={"value": kept.excluded.value},
+        where=cast(kept.excluded.value, BigInteger) > counted,
+    )
+    return Write("dnc version", positional(kept, dialect, ["v_key", "v_value"]), exact=False)
+
+
+def _upsert(name: str, table: Table, keys: Sequence[Column[Any]], dialect: Dialect) -> Write:
+    columns = list(table.c)
+    putting = inserting(table, columns, dialect)
+    changed = {column.name: putting.excluded[column.name] for column in columns if column not in keys}
+    putting = putting.on_conflict_do_update(index_elements=keys, set_=changed)
+    return Write(name, positional(putting, dialect, [f"v_{column.name}" for column in columns]), exact=True)

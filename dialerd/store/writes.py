@@ -39,6 +39,8 @@ _GIVEN = (
     contacts.c.campaign_id,
     contacts.c.import_id,
     contacts.c.phone,
+    contacts.c.state,
+    contacts.c.waiting,
     contacts.c.name,
     contacts.c.timezone,
     contacts.c.external_id,
@@ -64,9 +66,7 @@ def begin_import(dialect: Dialect) -> Sql:
 def add_contact(dialect: Dialect) -> str:
     """A new contact, taking `contact_rows`; a number that the campaign has already changes nothing."""
     fresh: dict[str, ColumnElement[Any]] = {
-        "state": literal_column(f"'{ContactState.PENDING}'"),
         "positive": literal_column("0" if dialect.name == "sqlite" else "false"),
-        "waiting": literal_column("1"),
         **dict.fromkeys(("not_before", "attempts", "turns", "refunds"), literal_column("0")),
     }
     adding = inserting(contacts, _GIVEN, dialect).values(fresh)
@@ -81,6 +81,8 @@ def contact_rows(import_id: ImportId, campaign: CampaignId, people: Iterable[New
             campaign,
             import_id,
             str(person.phone),
+            ContactState.SUPPRESSED if person.suppressed else ContactState.PENDING,
+            0 if person.suppressed else 1,
             person.name,
             person.timezone,
             person.external_id,

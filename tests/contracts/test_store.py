@@ -1,45 +1,38 @@
-"""The store's contract: what a turn commits is there after a restart, whole, or not at all."""
+"""The store's contract: what a turn commits is there after a restart as it was committed."""
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import replace
-
-import pytest
+from datetime import date
+from typing import Any
 
 from dialerd.core.clock import Instant, Millis
-from dialerd.core.errors import InvariantError
 from dialerd.core.journal import (
     CallAnswered,
     CallClosed,
-    CallOpened,
+    CallCut,
     CallReported,
-    CampaignAdmitted,
     CampaignSaved,
     ContactSaved,
     CountersMoved,
-    Entry,
     NumberFreed,
     TryOpened,
     TrySaved,
-    WaitingClosed,
 )
 from dialerd.core.model import (
     E164,
     AgentReport,
-    Call,
     CallId,
     CallStatus,
     CampaignId,
     CampaignStatus,
-    Contact,
-    ContactId,
     ContactState,
-    ImportId,
     Reason,
+    RetryRule,
     TrunkName,
     TryState,
 )
+from dialerd.core.windows import Slot
 from dialerd.ports import Store
 
 from .stores import (
@@ -48,25 +41,28 @@ from .stores import (
     START,
     Place,
     admitted,
-    another_campaign,
     attempt,
     campaign,
-    dialing,
     ending,
     first_try,
     opening,
     person,
 )
 
+RULES: dict[str, Any] = {
+    "hours": (Slot(frozenset({0, 4}), 540, 1_080), Slot(frozenset({5}), 1_320, 120)),
+    "holidays": ("IN", "2024-01-26"),
+    "closed": frozenset({date(2024, 1, 26), date(2024, 8, 15)}),
+    "retry_rules": {Reason.BUSY: RetryRule(Millis(300_000), 3), Reason.NO_ANSWER: RetryRule(Millis(60_000))},
+    "max_callbacks": 2,
+}
 REPORT = AgentReport(
     disposition="interested",
     positive=True,
     captured={"date": "2024-02-01", "amount": 1200.5, "name": "ஆசை"},
     transcript=({"speaker": "agent", "text": "नमस्ते", "at_ms": 120}, {"speaker": "callee", "digits": "1"}),
+    callback_at=Instant(START + 86_400_000),
 )
-
-
-# --- round trips ---------------------------------------------------------------------------------
 
 
 async def test_a_campaign_comes_back_as_it_was_admitted(place: Place, store: Store) -> None:
@@ -79,6 +75,7 @@ async def test_a_campaign_comes_back_as_it_was_admitted(place: Place, store: Sto
         trunks=(TrunkName("b"), TrunkName("a")),
         caller_id=E164("+15550100101"),
         keep_open=True,
+        **RULES,
     )
     await admitted(store, [person(1)], new)
     store = await place.reopened(store)
@@ -105,6 +102,8 @@ async def test_a_saved_campaign_keeps_what_is_fixed_at_its_creation(store: Store
         trunks=(TrunkName("x"),),
         caller_id=E164("+15550100102"),
         keep_open=True,
+        **RULES,
+        version=7,
         started_at=Instant(START + 1),
         finished_at=Instant(START + 2),
         closing=True,
@@ -131,10 +130,15 @@ async def test_what_happened_to_a_contact_comes_back(store: Store) -> None:
         reason=Reason.DROPPED,
         positive=True,
         connected_attempt=2,
+        retries={"busy": 1, "no_answer": 2},
+        callbacks=1,
+        callback_unmet=Instant(START + 6),
     )
     await store.commit([ContactSaved(after)])
     found, total = await store.contacts(CMP, ALL)
     assert (list(found), total) == ([after], 1)
+    await store.commit([ContactSaved(contact)])
+    assert await store.contacts(CMP, ALL) == ([contact], 1)
 
 
 async def test_a_call_comes_back_open_with_its_tries_and_its_contact(place: Place, store: Store) -> None:
@@ -219,14 +223,39 @@ async def test_a_closed_call_is_shown_whole_and_is_open_no_more(place: Place, st
 
 
 async def test_a_one_off_call_has_no_campaign_and_no_contact(place: Place, store: Store) -> None:
-    call = attempt(None)
+    call = attempt(None, name="आशा", variables={"due": "१०", "plan": {"months": 3}})
+    nameless = attempt(None, 2, phone=E164("+919876500001"))
+    await store.commit([*opening(call), *opening(nameless)])
+    store = await place.reopened(store)
+    assert (await store.open_state(Instant(0))).calls == (call, nameless)
+    row = await store.call(call.id)
+    assert row is not None
+    assert (row.campaign_id, row.name, row.callback) == (None, "आशा", False)
+    row = await store.call(nameless.id)
+    assert row is not None
+    assert row.name is None
+    assert await store.call(CallId("cal_none")) is None
+
+
+async def test_a_callback_is_known_as_one(place: Place, store: Store) -> None:
+    (contact,) = await admitted(store, [person(1)])
+    call = attempt(contact, callback=True)
     await store.commit(opening(call))
     store = await place.reopened(store)
     assert (await store.open_state(Instant(0))).calls == (call,)
     row = await store.call(call.id)
     assert row is not None
-    assert (row.campaign_id, row.name) == (None, None)
-    assert await store.call(CallId("cal_none")) is None
+    assert (row.callback, row.name) == (True, "Person 1")
+
+
+async def test_a_call_that_is_being_cut_comes_back_so(place: Place, store: Store) -> None:
+    call, other = attempt(None, 1), attempt(None, 2, phone=E164("+919876500001"))
+    await store.commit([*opening(call), *opening(other)])
+    cut = replace(call, hangup=Reason.CUT)
+    await store.commit([CallCut(cut)])
+    await store.commit([CallReported(replace(other, report=REPORT))])
+    store = await place.reopened(store)
+    assert (await store.open_state(Instant(0))).calls == (cut, replace(other, report=REPORT))
 
 
 async def test_counters_add_up(store: Store) -> None:
@@ -244,113 +273,3 @@ async def test_a_number_rests_from_its_latest_end(store: Store) -> None:
     state = await store.open_state(Instant(START + 10))
     assert state.rested == {"+919876500001": START + 10, "+919876500002": START + 20}
     assert (await store.open_state(Instant(START + 11))).rested == {"+919876500002": START + 20}
-
-
-# --- turns ---------------------------------------------------------------------------------------
-
-
-async def test_closing_the_waiting_spares_those_in_calls_and_those_of_others(store: Store) -> None:
-    waiting, busy, over = await admitted(store, [person(n) for n in (1, 2, 3)])
-    (foreign,) = await admitted(store, [person(1)], another_campaign(2))
-    done = replace(over, state=ContactState.FINISHED)
-    await store.commit([ContactSaved(dialing(busy)), ContactSaved(done)])
-    await store.commit([WaitingClosed(CMP, ContactState.EXPIRED)])
-    found, _ = await store.contacts(CMP, ALL)
-    assert [contact.state for contact in found] == ["expired", "dialing", "finished"]
-    assert found[0] == replace(waiting, state=ContactState.EXPIRED)
-    assert list((await store.contacts(foreign.campaign_id, ALL))[0]) == [foreign]
-    assert (await store.ready(CMP, START, frozenset(), 10)).contacts == ()
-
-
-async def test_a_turn_is_applied_in_order_around_the_closing_of_the_waiting(store: Store) -> None:
-    first, second = await admitted(store, [person(1), person(2)])
-    await store.commit(
-        [
-            ContactSaved(replace(first, state=ContactState.RETRY_WAITING, attempts=1)),
-            WaitingClosed(CMP, ContactState.CANCELLED),
-            ContactSaved(replace(second, state=ContactState.RETRY_WAITING, attempts=2)),
-        ]
-    )
-    found, _ = await store.contacts(CMP, ALL)
-    assert [(contact.state, contact.attempts) for contact in found] == [
-        ("cancelled", 1),
-        ("retry_waiting", 2),
-    ]
-
-
-async def test_the_last_entry_for_a_record_wins(store: Store) -> None:
-    (contact,) = await admitted(store, [person(1)])
-    call = attempt(contact)
-    over = replace(call.current, state=TryState.NOT_SENT, ended_at=Instant(START + 1))
-    back = replace(contact, turns=1)
-    await store.commit(
-        [
-            *opening(call),
-            TrySaved(call.id, over),
-            CallClosed(replace(call, tries=(over,)), ending(call, counted=False)),
-            ContactSaved(back),
-        ]
-    )
-    row = await store.call(call.id)
-    assert row is not None
-    assert (row.status, row.counted, row.tries[0].state) == ("failed", False, "not_sent")
-    assert list((await store.contacts(CMP, ALL))[0]) == [back]
-
-
-def _impossible(known: Call) -> dict[str, Entry]:
-    """Entries that contradict a store in which `known` is open and nothing else is."""
-    none = attempt(None, 999)
-    stranger = Contact(ContactId(999), CMP, E164("+919876599999"))
-    return {
-        "a call that exists": CallOpened(known),
-        "a try that exists": TryOpened(known.id, known.current),
-        "a try of no call": TryOpened(none.id, none.current),
-        "a try that does not exist": TrySaved(known.id, first_try(known.id, 7)),
-        "an answer of no call": CallAnswered(none),
-        "a report of no call": CallReported(none),
-        "an end of no call": CallClosed(none, ending(none)),
-        "a contact that does not exist": ContactSaved(stranger),
-        "a campaign that exists": CampaignAdmitted(campaign(), ImportId(999)),
-        "a campaign that does not exist": CampaignSaved(another_campaign(999)),
-        "an import that does not exist": CampaignAdmitted(another_campaign(998), ImportId(999)),
-        "counters of no campaign": CountersMoved(CampaignId("cmp_none"), {"total": 1}),
-        "a call of no campaign": CallOpened(attempt(None, 997, campaign_id=CampaignId("cmp_none"))),
-    }
-
-
-@pytest.mark.parametrize("what", sorted(_impossible(attempt(None))))
-async def test_a_turn_with_an_impossible_entry_leaves_nothing(store: Store, what: str) -> None:
-    (contact,) = await admitted(store, [person(1)])
-    known, fresh = attempt(contact, 1), attempt(None, 2)
-    await store.commit(opening(known))
-    before = await store.open_state(Instant(0))
-    with pytest.raises(InvariantError):
-        await store.commit(
-            [
-                *opening(fresh),
-                CountersMoved(CMP, {"called": 1}),
-                WaitingClosed(CMP, ContactState.EXPIRED),
-                _impossible(known)[what],
-                NumberFreed(contact.phone, START),
-            ]
-        )
-    assert await store.open_state(Instant(0)) == before
-    assert list((await store.contacts(CMP, ALL))[0]) == [dialing(contact)]
-    await store.commit(opening(fresh))
-    assert len((await store.open_state(Instant(0))).calls) == 2
-
-
-async def test_an_empty_turn_is_nothing(store: Store) -> None:
-    await store.commit([])
-
-
-async def test_a_turn_goes_through_although_nobody_waits_for_it(store: Store) -> None:
-    await admitted(store, [person(1)])
-    task = asyncio.create_task(store.commit([CountersMoved(CMP, {"called": 1})]))
-    await asyncio.sleep(0)
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
-    await store.commit([CountersMoved(CMP, {"called": 1})])
-    found = await store.campaign(CMP)
-    assert found is not None
-    assert found[1] == {"called": 2}

@@ -8,7 +8,7 @@ import pytest
 
 from dialerd.core.clock import Instant
 from dialerd.core.errors import InvariantError
-from dialerd.core.journal import CampaignAdmitted, ContactSaved
+from dialerd.core.journal import CampaignAdmitted, ContactSaved, ImportSealed, WaitingClosed
 from dialerd.core.model import CampaignId, Contact, ContactId, ContactState, ImportId
 from dialerd.ports import Page, Store
 
@@ -117,6 +117,49 @@ async def test_sealing_belongs_to_the_turn_that_admits_the_campaign(store: Store
     assert (await store.contacts(CMP, ALL))[1] == 1
 
 
+async def test_more_contacts_join_a_campaign_when_they_are_sealed(place: Place, store: Store) -> None:
+    first = await admitted(store, [person(1)])
+    more = await store.begin_import(CMP)
+    await store.add_contacts(more, CMP, [person(1), person(2)])
+    assert (await store.contacts(CMP, ALL))[1] == 1
+    await store.commit([ImportSealed(CMP, more)])
+    store = await place.reopened(store)
+    batch = await store.ready(CMP, START, NONE, 10)
+    assert [contact.phone for contact in batch.contacts] == [person(1).phone, person(2).phone]
+    assert (await store.contacts(CMP, ALL))[0][0] == first[0]
+    with pytest.raises(InvariantError):
+        await store.commit([ImportSealed(CMP, more)])
+
+
+async def test_contacts_join_no_campaign_but_their_own_and_none_that_is_not_there(store: Store) -> None:
+    await admitted(store, [person(1)])
+    await admitted(store, [person(1)], another_campaign(2))
+    none = CampaignId("cmp_none")
+    own, lost = await store.begin_import(CMP), await store.begin_import(none)
+    for wrong in (ImportSealed(another_campaign(2).id, own), ImportSealed(none, lost)):
+        with pytest.raises(InvariantError):
+            await store.commit([wrong])
+    await store.commit([ImportSealed(CMP, own)])
+
+
+async def test_a_campaign_may_be_admitted_and_added_to_in_one_turn(store: Store) -> None:
+    first, more = await store.begin_import(CMP), await store.begin_import(CMP)
+    await store.add_contacts(first, CMP, [person(1)])
+    await store.add_contacts(more, CMP, [person(2)])
+    await store.commit([CampaignAdmitted(campaign(), first), ImportSealed(CMP, more)])
+    assert (await store.contacts(CMP, ALL))[1] == 2
+
+
+async def test_listed_contacts_are_stored_and_never_ready(store: Store) -> None:
+    one, two = await admitted(store, [person(1, suppressed=True), person(2)])
+    assert (one.state, two.state) == ("suppressed", "pending")
+    assert one == replace(two, id=one.id, phone=one.phone, name=one.name, state=ContactState.SUPPRESSED)
+    assert (await store.ready(CMP, START, NONE, 10)).contacts == (two,)
+    await store.commit([WaitingClosed(CMP, ContactState.EXPIRED)])
+    found, total = await store.contacts(CMP, ALL)
+    assert ([contact.state for contact in found], total) == (["suppressed", "expired"], 2)
+
+
 async def test_numbers_that_the_campaign_has_are_not_new(store: Store) -> None:
     import_id = await store.begin_import(CMP)
     assert await store.add_contacts(import_id, CMP, [person(1), person(2), person(1, name="again")]) == 2
@@ -195,3 +238,27 @@ async def test_contacts_are_paged_in_list_order(store: Store) -> None:
     assert ([contact.id for contact in found], total) == ([listed[1].id, listed[2].id], 5)
     assert await store.contacts(CMP, Page(2, 5)) == ([], 5)
     assert await store.contacts(CampaignId("cmp_none"), ALL) == ([], 0)
+
+
+async def test_contacts_are_listed_by_their_state(store: Store) -> None:
+    listed = await admitted(store, [person(n) for n in range(6)])
+    await admitted(store, [person(1)], another_campaign(2))
+    await store.commit([due_at(listed[place], 9) for place in (1, 3, 4)])
+    retry = ContactState.RETRY_WAITING
+    found, total = await store.contacts(CMP, ALL, retry)
+    assert ([contact.id for contact in found], total) == ([listed[place].id for place in (1, 3, 4)], 3)
+    found, total = await store.contacts(CMP, Page(1, 1), retry)
+    assert ([contact.id for contact in found], total) == ([listed[3].id], 3)
+    assert await store.contacts(CMP, ALL, ContactState.FINISHED) == ([], 0)
+    await store.add_contacts(await store.begin_import(CMP), CMP, [person(9)])
+    assert (await store.contacts(CMP, ALL, ContactState.PENDING))[1] == 3
+
+
+async def test_one_contact_is_found_by_its_number(store: Store) -> None:
+    one, two = await admitted(store, [person(1), person(2)])
+    await admitted(store, [person(1)], another_campaign(2))
+    await store.add_contacts(await store.begin_import(CMP), CMP, [person(9)])
+    assert await store.contact(CMP, one.phone) == one
+    assert await store.contact(CMP, two.phone) == two
+    assert await store.contact(another_campaign(2).id, two.phone) is None
+    assert await store.contact(CMP, person(9).phone) is None

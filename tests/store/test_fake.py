@@ -9,21 +9,40 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from dialerd.core.clock import Instant, Millis
+from dialerd.core.dnc import DncEntry
 from dialerd.core.errors import PortError
 from dialerd.core.journal import (
     CallAnswered,
     CallClosed,
+    CallCut,
     CallReported,
     CampaignSaved,
     ContactSaved,
     CountersMoved,
+    DaemonSaved,
+    DncChanged,
     Entry,
     NumberFreed,
+    TrunkSaved,
     TryOpened,
     TrySaved,
     WaitingClosed,
+    WaitingShifted,
 )
-from dialerd.core.model import AgentReport, Call, CallId, Campaign, Contact, ContactId, ContactState, TryState
+from dialerd.core.model import (
+    AgentReport,
+    Call,
+    CallId,
+    Campaign,
+    Contact,
+    ContactId,
+    ContactState,
+    Halt,
+    Reason,
+    TrunkChange,
+    TrunkName,
+    TryState,
+)
 from dialerd.ports import CallFilter, Store
 from dialerd.sim.disk import FakeDisk
 from dialerd.sim.store import FakeStore
@@ -64,6 +83,9 @@ async def test_after_a_crash_the_disk_is_free_and_keeps_what_was_committed() -> 
     assert (await again.open_state(Instant(0))).rested == {"+919876500001": 2}
 
 
+PATTERNS = ["+919876500001", "+919876500002", "+9198765*", "+4477*"]
+
+
 @dataclass
 class History:
     """Random turns such as the engine takes: any mixture of what may happen to a few calls."""
@@ -79,9 +101,14 @@ class History:
             *[self.open] * 4,
             *[self.answer, self.report, self.fail_over] * 2,
             *[self.close] * 3,
+            self.cut,
             self.close_waiting,
+            self.shift,
             self.save_campaign,
             self.count_up,
+            *[self.change_dnc] * 2,
+            self.halt,
+            self.change_trunk,
         ]
         return [entry for _ in range(self.random.randint(1, 8)) for entry in self.random.choice(steps)()]
 
@@ -132,14 +159,31 @@ class History:
         closed = ending(
             call, ended_at=at, duration=Millis(5), disposition=call.report.disposition or "connected"
         )
-        state = self.random.choice([ContactState.FINISHED, ContactState.RETRY_WAITING, ContactState.PENDING])
-        saved = self._save(call, state=state, not_before=at, disposition=closed.disposition)
+        state = self.random.choice(
+            [ContactState.FINISHED, *(state for state in ContactState if state.waiting)]
+        )
+        retries, unmet = self.random.choice([{}, {"busy": 1}]), self.random.choice([None, at])
+        saved = self._save(
+            call,
+            state=state,
+            not_before=at,
+            disposition=closed.disposition,
+            retries=retries,
+            callback_unmet=unmet,
+        )
         return [
             TrySaved(call.id, call.current),
             NumberFreed(call.phone, at),
             CallClosed(call, closed),
             *saved,
         ]
+
+    def cut(self) -> list[Entry]:
+        call = self._some_call()
+        if call is None:
+            return []
+        call = self.calls[call.id] = replace(call, hangup=Reason.CUT)
+        return [CallCut(call)]
 
     def close_waiting(self) -> list[Entry]:
         if self.random.random() < 0.8:
@@ -149,6 +193,31 @@ class History:
             if contact.campaign_id == campaign and contact.state.waiting:
                 self.contacts[ident] = replace(contact, state=ContactState.EXPIRED)
         return [WaitingClosed(campaign, ContactState.EXPIRED)]
+
+    def shift(self) -> list[Entry]:
+        entry = WaitingShifted(self._instant(), Millis(self.random.randint(1, 20)))
+        for ident, contact in self.contacts.items():
+            moves = contact.state.waiting and contact.state is not ContactState.CALLBACK_WAITING
+            if moves and contact.not_before > entry.since:
+                later = Instant(contact.not_before + entry.by)
+                self.contacts[ident] = replace(contact, not_before=later)
+        return [entry]
+
+    def change_dnc(self) -> list[Entry]:
+        patterns = [self.random.choice(PATTERNS) for _ in range(4)]
+        ends = self.random.choice([None, self._instant()])
+        added = tuple(
+            DncEntry(pattern, "", f"turn {self.count}", self._instant(), ends) for pattern in patterns
+        )
+        cut = self.random.randint(0, 4)
+        return [DncChanged(self.random.randint(0, 40), added[:cut], tuple(patterns[cut:]))]
+
+    def halt(self) -> list[Entry]:
+        return [DaemonSaved(self.random.choice([None, *Halt]))]
+
+    def change_trunk(self) -> list[Entry]:
+        paused, channels = self.random.choice([None, "mend it"]), self.random.choice([None, 3])
+        return [TrunkSaved(TrunkChange(TrunkName(self.random.choice("ab")), paused, channels))]
 
     def save_campaign(self) -> list[Entry]:
         campaign = self.random.choice(self.campaigns)
@@ -178,11 +247,17 @@ class History:
 
 async def seen(store: Store, campaigns: list[Campaign]) -> list[object]:
     """All that a store tells."""
+    dnc = await store.dnc()
     found: list[object] = [await store.open_state(Instant(START + 10)), await store.calls(CallFilter(), ALL)]
+    found += [dnc.version, dict(dnc.patterns), await store.dnc_entries(ALL)]
+    for pattern in PATTERNS:
+        found.append({contact.id: contact for contact in await store.waiting_under(pattern, 100)})
     for campaign in campaigns:
         found.append(await store.campaign(campaign.id))
-        contacts, total = await store.contacts(campaign.id, ALL)
-        found.append((list(contacts), total))
+        for state in (None, ContactState.RETRY_WAITING):
+            contacts, total = await store.contacts(campaign.id, ALL, state)
+            found.append((list(contacts), total))
+        found.append(await store.audit_counters(campaign.id))
         found.append(await store.ready(campaign.id, Instant(START + 20), frozenset(), 5))
     return found
 

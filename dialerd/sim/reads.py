@@ -1,0 +1,270 @@
+"""The reading half of the fake store: the questions of the port, answered from the disk's tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import TypeVar
+
+from dialerd.core import metrics
+from dialerd.core.clock import Instant
+from dialerd.core.dnc import DncEntry, DncPatterns
+from dialerd.core.errors import PortError
+from dialerd.core.model import (
+    E164,
+    CallId,
+    CallStatus,
+    Campaign,
+    CampaignId,
+    Contact,
+    ContactId,
+    ContactState,
+    ScriptId,
+    Try,
+)
+from dialerd.ports import (
+    ApiKey,
+    CallFilter,
+    CallRow,
+    CampaignFilter,
+    Dnc,
+    OpenState,
+    Page,
+    ReadyBatch,
+    Script,
+    TryRow,
+)
+from dialerd.sim.disk import FakeDisk, StoredCall
+
+T = TypeVar("T")
+
+
+class FakeReads:
+    """Every question of the port. All of them raise `PortError` while the store is closed."""
+
+    disk: FakeDisk
+    _is_open: bool
+
+    def _opened(self) -> FakeDisk:
+        if not self._is_open:
+            raise PortError("the store is closed", retryable=False)
+        return self.disk
+
+    # --- the engine ------------------------------------------------------------------------------
+
+    def _held(self, rested_since: Instant) -> OpenState:
+        """What the engine must hold."""
+        disk = self._opened()
+        running = [kept for kept in disk.calls.values() if kept.closed is None]
+        busy = {kept.call.campaign_id for kept in running}
+        held = [found for found in disk.campaigns.values() if found.status.live or found.id in busy]
+        return OpenState(
+            campaigns=tuple(sorted(held, key=lambda found: (found.created_at, found.id))),
+            counters={found.id: dict(disk.counters.get(found.id) or {}) for found in held},
+            calls=tuple(
+                replace(kept.call, contact=self._contact(kept))
+                for kept in sorted(running, key=lambda kept: kept.call.id)
+                if kept.call.tries
+            ),
+            last_call=max((kept.call.id for kept in disk.calls.values()), default=None),
+            rested={
+                E164(freed.phone): Instant(freed.ended_at)
+                for freed in disk.numbers.values()
+                if freed.ended_at >= rested_since
+            },
+            halt=disk.halt.get(""),
+            trunks=tuple(sorted(disk.trunks.values(), key=lambda change: change.trunk)),
+        )
+
+    async def ready(
+        self, campaign: CampaignId, now: Instant, held: frozenset[ContactId], limit: int
+    ) -> ReadyBatch:
+        """At most `limit` due waiting contacts outside `held`, by (not_before, id)."""
+        self._opened()
+        waiting = [
+            contact for contact in self._sealed(campaign) if contact.state.waiting and contact.id not in held
+        ]
+        waiting.sort(key=lambda contact: (contact.not_before, contact.id))
+        due = [contact for contact in waiting if contact.not_before <= now]
+        later = waiting[len(due) :]
+        next_due = later[0].not_before if later else None
+        return ReadyBatch(tuple(due[:limit]), len(due) <= limit, next_due)
+
+    async def waiting_under(self, pattern: str, limit: int) -> Sequence[Contact]:
+        """At most `limit` sealed waiting contacts of live campaigns whose number matches a do-not-call pattern."""
+        live = [campaign.id for campaign in self._opened().campaigns.values() if campaign.status.live]
+        found = [
+            contact
+            for campaign in live
+            for contact in self._sealed(campaign)
+            if contact.state.waiting and _is_under(contact.phone, pattern)
+        ]
+        return found[:limit]
+
+    async def dnc(self) -> Dnc:
+        """The whole do-not-call list, entries that have ended included."""
+        disk = self._opened()
+        listed = DncPatterns((entry.pattern, entry.expires_at) for entry in disk.dnc.values())
+        return Dnc(disk.dnc_version[""], listed)
+
+    # --- people ----------------------------------------------------------------------------------
+
+    async def campaign(self, campaign: CampaignId) -> tuple[Campaign, Mapping[str, int]] | None:
+        """A campaign and its counters."""
+        disk = self._opened()
+        found = disk.campaigns.get(campaign)
+        return None if found is None else (found, dict(disk.counters.get(campaign) or {}))
+
+    async def campaigns(
+        self, where: CampaignFilter, page: Page
+    ) -> tuple[Sequence[tuple[Campaign, Mapping[str, int]]], int]:
+        """A page of campaigns with their counters, newest first, and how many match."""
+        disk = self._opened()
+        found = [
+            campaign
+            for campaign in disk.campaigns.values()
+            if (where.status is None or campaign.status is where.status)
+            and _within(campaign.created_at, where.created_from, where.created_to)
+        ]
+        found.sort(key=lambda campaign: (campaign.created_at, campaign.id), reverse=True)
+        shown, total = _page(found, page)
+        return [(campaign, dict(disk.counters.get(campaign.id) or {})) for campaign in shown], total
+
+    async def calls(self, where: CallFilter, page: Page) -> tuple[Sequence[CallRow], int]:
+        """A page of calls, newest first, and how many match."""
+        rows = [self._row(kept) for kept in self._opened().calls.values() if kept.call.tries]
+        found = [row for row in rows if _matches(row, where)]
+        return _page(sorted(found, key=lambda row: row.id, reverse=True), page)
+
+    async def call(self, call: CallId) -> CallRow | None:
+        """One call."""
+        kept = self._opened().calls.get(call)
+        return self._row(kept) if kept is not None and kept.call.tries else None
+
+    async def contacts(
+        self, campaign: CampaignId, page: Page, state: ContactState | None = None
+    ) -> tuple[Sequence[Contact], int]:
+        """A page of a campaign's sealed contacts in list order, and how many there are (in `state`)."""
+        self._opened()
+        found = [contact for contact in self._sealed(campaign) if state in (None, contact.state)]
+        return _page(sorted(found, key=lambda contact: contact.id), page)
+
+    async def contact(self, campaign: CampaignId, phone: E164) -> Contact | None:
+        """The sealed contact of a campaign with this number."""
+        self._opened()
+        return next((contact for contact in self._sealed(campaign) if contact.phone == phone), None)
+
+    async def audit_counters(self, campaign: CampaignId) -> Mapping[str, tuple[int, int]]:
+        """Counters of contacts that differ from a recount: key → (kept, counted)."""
+        kept = self._opened().counters.get(campaign) or {}
+        return metrics.drift(kept, metrics.recount(self._sealed(campaign)))
+
+    async def dnc_entries(self, page: Page) -> tuple[Sequence[DncEntry], int]:
+        """A page of the do-not-call list, newest first, and how many entries there are."""
+        entries = self._opened().dnc.values()
+        return _page(sorted(entries, key=lambda entry: (entry.created_at, entry.pattern), reverse=True), page)
+
+    async def dnc_entry(self, pattern: str) -> DncEntry | None:
+        """The entry of exactly this pattern, ended or not."""
+        return self._opened().dnc.get(pattern)
+
+    async def script(self, script_id: ScriptId, version: int | None = None) -> Script | None:
+        """One version of a script, the newest without `version`."""
+        scripts = self._opened().scripts
+        if version is not None:
+            return scripts.get((script_id, version))
+        versions = [script for script in scripts.values() if script.id == script_id]
+        return max(versions, key=lambda script: script.version, default=None)
+
+    async def scripts(self, page: Page) -> tuple[Sequence[Script], int]:
+        """Newest version of each script, newest first, and how many scripts there are."""
+        newest: dict[ScriptId, Script] = {}
+        for script in self._opened().scripts.values():
+            known = newest.get(script.id)
+            if known is None or known.version < script.version:
+                newest[script.id] = script
+        return _page(
+            sorted(newest.values(), key=lambda script: (script.created_at, script.id), reverse=True), page
+        )
+
+    async def key_by_digest(self, digest: bytes) -> ApiKey | None:
+        """The unrevoked key with this digest."""
+        keys = self._opened().keys.values()
+        return next((key for key in keys if key.digest == digest and key.revoked_at is None), None)
+
+    async def keys(self) -> Sequence[ApiKey]:
+        """All keys, newest first."""
+        return sorted(self._opened().keys.values(), key=lambda key: (key.created_at, key.id), reverse=True)
+
+    def _sealed(self, campaign: CampaignId) -> Iterable[Contact]:
+        for listed in self.disk.contacts.values():
+            if listed.contact.campaign_id == campaign and self.disk.imports[listed.import_id].sealed:
+                yield listed.contact
+
+    def _contact(self, kept: StoredCall) -> Contact | None:
+        listed = self.disk.contacts.get(kept.contact) if kept.contact is not None else None
+        return listed.contact if listed is not None else None
+
+    def _row(self, kept: StoredCall) -> CallRow:
+        call, closed, contact = kept.call, kept.closed, self._contact(kept)
+        return CallRow(
+            id=call.id,
+            campaign_id=call.campaign_id,
+            phone=call.phone,
+            name=contact.name if contact is not None else call.name,
+            status=closed.status if closed else CallStatus.IN_PROGRESS,
+            disposition=closed.disposition if closed else call.report.disposition,
+            reason=closed.reason if closed else None,
+            attempt=call.attempt,
+            counted=closed.counted if closed else True,
+            language=call.language,
+            script_id=call.script_id,
+            started_at=call.started_at,
+            answered_at=call.answered_at,
+            ended_at=closed.ended_at if closed else None,
+            duration_ms=closed.duration if closed else 0,
+            answered_by=None,
+            gate=dict(call.gate),
+            captured=dict(call.report.captured),
+            transcript=[dict(said) for said in call.report.transcript],
+            tries=[_try_row(attempt) for attempt in call.tries],
+            callback=call.callback,
+        )
+
+
+def _page(found: Sequence[T], page: Page) -> tuple[Sequence[T], int]:
+    return found[page.offset : page.offset + page.limit], len(found)
+
+
+def _within(instant: Instant, first: Instant | None, end: Instant | None) -> bool:
+    return (first is None or instant >= first) and (end is None or instant <= end)
+
+
+def _matches(row: CallRow, where: CallFilter) -> bool:
+    return (
+        where.campaign in (None, row.campaign_id)
+        and where.disposition in (None, row.disposition)
+        and where.language in (None, row.language)
+        and where.phone in (None, row.phone)
+        and _within(row.started_at, where.started_from, where.started_to)
+    )
+
+
+def _try_row(attempt: Try) -> TryRow:
+    return TryRow(
+        channel=attempt.channel,
+        number=attempt.number,
+        trunk=attempt.trunk,
+        caller_id=attempt.caller_id,
+        state=attempt.state,
+        opened_at=attempt.opened_at,
+        ringing_at=attempt.ringing_at,
+        answered_at=attempt.answered_at,
+        ended_at=attempt.ended_at,
+        cause=attempt.cause,
+        sip_code=attempt.sip_code,
+    )
+
+
+def _is_under(phone: E164, pattern: str) -> bool:
+    return phone.startswith(pattern[:-1]) if pattern.endswith("*") else phone == pattern
