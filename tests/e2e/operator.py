@@ -61,13 +61,6 @@ class Operator:
         assert response.status_code == (200 if said["ready"] else 503)
         return Ready(said["ready"], "; ".join(said["problems"]))
 
-    def answers(self) -> bool:
-        """Whether it is there at all."""
-        try:
-            return self._client.get("/healthz").is_success
-        except httpx.TransportError:
-            return False
-
     def add_script(self, path: Path) -> None:
         """Bring it a script."""
         text = path.read_bytes()

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import socket
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import cycle, islice
-from pathlib import Path
 
-from scripts.running import Lab
 from tests.e2e.operator import Operator
 from tests.kill.drill import SCRIPT, Drill, until
 from tests.kill.witness import Sight
@@ -28,20 +25,24 @@ class Site(Drill):
     operator: Operator | None = None
 
     @property
-    def socket(self) -> str:
+    def control(self) -> str:
         """Where the operator reaches the daemon."""
         return self.env["DIALERD_CONTROL__SOCKET"]
 
     def open(self, **settings: str) -> Operator:
         """Start the daemon, with settings beside its own; returns once it answers and has the script."""
         self.settings = {**self.settings, **settings}
-        fresh = not (self.state / "dialerd.db").exists() if not self.within else True
+        again = bool(self.lives)
         self.start()
-        operator = self.operator = Operator(self.socket)
-        until(operator.answers, STARTS, "the daemon does not answer")
-        if fresh:
+        operator = self.operator = Operator(self.control)
+        until(self._listens, STARTS, "the daemon does not listen")
+        if not again:
             operator.add_script(SCRIPT)
         return operator
+
+    def _listens(self) -> bool:
+        with socket.socket(socket.AF_UNIX) as probe:
+            return probe.connect_ex(self.control) == 0
 
     def stop(self) -> None:
         """End it, and forget whoever worked with it."""
