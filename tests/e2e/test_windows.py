@@ -23,8 +23,11 @@ HOUR = 3_600
 
 
 @pytest.fixture
-def clock(tmp_path: Path) -> FakedClock:
-    return FakedClock(tmp_path / "clock")
+def clock(site: Site, tmp_path: Path) -> FakedClock:
+    """The clock of the site's daemon."""
+    made = FakedClock(tmp_path / "clock")
+    site.within = made.within
+    return made
 
 
 def test_no_phone_begins_to_ring_that_could_ring_beyond_the_end_of_the_window(site: Site) -> None:
@@ -65,7 +68,7 @@ def test_weekly_hours_open_at_the_exact_instant_after_the_clocks_change(
     # New York goes from 02:00 to 03:00 on this Sunday. Five hours behind UTC, as it was, 03:00 would be 08:00 UTC.
     opens = datetime(2026, 3, 8, 7, 0, tzinfo=UTC)
     clock.set(opens - timedelta(minutes=20))
-    operator = site.open(**clock.env)
+    operator = site.open()
     operator.await_ready()
     called = numbers(2, 3, 0)
     campaign = operator.campaign(
@@ -89,12 +92,12 @@ def test_nobody_is_called_before_the_legal_hours_of_the_callees_own_zone(
     # A Tuesday in summer: 08:00 in London, the first legal minute, is 07:00 UTC; in New York it is the night.
     opens = datetime(2026, 6, 9, 7, 0, tzinfo=UTC)
     clock.set(opens - timedelta(minutes=30))
-    operator = site.open(**clock.env, DIALERD_DIALING__LEGAL_HOURS="on")
+    operator = site.open(DIALERD_DIALING__LEGAL_HOURS="on")
     operator.await_ready()
     london, new_york = "+442079460100", "+12125550100"
     campaign = operator.campaign([london, new_york])
     for number, until_then in ((london, "2026-06-09T07:00:00Z"), (new_york, "2026-06-09T12:00:00Z")):
-        [barred] = operator.get(f"/v1/campaigns/{campaign}/contacts/{number}/why")["why"]
+        [barred] = operator.get(f"/v1/campaigns/{campaign}/contacts/{number}/why")["reasons"]
         assert (barred["reason"], barred["until"]) == ("legal-hours", until_then)
     assert operator.ready().ready
     assert site.dialed([london, new_york]) == []
@@ -107,7 +110,7 @@ def test_nobody_is_called_before_the_legal_hours_of_the_callees_own_zone(
 def test_a_clock_stepped_forward_stops_dialing_and_shortens_no_interval(
     site: Site, clock: FakedClock
 ) -> None:
-    operator = site.open(**clock.env)
+    operator = site.open()
     operator.await_ready()
     called, interval = numbers(3, 24, 50), 4.0
     campaign = operator.campaign(
@@ -132,7 +135,7 @@ def test_a_clock_stepped_forward_stops_dialing_and_shortens_no_interval(
 def test_a_clock_stepped_back_stops_dialing_and_nobody_is_called_twice_or_forgotten(
     site: Site, clock: FakedClock
 ) -> None:
-    operator = site.open(**clock.env)
+    operator = site.open()
     operator.await_ready()
     called = numbers(4, 24, 0, 1, 50)
     campaign = operator.campaign(called, calls_per_second=8)
