@@ -92,6 +92,11 @@ class Operator:
         """Why it is not dialing now, by reason."""
         return {found["reason"]: found for found in self.shown(campaign)["blocked"]}
 
+    def reasons(self, campaign: str, number: str) -> dict[str, Any]:
+        """Why a contact of it is not being dialed now, by reason."""
+        why = self.get(f"/v1/campaigns/{campaign}/contacts/{number}/why")
+        return {found["reason"]: found for found in why["reasons"]}
+
     def await_end(self, campaign: str, seconds: float = 60) -> Any:
         """The campaign, once it is completed."""
         until(lambda: self.shown(campaign)["status"] == "completed", seconds, "the campaign does not complete")
