@@ -295,7 +295,7 @@ class Driver:
                     totals[key] = totals.get(key, 0) + delta
             case WaitingShifted():
                 for ident, contact in self.store.items():
-                    counted = contact.state in (ContactState.PENDING, ContactState.RETRY_WAITING)
+                    counted = contact.state is ContactState.RETRY_WAITING
                     if counted and contact.not_before > entry.since:
                         moved = Instant(contact.not_before + entry.by)
                         self.store[ident] = replace(contact, not_before=moved)

@@ -2,7 +2,7 @@
 
 It differs from the machine's by whole seconds, so an instant of SIPp's log, which is not faked, is one of the daemon's
 exactly. The monotonic clock stays the machine's. So do the clocks of the program's children: under libfaketime 0.9.10
-`time.sleep`, and with it the deadline of a subprocess, fails now and then with EINVAL while the monotonic clock is real.
+`time.sleep`, and with it the deadline of a subprocess, fails now and then with EINVAL if the monotonic clock is real.
 """
 
 from __future__ import annotations

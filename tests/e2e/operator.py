@@ -99,13 +99,17 @@ class Operator:
 
     def await_end(self, campaign: str, seconds: float = 60) -> Any:
         """The campaign, once it is completed."""
-        until(lambda: self.shown(campaign)["status"] == "completed", seconds, "the campaign does not complete")
+        until(
+            lambda: self.shown(campaign)["status"] == "completed", seconds, "the campaign does not complete"
+        )
         return self.shown(campaign)
 
     def await_problem(self, *words: str, seconds: float = 20) -> None:
         """Return when `/readyz` says no, in these words among others."""
         until(
-            lambda: all(word in self.ready().problems for word in words), seconds, f"/readyz does not say {words}"
+            lambda: all(word in self.ready().problems for word in words),
+            seconds,
+            f"/readyz does not say {words}",
         )
 
     def await_ready(self, seconds: float = 30) -> None:

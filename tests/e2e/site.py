@@ -53,7 +53,9 @@ class Site(Drill):
     def dialed(self, numbers: Sequence[str]) -> list[Sight]:
         """The calls that have reached these numbers so far, in order."""
         seen = self.sights()
-        return sorted((sight for number in numbers for sight in seen.get(number, ())), key=lambda sight: sight.at)
+        return sorted(
+            (sight for number in numbers for sight in seen.get(number, ())), key=lambda sight: sight.at
+        )
 
     def await_dialing(self, numbers: Sequence[str], count: int, seconds: float = 30) -> None:
         """Return when as many calls have reached these numbers."""
@@ -67,5 +69,6 @@ class Site(Drill):
 def numbers(series: int, count: int, *endings: int) -> list[str]:
     """As many Indian numbers, whose endings (`tests.kill.callee.PLAN`) take turns; `series` is a campaign's own."""
     return [
-        f"+9198{series:02d}{index:04d}{ending:02d}" for index, ending in enumerate(islice(cycle(endings), count))
+        f"+9198{series:02d}{index:04d}{ending:02d}"
+        for index, ending in enumerate(islice(cycle(endings), count))
     ]

@@ -72,7 +72,9 @@ def test_a_panic_ends_every_call_outlives_the_daemon_and_only_resume_lifts_it(si
     first = operator.campaign(talking + ringing)
     site.await_dialing(talking + ringing, len(talking) + len(ringing))
     until(
-        lambda: sum(sight.answered for sight in site.dialed(talking)) == len(talking), 10, "they do not answer"
+        lambda: sum(sight.answered for sight in site.dialed(talking)) == len(talking),
+        10,
+        "they do not answer",
     )
     second = operator.campaign(never, max_concurrent_calls=5)
     site.await_dialing(never, 3)
