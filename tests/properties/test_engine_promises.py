@@ -175,6 +175,7 @@ def test_every_contact_ends_in_a_named_state_and_the_books_balance(**run: object
     driver = dialed(**run)  # type: ignore[arg-type]
     assert {contact.state for contact in driver.store.values()} <= FINAL
     assert_at_rest(driver)
+    assert driver.world.host.committed[""].drift == 0
     for ident in (CMP, OTHER):
         assert driver.kept(ident) == driver.recount(ident)
 
