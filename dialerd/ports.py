@@ -366,6 +366,8 @@ class CallRow:
     captured: Mapping[str, Any]
     transcript: Sequence[Mapping[str, Any]]
     tries: Sequence[TryRow]
+    callback: bool = False
+    """The callee had asked for it."""
 
 
 @dataclass(frozen=True, slots=True)
