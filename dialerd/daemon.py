@@ -30,10 +30,13 @@ from dialerd.control.listeners import ApiServer
 from dialerd.core.errors import PortError
 from dialerd.core.model import Campaign, InstanceId
 from dialerd.engine.runtime import Engine
-from dialerd.engine.service import ParsedScript, Service, ServiceSettings
+from dialerd.engine.scripts import ParsedScript
+from dialerd.engine.service import Service
+from dialerd.engine.settings import ServiceSettings
 from dialerd.intake.process import Helper, Intake
 from dialerd.media.ari import AriLogin
 from dialerd.media.pool import MediaPool
+from dialerd.numbering import holiday_dates
 from dialerd.store.sqlite import SqliteStore
 
 BIND_RETRY = 2.0
@@ -204,7 +207,12 @@ def _service(
     async def parse(source: str) -> ParsedScript:
         return await helper.call(parse_script, source)
 
-    about = ServiceSettings(instance=settings.instance, version=__version__, trunks=settings.trunk_list)
+    about = ServiceSettings(
+        instance=settings.instance,
+        version=__version__,
+        trunks=settings.trunk_list,
+        holiday_dates=holiday_dates,
+    )
     return Service(engine, store, media, clock, about, intake, parse)
 
 

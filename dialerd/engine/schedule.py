@@ -24,8 +24,9 @@ from dialerd.engine.settings import HolidayDates
 
 OPEN_END_YEARS = 3
 """Years of holidays that a schedule without an end is closed for."""
+MOST_COUNTRIES = 5
 MOST_HOLIDAY_YEARS = 10
-"""Working them out takes milliseconds a year, which no dial may wait for too often."""
+"""Working out a country's holidays takes up to a few milliseconds a year, for which dialing waits."""
 
 _HOURS: JsonDict = {
     "description": "weekly hours in the time zone; an end at or before the start is on the next day",
@@ -163,8 +164,12 @@ def _with_holidays(
     if holidays is None:
         return replace(schedule, holidays=(), closed=frozenset()), []
     first, last = _span(schedule, now)
+    asked: set[str] = set()
 
     def days_of(code: str) -> frozenset[date]:
+        asked.add(code)
+        if len(asked) > MOST_COUNTRIES:
+            raise ValueError(f"{code}: more than {MOST_COUNTRIES} countries; give dates")
         if last.year - first.year > MOST_HOLIDAY_YEARS:
             raise ValueError(
                 f"{code}: the holidays of a country are known for {MOST_HOLIDAY_YEARS} years; give an earlier "

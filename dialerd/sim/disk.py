@@ -14,6 +14,11 @@ from dialerd.core.clock import Mono
 from dialerd.core.errors import InvariantError
 from dialerd.core.journal import (
     CallAnswered,
+    CallCut,
+    DaemonSaved,
+    DncChanged,
+    ImportSealed,
+    TrunkSaved,
     CallClosed,
     CallOpened,
     CallReported,
@@ -88,6 +93,10 @@ class FakeDisk:
     last_import: int = 0
     last_contact: int = 0
     """The greatest ids given; none is given twice."""
+    entries: dict = field(default_factory=dict)
+    trunk_changes: dict = field(default_factory=dict)
+    dnc_version: int = 0
+    halt: object = None
     holder: str | None = None
     """Who has it open."""
 
@@ -110,6 +119,11 @@ class FakeDisk:
             TrySaved: lambda entry: self._save_try(entry.call, entry.attempt),
             CountersMoved: self._count,
             NumberFreed: self._free,
+            ImportSealed: self._seal,
+            DncChanged: self._dnc,
+            DaemonSaved: self._halt,
+            TrunkSaved: self._trunk,
+            CallCut: lambda e: None,
         }
         try:
             for entry in entries:
@@ -130,6 +144,24 @@ class FakeDisk:
             raise InvariantError(f"import {entry.import_id} of campaign {campaign.id} is not open")
         self.campaigns.put(campaign.id, campaign)
         self.imports.put(found.id, replace(found, sealed=True))
+
+    def _seal(self, entry):
+        found = self.imports.get(entry.import_id)
+        self.imports.put(found.id, replace(found, sealed=True))
+
+    def _dnc(self, entry):
+        self.dnc_version = entry.version
+        for e in entry.added:
+            self.entries.pop(e.pattern, None)
+            self.entries[e.pattern] = e
+        for p in entry.removed:
+            self.entries.pop(p, None)
+
+    def _halt(self, entry):
+        self.halt = entry.halt
+
+    def _trunk(self, entry):
+        self.trunk_changes[entry.change.trunk] = entry.change
 
     def _save_campaign(self, entry: CampaignSaved) -> None:
         before = _present(self.campaigns.get(entry.campaign.id), "campaign", entry.campaign.id)
@@ -157,6 +189,7 @@ class FakeDisk:
             reason=after.reason,
             positive=after.positive,
             connected_attempt=after.connected_attempt,
+            retries=after.retries, callbacks=after.callbacks, callback_unmet=after.callback_unmet,
         )
         self.contacts.put(after.id, replace(before, contact=saved))
 
@@ -185,6 +218,9 @@ class FakeDisk:
             deadline=Mono(0),
             campaign_id=call.campaign_id,
             gate=call.gate,
+            name=call.name,
+            callback=call.callback,
+            variables=call.variables,
         )
         person = call.contact.id if call.contact is not None else None
         self.calls.put(call.id, StoredCall(stored, person))

@@ -164,6 +164,9 @@ class FakeStore:
             fresh = Contact(
                 ident, campaign, row.phone, row.name, row.timezone, row.external_id, dict(row.variables)
             )
+            if row.suppressed:
+                from dialerd.core.model import ContactState
+                fresh = replace(fresh, state=ContactState.SUPPRESSED)
             disk.contacts.put(ident, StoredContact(fresh, import_id))
             disk.phones.put((campaign, row.phone), ident)
             added += 1
@@ -187,10 +190,28 @@ class FakeStore:
         for table in (disk.contacts, disk.phones, disk.imports):
             table.adopt()
 
-    async def contacts(self, campaign: CampaignId, page: Page) -> tuple[Sequence[Contact], int]:
+    async def contact(self, campaign, phone):
+        return next((c for c in self._sealed(campaign) if c.phone == phone), None)
+
+    async def waiting_under(self, pattern, limit):
+        self._opened()
+        return [l.contact for l in self.disk.contacts.values() if l.contact.state.waiting and (l.contact.phone == pattern or (pattern.endswith("*") and l.contact.phone.startswith(pattern[:-1])))][:limit]
+
+    async def dnc(self):
+        from dialerd.ports import Dnc
+        d = self._opened()
+        return Dnc(d.dnc_version, [(e.pattern, e.expires_at) for e in d.entries.values()])
+
+    async def dnc_entries(self, page):
+        return _page(list(self._opened().entries.values())[::-1], page)
+
+    async def dnc_entry(self, pattern):
+        return self._opened().entries.get(pattern)
+
+    async def contacts(self, campaign: CampaignId, page: Page, state=None) -> tuple[Sequence[Contact], int]:
         """A page of a campaign's sealed contacts in list order, and how many there are."""
         self._opened()
-        return _page(sorted(self._sealed(campaign), key=lambda contact: contact.id), page)
+        return _page(sorted((c for c in self._sealed(campaign) if state in (None, c.state)), key=lambda contact: contact.id), page)
 
     def _sealed(self, campaign: CampaignId) -> Iterable[Contact]:
         for listed in self.disk.contacts.values():
@@ -241,7 +262,8 @@ class FakeStore:
             id=call.id,
             campaign_id=call.campaign_id,
             phone=call.phone,
-            name=contact.name if contact is not None else None,
+            name=contact.name if contact is not None else call.name,
+            callback=call.callback,
             status=closed.status if closed else CallStatus.IN_PROGRESS,
             disposition=closed.disposition if closed else call.report.disposition,
             reason=closed.reason if closed else None,
