@@ -101,8 +101,9 @@ def _balance(turn: Turn) -> None:
         if queue.live != live[ident]:
             _drifted(turn, f"campaign {ident}: {queue.live} counted, {live[ident]} live")
             turn.set_queue(ident, replace(queue, live=live[ident]))
-    for phone, holder in list(world.numbers.committed.items()):
-        if world.calls.get(holder) is None:
+    for phone in list(world.numbers.committed):
+        holder = world.numbers.get(phone)
+        if holder is not None and world.calls.get(holder) is None:
             _drifted(turn, f"a number held by {holder}, which is over")
             world.numbers.remove(phone)
 
