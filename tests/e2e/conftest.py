@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from scripts.running import ROOT, Daemon, Lab, daemon, lab
-from tests.e2e.site import Site
-from tests.kill import callee
+from scripts.running import ROOT, Daemon, daemon, lab
+from tests.e2e.site import Network, Site, phone_network, site_of
 
 SCRIPT = ROOT / "config" / "scripts" / "personal-loan-cross-sell.yaml"
 
@@ -24,23 +23,22 @@ def carrier_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Daem
 
 
 @pytest.fixture(scope="module")
-def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Lab, Path]]:
-    """A lab whose trunk leads to a SIPp with `tests.kill.callee.PLAN`, and SIPp's log."""
-    folder = tmp_path_factory.mktemp("network")
-    with callee.network(folder / "sipp") as sipp, lab(folder / "lab", trunk=sipp.address) as running:
-        yield running, folder / "sipp" / "messages.log"
+def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
+    """A phone network of SIPps, and a PBX whose trunks lead there."""
+    with phone_network(tmp_path_factory.mktemp("network")) as up:
+        yield up
 
 
 @pytest.fixture
-def site(network: tuple[Lab, Path], tmp_path: Path) -> Iterator[Site]:
-    """A daemon on it that is yet to be started, with a state directory of its own."""
-    running, log = network
-    own = {
-        "DIALERD_STATE_DIR": str(tmp_path / "state"),
-        "DIALERD_CONTROL__SOCKET": str(tmp_path / "c.sock"),
-        # The prompts are the same for all.
-        "DIALERD_MEDIA__CACHE_DIR": str(running.folder / "prompts"),
-    }
-    made = Site(running, log, own)
-    yield made
-    made.stop()
+def site(network: Network, tmp_path: Path) -> Iterator[Site]:
+    """A daemon there that is yet to be started."""
+    with site_of(network, tmp_path) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def standing(network: Network, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A daemon there that dials, and serves all tests of a file."""
+    with site_of(network, tmp_path_factory.mktemp("standing")) as made:
+        made.open().await_ready()
+        yield made

@@ -1,15 +1,20 @@
-"""A daemon of one's own on a lab whose phone network is SIPp, and what its callees have seen of a campaign."""
+"""Daemons of one's own on a lab whose phone network is SIPp, and what its callees have seen of a campaign."""
 
 from __future__ import annotations
 
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import cycle, islice
+from pathlib import Path
 
+from scripts.running import Lab, lab
 from tests.e2e.operator import Operator
+from tests.kill import callee
 from tests.kill.drill import SCRIPT, Drill, until
 from tests.kill.witness import Sight
+from tests.sipp import callee as answering
 
 STARTS = 30.0
 STAYS_UP = 0.3
@@ -18,11 +23,55 @@ ON_THE_WAY = 0.5
 """Seconds that an INVITE may need from the daemon to its callee, and be late in SIPp's log, on a busy machine."""
 
 
+@dataclass(frozen=True)
+class Network:
+    """A PBX with two trunks: `lab` leads to the callees of `tests.kill.callee.PLAN`, `spare` to some who all answer."""
+
+    running: Lab
+    log: Path
+    """The messages of the callees of `lab`."""
+    spare_log: Path
+
+
+@contextmanager
+def phone_network(folder: Path) -> Iterator[Network]:
+    """A network in `folder` until the block ends."""
+    callees, spare = folder / "callees", folder / "spare"
+    with (
+        callee.network(callees) as first,
+        answering("hang-up", spare, log_messages=True) as second,
+        lab(folder / "lab", trunk=first.address, spare=second.address) as running,
+    ):
+        yield Network(running, callees / "messages.log", spare / "messages.log")
+
+
+@contextmanager
+def site_of(network: Network, folder: Path) -> Iterator[Site]:
+    """A daemon that is yet to be started, with its state in `folder`; it is stopped when the block ends."""
+    own = {
+        "DIALERD_STATE_DIR": str(folder / "state"),
+        "DIALERD_CONTROL__SOCKET": str(folder / "c.sock"),
+        # The prompts are the same for all.
+        "DIALERD_MEDIA__CACHE_DIR": str(network.running.folder / "prompts"),
+    }
+    made = Site(network.running, network.log, own)
+    try:
+        yield made
+    finally:
+        made.stop()
+
+
 @dataclass
 class Site(Drill):
     """A drill's stage whose daemon has an operator."""
 
-    operator: Operator | None = None
+    _operator: Operator | None = None
+
+    @property
+    def operator(self) -> Operator:
+        """Who works with the daemon that runs."""
+        assert self._operator is not None
+        return self._operator
 
     @property
     def control(self) -> str:
@@ -33,8 +82,9 @@ class Site(Drill):
         """Start the daemon, with settings beside its own; returns once it answers and has the script."""
         self.settings = {**self.settings, **settings}
         again = bool(self.lives)
+        self._dismiss()
         self.start()
-        operator = self.operator = Operator(self.control)
+        operator = self._operator = Operator(self.control)
         until(self._listens, STARTS, "the daemon does not listen")
         if not again:
             operator.add_script(SCRIPT)
@@ -45,10 +95,15 @@ class Site(Drill):
             return probe.connect_ex(self.control) == 0
 
     def stop(self) -> None:
-        """End it, and forget whoever worked with it."""
-        self.daemon.stop(patience=STAYS_UP)
-        if self.operator is not None:
-            self.operator.close()
+        """End the daemon."""
+        self._dismiss()
+        if self.lives:
+            self.daemon.stop(patience=STAYS_UP)
+
+    def _dismiss(self) -> None:
+        if self._operator is not None:
+            self._operator.close()
+            self._operator = None
 
     def dialed(self, numbers: Sequence[str]) -> list[Sight]:
         """The calls that have reached these numbers so far, in order."""
