@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ from scripts.running import Lab, lab
 from tests.e2e.operator import Operator
 from tests.kill import callee
 from tests.kill.drill import SCRIPT, Drill, until
+from tests.kill.ledger import Ledger
 from tests.kill.witness import Sight
 from tests.sipp import callee as answering
 
@@ -65,7 +67,25 @@ def site_of(network: Network, folder: Path) -> Iterator[Site]:
 class Site(Drill):
     """A drill's stage whose daemon has an operator."""
 
+    private: bool = False
+    """The state directory is one that the daemon alone sees, in a mount namespace of its own."""
     _operator: Operator | None = None
+
+    @property
+    def inside(self) -> Path:
+        """The state directory as one gets there from outside."""
+        return Path(f"/proc/{self.daemon.process.pid}/root{self.state}") if self.private else self.state
+
+    @property
+    def ledger(self) -> Ledger:
+        """The daemon's store; if it is private, a copy of what it is now."""
+        if not self.private:
+            return super().ledger
+        copy = self.state.parent / "copy"
+        copy.mkdir(exist_ok=True)
+        for file in self.inside.glob("dialerd.db*"):
+            shutil.copy(file, copy)
+        return Ledger(copy / "dialerd.db")
 
     @property
     def operator(self) -> Operator:

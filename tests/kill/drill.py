@@ -70,9 +70,8 @@ class Drill:
 
     @property
     def state(self) -> Path:
-        """The daemon's state directory, as it is seen from here."""
-        seen_from = f"/proc/{self.daemon.process.pid}/root" if self.within else ""
-        return Path(seen_from + self.env["DIALERD_STATE_DIR"])
+        """The daemon's state directory."""
+        return Path(self.env["DIALERD_STATE_DIR"])
 
     @property
     def ledger(self) -> Ledger:
@@ -85,8 +84,7 @@ class Drill:
         """Start the daemon; with a failpoint, if one is given."""
         armed = {VARIABLE: f"{point}:{passage}"} if point is not None else {}
         self.lives.append(Life(time.time()))
-        log = Path(self.env["DIALERD_STATE_DIR"]).parent / "dialerd.log"
-        self._daemon = Daemon({**self.env, **armed}, log, self.within)
+        self._daemon = Daemon({**self.env, **armed}, self.state.parent / "dialerd.log", self.within)
 
     def kill(self) -> int:
         """SIGKILL it; returns how many attempts were open just before."""
@@ -189,8 +187,7 @@ def stage(
         drill.daemon.ctl("script", "add", str(SCRIPT))
         yield drill
         drill.daemon.stop()
-        state = drill.env["DIALERD_STATE_DIR"]
-        until(lambda: not _processes(state), ORPHANED, "a process of the daemon is left")
+        until(lambda: not _processes(drill.state), ORPHANED, "a process of the daemon is left")
 
 
 def _settings(env: Mapping[str, str]) -> dict[str, str]:
@@ -216,7 +213,7 @@ def _proxy(drill: Drill, scope: ExitStack) -> None:
     }
 
 
-def _processes(state: str) -> list[int]:
+def _processes(state: Path) -> list[int]:
     """Processes that were started with this state directory in their environment."""
     mark = f"DIALERD_STATE_DIR={state}".encode()
     found = []
