@@ -8,18 +8,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable
-from dataclasses import replace
 from typing import Any
 
 from dialerd.core import gate
-from dialerd.core.clock import SECOND
 from dialerd.core.errors import PortError
 from dialerd.core.messages import (
     Announce,
     AttachAgent,
     DetachAgent,
     Effect,
-    EvidenceFound,
     HangUp,
     LoadFailed,
     LoadReady,
@@ -28,13 +25,12 @@ from dialerd.core.messages import (
     ReadyLoaded,
     SeekEvidence,
 )
-from dialerd.core.model import CampaignId, ChannelId
+from dialerd.core.model import CampaignId
 from dialerd.core.world import World
+from dialerd.engine import evidence
 from dialerd.ports import Clock, Media, Sink, Store, Telephony
 
 READ_DEADLINE = 10.0
-SECOND_LOOK = 0.5
-"""Seconds between two looks for a try, of which both must find nothing before it counts as absent."""
 
 
 class Dispatcher:
@@ -74,7 +70,7 @@ class Dispatcher:
                 case LoadReady():
                     self._spawn(self._load(effect))
                 case SeekEvidence():
-                    self._spawn(self._seek(effect))
+                    self._spawn(evidence.seek(effect, self._telephony, self._sink, self._listener))
                 case Announce():
                     self._listener(effect)
                 case _:
@@ -111,36 +107,3 @@ class Dispatcher:
             self._sink(LoadFailed(order.campaign, str(error) or "the store did not answer in 10 s"))
             return
         self._sink(ReadyLoaded(order.campaign, batch.contacts, order.held, batch.exhausted, batch.next_due))
-
-    async def _seek(self, order: SeekEvidence) -> None:
-        await asyncio.sleep(order.delay / SECOND)
-        try:
-            found = await self._look(order)
-            if found.asked - found.live - _recorded(found):
-                # A channel is gone a moment before its record is written, and one may still be coming.
-                await asyncio.sleep(SECOND_LOOK)
-                again = await self._look(order)
-                found = replace(again, live=again.live | (found.live - _recorded(again)))
-        except PortError:
-            # Asked again after the next reconnect, or when the call's deadline comes.
-            return
-        self._sink(found)
-
-    async def _look(self, order: SeekEvidence) -> EvidenceFound:
-        live = await self._telephony.live_channels()
-        try:
-            records, readable = await self._telephony.call_records(order.channels), True
-        except PortError as error:
-            self._listener(Announce("recovery.cdr_unreadable", {"detail": str(error)}))
-            records, readable = (), False
-        return EvidenceFound(
-            boot=order.boot,
-            asked=order.channels,
-            live=frozenset(found.channel for found in live),
-            records=records,
-            records_readable=readable,
-        )
-
-
-def _recorded(found: EvidenceFound) -> frozenset[ChannelId]:
-    return frozenset(record.channel for record in found.records)
