@@ -37,9 +37,15 @@ from .fakes import ManualClock, RecordingMedia, RecordingStore, RecordingTelepho
 class Rig:
     """An engine with recording ports around it."""
 
-    def __init__(self, people: int, channels: int, failpoint: Failpoint | None = None) -> None:
+    def __init__(
+        self,
+        people: int,
+        channels: int,
+        failpoint: Failpoint | None = None,
+        store: RecordingStore | None = None,
+    ) -> None:
         self.clock = ManualClock()
-        self.store = RecordingStore(contacts(people))
+        self.store = store or RecordingStore(contacts(people))
         self.telephony = RecordingTelephony()
         self.media = RecordingMedia()
         self.engine = Engine(
