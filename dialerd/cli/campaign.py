@@ -163,7 +163,11 @@ def _schedule(
     window: dict[str, Any] | None, hours: list[str] | None, holidays: list[str] | None
 ) -> dict[str, Any] | None:
     slots = rules.hours(hours or ())
-    more = {key: value for key, value in (("hours", slots), ("holidays", holidays or None)) if value}
+    more: dict[str, Any] = {
+        key: value for key, value in (("hours", slots), ("holidays", holidays or None)) if value
+    }
+    if more and not (window or {}).get("timezone"):
+        more["timezone"] = times.local_zone()
     return {**(window or {}), **more} if window or more else None
 
 
@@ -174,12 +178,21 @@ def _print_import(out: Output, created: dict[str, Any]) -> None:
         out.line(f"next: dialerctl campaign start {created['campaign_id']}")
 
 
+_NOTED = (
+    ("suppressed_dnc", "on the do-not-call list: stored, never dialed"),
+    ("zone_unknown", "whose time zone is unknown: legal hours apply, so not dialed until they have one"),
+    ("no_common_hours", "that may be in several zones whose legal hours hardly meet"),
+)
+
+
 def _print_list(out: Output, done: dict[str, Any]) -> None:
     out.line(
         f"contacts: {done['accepted']} accepted of {done['received']}, {done['duplicates']} duplicates merged, "
-        f"{len(done['invalid'])} invalid, {len(done['warnings'])} warnings, {done['suppressed_dnc']} on the "
-        f"do-not-call list, {done['zone_unknown']} without a known zone, {done['no_common_hours']} without common hours"
+        f"{len(done['invalid'])} invalid, {len(done['warnings'])} warnings"
     )
+    for key, words in _NOTED:
+        if done.get(key):
+            out.line(f"  {done[key]} {words}")
     for title, rows in (
         ("duplicate", done["duplicate_rows"]),
         ("invalid", done["invalid"]),
@@ -301,7 +314,7 @@ def edit(
     session = session_of(context)
     path = f"/v1/campaigns/{campaign}"
     window = None
-    if start or end or timezone:
+    if start or end or timezone or hours or holidays:
         # Of the window too, what is not given stays: its times without offset are those of its zone.
         now = session.api.get(path)["schedule"]
         zone = timezone or now["timezone"]
