@@ -240,6 +240,9 @@ class Engine:
             return
         count = 0 if self._resting() else min(MAX_EVENTS, len(self._events))
         if not count and not asked:
+            if self._resting():
+                # The timer may have fired a moment too early; it is set to the milliseconds that are left.
+                self._set_timer((), planned=False)
             return
         events = [self._events.popleft() for _ in range(count)]
         try:

@@ -242,6 +242,21 @@ async def test_while_the_store_is_out_events_wait_instead_of_hammering_it() -> N
         await rig.until(lambda: len(rig.entries(CallClosed)) == 1)
 
 
+async def test_a_wake_up_that_comes_a_moment_before_the_rest_is_over_is_not_the_last_one() -> None:
+    async with running(1) as rig:
+        await rig.admit(1)
+        await rig.until(lambda: len(rig.telephony.originated) == 1)
+        rig.store.errors = [PortError("disk full", retryable=True)]
+        rig.engine.post(TryEnded(rig.telephony.originated[0].channel, 17, 486))
+        await rig.until(lambda: rig.engine.status().store == "disk full")
+        rig.clock.mono += 999_000
+        # The loop's timer fires after the second it was set to; the engine's clock is a millisecond behind it.
+        await asyncio.sleep(1.1)
+        assert rig.engine.status().store == "disk full"
+        rig.clock.mono += 1_000
+        await rig.until(lambda: rig.engine.status().store == "ok")
+
+
 async def test_the_engine_stops_when_told_though_the_store_is_out() -> None:
     rig = Rig(1, 1)
     await rig.engine.restore()
