@@ -7,7 +7,6 @@ makes it. A state survives restarts; only `resume` lifts a pause.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 
 from dialerd.core import call as calls
 from dialerd.core import metrics
@@ -40,6 +39,7 @@ from dialerd.core.model import (
     Reason,
     TryState,
 )
+from dialerd.core.record import replace
 from dialerd.core.turn import Turn
 from dialerd.core.world import Queue
 
