@@ -72,8 +72,9 @@ REMEMBERED = Millis(86_400_000)
 class WaitingShifted:
     """The wall clock was stepped forward by `by`: instants after `since` were counted by a clock that was behind.
 
-    So that no interval is shortened, waiting contacts that are due after `since` (callbacks left out: those are times
-    of day) become due that much later, and the ends of calls from `REMEMBERED` before `since` on move with it.
+    So that no interval is shortened, contacts that wait for a retry after `since` become due that much later, and the
+    ends of calls from `REMEMBERED` before `since` on move with it. A first call or a callback is due at a time of day,
+    and stays. A retry that legal hours have put off moves too: its instant does not tell.
     """
 
     since: Instant

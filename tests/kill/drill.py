@@ -49,6 +49,8 @@ class Drill:
     log: Path
     """SIPp's messages."""
     settings: Mapping[str, str]
+    within: Sequence[str] = ()
+    """A command that runs the daemon in its own process."""
     ari: Proxy | None = None
     ami: Proxy | None = None
     lives: list[Life] = field(default_factory=list)
@@ -62,9 +64,19 @@ class Drill:
         return self._daemon
 
     @property
+    def env(self) -> Mapping[str, str]:
+        """The daemon's variables."""
+        return {**self.running.env, **self.settings}
+
+    @property
+    def state(self) -> Path:
+        """The daemon's state directory."""
+        return Path(self.env["DIALERD_STATE_DIR"])
+
+    @property
     def ledger(self) -> Ledger:
         """The daemon's store."""
-        return Ledger(Path(self.running.env["DIALERD_STATE_DIR"]) / "dialerd.db")
+        return Ledger(self.state / "dialerd.db")
 
     # --- the daemon --------------------------------------------------------------------------------
 
@@ -72,9 +84,7 @@ class Drill:
         """Start the daemon; with a failpoint, if one is given."""
         armed = {VARIABLE: f"{point}:{passage}"} if point is not None else {}
         self.lives.append(Life(time.time()))
-        self._daemon = Daemon(
-            {**self.running.env, **self.settings, **armed}, self.running.folder / "dialerd.log"
-        )
+        self._daemon = Daemon({**self.env, **armed}, self.state.parent / "dialerd.log", self.within)
 
     def kill(self) -> int:
         """SIGKILL it; returns how many attempts were open just before."""
@@ -181,8 +191,7 @@ def stage(
         drill.daemon.ctl("script", "add", str(SCRIPT))
         yield drill
         drill.daemon.stop()
-        state = running.env["DIALERD_STATE_DIR"]
-        until(lambda: not _processes(state), ORPHANED, "a process of the daemon is left")
+        until(lambda: not _processes(drill.state), ORPHANED, "a process of the daemon is left")
 
 
 def _settings(env: Mapping[str, str]) -> dict[str, str]:
@@ -208,7 +217,7 @@ def _proxy(drill: Drill, scope: ExitStack) -> None:
     }
 
 
-def _processes(state: str) -> list[int]:
+def _processes(state: Path) -> list[int]:
     """Processes that were started with this state directory in their environment."""
     mark = f"DIALERD_STATE_DIR={state}".encode()
     found = []
