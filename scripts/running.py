@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 LAB = ROOT / "asterisk" / "lab" / "lab"
 BIN = Path(sys.executable).parent
+DIALERD = (str(BIN / "dialerd"),)
 START_DEADLINE = 30.0
 STOP_DEADLINE = 20.0
 
@@ -72,15 +73,15 @@ def run_json(command: list[str], env: Mapping[str, str] | None = None) -> Any:
 
 
 class Daemon:
-    """A dialerd process using a lab, logging into `log`."""
+    """A dialerd process using a lab, logging into `log`; `command` starts it, or something that wraps it."""
 
-    def __init__(self, env: Mapping[str, str], log: Path) -> None:
+    def __init__(self, env: Mapping[str, str], log: Path, command: Sequence[str] = DIALERD) -> None:
         self.env = env
         self.log = log
         self.dialerctl = [str(BIN / "dialerctl"), "--json"]
         with log.open("ab") as sink:
             self.process = subprocess.Popen(
-                [str(BIN / "dialerd")], env=env, stdout=sink, stderr=subprocess.STDOUT, start_new_session=True
+                command, env=env, cwd=ROOT, stdout=sink, stderr=subprocess.STDOUT, start_new_session=True
             )
 
     def ctl(self, *words: str) -> Any:
@@ -117,9 +118,9 @@ class Daemon:
 
 
 @contextmanager
-def daemon(running: Lab, **settings: str) -> Iterator[Daemon]:
+def daemon(running: Lab, *, command: Sequence[str] = DIALERD, **settings: str) -> Iterator[Daemon]:
     """A ready daemon on `running` until the block ends; `settings` are variables over the lab's own."""
-    process = Daemon({**running.env, **settings}, running.folder / "dialerd.log")
+    process = Daemon({**running.env, **settings}, running.folder / "dialerd.log", command)
     try:
         process.wait_ready()
         yield process
