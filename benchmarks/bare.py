@@ -27,8 +27,8 @@ from picows import WSFrame, WSListener, WSMsgType, WSTransport, WSUpgradeRequest
 UNANSWERED = 16
 LEG_DEADLINE = 5.0
 """Seconds that a media leg, or a request about one, may take."""
-CLEAN_UP = 2.0
-"""Seconds after the last call's end in which legs and bridges may still be removed."""
+CLEAN_UP = 10.0
+"""Seconds after the last call's end in which the last legs and bridges may still be made and removed."""
 QUIET = (
     "ChannelVarset", "ChannelDialplan", "ChannelCallerId", "ChannelConnectedLine", "ChannelHangupRequest",
     "ChannelEnteredBridge", "ChannelLeftBridge", "BridgeCreated", "BridgeDestroyed", "ChannelCreated",
@@ -69,16 +69,18 @@ class Bare:
             filters = {"disallowed": [{"type": kind} for kind in QUIET]}
             await self.http.put(f"{url}/ari/applications/{self.app}/eventFilter", json=filters)
             started, cpu = time.perf_counter(), time.process_time()
+            reader = asyncio.create_task(self.read())
             try:
                 async with asyncio.timeout(self.options.deadline):
-                    await self.place_and_read()
+                    await self.place_all()
+                    await self.done.wait()
+                seconds, cpu = time.perf_counter() - started, time.process_time() - cpu
+                await self.clean_up()
             except TimeoutError:
-                limit = f"{self.options.deadline:g} s"
-                raise SystemExit(
-                    f"after {limit} {self.ended} of {self.options.calls} calls had ended"
-                ) from None
-            seconds, cpu = time.perf_counter() - started, time.process_time() - cpu
-            await self.clean_up()
+                ended = f"{self.ended} of {self.options.calls} calls"
+                raise SystemExit(f"only {ended} had ended after {self.options.deadline:g} s") from None
+            finally:
+                reader.cancel()
         calls = self.options.calls
         settled = self.bridged_count + self.late_count
         return {
@@ -108,17 +110,8 @@ class Bare:
         finally:
             server.close()
 
-    async def place_and_read(self) -> None:
-        """Place all calls and return when the last has ended."""
-        reader = asyncio.create_task(self.read())
-        try:
-            await self.place_all()
-            await self.done.wait()
-        finally:
-            reader.cancel()
-
     async def clean_up(self) -> None:
-        """Let the last bridges be removed; what then still waits will wait for ever."""
+        """Let the last bridges be made and removed; what then still waits would wait for ever."""
         if self.tasks:
             await asyncio.wait(self.tasks, timeout=CLEAN_UP)
         for task in self.tasks:

@@ -35,7 +35,9 @@ from dialerd.core.model import Campaign, InstanceId
 from dialerd.core.zones import parse_default_zones
 from dialerd.engine import failpoint
 from dialerd.engine.runtime import Engine
-from dialerd.engine.service import ParsedScript, Service, ServiceSettings
+from dialerd.engine.scripts import ParsedScript
+from dialerd.engine.service import Service
+from dialerd.engine.settings import ServiceSettings
 from dialerd.intake.process import Helper, Intake
 from dialerd.media.address import Address
 from dialerd.media.ari import AriLogin
@@ -232,7 +234,12 @@ def _service(
     async def parse(source: str) -> ParsedScript:
         return await helper.call(parse_script, source)
 
-    about = ServiceSettings(instance=settings.instance, version=__version__, trunks=settings.trunk_list)
+    about = ServiceSettings(
+        instance=settings.instance,
+        version=__version__,
+        trunks=settings.trunk_list,
+        holiday_dates=holiday_dates,
+    )
     return Service(engine, store, media, clock, about, intake, parse)
 
 

@@ -7,12 +7,12 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from dialerd.control import problems
+from dialerd.control import problems, shapes
 from dialerd.control.auth import KeyRing, PeerPolicy
 from dialerd.control.context import Control
 from dialerd.control.guard import Guard
-from dialerd.control.routes import calls, campaigns, daemon, keys, scripts
-from dialerd.engine.draft import ScheduleFields
+from dialerd.control.routes import calls, campaigns, contacts, daemon, dnc, keys, scripts, trunks
+from dialerd.engine.draft import CampaignFields
 from dialerd.engine.service import Service
 
 _ABOUT = (
@@ -20,7 +20,7 @@ _ABOUT = (
     "(dialerctl key create); on the Unix socket the peer's credentials decide. "
     "Every error is application/problem+json and lists every fault of the request."
 )
-_PROBLEM_STATUSES = (400, 401, 403, 404, 408, 409, 413, 415, 422, 503)
+_PROBLEM_STATUSES = (400, 401, 403, 404, 408, 409, 412, 413, 415, 422, 503)
 
 
 def create_app(
@@ -40,7 +40,7 @@ def create_app(
     ring = KeyRing(service, secret)
     app.state.control = Control(service, ring, spool_dir, max_bytes)
     problems.install(app)
-    for noun in (campaigns, calls, scripts, keys, daemon):
+    for noun in (campaigns, contacts, calls, dnc, scripts, trunks, keys, daemon):
         app.include_router(noun.router)
     app.add_middleware(Guard, keys=ring, peers=PeerPolicy(group))
     _describe(app)
@@ -58,10 +58,10 @@ def _describe(app: FastAPI) -> None:
             schemas = components.setdefault("schemas", {})
             for name in ("HTTPValidationError", "ValidationError"):
                 schemas.pop(name, None)
-            problem = problems.ProblemShape.model_json_schema(ref_template="#/components/schemas/{model}")
+            problem = problems.ProblemShape.model_json_schema(ref_template=shapes.REFERENCE)
             schemas.update(problem.pop("$defs"))
             schemas["Problem"] = problem
-            schemas["ScheduleFields"] = ScheduleFields.model_json_schema()
+            schemas.update(shapes.parts_of(CampaignFields))
             components["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
             document["security"] = [{"key": []}]
             for operations in document["paths"].values():

@@ -97,7 +97,7 @@ class KeyRing:
     async def create(self, name: str, scope: str) -> dict[str, Any]:
         """A new key; `key` is shown this once."""
         key = f"dk_{secrets.token_urlsafe(32)}"
-        return {**await self._service.add_key(name, scope, self._digest(key)), "key": key}
+        return {**await self._service.keys.add(name, scope, self._digest(key)), "key": key}
 
     async def principal(self, headers: Mapping[str, str]) -> Principal:
         """Whose key a request carries. Raises `RequestError` 401."""
@@ -105,13 +105,13 @@ class KeyRing:
         if scheme.lower() != "bearer" or not key.strip():
             raise _unauthorized(await self._hint("the request carries no key (Authorization: Bearer KEY)"))
         digest = self._digest(key.strip())
-        known = await self._service.key_by_digest(digest)
+        known = await self._service.keys.by_digest(digest)
         if known is None or not hmac.compare_digest(known.digest, digest):
             raise _unauthorized(await self._hint("the key is unknown or revoked"))
         return Principal(known.id, known.scope)
 
     async def _hint(self, what: str) -> str:
-        if await self._service.has_keys():
+        if await self._service.keys.any():
             return what
         return f"{what}; no key exists yet: create one with `dialerctl key create` on the daemon's machine"
 
@@ -122,7 +122,7 @@ class KeyRing:
 def permit(principal: Principal, method: str, path: str) -> None:
     """Whether the principal's scope covers the request. Raises `RequestError` 403 naming the scope it takes."""
     needed = "read" if method in _READING else "write"
-    if path == "/v1/keys" or path.startswith("/v1/keys/"):
+    if path == "/v1/panic" or path == "/v1/keys" or path.startswith("/v1/keys/"):
         needed = "admin"
     if _RANK.get(principal.scope, -1) < _RANK[needed]:
         raise RequestError(

@@ -158,6 +158,13 @@ def _refuse_unfit_text(document: dict[str, Any], what: str) -> None:
             raise malformed(f"{what} contains {name}")
 
 
+async def read_options(request: Request, *known: str) -> dict[str, Any]:
+    """The object in an optional body. Raises `RequestError` 422 for fields that mean nothing here."""
+    body = await read_object(request, optional=True)
+    only(body, known)
+    return body
+
+
 def only(document: dict[str, Any], known: Iterable[str]) -> None:
     """Refuse fields that mean nothing here. Raises `RequestError` 422 naming them."""
     unknown = sorted(document.keys() - set(known))

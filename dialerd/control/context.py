@@ -14,13 +14,12 @@ from typing import Annotated
 from fastapi import Depends, Query, Request
 
 from dialerd.control.auth import KeyRing
-from dialerd.core.clock import Instant, from_datetime
+from dialerd.core.clock import YEARS, Instant, from_datetime
 from dialerd.core.errors import Fault, invalid
 from dialerd.engine.service import Service
 from dialerd.ports import Page
 
 _OFFSET_WITHOUT_PLUS = re.compile(r" (\d\d:?\d\d)$")
-_YEARS = range(1971, 2200)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +80,7 @@ def _instant(key: str, value: str | None, faults: list[Fault]) -> Instant | None
                 moment += timedelta(days=1, milliseconds=-1)
         else:
             moment = datetime.fromisoformat(text)
-        if moment.year in _YEARS:
+        if moment.year in YEARS:
             return from_datetime(moment)
     except ValueError:
         pass

@@ -18,7 +18,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from dialerd.core.errors import Fault, InvariantError, PortError, RequestError, invalid
-from dialerd.engine.admission import ListRefused
+from dialerd.engine.contactlist import ListRefused
 
 RETRY_AFTER = "5"
 

@@ -1,4 +1,4 @@
-"""A campaign as multipart/form-data: the part `campaign` in memory, the part `contacts` straight to a file."""
+"""Lists as multipart/form-data: the list straight to a file, a part of fields beside it, if there is one, in memory."""
 
 from __future__ import annotations
 
@@ -13,21 +13,23 @@ from dialerd.control import bodies
 from dialerd.core.errors import Fault, invalid
 
 OVERHEAD = 256 * 1024
-"""Bytes beside the contacts: the other part, boundaries, headers."""
-LIST = "the contact list"
+"""Bytes beside the list: the other part, boundaries, headers."""
+LIST = "the list"
 
 
 class _Parts:
     """Takes the parser's callbacks, which cannot wait."""
 
-    def __init__(self, contacts: BinaryIO, max_bytes: int) -> None:
-        self.campaign: bytearray | None = None
-        self.contacts_bytes: int | None = None
+    def __init__(self, file: BinaryIO, max_bytes: int, part: str, beside: str | None) -> None:
+        self.fields: bytearray | None = None
+        self.list_bytes: int | None = None
         self.faults: list[Fault] = []
         self.ended = False
         """The closing boundary was seen: nothing is missing at the end."""
-        self._contacts = contacts
+        self._file = file
         self._max_bytes = max_bytes
+        self._known = (part,) if beside is None else (beside, part)
+        self._list = part
         self._part: str | None = None
         self._header: list[bytes] = [b"", b""]
         self._disposition = b""
@@ -51,55 +53,73 @@ class _Parts:
     def on_headers_finished(self) -> None:
         _, options = parse_options_header(self._disposition)
         name = options.get(b"name", b"").decode("utf-8", "replace")
-        if name == "campaign" and self.campaign is None:
-            self.campaign = bytearray()
-        elif name == "contacts" and self.contacts_bytes is None:
-            self.contacts_bytes = 0
+        if name == self._list and self.list_bytes is None:
+            self.list_bytes = 0
+        elif name in self._known and name != self._list and self.fields is None:
+            self.fields = bytearray()
         else:
-            twice = name in ("campaign", "contacts")
-            msg = "given twice" if twice else "unknown part; there are campaign and contacts"
+            msg = (
+                "given twice"
+                if name in self._known
+                else f"unknown part; there is {' and '.join(self._known)}"
+            )
             self.faults.append(Fault(name[:60] or "(part without a name)", msg))
             return
         self._part = name
 
     def on_part_data(self, data: bytes, start: int, end: int) -> None:
-        if self._part == "campaign" and self.campaign is not None:
-            self.campaign += data[start:end]
-            if len(self.campaign) > bodies.SMALL:
-                raise bodies.too_large(bodies.SMALL, "the part campaign")
-        elif self._part == "contacts" and self.contacts_bytes is not None:
-            self.contacts_bytes += end - start
-            if self.contacts_bytes > self._max_bytes:
+        if self._part is None:
+            return
+        if self._part != self._list and self.fields is not None:
+            self.fields += data[start:end]
+            if len(self.fields) > bodies.SMALL:
+                raise bodies.too_large(bodies.SMALL, f"the part {self._part}")
+        elif self.list_bytes is not None:
+            self.list_bytes += end - start
+            if self.list_bytes > self._max_bytes:
                 raise bodies.too_large(self._max_bytes, LIST)
-            self._contacts.write(data[start:end])
+            self._file.write(data[start:end])
 
     def on_end(self) -> None:
         self.ended = True
 
 
-async def receive(request: Request, contacts: Path, max_bytes: int) -> dict[str, Any]:
-    """Store the part `contacts` at `contacts` and return the object in the part `campaign`.
+async def receive(request: Request, path: Path, max_bytes: int, part: str) -> None:
+    """Store the part `part`, the only one, at `path`. Raises as `receive_beside`."""
+    parts = await _received(request, path, max_bytes, part, None)
+    if parts.faults:
+        raise invalid(parts.faults)
+
+
+async def receive_beside(
+    request: Request, path: Path, max_bytes: int, part: str, beside: str
+) -> dict[str, Any]:
+    """Store the part `part` at `path` and return the JSON object in the part `beside`.
 
     Raises `RequestError`: 400 malformed, 413, 422 for missing or unknown parts; `PortError` if the disk is full.
     """
+    parts = await _received(request, path, max_bytes, part, beside)
+    if parts.fields is None:
+        parts.faults.append(Fault(beside, "required: a part with the fields as JSON"))
+    if parts.faults or parts.fields is None:
+        raise invalid(parts.faults)
+    return bodies.parse_object(bytes(parts.fields), f"the part {beside}")
+
+
+async def _received(request: Request, path: Path, max_bytes: int, part: str, beside: str | None) -> _Parts:
     _, options = parse_options_header(request.headers.get("content-type"))
     boundary = options.get(b"boundary")
     if not boundary:
         raise bodies.malformed("the Content-Type names no multipart boundary")
     try:
-        with contacts.open("xb") as file:
-            parts = _Parts(file, max_bytes)
+        with path.open("xb") as file:
+            parts = _Parts(file, max_bytes, part, beside)
             await _feed(request, boundary, parts, max_bytes)
     except OSError as error:
         raise bodies.disk_refused(error) from error
-    faults = parts.faults
-    if parts.campaign is None:
-        faults.append(Fault("campaign", "required: a part with the campaign's fields as JSON"))
-    if parts.contacts_bytes is None:
-        faults.append(Fault("contacts", "required: a part with the contacts as CSV"))
-    if faults or parts.campaign is None:
-        raise invalid(faults)
-    return bodies.parse_object(bytes(parts.campaign), "the part campaign")
+    if parts.list_bytes is None:
+        parts.faults.append(Fault(part, "required: a part with the list as CSV"))
+    return parts
 
 
 async def _feed(request: Request, boundary: bytes, parts: _Parts, max_bytes: int) -> None:

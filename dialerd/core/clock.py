@@ -23,6 +23,8 @@ Millis = NewType("Millis", int)
 SECOND = 1_000
 MINUTE = 60_000
 MICROS_PER_MILLI = 1_000
+YEARS = range(1971, 2200)
+"""Years that a time from outside may be in: every instant of them can be shown in every zone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,19 @@ def from_datetime(value: datetime) -> Instant:
     if value.tzinfo is None:
         raise ValueError("a date and time needs a UTC offset")
     return Instant(round(value.timestamp() * SECOND))
+
+
+def parse_iso(text: str) -> datetime:
+    """A time in ISO 8601 with its offset, as people write it. Raises `ValueError` saying what is wrong with it."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"{text[:60]!r} is not an ISO 8601 time, as in 2024-01-15T09:00:00+05:30") from None
+    if moment.tzinfo is None:
+        raise ValueError(f"{text!r} has no offset from UTC; write for instance {text}+05:30 or {text}Z")
+    if moment.year not in YEARS:
+        raise ValueError(f"the year must be between {YEARS[0]} and {YEARS[-1]}")
+    return moment
 
 
 def to_datetime(instant: Instant) -> datetime:

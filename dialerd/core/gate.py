@@ -233,8 +233,12 @@ def rate_free_at(world: World, campaign: Campaign, now: Mono) -> Mono:
 
 def campaign_opening(campaign: Campaign, now: Instant) -> Opening:
     """The campaign's own window at `now`, room for its ring timeout included."""
-    window = _window(campaign.start_at, campaign.end_at, campaign.timezone, campaign.hours, campaign.closed)
-    return opening(window, now, campaign.ring_timeout)
+    return opening(campaign_window(campaign), now, campaign.ring_timeout)
+
+
+def campaign_window(campaign: Campaign) -> Window:
+    """When a campaign may dial."""
+    return _window(campaign.start_at, campaign.end_at, campaign.timezone, campaign.hours, campaign.closed)
 
 
 @lru_cache(maxsize=4_096)

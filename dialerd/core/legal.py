@@ -14,10 +14,7 @@ from dialerd.core.errors import Fault
 from dialerd.core.schedule_text import Holidays, HolidaysOf, parse_holidays, parse_hours
 from dialerd.core.windows import Calendar, Slot
 
-RULE = "legal-hours"
-"""The name of the rule in receipts."""
-
-OWN_SOURCE = "set by this installation"
+_OWN_SOURCE = "set by this installation"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +87,8 @@ def legal_rules(
 ) -> tuple[LegalRules, list[Fault]]:
     """The presets with an installation's changes, `{"IN": {"hours": […], "holidays": …}}`, and every fault of them.
 
-    A change replaces the whole preset. `holidays_of` is asked for the days of the presets too.
+    A change replaces the whole preset. `holidays_of` is asked for the days of the presets too. Rules that have faults
+    must not be used: an entry that could not be read closes nothing.
     """
     presets = {preset.country: preset for preset in PRESETS}
     faults: list[Fault] = []
@@ -107,7 +105,7 @@ def legal_rules(
 
 def _changed(country: str, change: object, loc: str, holidays_of: HolidaysOf) -> tuple[Preset, list[Fault]]:
     if not isinstance(change, Mapping):
-        return Preset(country, (), OWN_SOURCE), [Fault(loc, "must be an object with hours")]
+        return Preset(country, (), _OWN_SOURCE), [Fault(loc, "must be an object with hours")]
     faults = [Fault(f"{loc}.{key}", "unknown field") for key in change if key not in ("hours", "holidays")]
     slots: tuple[Slot, ...] = ()
     if "hours" in change:
@@ -119,7 +117,7 @@ def _changed(country: str, change: object, loc: str, holidays_of: HolidaysOf) ->
     if change.get("holidays") is not None:
         holidays, wrong = parse_holidays(change["holidays"], f"{loc}.holidays", holidays_of)
         faults += wrong
-    return Preset(country, slots, OWN_SOURCE, holidays.given, holidays.closed), faults
+    return Preset(country, slots, _OWN_SOURCE, holidays.given, holidays.closed), faults
 
 
 def _dated(preset: Preset, holidays_of: HolidaysOf) -> Preset:

@@ -1,192 +1,66 @@
-"""How a campaign comes to be: every fault of its fields and its contacts reported at once, then all or nothing.
-
-Contacts reach the store in chunks under an import that nothing reads; the engine's command seals it. Until
-then any failure leaves nothing behind.
-"""
+"""How contacts come to a campaign, new or live: every fault of fields and rows at once, then all or nothing."""
 
 from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
-from typing import Any, Literal, Protocol
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+from weakref import WeakValueDictionary
 
-import langcodes
-import orjson
-import structlog
+from pydantic import BaseModel, ConfigDict, Field
 
-from dialerd.core.clock import from_datetime, minutes, seconds
-from dialerd.core.commands import (
-    AdmitCampaign,
-    Command,
-    Refused,
-)
-from dialerd.core.errors import Fault, InvariantError, PortError, RequestError, conflict, invalid
-from dialerd.core.model import (
-    E164,
-    Campaign,
-    CampaignId,
-    CampaignStatus,
-    ImportId,
-    ScriptId,
-    Trunk,
-    TrunkName,
-)
-from dialerd.engine.draft import CampaignFields, read
-from dialerd.engine.status import Carried
-from dialerd.ports import Clock, Media, NewContact, Script, Store
+from dialerd.core.errors import Fault, InvariantError, PortError, invalid
+from dialerd.core.model import Campaign, CampaignId, CampaignStatus
+from dialerd.engine.contactlist import ContactFile, ContactIntake, refuse_faulty
+from dialerd.engine.draft import Draft, closed_for_good, read_draft
+from dialerd.engine.fields import read_model
+from dialerd.engine.loading import Loaded, Loader
+from dialerd.engine.scripts import Scripts, required, spoken
+from dialerd.engine.settings import ServiceSettings
+from dialerd.ports import Clock, Script
 
-PREPARE_DEADLINE = 120.0
-"""Seconds for the script's prompts to be rendered."""
-
-_log = structlog.get_logger("dialerd.admission")
+ADDITION_DEADLINE = 120.0
+"""Seconds for which a list waits for the one before it."""
 
 
-class ListReport(Protocol):
-    """What became of a list's rows: `received` = `accepted` + `duplicates` + `invalid`.
+class AdditionFields(BaseModel):
+    """What may be said beside the contacts that are added to a campaign."""
 
-    The `…_json` are JSON arrays as UTF-8: with thousands of notes their objects would cost more than a dial may wait.
-    """
+    model_config = ConfigDict(extra="forbid", strict=True)
 
-    @property
-    def received(self) -> int:
-        """Rows in the list."""
-        ...
-
-    @property
-    def accepted(self) -> int:
-        """Rows that may be dialed."""
-        ...
-
-    @property
-    def duplicates(self) -> int:
-        """Rows that repeat a number."""
-        ...
-
-    @property
-    def invalid(self) -> int:
-        """Rows with faults."""
-        ...
-
-    @property
-    def faults(self) -> int:
-        """Faults of rows."""
-        ...
-
-    @property
-    def refusals(self) -> Sequence[Fault]:
-        """Why the list as a whole cannot be used."""
-        ...
-
-    @property
-    def faults_json(self) -> bytes:
-        """`[{loc, msg}]`, every fault of every row."""
-        ...
-
-    @property
-    def invalid_json(self) -> bytes:
-        """`[{line, phone, reason}]`, one entry a row with faults."""
-        ...
-
-    @property
-    def duplicates_json(self) -> bytes:
-        """The same for rows that repeat a number."""
-        ...
-
-    @property
-    def warnings_json(self) -> bytes:
-        """The same for accepted rows whose number may not exist."""
-        ...
-
-
-class CheckedContacts(Protocol):
-    """A contact list that was read."""
-
-    @property
-    def report(self) -> ListReport:
-        """What became of its rows."""
-        ...
-
-    def chunks(self) -> Iterator[list[NewContact]]:
-        """The accepted contacts, at most 500 at a time."""
-        ...
-
-    def discard(self) -> None:
-        """Forget the list."""
-        ...
-
-
-class ContactIntake(Protocol):
-    """Reads contact lists, outside this process."""
-
-    async def document(self, path: Path) -> Mapping[str, Any]:
-        """The fields of a campaign request in JSON, its contacts left out. Raises `RequestError` (400)."""
-        ...
-
-    async def check(
-        self, path: Path, kind: str, *, required: frozenset[str], default_region: str | None
-    ) -> CheckedContacts:
-        """Validate a list. Raises `PortError` if it cannot be read or worked on."""
-        ...
-
-
-class Dialer(Protocol):
-    """What is asked of the engine."""
-
-    async def command(self, command: Command) -> Carried:
-        """Carry out a command; committed when this returns. Raises `PortError`."""
-        ...
-
-
-class ListRefused(RequestError):
-    """422 whose faults are those of fields, as always, and those of rows, as JSON text."""
-
-    def __init__(self, faults: Sequence[Fault], rows: ListReport | None) -> None:
-        count = len(faults) + (rows.faults if rows else 0)
-        detail = f"{count:,} fault{'s' if count != 1 else ''} in the request; nothing was stored"
-        super().__init__(422, "invalid-field", "Invalid request", detail, faults)
-        self.row_faults_json = rows.faults_json if rows else b"[]"
-        self.invalid_json = rows.invalid_json if rows else b"[]"
-
-
-@dataclass(frozen=True, slots=True)
-class ContactFile:
-    """An uploaded list: a CSV file, or a whole campaign request in JSON."""
-
-    path: Path
-    kind: Literal["csv", "json"]
+    default_region: Annotated[str, Field(max_length=64)] | None = None
+    on_invalid: Literal["reject", "skip"] = "reject"
 
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """A new campaign, and what became of its list."""
+    """What was stored, and what became of the list."""
 
     campaign: Campaign
-    contacts: int
+    loaded: Loaded
     report: dict[str, Any]
-    """The `import` object of the API; its lists are `orjson.Fragment`s."""
+    """The `import` object of the API."""
 
 
 class Admission:
-    """Takes campaign requests."""
+    """Takes campaign requests, and lists for live campaigns."""
 
     def __init__(
         self,
-        dialer: Dialer,
-        store: Store,
-        media: Media,
+        scripts: Scripts,
+        loader: Loader,
         clock: Clock,
-        trunks: Sequence[Trunk],
+        settings: ServiceSettings,
         intake: ContactIntake,
     ) -> None:
-        self._dialer = dialer
-        self._store = store
-        self._media = media
+        self._scripts = scripts
+        self._loader = loader
         self._clock = clock
-        self._trunks = tuple(trunks)
+        self._settings = settings
         self._intake = intake
+        self._adding: WeakValueDictionary[CampaignId, asyncio.Lock] = WeakValueDictionary()
 
     async def create(self, fields: Mapping[str, Any] | None, contacts: ContactFile) -> Admitted:
         """Admit a campaign; `fields` None: they stand in the JSON document with the contacts.
@@ -194,149 +68,88 @@ class Admission:
         Raises `RequestError` naming every fault, `PortError` if store, media or helper fail. Nothing is stored
         then.
         """
-        if fields is None:
-            fields = await self._intake.document(contacts.path)
-        elif "contacts" in fields:
-            raise invalid([Fault("contacts", "given twice: in the campaign part and as a part of its own")])
-        draft, faults = read(fields, self._clock.now().wall, self._trunks)
-        script, wrong = await self._script(draft)
+        fields = await self._beside(fields, contacts)
+        now = self._clock.now().wall
+        draft, faults = read_draft(fields, now, self._settings)
+        script, wrong = await self._scripts.chosen(draft.fields.script_id, draft.fields.language)
         faults += wrong
+        campaign = self._campaign(draft, script) if script is not None and not faults else None
+        if campaign is not None:
+            faults += closed_for_good(campaign, now)
         checked = await self._intake.check(
             contacts.path,
             contacts.kind,
-            required=_required(script, draft.language),
-            default_region=draft.default_region,
+            required=required(script, draft.fields.language),
+            default_region=draft.fields.default_region,
         )
         try:
-            _refuse_faulty(draft, faults, checked.report)
-            if script is None:
+            skip = draft.fields.on_invalid == "skip"
+            refuse_faulty(faults, checked.report, skip_invalid=skip, what="contacts")
+            if script is None or campaign is None:
                 raise InvariantError("a campaign without a script passed its checks")
-            campaign = self._campaign(draft, script)
-            await self._prepare(script, campaign.language)
-            stored = await self._import(campaign, checked)
-            return Admitted(campaign, stored, _import_object(checked.report))
+            await self._scripts.prepare(script, campaign.language)
+            loaded = await self._loader.admit(campaign, checked)
+            return Admitted(campaign, loaded, loaded.view(checked.report))
         finally:
             checked.discard()
 
-    async def _script(self, draft: CampaignFields) -> tuple[Script | None, list[Fault]]:
-        if draft.script_id is None:
-            return None, []
-        script = await self._store.script(ScriptId(draft.script_id))
-        if script is None:
-            return None, [Fault("script_id", f"there is no script {draft.script_id!r}")]
-        if draft.language is not None and _spoken(script, draft.language) is None:
-            speaks = ", ".join(script.languages)
-            msg = f"the script {script.id} has no texts for {draft.language}; it has: {speaks}"
-            return script, [Fault("language", msg)]
-        return script, []
+    async def add(
+        self, campaign: Campaign, options: Mapping[str, Any] | None, contacts: ContactFile
+    ) -> Admitted:
+        """Give a live campaign more contacts; `options` None: they stand in the JSON document with the contacts.
 
-    def _campaign(self, draft: CampaignFields, script: Script) -> Campaign:
-        campaign = Campaign(
+        Raises as `create`, and `RequestError` 409 if the campaign is not live any more.
+        """
+        fields, faults = read_model(AdditionFields, _given(await self._beside(options, contacts)))
+        script = await self._scripts.pinned(campaign.script_id, campaign.script_version)
+        checked = await self._intake.check(
+            contacts.path,
+            contacts.kind,
+            required=required(script, campaign.language),
+            default_region=fields.default_region,
+        )
+        try:
+            skip = fields.on_invalid == "skip"
+            refuse_faulty(faults, checked.report, skip_invalid=skip, what="contacts")
+            lock = self._adding.setdefault(campaign.id, asyncio.Lock())
+            await _acquire(lock)
+            try:
+                loaded = await self._loader.add(campaign, checked)
+            finally:
+                lock.release()
+            return Admitted(campaign, loaded, loaded.view(checked.report))
+        finally:
+            checked.discard()
+
+    async def _beside(self, fields: Mapping[str, Any] | None, contacts: ContactFile) -> Mapping[str, Any]:
+        """The fields that came with a list."""
+        if fields is None:
+            return await self._intake.document(contacts.path)
+        if "contacts" in fields:
+            raise invalid([Fault("contacts", "given twice: among the fields and as a part of its own")])
+        return fields
+
+    def _campaign(self, draft: Draft, script: Script) -> Campaign:
+        return Campaign(
             id=CampaignId(f"cmp_{secrets.token_hex(6)}"),
-            name=draft.name or "",
             script_id=script.id,
             script_version=script.version,
-            language=_spoken(script, draft.language or "") or "",
+            language=spoken(script, draft.fields.language or "") or "",
             status=CampaignStatus.SCHEDULED,
             created_at=self._clock.now().wall,
-            max_attempts=draft.max_attempts,
-            retry_interval=minutes(draft.retry_interval_minutes),
-            ring_timeout=seconds(draft.ring_timeout_seconds),
-            max_concurrent_calls=draft.max_concurrent_calls,
-            calls_per_second=draft.calls_per_second,
-            weight=draft.weight,
-            trunks=tuple(TrunkName(name) for name in draft.trunks or ()),
-            caller_id=None if draft.caller_id is None else E164(draft.caller_id),
-            keep_open=draft.keep_open,
-        )
-        schedule = draft.schedule
-        if schedule is None:
-            return campaign
-        return replace(
-            campaign,
-            start_at=None if schedule.start_time is None else from_datetime(schedule.start_time),
-            end_at=None if schedule.end_time is None else from_datetime(schedule.end_time),
-            timezone=schedule.timezone,
+            **draft.attributes,
         )
 
-    async def _prepare(self, script: Script, language: str) -> None:
-        try:
-            async with asyncio.timeout(PREPARE_DEADLINE):
-                await self._media.prepare(script, language)
-        except TimeoutError:
-            raise PortError(
-                f"the prompts of {script.id} were not ready in {PREPARE_DEADLINE:g} s", retryable=True
-            ) from None
 
-    async def _import(self, campaign: Campaign, checked: CheckedContacts) -> int:
-        import_id = await self._store.begin_import(campaign.id)
-        stored = 0
-        try:
-            for chunk in checked.chunks():
-                stored += await self._store.add_contacts(import_id, campaign.id, chunk)
-        except BaseException:
-            await asyncio.shield(self._drop(import_id))
-            raise
-        # Once the command is given its outcome may be unknown (deadline, cancellation): the import of a campaign
-        # that was admitted after all must not be dropped, and one that was not is cleared at the next start.
-        try:
-            carried = await self._dialer.command(AdmitCampaign(campaign, import_id, stored))
-        except InvariantError:
-            await self._drop(import_id)
-            raise
-        if isinstance(carried.answer, Refused):
-            await self._drop(import_id)
-            raise conflict(carried.answer.detail, state=carried.answer.state)
-        return stored
-
-    async def _drop(self, import_id: ImportId) -> None:
-        try:
-            await self._store.drop_import(import_id)
-        except PortError as error:
-            _log.warning("admission.import_not_dropped", import_id=import_id, detail=str(error))
+def _given(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in fields.items() if value is not None}
 
 
-def _spoken(script: Script, language: str) -> str | None:
-    """The script's own spelling of `language`: case means nothing in a tag, and some have an older form."""
-    wanted = (language.lower(), str(langcodes.standardize_tag(language)).lower())
-    return next((tag for tag in script.languages if tag.lower() in wanted), None)
-
-
-def _required(script: Script | None, language: str | None) -> frozenset[str]:
-    """Variables that every contact must bring: those without a default, of the script or of its language."""
-    if script is None:
-        return frozenset()
-    texts = script.body.get("languages", {})
-    spoken = _spoken(script, language) if language is not None else None
-    texts = texts.get(spoken) if isinstance(texts, Mapping) else None
-    defaults = texts.get("defaults") or {} if isinstance(texts, Mapping) else {}
-    return frozenset(
-        name
-        for name, about in script.variables.items()
-        if "default" not in (about or {}) and name not in defaults
-    )
-
-
-def _refuse_faulty(draft: CampaignFields, faults: Sequence[Fault], report: ListReport) -> None:
-    """Raise 422 with all faults unless the campaign can be made."""
-    found = [*faults, *report.refusals]
-    rows = report.faults > 0 and draft.on_invalid == "reject"
-    if not report.accepted and not report.refusals and not rows:
-        found.append(Fault("contacts", "no row of the list is valid"))
-        rows = True
-    if found or rows:
-        raise ListRefused(found, report if rows else None)
-
-
-def _import_object(report: ListReport) -> dict[str, Any]:
-    return {
-        "received": report.received,
-        "accepted": report.accepted,
-        "duplicates": report.duplicates,
-        "duplicate_rows": orjson.Fragment(report.duplicates_json),
-        "suppressed_dnc": 0,
-        "zone_unknown": 0,
-        "no_common_hours": 0,
-        "warnings": orjson.Fragment(report.warnings_json),
-        "invalid": orjson.Fragment(report.invalid_json),
-    }
+async def _acquire(lock: asyncio.Lock) -> None:
+    try:
+        async with asyncio.timeout(ADDITION_DEADLINE):
+            await lock.acquire()
+    except TimeoutError:
+        raise PortError(
+            "another list is being added to this campaign; try again later", retryable=True
+        ) from None

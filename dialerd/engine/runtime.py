@@ -22,7 +22,8 @@ from dialerd.core.commands import (
     Done,
     Halting,
 )
-from dialerd.core.compliance import Compliance
+from dialerd.core.compliance import Callee, Compliance
+from dialerd.core.dnc import DncMatch
 from dialerd.core.effects import (
     Announce,
     Effect,
@@ -162,6 +163,17 @@ class Engine:
         if dnc.detail is not None:
             raise PortError(dnc.detail, retryable=True)
         return frozenset(phone for phone in phones if dnc.match(phone, now) is not None)
+
+    def listed(self, phone: E164) -> DncMatch | None:
+        """The entry of the do-not-call list that bars `phone` now. Raises `PortError` while it is not known."""
+        dnc = self._world.dnc
+        if dnc.detail is not None:
+            raise PortError(dnc.detail, retryable=True)
+        return dnc.match(phone, self._clock.now().wall)
+
+    def callee(self, phone: E164, timezone: str | None) -> Callee:
+        """What is known of a number's place; `timezone` is what its contact says."""
+        return self._world.compliance.callee(phone, timezone)
 
     def _reasons(self, checks: Iterable[Check]) -> list[dict[str, str | None]]:
         reasons = [check_view(check) for check in checks]

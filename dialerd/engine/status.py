@@ -8,7 +8,7 @@ from dialerd.core.clock import to_iso
 from dialerd.core.commands import Answer
 from dialerd.core.model import TrunkName
 from dialerd.core.verdict import Check
-from dialerd.core.world import World
+from dialerd.core.world import Line, World
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,11 @@ class TrunkStatus:
     reachable: bool | None
     paused: str | None
     """Why it is paused, None where it is not."""
+    congestions: int
+    """Congested ends of calls in a row."""
+    refused: int
+    """Calls that were refused for their numbers, of the last `finals`."""
+    finals: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,16 +103,20 @@ def describe(world: World, store_fault: str | None, draining: bool) -> EngineSta
         halt=host.halt,
         dnc_entries=len(world.dnc),
         media_sessions=host.sessions,
-        trunks=tuple(
-            TrunkStatus(
-                name=line.trunk.name,
-                endpoint=line.trunk.endpoint,
-                channels_in_use=line.in_use,
-                max_channels=line.trunk.max_channels,
-                calls_per_second=line.trunk.calls_per_second,
-                reachable=line.reachable,
-                paused=line.paused,
-            )
-            for line in lines
-        ),
+        trunks=tuple(_trunk(line) for line in lines),
+    )
+
+
+def _trunk(line: Line) -> TrunkStatus:
+    return TrunkStatus(
+        name=line.trunk.name,
+        endpoint=line.trunk.endpoint,
+        channels_in_use=line.in_use,
+        max_channels=line.trunk.max_channels,
+        calls_per_second=line.trunk.calls_per_second,
+        reachable=line.reachable,
+        paused=line.paused,
+        congestions=line.congestions,
+        refused=sum(final.burnt for final in line.finals),
+        finals=len(line.finals),
     )

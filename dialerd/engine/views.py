@@ -8,11 +8,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dialerd.core.clock import MINUTE, SECOND, Instant, to_iso
+from dialerd.core.clock import MINUTE, SECOND, Instant, to_iso, to_local_iso
+from dialerd.core.dnc import DncEntry
 from dialerd.core.metrics import figures
-from dialerd.core.model import Campaign
+from dialerd.core.model import Campaign, Contact, Trunk
+from dialerd.core.windows import Slot
 from dialerd.engine.status import EngineStatus, TrunkStatus
 from dialerd.ports import ApiKey, CallRow, Page, Script, TryRow
+
+_DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
 def number(value: float) -> float | int:
@@ -34,13 +38,21 @@ def campaign_view(
         "language": campaign.language,
         "status": campaign.status.value,
         "closing": campaign.closing,
+        "version": campaign.version,
         "schedule": {
             "start_time": to_iso(campaign.start_at),
             "end_time": to_iso(campaign.end_at),
             "timezone": campaign.timezone,
+            "hours": [_slot_view(slot) for slot in campaign.hours] or None,
+            "holidays": list(campaign.holidays) or None,
         },
         "max_attempts": campaign.max_attempts,
         "retry_interval_minutes": number(campaign.retry_interval / MINUTE),
+        "retry_rules": {
+            reason.value: {"after_minutes": number(rule.after / MINUTE), "max": rule.most}
+            for reason, rule in campaign.retry_rules.items()
+        },
+        "max_callbacks": campaign.max_callbacks,
         "ring_timeout_seconds": number(campaign.ring_timeout / SECOND),
         "max_concurrent_calls": campaign.max_concurrent_calls,
         "calls_per_second": campaign.calls_per_second,
@@ -56,7 +68,41 @@ def campaign_view(
         "disposition_breakdown": shown.breakdown,
         "reasons": shown.reasons,
         "metrics": shown.metrics,
+        "by_trunk": shown.by_trunk,
+        "by_hour": shown.by_hour,
         "blocked": list(blocked),
+    }
+
+
+def _slot_view(slot: Slot) -> dict[str, Any]:
+    return {
+        "days": [name for day, name in enumerate(_DAYS) if day in slot.days],
+        "from": _minute_view(slot.start),
+        "to": _minute_view(slot.end),
+    }
+
+
+def _minute_view(minute: int) -> str:
+    return f"{minute // 60:02}:{minute % 60:02}"
+
+
+def contact_view(contact: Contact) -> dict[str, Any]:
+    """A contact of a campaign; `next_attempt_at` null while it waits: as soon as its turn comes."""
+    due = contact.not_before if contact.state.waiting and contact.not_before else None
+    return {
+        "phone": contact.phone,
+        "name": contact.name,
+        "timezone": contact.timezone,
+        "external_id": contact.external_id,
+        "variables": dict(contact.variables),
+        "state": contact.state.value,
+        "attempts": contact.attempts,
+        "refunds": contact.refunds,
+        "next_attempt_at": to_iso(due),
+        "disposition": contact.disposition,
+        "reason": contact.reason,
+        "callbacks": contact.callbacks,
+        "callback_unmet": to_iso(contact.callback_unmet),
     }
 
 
@@ -71,6 +117,7 @@ def call_view(row: CallRow) -> dict[str, Any]:
         "disposition": row.disposition,
         "reason": row.reason,
         "attempt": row.attempt,
+        "callback": row.callback,
         "counted": row.counted,
         "tries": [_try_view(attempt) for attempt in row.tries],
         "duration_seconds": number(row.duration_ms / SECOND),
@@ -88,8 +135,17 @@ def call_view(row: CallRow) -> dict[str, Any]:
         "transcript": [dict(turn) for turn in row.transcript],
         "captured": dict(row.captured),
         "transfer": None,
-        "gate": dict(row.gate),
+        "gate": _receipt_view(row.gate),
     }
+
+
+def _receipt_view(receipt: Mapping[str, Any]) -> dict[str, Any]:
+    """The gate's receipt; `local_time` is on the callee's clock, where its zone is known."""
+    at, zones = receipt.get("at"), receipt.get("zones") or [None]
+    if not isinstance(at, int):
+        return dict(receipt)
+    local = to_local_iso(Instant(at), zones[0]).partition(" ")[0]
+    return {**receipt, "at": to_iso(Instant(at)), "local_time": local}
 
 
 def _try_view(attempt: TryRow) -> dict[str, Any]:
@@ -146,27 +202,59 @@ def page_view(data: Sequence[Mapping[str, Any]], total: int, page: Page) -> dict
     return {"data": list(data), "total": total, "limit": page.limit, "offset": page.offset}
 
 
-def status_view(status: EngineStatus) -> dict[str, Any]:
-    """The daemon as it stands."""
+def dnc_view(entry: DncEntry) -> dict[str, Any]:
+    """An entry of the do-not-call list; `phone` is a number, or a prefix with an asterisk."""
+    return {
+        "phone": entry.pattern,
+        "reason": entry.reason or None,
+        "source": entry.source or None,
+        "created_at": to_iso(entry.created_at),
+        "expires_at": to_iso(entry.expires_at),
+    }
+
+
+def status_view(status: EngineStatus, configured: Sequence[Trunk]) -> dict[str, Any]:
+    """The daemon as it stands; `configured`: its trunks as they were set up."""
+    plans = {trunk.name: trunk for trunk in configured}
     return {
         "dialing": status.dialing,
+        "halt": status.halt,
         "problems": list(status.problems),
         "asterisk": {"state": status.asterisk, "version": status.asterisk_version},
         "manager": {"state": status.manager},
         "store": {"state": status.store},
         "media": {"state": status.media, "sessions": status.media_sessions},
         "live_calls": status.live_calls,
-        "trunks": [_trunk_view(trunk) for trunk in status.trunks],
+        "slot_drift": status.slot_drift,
+        "dnc_entries": status.dnc_entries,
+        "trunks": [trunk_view(line, plans[line.name]) for line in status.trunks],
     }
 
 
-def _trunk_view(trunk: TrunkStatus) -> dict[str, Any]:
+def trunk_view(line: TrunkStatus, configured: Trunk) -> dict[str, Any]:
+    """A trunk with the limits in force, and those that it was set up with."""
     return {
-        "name": trunk.name,
-        "endpoint": trunk.endpoint,
-        "channels_in_use": trunk.channels_in_use,
-        "max_channels": trunk.max_channels,
-        "calls_per_second": number(trunk.calls_per_second),
-        "reachable": trunk.reachable,
-        "paused": trunk.paused,
+        "name": line.name,
+        "endpoint": line.endpoint,
+        "state": _trunk_state(line),
+        "channels_in_use": line.channels_in_use,
+        "max_channels": line.max_channels,
+        "calls_per_second": number(line.calls_per_second),
+        "configured": {
+            "max_channels": configured.max_channels,
+            "calls_per_second": number(configured.calls_per_second),
+        },
+        "reachable": line.reachable,
+        "paused": line.paused,
+        "failures": {
+            "congested_in_a_row": line.congestions,
+            "numbers_refused": line.refused,
+            "of_last_calls": line.finals,
+        },
     }
+
+
+def _trunk_state(line: TrunkStatus) -> str:
+    if line.paused is not None:
+        return "paused"
+    return {True: "up", False: "unreachable", None: "unknown"}[line.reachable]

@@ -78,11 +78,13 @@ class Row:
     broken: str | None = None
     """Why no values could be read."""
     in_json: bool = False
+    of: str = "contacts"
+    """What the list is called in the `loc` of its faults."""
 
     @property
     def where(self) -> str:
         """Begins the `loc` of its faults."""
-        return f"contacts.{self.line}" if self.in_json else f"contacts[line {self.line}]"
+        return f"{self.of}.{self.line}" if self.in_json else f"{self.of}[line {self.line}]"
 
     @property
     def label(self) -> str:
@@ -115,7 +117,7 @@ class Tally:
     """Faults of the list as a whole: nothing of it can be used."""
 
 
-class _Unfit(Exception):
+class Unfit(Exception):
     """A value cannot be used; the message says why."""
 
 
@@ -166,14 +168,14 @@ def _contact(row: Row, rules: Rules, tally: Tally) -> NewContact | None:
     phone: E164 | None = None
     warning: str | None = None
     try:
-        phone, warning = _phone(raw, rules.default_region)
-    except _Unfit as error:
+        phone, warning = phone_of(raw, rules.default_region)
+    except Unfit as error:
         fault("phone", str(error))
     texts: dict[str, str | None] = {}
-    for key, read in (("name", _text), ("timezone", _zone), ("external_id", _ident)):
+    for key, read in (("name", text_of), ("timezone", _zone), ("external_id", _ident)):
         try:
             texts[key] = read(row.values.get(key))
-        except _Unfit as error:
+        except Unfit as error:
             fault(key, str(error))
     variables = _variables(row.values, fault)
     for key in sorted(rules.required - variables.keys() - _given(texts)):
@@ -190,24 +192,24 @@ def _given(texts: Mapping[str, str | None]) -> set[str]:
     return {"phone"} | {key for key in RESERVED[1:] if texts.get(key, "faulty") is not None}
 
 
-def _phone(value: object, region: str | None) -> tuple[E164, str | None]:
-    """The number, and a warning where it is possible but assigned to nobody."""
+def phone_of(value: object, region: str | None) -> tuple[E164, str | None]:
+    """The number, and a warning where it is possible but assigned to nobody. Raises `Unfit`."""
     text = _phone_text(value, region)
     try:
         parsed = phonenumbers.parse(text, region)
     except phonenumbers.NumberParseException as error:
-        raise _Unfit(
+        raise Unfit(
             f"is not a possible number: {_UNREADABLE.get(error.error_type, 'it cannot exist')}"
         ) from None
     if parsed.extension:
-        raise _Unfit("has an extension, which cannot be dialed")
+        raise Unfit("has an extension, which cannot be dialed")
     verdict = phonenumbers.is_possible_number_with_reason(parsed)
     if verdict != ValidationResult.IS_POSSIBLE:
-        raise _Unfit(f"is not a possible number: {_IMPOSSIBLE.get(verdict, 'it cannot exist')}")
+        raise Unfit(f"is not a possible number: {_IMPOSSIBLE.get(verdict, 'it cannot exist')}")
     try:
         phone = E164(phonenumbers.format_number(parsed, PhoneNumberFormat.E164))
     except ValueError:
-        raise _Unfit("is not a possible number: E.164 has 7 to 15 digits") from None
+        raise Unfit("is not a possible number: E.164 has 7 to 15 digits") from None
     if phonenumbers.is_valid_number(parsed):
         return phone, None
     return phone, "possible, but in no range that is assigned: it may not exist"
@@ -215,46 +217,47 @@ def _phone(value: object, region: str | None) -> tuple[E164, str | None]:
 
 def _phone_text(value: object, region: str | None) -> str:
     if value is None or value == "":
-        raise _Unfit("has no phone number")
+        raise Unfit("has no phone number")
     if not isinstance(value, str):
-        raise _Unfit('must be a string, as in "+919876543210"')
+        raise Unfit('must be a string, as in "+919876543210"')
     text = _sound(value).strip()
     if _SCIENTIFIC.fullmatch(text):
-        raise _Unfit(
+        raise Unfit(
             f"{text} is a number that a spreadsheet has rounded, its digits are lost: "
             "format the column as text there and export it again"
         )
     if region is None and not _PLAIN_E164.fullmatch(text):
-        raise _Unfit(
+        raise Unfit(
             "is not in E.164 form (+, country code, 7 to 15 digits without spaces); "
             "default_region accepts national and spaced numbers"
         )
     if any(char.isalpha() for char in text):
-        raise _Unfit("contains letters")
+        raise Unfit("contains letters")
     return text
 
 
-def _text(value: object) -> str | None:
+def text_of(value: object) -> str | None:
+    """A short text, None for an empty one. Raises `Unfit`."""
     if value is None or value == "":
         return None
     if not isinstance(value, str):
-        raise _Unfit("must be a string")
+        raise Unfit("must be a string")
     value = _sound(value).strip()
     if len(value) > MAX_TEXT:
-        raise _Unfit(f"has {len(value):,} characters, at most {MAX_TEXT} are allowed")
+        raise Unfit(f"has {len(value):,} characters, at most {MAX_TEXT} are allowed")
     return value or None
 
 
 def _ident(value: object) -> str | None:
     if isinstance(value, int) and not isinstance(value, bool):
-        return _text(str(_number(value)))
-    return _text(value)
+        return text_of(str(_number(value)))
+    return text_of(value)
 
 
 def _zone(value: object) -> str | None:
-    zone = _text(value)
+    zone = text_of(value)
     if zone is not None and not is_zone(zone):
-        raise _Unfit(f"{zone!r} is not an IANA time zone, as in Asia/Kolkata")
+        raise Unfit(f"{zone!r} is not an IANA time zone, as in Asia/Kolkata")
     return zone
 
 
@@ -278,7 +281,7 @@ def _variables(values: Mapping[str, Any], fault: Any) -> dict[str, Any]:
             continue
         try:
             kept = _scalar(value)
-        except _Unfit as error:
+        except Unfit as error:
             fault(key if len(key) <= MAX_TEXT and not _UNFIT.search(key) else None, str(error))
         else:
             if kept != "":
@@ -293,14 +296,14 @@ def _scalar(value: object) -> object:
         return value
     if isinstance(value, int | float):
         return _number(value)
-    raise _Unfit("must be text, a number, true or false")
+    raise Unfit("must be text, a number, true or false")
 
 
 def _number(value: float) -> float:
     if isinstance(value, float) and not math.isfinite(value):
-        raise _Unfit("is not a finite number")
+        raise Unfit("is not a finite number")
     if isinstance(value, int) and abs(value) > _MAX_INTEGER:
-        raise _Unfit("is too large for a number; write it as text")
+        raise Unfit("is too large for a number; write it as text")
     return value
 
 
@@ -311,10 +314,10 @@ def _sound(value: str) -> str:
         return value
     char = ord(found.group())
     if 0xDC80 <= char <= 0xDCFF:
-        raise _Unfit(
+        raise Unfit(
             f"is not UTF-8 (byte 0x{char - 0xDC00:02X}): the file looks like Windows-1252 or ISO-8859-1; "
             "save it as UTF-8"
         )
     if char >= 0xD800:
-        raise _Unfit("is not valid Unicode (a lone surrogate)")
-    raise _Unfit("contains a NUL character" if char == 0 else f"contains a control character (U+{char:04X})")
+        raise Unfit("is not valid Unicode (a lone surrogate)")
+    raise Unfit("contains a NUL character" if char == 0 else f"contains a control character (U+{char:04X})")

@@ -11,7 +11,7 @@ import io
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 from dialerd.core.errors import Fault
@@ -25,11 +25,15 @@ _LOOKS_LIKE_NUMBER = re.compile(r"[+(]?[0-9][0-9 ().-]{5,}")
 
 
 class NotAList(Exception):
-    """The file as a whole cannot be read as a contact list; `fault` says why."""
+    """The file as a whole cannot be read as a list; the message says why."""
 
     def __init__(self, msg: str, line: int | None = None) -> None:
         super().__init__(msg)
-        self.fault = Fault("contacts" if line is None else f"contacts[line {line}]", msg)
+        self._line = line
+
+    def fault(self, of: str) -> Fault:
+        """The same for a request whose list is called `of`."""
+        return Fault(of if self._line is None else f"{of}[line {self._line}]", str(self))
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +44,13 @@ class _Layout:
     columns: tuple[str, ...]
 
 
-def read(data: bytes) -> Iterator[Row]:
-    """The rows of a CSV file, empty ones left out. Raises `NotAList`, at once or at the first row."""
+def read(data: bytes, known: Sequence[str] = RESERVED, of: str = "contacts") -> Iterator[Row]:
+    """The rows of a CSV file, empty ones left out. Raises `NotAList`, at once or at the first row.
+
+    `known`: columns whose names may be written in any case; `of`: what the list is called.
+    """
     text = _decode(data)
-    layout = _layout(text)
+    layout = _layout(text, known)
     lines = io.StringIO(text, newline="")
     for _ in range(layout.skip):
         next(lines)
@@ -56,14 +63,14 @@ def read(data: bytes) -> Iterator[Row]:
         except StopIteration:
             return
         except csv.Error as error:
-            yield Row(line, {}, _explain(error))
+            yield Row(line, {}, _explain(error), of=of)
             continue
         if not any(field.strip() for field in fields):
             continue
         if not seen_header:
             seen_header = True
             continue
-        yield _row(line, fields, layout)
+        yield replace(_row(line, fields, layout), of=of)
 
 
 def _row(line: int, fields: Sequence[str], layout: _Layout) -> Row:
@@ -100,7 +107,7 @@ def _decode(data: bytes) -> str:
     return data.removeprefix(b"\xef\xbb\xbf").decode("utf-8", "surrogateescape")
 
 
-def _layout(text: str) -> _Layout:
+def _layout(text: str, known: Sequence[str]) -> _Layout:
     """Delimiter and columns: of the three delimiters the one that makes a `phone` column, or most columns."""
     first, _, _ = text.partition("\n")
     sep = _SEP_LINE.match(first)
@@ -114,7 +121,7 @@ def _layout(text: str) -> _Layout:
             # Quoted names look broken to every delimiter but the right one.
             unreadable = unreadable or error
             continue
-        columns = tuple(_column(name) for name in header)
+        columns = tuple(_column(name, known) for name in header)
         candidates.append(("phone" in columns, len(columns), delimiter, columns, line))
     if unreadable is not None and not any(found or count > 1 for found, count, *_ in candidates):
         raise unreadable
@@ -137,10 +144,10 @@ def _header(text: str, delimiter: str, skip: int) -> tuple[list[str], int]:
     return header, skip + reader.line_num
 
 
-def _column(name: str) -> str:
-    """A column's name; the reserved ones in any case, since spreadsheets like capitals."""
+def _column(name: str, known: Sequence[str]) -> str:
+    """A column's name; the known ones in any case, since spreadsheets like capitals."""
     name = name.strip().strip("\ufeff")
-    return name.lower() if name.lower() in RESERVED else name
+    return name.lower() if name.lower() in known else name
 
 
 def _check_header(columns: Sequence[str], has_phone: bool, line: int) -> None:

@@ -14,13 +14,15 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, Generic, TypeVar, cast
 
 import structlog
 
-from dialerd.core.errors import InvariantError, PortError, RequestError
+from dialerd.core.clock import Instant
+from dialerd.core.dnc import DncEntry
+from dialerd.core.errors import Fault, InvariantError, PortError, RequestError
 from dialerd.intake import tasks
-from dialerd.intake.contacts import Rules
+from dialerd.intake.contacts import Row, Rules, Tally, accepted
 from dialerd.intake.report import Report
 from dialerd.intake.worker import HEADER
 from dialerd.ports import NewContact
@@ -169,15 +171,16 @@ def _result(reply: tuple[Any, ...]) -> Any:
 
 
 @dataclass(frozen=True, slots=True)
-class CheckedList:
-    """A contact list that was read: the report on its rows, and the contacts that may be dialed."""
+class CheckedList(Generic[T]):
+    """A list that was read: the report on its rows, and what was accepted."""
 
     report: Report
     spool: Path
+    unpack: Callable[[Path], Iterator[list[T]]]
 
-    def chunks(self) -> Iterator[list[NewContact]]:
-        """The accepted contacts, at most 500 at a time."""
-        return tasks.unpack(self.spool)
+    def chunks(self) -> Iterator[list[T]]:
+        """What was accepted, at most 500 at a time."""
+        return self.unpack(self.spool)
 
     def discard(self) -> None:
         """Delete the working file."""
@@ -197,7 +200,7 @@ class Intake:
         try:
             self._spool_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
             for left in self._spool_dir.iterdir():
-                if left.suffix in (".upload", ".contacts"):
+                if left.suffix in (".upload", ".accepted"):
                     left.unlink(missing_ok=True)
         except OSError as error:
             raise PortError(
@@ -210,13 +213,34 @@ class Intake:
 
     async def check(
         self, path: Path, kind: str, *, required: frozenset[str], default_region: str | None
-    ) -> CheckedList:
+    ) -> CheckedList[NewContact]:
         """Validate a list (`kind`: `csv`, or `json` for a request's `contacts`); `discard` the result."""
-        spool = self._spool_dir / f"{secrets.token_hex(8)}.contacts"
         rules = Rules(required, default_region, self._max_contacts)
         check = tasks.check_csv if kind == "csv" else tasks.check_json
+        return await self._checked(tasks.unpack, check, path, rules)
+
+    async def check_numbers(self, path: Path, now: Instant) -> CheckedList[DncEntry]:
+        """Validate a CSV of numbers not to be called; `discard` the result."""
+        return await self._checked(tasks.unpack_numbers, tasks.check_numbers, path, now)
+
+    async def _checked(
+        self,
+        unpack: Callable[[Path], Iterator[list[T]]],
+        check: Callable[..., Report],
+        path: Path,
+        rule: object,
+    ) -> CheckedList[T]:
+        spool = self._spool_dir / f"{secrets.token_hex(8)}.accepted"
         try:
-            return CheckedList(await self._helper.call(check, path, spool, rules), spool)
+            return CheckedList(await self._helper.call(check, path, spool, rule), spool, unpack)
         except BaseException:
             spool.unlink(missing_ok=True)
             raise
+
+    @staticmethod
+    def contact(values: Mapping[str, Any], required: frozenset[str]) -> tuple[NewContact | None, list[Fault]]:
+        """One contact by the rules of a list's row, in this process; a fault's `loc` is the field, if it is of one."""
+        tally = Tally()
+        rules = Rules(required, None, max_contacts=1)
+        found = next(accepted([Row(0, values, in_json=True)], rules, tally), None)
+        return found, [Fault(note.field or "", note.msg) for note in tally.faults]

@@ -1,26 +1,29 @@
-"""What the helper process does: whole files in, a summary and a file of accepted contacts out.
+"""What the helper process does: whole files in, a summary and a file of what was accepted out.
 
 Everything here may take long and hold the interpreter; it must never run in the daemon's own process.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import astuple
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import orjson
 
+from dialerd.core.clock import Instant
+from dialerd.core.dnc import DncEntry
 from dialerd.core.errors import Fault
 from dialerd.core.model import E164
-from dialerd.intake import csvlist, jsonlist
+from dialerd.intake import csvlist, dnclist, jsonlist
 from dialerd.intake.contacts import Row, Rules, Tally, accepted
 from dialerd.intake.report import Report, report
 from dialerd.ports import NewContact
 
 CHUNK = 500
-"""Contacts the store takes at a time."""
+"""Contacts, or numbers, that the engine takes at a time."""
 
 
 def read_document(path: Path) -> dict[str, Any]:
@@ -37,7 +40,7 @@ def check_csv(source: Path, accepted_to: Path, rules: Rules) -> Report:
         try:
             _sift(csvlist.read(source.read_bytes()), accepted_to, rules, tally)
         except csvlist.NotAList as error:
-            tally.refusals.append(error.fault)
+            tally.refusals.append(error.fault("contacts"))
     return report(tally)
 
 
@@ -52,13 +55,39 @@ def check_json(source: Path, accepted_to: Path, rules: Rules) -> Report:
     return report(tally)
 
 
+def check_numbers(source: Path, accepted_to: Path, now: Instant) -> Report:
+    """Validate a CSV file of numbers not to be called; its entries go to `accepted_to`."""
+    tally = Tally()
+    try:
+        rows = csvlist.read(source.read_bytes(), dnclist.COLUMNS, dnclist.NAME)
+        found = dnclist.entries(rows, now, tally)
+        _write(([*astuple(entry)] for entry in found), accepted_to)
+    except csvlist.NotAList as error:
+        tally.refusals.append(error.fault(dnclist.NAME))
+    else:
+        if not tally.received:
+            tally.refusals.append(Fault(dnclist.NAME, "there is no number in the list"))
+    return report(tally)
+
+
+def unpack_numbers(spool: Path) -> Iterator[list[DncEntry]]:
+    """The accepted entries in chunks."""
+    with spool.open("rb") as lines:
+        for line in lines:
+            yield [DncEntry(*fields) for fields in orjson.loads(line)]
+
+
 def _sift(rows: Iterable[Row], accepted_to: Path, rules: Rules, tally: Tally) -> None:
-    contacts = accepted(rows, rules, tally)
-    with accepted_to.open("wb") as spool:
-        while chunk := list(islice(contacts, CHUNK)):
-            spool.write(orjson.dumps([_packed(contact) for contact in chunk]) + b"\n")
+    _write((_packed(contact) for contact in accepted(rows, rules, tally)), accepted_to)
     if not tally.received:
         tally.refusals.append(Fault("contacts", "there is no contact in the list"))
+
+
+def _write(packed: Iterator[Sequence[Any]], accepted_to: Path) -> None:
+    """One line a chunk."""
+    with accepted_to.open("wb") as spool:
+        while chunk := list(islice(packed, CHUNK)):
+            spool.write(orjson.dumps(chunk) + b"\n")
 
 
 def _packed(contact: NewContact) -> tuple[Any, ...]:

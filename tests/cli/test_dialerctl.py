@@ -337,18 +337,18 @@ def test_watch_follows_a_campaign_to_its_end(
     as_json: bool, ctl: Ctl, contacts: Path, daemon: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ident = create(ctl, contacts, "--start-now", "--json").json["campaign_id"]
-    read, watched = daemon.inside.service.campaign, threading.Event()
+    read, watched = daemon.inside.service.campaigns.show, threading.Event()
 
     async def noting(campaign: str) -> dict[str, Any]:
         shown = await read(campaign)
         watched.set()
         return shown
 
-    monkeypatch.setattr(daemon.inside.service, "campaign", noting)
+    monkeypatch.setattr(daemon.inside.service.campaigns, "show", noting)
 
     def stop_soon() -> None:
         assert watched.wait(30)
-        daemon.do(daemon.inside.service.stop(ident, hang_up=False, cancel_ringing=False))
+        daemon.do(daemon.inside.service.campaigns.stop(ident, hang_up=False, cancel_ringing=False))
 
     stopping = threading.Thread(target=stop_soon)
     stopping.start()

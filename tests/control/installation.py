@@ -1,6 +1,6 @@
 """An installation without Asterisk: the real engine, service and API over a store in memory.
 
-No host ever comes up, so nothing is dialed; everything else behaves as in the daemon.
+Until a test connects it nothing is dialed; everything else behaves as in the daemon.
 """
 
 from __future__ import annotations
@@ -18,14 +18,31 @@ from ruamel.yaml import YAML
 
 from dialerd.control.app import create_app
 from dialerd.control.auth import load_secret
-from dialerd.core import journal
 from dialerd.core.clock import Instant, Mono, Now
-from dialerd.core.errors import Fault, InvariantError, PortError, invalid
-from dialerd.core.model import E164, InstanceId, Millis, Policy, Trunk, TrunkName
+from dialerd.core.compliance import Compliance
+from dialerd.core.effects import Originate
+from dialerd.core.errors import Fault, PortError, invalid
+from dialerd.core.messages import HostUp, ManagerUp, MediaCapacity
+from dialerd.core.model import (
+    E164,
+    CallId,
+    CampaignId,
+    ChannelId,
+    Contact,
+    InstanceId,
+    Millis,
+    Policy,
+    Trunk,
+    TrunkName,
+)
 from dialerd.engine.runtime import Engine
-from dialerd.engine.service import Service, ServiceSettings
+from dialerd.engine.service import Service
+from dialerd.engine.settings import ServiceSettings
 from dialerd.intake.process import Intake
-from dialerd.ports import ApiKey, CallFilter, CallRow, OpenState, Page, ReadyBatch, Script, TryRow
+from dialerd.numbering import callee_zones, holiday_dates
+from dialerd.ports import CallFilter, CallRow, Page, Script, Snapshot, TryRow
+from dialerd.sim.disk import FakeDisk
+from dialerd.sim.store import FakeStore
 
 MAX_CONTACTS = 10_000
 MAX_BYTES = 5_000_000
@@ -33,6 +50,7 @@ TRUNKS = (
     Trunk(TrunkName("lab"), "lab", (E164("+15550100100"), E164("+15550100101")), 10, 5.0),
     Trunk(TrunkName("spare"), "spare", (E164("+15550100200"),), 10, 5.0),
 )
+ZONES = callee_zones()
 SCRIPT = """\
 name: Personal loan
 languages: [en-IN, hi-IN]
@@ -59,131 +77,62 @@ class InlineHelper:
         return function(*arguments)
 
 
-@dataclass
-class MemoryStore:
-    """As much of the store as the control plane uses."""
+class ToldStore(FakeStore):
+    """The store in memory, which can be out, and shows calls that no engine has made."""
 
-    known: dict[str, Any] = field(default_factory=dict)
-    counters: dict[str, dict[str, int]] = field(default_factory=dict)
-    imports: dict[int, list[Any]] = field(default_factory=dict)
-    sealed: dict[str, list[Any]] = field(default_factory=dict)
-    stored_scripts: dict[tuple[str, int], Script] = field(default_factory=dict)
-    stored_keys: list[ApiKey] = field(default_factory=list)
-    rows: list[CallRow] = field(default_factory=list)
-    dropped: list[int] = field(default_factory=list)
-    out: str | None = None
-    """Why the store is out, if it is."""
+    def __init__(self) -> None:
+        super().__init__("test")
+        self.out: str | None = None
+        """Why the store is out, if it is."""
+        self.rows: list[CallRow] = []
 
-    def _check(self) -> None:
-        if self.out is not None:
-            raise PortError(self.out, retryable=True)
+    def contacts_of(self, campaign: str) -> list[Contact]:
+        """The contacts that a campaign has, in list order."""
+        return sorted(self._sealed(CampaignId(campaign)), key=lambda contact: contact.id)
 
-    async def commit(self, entries: Sequence[journal.Entry]) -> None:
-        self._check()
-        for entry in entries:
-            match entry:
-                case journal.CampaignAdmitted(campaign, import_id):
-                    self.known[campaign.id] = campaign
-                    self.sealed[campaign.id] = self.imports.pop(import_id)
-                case journal.CampaignSaved(campaign):
-                    self.known[campaign.id] = campaign
-                case journal.CountersMoved(ident, deltas):
-                    counters = self.counters.setdefault(ident, {})
-                    for key, delta in deltas.items():
-                        counters[key] = counters.get(key, 0) + delta
+    @property
+    def empty(self) -> bool:
+        """Whether nothing of any campaign is kept."""
+        disk = self.disk
+        return not (len(disk.campaigns) or len(disk.imports) or len(disk.contacts) or len(disk.phones))
 
-    async def open_state(self, rested_since: Instant) -> OpenState:
-        return OpenState((), {}, (), None, {})
-
-    async def ready(self, campaign: str, now: Instant, held: frozenset[int], limit: int) -> ReadyBatch:
-        return ReadyBatch((), False, None)
-
-    async def begin_import(self, campaign: str) -> int:
-        self._check()
-        self.imports[len(self.imports) + len(self.sealed) + 1] = []
-        return max(self.imports)
-
-    async def add_contacts(self, import_id: int, campaign: str, rows: Sequence[Any]) -> int:
-        self._check()
-        assert len(rows) <= 500
-        self.imports[import_id] += rows
-        return len(rows)
-
-    async def drop_import(self, import_id: int) -> None:
-        self.dropped.append(import_id)
-        self.imports.pop(import_id, None)
-
-    async def add_script(self, script: Script) -> None:
-        self._check()
-        if (script.id, script.version) in self.stored_scripts:
-            raise InvariantError("that version exists")
-        self.stored_scripts[script.id, script.version] = script
-
-    async def script(self, script_id: str, version: int | None = None) -> Script | None:
-        self._check()
-        found = [s for (ident, _), s in self.stored_scripts.items() if ident == script_id]
-        return max(found, key=lambda s: s.version, default=None)
-
-    async def scripts(self, page: Page) -> tuple[list[Script], int]:
-        self._check()
-        return _cut(list(self.stored_scripts.values()), page)
-
-    async def campaign(self, campaign: str) -> tuple[Any, dict[str, int]] | None:
-        self._check()
-        found = self.known.get(campaign)
-        return None if found is None else (found, self.counters.get(campaign, {}))
-
-    async def campaigns(self, where: Any, page: Page) -> tuple[list[Any], int]:
-        self._check()
-        found = [
-            (campaign, self.counters.get(campaign.id, {}))
-            for campaign in self.known.values()
-            if (where.status is None or campaign.status == where.status)
-            and (where.created_from is None or campaign.created_at >= where.created_from)
-            and (where.created_to is None or campaign.created_at <= where.created_to)
-        ]
-        return _cut(found, page)
-
-    async def calls(self, where: CallFilter, page: Page) -> tuple[list[CallRow], int]:
-        self._check()
+    async def calls(self, where: CallFilter, page: Page) -> tuple[Sequence[CallRow], int]:
+        """The told rows, and those of the engine's calls."""
         found = [
             row
-            for row in self.rows
-            if (where.campaign is None or row.campaign_id == where.campaign)
-            and (where.phone is None or row.phone == where.phone)
-            and (where.disposition is None or row.disposition == where.disposition)
+            for row in self.rows[::-1]
+            if where.campaign in (None, row.campaign_id)
+            and where.phone in (None, row.phone)
+            and where.disposition in (None, row.disposition)
         ]
-        return _cut(found, page)
+        placed, total = await super().calls(where, page)
+        return [*found, *placed][page.offset : page.offset + page.limit], len(found) + total
 
-    async def call(self, call: str) -> CallRow | None:
-        self._check()
-        return next((row for row in self.rows if row.id == call), None)
+    async def call(self, call: CallId) -> CallRow | None:
+        """A told row, or one of the engine's calls."""
+        return next((row for row in self.rows if row.id == call), None) or await super().call(call)
 
-    async def add_key(self, key: ApiKey) -> None:
-        self._check()
-        self.stored_keys.append(key)
-
-    async def key_by_digest(self, digest: bytes) -> ApiKey | None:
-        self._check()
-        return next((k for k in self.stored_keys if k.digest == digest and k.revoked_at is None), None)
-
-    async def keys(self) -> list[ApiKey]:
-        self._check()
-        return self.stored_keys[::-1]
-
-    async def revoke_key(self, key_id: str, at: Instant) -> bool:
-        self._check()
-        for index, key in enumerate(self.stored_keys):
-            if key.id == key_id and key.revoked_at is None:
-                self.stored_keys[index] = ApiKey(
-                    key.id, key.name, key.scope, key.digest, key.created_at, None, at
-                )
-                return True
-        return False
+    def _opened(self) -> FakeDisk:
+        if self.out is not None:
+            raise PortError(self.out, retryable=True)
+        return super()._opened()
 
 
-def _cut(found: list[Any], page: Page) -> tuple[list[Any], int]:
-    return found[::-1][page.offset : page.offset + page.limit], len(found)
+@dataclass
+class SilentTelephony:
+    """An Asterisk to which originates may be sent; nothing comes of them unless the test says so."""
+
+    originated: list[Originate] = field(default_factory=list)
+    hung_up: list[ChannelId] = field(default_factory=list)
+
+    def originate(self, order: Originate) -> None:
+        self.originated.append(order)
+
+    def hang_up(self, channel: ChannelId) -> None:
+        self.hung_up.append(channel)
+
+    async def snapshot(self) -> Snapshot:
+        return Snapshot(frozenset(order.channel for order in self.originated), frozenset())
 
 
 @dataclass
@@ -197,6 +146,9 @@ class MemoryMedia:
         if self.fault is not None:
             raise PortError(self.fault, retryable=True)
         self.prepared.append((script.id, language))
+
+    def held(self) -> frozenset[CallId]:
+        return frozenset()
 
 
 async def parse_script(source: str) -> Any:
@@ -218,8 +170,9 @@ async def parse_script(source: str) -> Any:
 class Installation:
     """A daemon's inside, to be looked at from the outside."""
 
-    store: MemoryStore
+    store: ToldStore
     media: MemoryMedia
+    telephony: SilentTelephony
     clock: Clock
     engine: Engine
     service: Service
@@ -228,7 +181,12 @@ class Installation:
     secret: bytes
 
     async def add_script(self, ident: str = "loan") -> None:
-        await self.service.add_script(SCRIPT, ident, None)
+        await self.service.scripts.add(SCRIPT, ident, None)
+
+    def connect(self) -> None:
+        """Asterisk and the media workers come up: calls can be placed."""
+        for event in (HostUp("boot-1", "22.10", ()), ManagerUp(), MediaCapacity(100)):
+            self.engine.post(event)
 
 
 @asynccontextmanager
@@ -236,17 +194,20 @@ async def installation(
     state_dir: Path, helper: Any = None, group: str = "no-such-group"
 ) -> AsyncIterator[Installation]:
     """A running installation with its working files under `state_dir`."""
-    store, media, clock = MemoryStore(), MemoryMedia(), Clock()
+    store, media, telephony, clock = ToldStore(), MemoryMedia(), SilentTelephony(), Clock()
+    await store.open()
     policy = Policy(min_gap=Millis(0), refund_spacing=(Millis(0),) * 3)
-    engine = Engine(InstanceId("test"), policy, TRUNKS, store, clock, lambda announced: None)  # type: ignore[arg-type]
+    engine = Engine(
+        InstanceId("test"), policy, TRUNKS, store, clock, lambda announced: None, Compliance(None, ZONES)
+    )
     intake = Intake(helper or InlineHelper(), state_dir / "spool", MAX_CONTACTS)
     intake.prepare()
     service = Service(
         engine,
-        store,  # type: ignore[arg-type]
+        store,
         media,  # type: ignore[arg-type]
         clock,
-        ServiceSettings("test", "0.0.0", TRUNKS),
+        ServiceSettings("test", "0.0.0", TRUNKS, holiday_dates),
         intake,
         parse_script,
     )
@@ -259,13 +220,20 @@ async def installation(
         max_bytes=MAX_BYTES,
         version="0.0.0",
     )
-    running = asyncio.create_task(engine.run(None, media))  # type: ignore[arg-type]
+    running = asyncio.create_task(engine.run(telephony, media))  # type: ignore[arg-type]
     try:
-        yield Installation(store, media, clock, engine, service, app, state_dir / "spool", secret)
+        await _dnc_read(engine)
+        yield Installation(store, media, telephony, clock, engine, service, app, state_dir / "spool", secret)
     finally:
         running.cancel()
         with suppress(asyncio.CancelledError):
             await running
+
+
+async def _dnc_read(engine: Engine) -> None:
+    async with asyncio.timeout(10):
+        while any("do-not-call" in problem for problem in engine.status().problems):
+            await asyncio.sleep(0)
 
 
 def call_row(ident: str = "cal_0123456789ab", campaign: str = "cmp_0123456789ab") -> CallRow:
@@ -300,7 +268,7 @@ def call_row(ident: str = "cal_0123456789ab", campaign: str = "cmp_0123456789ab"
         ended_at=Instant(1_700_000_013_000),
         duration_ms=9_500,
         answered_by=None,
-        gate={"at": "2023-11-14T22:13:20.000+00:00", "rules": {"window": "open"}},
+        gate={"at": 1_700_000_000_000, "zones": ["Asia/Kolkata"], "rules": {"window": "open"}},
         captured={},
         transcript=[{"speaker": "agent", "time": 0.1, "text": "Hello"}],
         tries=[attempt],

@@ -64,7 +64,7 @@ async def test_a_wrong_script_is_refused(
 ) -> None:
     answer = await api.post("/v1/scripts", content=body, headers={"Content-Type": content_type})
     assert answer.status_code == status, answer.text
-    assert daemon.store.stored_scripts == {}
+    assert len(daemon.store.disk.scripts) == 0
 
 
 async def test_a_call_shows_its_tries_and_its_receipt(api: httpx.AsyncClient, daemon: Installation) -> None:
@@ -87,7 +87,7 @@ async def test_a_key_is_shown_once_and_works_until_it_is_revoked(
     api: httpx.AsyncClient, daemon: Installation
 ) -> None:
     made = (await api.post("/v1/keys", json={"name": "crm", "scope": "read"})).json()
-    assert all(made["key"].encode() not in key.digest for key in daemon.store.stored_keys)
+    assert all(made["key"].encode() not in key.digest for key in daemon.store.disk.keys.values())
     listed = (await api.get("/v1/keys")).json()
     assert [item["name"] for item in listed["data"]] == ["crm", "tests"]
     assert "key" not in listed["data"][0]

@@ -23,7 +23,6 @@ from dialerd.core.model import (
     E164,
     CampaignId,
     ContactState,
-    ImportId,
     Reason,
     RetryRule,
     ScriptId,
@@ -254,8 +253,7 @@ def test_contacts_added_to_a_running_campaign_are_called() -> None:
     driver.run(until=60_000)
     assert len(driver.placed) == 2
     more = contacts(3, first=10)
-    driver.store.update({contact.id: contact for contact in more})
-    assert isinstance(driver.command(AddContacts(CMP, ImportId(2), 3)), Done)
+    assert isinstance(driver.command(AddContacts(CMP, driver.list_people(CMP, more), 3)), Done)
     driver.run(until=120_000)
     assert len(driver.placed) == 5
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from random import Random
+from typing import Any, TypeVar
 
 from dialerd.core import metrics
 from dialerd.core.clock import Instant, Millis, Mono, Now
@@ -27,25 +28,22 @@ from dialerd.core.effects import (
 )
 from dialerd.core.journal import (
     CallClosed,
-    ContactSaved,
-    CountersMoved,
     DncChanged,
     Entry,
-    TryOpened,
-    TrySaved,
-    WaitingClosed,
-    WaitingShifted,
 )
 from dialerd.core.messages import (
     AgentFinished,
+    CallRecord,
     ChannelsCounted,
     DncLoaded,
     Event,
     EvidenceFound,
     HostUp,
+    LiveChannel,
     ManagerUp,
     MediaCapacity,
     MediaFailed,
+    MediaHeld,
     NumbersFound,
     OriginateAccepted,
     ReadyLoaded,
@@ -66,7 +64,6 @@ from dialerd.core.model import (
     ClosedCall,
     Contact,
     ContactId,
-    ContactState,
     ImportId,
     InstanceId,
     Policy,
@@ -78,7 +75,11 @@ from dialerd.core.model import (
 )
 from dialerd.core.step import step
 from dialerd.core.world import World, call_of
+from dialerd.engine import recovery
+from dialerd.sim.disk import FakeDisk, StoredContact, StoredImport
+from dialerd.sim.store import FakeStore
 
+T = TypeVar("T")
 START = Instant(1_700_000_000_000)
 CMP = CampaignId("cmp_000000000001")
 
@@ -132,8 +133,6 @@ class Behaviour:
     callback_after_ms: int | None = None
 
 
-_DISORDERLY = (TryShown, TryRinging, TryAnswered, TryEnded, AgentFinished, ChannelsCounted)
-
 ANSWERS = Behaviour(answers=True)
 BUSY = Behaviour(sip=486, cause=17, rings=False)
 RINGS_OUT = Behaviour(sip=480, cause=19, ring_ms=30_000)
@@ -142,13 +141,13 @@ CONGESTED = Behaviour(sip=503, cause=34, rings=False)
 
 @dataclass
 class Driver:
-    """A scripted Asterisk, store and voice agent around `step`, on a virtual clock."""
+    """A scripted Asterisk and voice agent around `step` and the fake store, on a virtual clock."""
 
     world: World
+    trunks: tuple[Trunk, ...]
     behave: Callable[[Originate], Behaviour] = lambda order: ANSWERS
     now: Now = Now(START, Mono(0))
-    store: dict[ContactId, Contact] = field(default_factory=dict)
-    counters: dict[CampaignId, dict[str, int]] = field(default_factory=dict)
+    disk: FakeDisk = field(default_factory=FakeDisk)
     due: list[tuple[int, int, Event]] = field(default_factory=list)
     originated: list[tuple[Instant, Originate]] = field(default_factory=list)
     sent: list[tuple[int, E164, ChannelId]] = field(default_factory=list)
@@ -161,25 +160,72 @@ class Driver:
     """When a number came on the do-not-call list."""
     chaos: Random | None = None
     """Set: events are lost, doubled and delayed."""
+    records: bool = False
+    """Whether Asterisk writes call records that recovery can read."""
     closed: list[ClosedCall] = field(default_factory=list)
-    tries: dict[ChannelId, Try] = field(default_factory=dict)
     announced: list[str] = field(default_factory=list)
     hung_up: list[ChannelId] = field(default_factory=list)
     live: set[ChannelId] = field(default_factory=set)
     silent_agent: bool = False
+    crash_at: tuple[int, bool] | None = None
+    """The turn at which the daemon dies, and whether that turn is written."""
+    turns: int = 0
+    crashes: int = 0
     _sequence: int = 0
+    _imports: int = 0
+    _ends: dict[ChannelId, TryEnded] = field(default_factory=dict)
+    _answers: dict[ChannelId, int] = field(default_factory=dict)
+    _behaviours: dict[ChannelId, Behaviour] = field(default_factory=dict)
 
     @classmethod
     def ready(cls, *trunks: Trunk, rules: Policy | None = None, sessions: int = 100) -> Driver:
-        world = World.empty(InstanceId("d1"), rules or policy(), trunks or (trunk(),))
-        driver = cls(world)
+        taken = trunks or (trunk(),)
+        driver = cls(World.empty(InstanceId("d1"), rules or policy(), taken), taken)
         driver.events(HostUp("boot-1", "22.10.1", ()), ManagerUp(), MediaCapacity(sessions), DncLoaded(0, ()))
         return driver
 
+    # --- what is stored --------------------------------------------------------------------------
+
+    @property
+    def store(self) -> dict[ContactId, Contact]:
+        """Every contact as stored."""
+        return {ident: kept.contact for ident, kept in self.disk.contacts.committed.items()}
+
+    @property
+    def counters(self) -> dict[CampaignId, Mapping[str, int]]:
+        """Every campaign's counters as stored."""
+        return dict(self.disk.counters.committed)
+
+    @property
+    def tries(self) -> dict[ChannelId, Try]:
+        """Every try as stored."""
+        calls = self.disk.calls.committed.values()
+        return {attempt.channel: attempt for kept in calls for attempt in kept.call.tries}
+
+    def kept(self, ident: CampaignId) -> dict[str, int]:
+        """The counters of contacts as they were moved."""
+        return metrics.of_contacts(self.counters[ident])
+
+    def recount(self, ident: CampaignId) -> dict[str, int]:
+        """The counters of contacts as the contacts give them."""
+        return metrics.recount(c for c in self.store.values() if c.campaign_id == ident)
+
+    def list_people(self, ident: CampaignId, people: Iterable[Contact]) -> ImportId:
+        """Store contacts under an import that is not sealed yet."""
+        self._imports += 1
+        fresh = ImportId(self._imports)
+        self.disk.imports.put(fresh, StoredImport(fresh, ident))
+        for contact in people:
+            self.disk.contacts.put(contact.id, StoredContact(contact, fresh))
+        for table in (self.disk.imports, self.disk.contacts):
+            table.adopt()
+        return fresh
+
+    # --- what happens ----------------------------------------------------------------------------
+
     def admit(self, new: Campaign, people: Iterable[Contact]) -> None:
         listed = list(people)
-        self.store.update({contact.id: contact for contact in listed})
-        self.command(AdmitCampaign(new, ImportId(1), len(listed)))
+        self.command(AdmitCampaign(new, self.list_people(new.id, listed), len(listed)))
 
     def command(self, command: Command) -> Answer:
         return self._turn([], [command])[0]
@@ -194,14 +240,6 @@ class Driver:
     def fail_media(self, call: CallId, reason: Reason) -> None:
         """The agent of a call is lost."""
         self.events(MediaFailed(call, reason, "test"))
-
-    def kept(self, ident: CampaignId) -> dict[str, int]:
-        """The counters of contacts as they were moved."""
-        return metrics.of_contacts(self.counters[ident])
-
-    def recount(self, ident: CampaignId) -> dict[str, int]:
-        """The counters of contacts as the contacts give them."""
-        return metrics.recount(c for c in self.store.values() if c.campaign_id == ident)
 
     def after(self, behaviour: Behaviour) -> AgentReport:
         asked = behaviour.callback_after_ms
@@ -221,7 +259,7 @@ class Driver:
     def later(self, millis: int, event: Event) -> None:
         copies = [millis]
         if isinstance(event, TryEnded):
-            self.live_until(event.channel, self.elapsed + millis)
+            self._end_at(event, self.elapsed + millis)
         if self.chaos is not None and isinstance(event, _DISORDERLY):
             copies = [
                 millis + self.chaos.choice((0, 0, 1, 30, 3_000))
@@ -232,10 +270,11 @@ class Driver:
             self.due.append((self.elapsed + delay, self._sequence, event))
         self.due.sort(key=lambda item: item[:2])
 
-    def live_until(self, channel: ChannelId, at: int) -> None:
+    def _end_at(self, event: TryEnded, at: int) -> None:
         """The channel is gone then, or was before."""
-        if channel in self.live:
-            self.over[channel] = min(self.over.get(channel, at), at)
+        if event.channel in self.live and at < self.over.get(event.channel, at + 1):
+            self.over[event.channel] = at
+            self._ends[event.channel] = event
 
     def run(self, until: int | None = None, limit: int = 30_000) -> None:
         """Let time pass until nothing is due (or until `until` milliseconds after the start)."""
@@ -249,13 +288,12 @@ class Driver:
             self._advance(at)
             ready = [event for instant, _, event in self.due if instant <= at]
             self.due = [item for item in self.due if item[0] > at]
-            self.live -= {channel for channel in self.live if self.over.get(channel, at + 1) <= at}
             self._turn(ready or [Tick()], [])
         raise AssertionError("the world does not come to rest")
 
     def _next(self) -> int | None:
         """When something is due next, in milliseconds after the start; None: nothing ever is."""
-        now = self.now.mono // 1_000
+        now = self.elapsed
         instants = [item[0] for item in self.due[:1]]
         if self.world.agenda:
             instants.append(now + self.world.agenda[0][0] - self.now.wall)
@@ -271,107 +309,152 @@ class Driver:
     def _advance(self, millis: int) -> None:
         mono = max(millis * 1_000, self.now.mono)
         self.now = Now(Instant(self.now.wall + (mono - self.now.mono) // 1_000), Mono(mono))
+        self.live -= {channel for channel in self.live if self.over.get(channel, millis + 1) <= millis}
 
     def _turn(self, events: list[Event], commands: list[Command]) -> list[Answer]:
         turn, answers = step(self.world, events, commands, self.now)
-        for entry in turn.entries:
-            self._journal(entry)
+        entries = turn.entries
+        self.turns += 1
+        dies = self.crash_at is not None and self.turns == self.crash_at[0]
+        if not dies or (self.crash_at is not None and self.crash_at[1]):
+            self.disk.write(entries)
+            for entry in entries:
+                self._note(entry)
+        if dies:
+            self.restart()
+            return answers
         self.world.adopt()
         for effect in turn.effects:
             self._carry_out(effect)
         return answers
 
-    def _journal(self, entry: Entry) -> None:
-        match entry:
-            case ContactSaved():
-                self.store[entry.contact.id] = entry.contact
-            case WaitingClosed():
-                for ident, contact in self.store.items():
-                    if contact.campaign_id == entry.campaign and contact.state.waiting:
-                        self.store[ident] = replace(contact, state=entry.state)
-            case CountersMoved():
-                totals = self.counters.setdefault(entry.campaign, {})
-                for key, delta in entry.deltas.items():
-                    totals[key] = totals.get(key, 0) + delta
-            case WaitingShifted():
-                for ident, contact in self.store.items():
-                    counted = contact.state in (ContactState.PENDING, ContactState.RETRY_WAITING)
-                    if counted and contact.not_before > entry.since:
-                        moved = Instant(contact.not_before + entry.by)
-                        self.store[ident] = replace(contact, not_before=moved)
-            case DncChanged():
-                for listed in entry.added:
-                    self.listed_at.setdefault(listed.pattern, self.elapsed)
-            case CallClosed():
-                self.closed.append(entry.closed)
-            case TryOpened() | TrySaved():
-                self.tries[entry.attempt.channel] = entry.attempt
+    def _note(self, entry: Entry) -> None:
+        if isinstance(entry, DncChanged):
+            for listed in entry.added:
+                self.listed_at.setdefault(listed.pattern, self.elapsed)
+        elif isinstance(entry, CallClosed):
+            self.closed.append(entry.closed)
+
+    # --- a killed daemon -------------------------------------------------------------------------
+
+    def restart(self, away: int = 500) -> None:
+        """The daemon is dead and back after `away` milliseconds; Asterisk, its channels and the worker lived on."""
+        self.crashes += 1
+        gone = self.elapsed + away
+        spoken = [event for at, _, event in self.due if at <= gone and isinstance(event, AgentFinished)]
+        self.due = [item for item in self.due if item[0] > gone and isinstance(item[2], _FROM_OUTSIDE)]
+        self._advance(gone)
+        store = FakeStore(disk=self.disk)
+        now_or_never(store.open())
+        state = now_or_never(store.open_state(Instant(self.now.wall - self.world.policy.min_gap)))
+        dnc = now_or_never(store.dnc())
+        store.crash()
+        fresh = World.empty(InstanceId("d1"), self.world.policy, self.trunks)
+        self.world = fresh
+        recovery.restore(fresh, state, self.now)
+        live = tuple(LiveChannel(channel, self._is_up(channel)) for channel in sorted(self.live))
+        held = frozenset(call.id for call in state.calls if call.answered_at is not None)
+        self.events(DncLoaded(dnc.version, dnc.patterns), ManagerUp(), MediaCapacity(100), MediaHeld(held))
+        self.events(HostUp("boot-1", "22.10.1", live), *spoken)
+
+    def _is_up(self, channel: ChannelId) -> bool:
+        return self._answers.get(channel, self.elapsed + 1) <= self.elapsed
+
+    def _record(self, channel: ChannelId) -> CallRecord | None:
+        ended = self._ends.get(channel)
+        if not self.records or ended is None or channel in self.live:
+            return None
+        at = self.over[channel]
+        wall = Instant(self.now.wall - (self.elapsed - at))
+        answered = self._answers.get(channel, at + 1) <= at
+        talk = Millis(at - self._answers[channel]) if answered else Millis(0)
+        label = "ANSWERED" if answered else "NO ANSWER"
+        return CallRecord(channel, answered, label, wall, talk, ended.cause, ended.sip_code)
+
+    # --- effects ---------------------------------------------------------------------------------
 
     def _carry_out(self, effect: Effect) -> None:
-        match effect:
-            case Announce():
-                self.announced.append(effect.kind)
-            case SeekEvidence():
-                live = frozenset(self.live)
-                found = EvidenceFound(effect.boot, effect.channels, live, (), records_readable=True)
-                self.later(effect.delay + 1, found)
-            case Originate():
-                self.originated.append((self.now.wall, effect))
-                self.sent.append((self.elapsed, effect.phone, effect.channel))
-                self.attempt_of[(effect.phone, self.elapsed)] = call_of(effect.channel)
-                self.live.add(effect.channel)
-                self._play(effect, self.behave(effect))
-            case HangUp():
-                self.hung_up.append(effect.channel)
-                self._end(0, effect.channel, 16, None)
-            case AttachAgent():
-                if not self.silent_agent:
-                    talk = self._behaviours[effect.channel]
-                    self.later(talk.talk_ms, AgentFinished(effect.call, self.after(talk)))
-            case DetachAgent():
-                self.later(1, AgentFinished(effect.call, AgentReport()))
-            case LoadReady():
-                self._load(effect)
-            case FindNumbers():
-                found = [
-                    c for c in self.store.values() if c.state.waiting and _under(c.phone, effect.pattern)
-                ]
-                batch = tuple(found[: effect.limit])
-                self.later(1, NumbersFound(effect.pattern, batch, len(found) > effect.limit))
-            case CountChannels():
-                self.later(1, ChannelsCounted(effect.boot, frozenset(self.live)))
+        carry = _CARRIERS.get(type(effect))
+        if carry is not None:
+            carry(self, effect)
 
-    _behaviours: dict[ChannelId, Behaviour] = field(default_factory=dict)
+    def _seek(self, order: SeekEvidence) -> None:
+        live = frozenset(self.live)
+        found = [record for channel in order.channels if (record := self._record(channel)) is not None]
+        evidence = EvidenceFound(order.boot, order.channels, live, tuple(found), records_readable=True)
+        self.later(order.delay + 1, evidence)
 
-    def _play(self, order: Originate, behaviour: Behaviour) -> None:
+    def _originate(self, order: Originate) -> None:
+        self.originated.append((self.now.wall, order))
+        self.sent.append((self.elapsed, order.phone, order.channel))
+        self.attempt_of[(order.phone, self.elapsed)] = call_of(order.channel)
+        self.live.add(order.channel)
+        behaviour = self.behave(order)
         self._behaviours[order.channel] = behaviour
         self.later(1, OriginateAccepted(order.channel))
         self.later(2, TryShown(order.channel))
         if behaviour.rings:
             self.later(10, TryRinging(order.channel))
         if behaviour.answers:
+            self._answers[order.channel] = self.elapsed + behaviour.ring_ms
             self.later(behaviour.ring_ms, TryAnswered(order.channel))
-            if self.chaos is not None:
+            if self.chaos is not None or self.crash_at is not None:
                 # Asterisk's own limit: what nobody ends ends there.
                 self._end(order.ring_timeout + order.max_call, order.channel, 0, None)
         else:
             self._end(behaviour.ring_ms, order.channel, behaviour.cause, behaviour.sip)
 
+    def _hang_up(self, order: HangUp) -> None:
+        self.hung_up.append(order.channel)
+        if order.channel in self.live:
+            self._end(0, order.channel, 16, None)
+
     def _end(self, millis: int, channel: ChannelId, cause: int, sip: int | None) -> None:
         self.later(millis, TryEnded(channel, cause, sip))
 
+    def _attach(self, order: AttachAgent) -> None:
+        if not self.silent_agent:
+            talk = self._behaviours[order.channel]
+            self.later(talk.talk_ms, AgentFinished(order.call, self.after(talk)))
+
     def _load(self, order: LoadReady) -> None:
-        waiting = sorted(
-            (c for c in self.store.values() if c.campaign_id == order.campaign and c.state.waiting),
-            key=lambda c: (c.not_before, c.id),
-        )
-        free = [c for c in waiting if c.id not in order.held]
-        now_due = [c for c in free if c.not_before <= self.now.wall]
-        batch = tuple(now_due[: order.limit])
-        nexts = [c.not_before for c in free if c.not_before > self.now.wall]
-        exhausted = len(now_due) <= order.limit
-        self.later(1, ReadyLoaded(order.campaign, batch, order.held, exhausted, min(nexts, default=None)))
+        store = FakeStore(disk=self.disk)
+        now_or_never(store.open())
+        batch = now_or_never(store.ready(order.campaign, self.now.wall, order.held, order.limit))
+        store.crash()
+        loaded = ReadyLoaded(order.campaign, batch.contacts, order.held, batch.exhausted, batch.next_due)
+        self.later(1, loaded)
+
+    def _find(self, order: FindNumbers) -> None:
+        store = FakeStore(disk=self.disk)
+        now_or_never(store.open())
+        found = tuple(now_or_never(store.waiting_under(order.pattern, order.limit)))
+        store.crash()
+        self.later(1, NumbersFound(order.pattern, found, len(found) >= order.limit))
 
 
-def _under(phone: str, pattern: str) -> bool:
-    return phone.startswith(pattern[:-1]) if pattern.endswith("*") else phone == pattern
+def now_or_never(work: Coroutine[Any, Any, T]) -> T:
+    """The result of a coroutine of a fake, which never waits."""
+    try:
+        work.send(None)
+    except StopIteration as done:
+        return done.value  # type: ignore[no-any-return]
+    raise AssertionError("a fake has waited")
+
+
+_DISORDERLY = (TryShown, TryRinging, TryAnswered, TryEnded, AgentFinished, ChannelsCounted)
+_FROM_OUTSIDE = (TryShown, TryRinging, TryAnswered, TryEnded, AgentFinished)
+"""Events that Asterisk and the worker go on to make while the daemon is away."""
+_CARRIERS: dict[type, Callable[[Driver, Any], object]] = {
+    Announce: lambda driver, effect: driver.announced.append(effect.kind),
+    SeekEvidence: Driver._seek,
+    Originate: Driver._originate,
+    HangUp: Driver._hang_up,
+    AttachAgent: Driver._attach,
+    DetachAgent: lambda driver, effect: driver.later(1, AgentFinished(effect.call, AgentReport())),
+    LoadReady: Driver._load,
+    FindNumbers: Driver._find,
+    CountChannels: lambda driver, effect: driver.later(
+        1, ChannelsCounted(effect.boot, frozenset(driver.live))
+    ),
+}

@@ -111,6 +111,8 @@ def dialed(
     *,
     chaos: bool = False,
     min_gap: int = 0,
+    crash_at: tuple[int, bool] | None = None,
+    records: bool = True,
 ) -> Driver:
     """Two campaigns that share numbers, on two trunks."""
     driver = Driver.ready(
@@ -119,6 +121,8 @@ def dialed(
         rules=policy(min_gap=Millis(min_gap), clock_settle=Millis(2_000)),
     )
     driver.chaos = Random(seed) if chaos else None
+    driver.crash_at = crash_at
+    driver.records = records
     placed: dict[str, int] = defaultdict(int)
 
     def behave(order: Originate) -> Behaviour:
@@ -253,6 +257,25 @@ def test_nothing_is_dialed_after_stop(stop_at: int, hang_up: bool, **run: object
     assert all(at <= stopped for at, _, _ in driver.sent)
     assert {contact.state for contact in driver.store.values()} <= FINAL
     assert_at_rest(driver)
+
+
+@given(turn=st.integers(2, 250), written=st.booleans(), records=st.booleans(), **settings_of_a_run)
+def test_a_crash_at_any_journal_boundary_ends_in_a_state_an_uncrashed_run_could_reach(
+    turn: int, written: bool, records: bool, **run: object
+) -> None:
+    driver = dialed(crash_at=(turn, written), records=records, **run)  # type: ignore[arg-type]
+    assert_at_rest(driver)
+    stored = set(driver.tries)
+    assert {channel for _, _, channel in driver.sent} <= stored
+    for calls in spans(driver).values():
+        assert all(first[1] <= second[0] for first, second in pairwise(sorted(calls)))
+    for contact in driver.store.values():
+        assert contact.state in FINAL
+        assert contact.attempts <= max(3, run["max_attempts"])  # type: ignore[call-overload]
+        assert (contact.disposition is None) is (contact.attempts + contact.callbacks == 0)
+    for ident in {contact.campaign_id for contact in driver.store.values()}:
+        if ident in driver.counters:
+            assert driver.kept(ident) == driver.recount(ident)
 
 
 def assert_at_rest(driver: Driver) -> None:

@@ -1,14 +1,16 @@
-"""Calls: every attempt with its tries."""
+"""Calls: every attempt with its tries; one call of its own, placed and hung up."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request
 from starlette.responses import JSONResponse
 
+from dialerd.control import bodies, shapes
 from dialerd.control.context import Controlled, From, Paged, To, phone_in_query, span
 from dialerd.core.model import CampaignId
+from dialerd.engine.calls import CallFields
 from dialerd.ports import CallFilter
 
 router = APIRouter(prefix="/v1/calls", tags=["calls"])
@@ -35,10 +37,28 @@ async def list_calls(
         language=language,
         phone=phone_in_query(phone),
     )
-    return JSONResponse(await control.service.calls(where, page))
+    return JSONResponse(await control.service.calls.page(where, page))
+
+
+@router.post(
+    "",
+    status_code=201,
+    openapi_extra=shapes.json_body(shapes.schema_of(CallFields, "phone", "script_id", "language")),
+)
+async def place_call(request: Request, control: Controlled) -> JSONResponse:
+    """Place one call now, through every rule that a campaign's call passes; never queued: 409 with `why`."""
+    placed = await control.service.calls.place(await bodies.read_object(request))
+    return JSONResponse(placed, 201, {"Location": f"/v1/calls/{placed['id']}"})
 
 
 @router.get("/{call_id}")
 async def show_call(call_id: str, control: Controlled) -> JSONResponse:
     """One call."""
-    return JSONResponse(await control.service.call(call_id))
+    return JSONResponse(await control.service.calls.show(call_id))
+
+
+@router.post("/{call_id}/hangup", openapi_extra=shapes.options())
+async def hang_up_call(call_id: str, request: Request, control: Controlled) -> JSONResponse:
+    """End a live call; one that has ended stays as it is."""
+    await bodies.read_options(request)
+    return JSONResponse(await control.service.calls.hang_up(call_id))

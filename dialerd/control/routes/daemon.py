@@ -1,10 +1,11 @@
-"""The daemon itself: status, health, and the description of this API."""
+"""The daemon itself: status, health, all dialing halted and resumed, and the description of this API."""
 
 from __future__ import annotations
 
 from fastapi import APIRouter, Request
 from starlette.responses import HTMLResponse, JSONResponse
 
+from dialerd.control import bodies, orders, shapes
 from dialerd.control.context import Controlled
 from dialerd.control.docs import render
 
@@ -14,7 +15,28 @@ router = APIRouter(tags=["daemon"])
 @router.get("/v1/status")
 async def show_status(control: Controlled) -> JSONResponse:
     """Whether calls can be placed, what keeps them from it, and how Asterisk, store, media and trunks are."""
-    return JSONResponse(await control.service.status())
+    return JSONResponse(await control.service.operation.status())
+
+
+@router.post("/v1/pause", openapi_extra=shapes.options(ringing=orders.RINGING))
+async def pause(request: Request, control: Controlled) -> JSONResponse:
+    """Place no new calls at all, over restarts, until a resume. 202 with `in_flight` as for a campaign's pause."""
+    cancel = orders.cancels_ringing(await bodies.read_options(request, "ringing"))
+    return orders.answered(await control.service.operation.pause(cancel_ringing=cancel))
+
+
+@router.post("/v1/resume", openapi_extra=shapes.options())
+async def resume(request: Request, control: Controlled) -> JSONResponse:
+    """Lift a pause or a panic of the whole daemon."""
+    await bodies.read_options(request)
+    return orders.answered(await control.service.operation.resume())
+
+
+@router.post("/v1/panic", openapi_extra=shapes.options())
+async def panic(request: Request, control: Controlled) -> JSONResponse:
+    """Hang up every call of ours and place none until a resume. Scope `admin`."""
+    await bodies.read_options(request)
+    return orders.answered(await control.service.operation.panic())
 
 
 @router.get("/healthz")
@@ -26,7 +48,7 @@ async def health() -> JSONResponse:
 @router.get("/readyz")
 async def readiness(control: Controlled) -> JSONResponse:
     """200 when calls can be placed, else 503 with the reasons. No key."""
-    ready, body = control.service.readiness()
+    ready, body = control.service.operation.readiness()
     return JSONResponse(body, 200 if ready else 503)
 
 

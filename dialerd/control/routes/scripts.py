@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 from starlette.responses import JSONResponse
 
-from dialerd.control import bodies
+from dialerd.control import bodies, shapes
 from dialerd.control.context import Controlled, Paged
 from dialerd.core.errors import Fault, invalid
 
@@ -36,15 +36,7 @@ _BODY = {
 @router.post(
     "",
     status_code=201,
-    openapi_extra={
-        "requestBody": {
-            "required": True,
-            "content": {
-                "application/yaml": {"schema": {"type": "string"}},
-                "application/json": {"schema": _BODY},
-            },
-        }
-    },
+    openapi_extra=shapes.body({"application/yaml": {"type": "string"}, "application/json": _BODY}),
 )
 async def create_script(
     request: Request,
@@ -61,20 +53,20 @@ async def create_script(
         source, script_id, name = _from_json(document, script_id, name)
     else:
         raise bodies.unsupported(request, "application/yaml", "application/json")
-    created = await control.service.add_script(source, script_id, name)
+    created = await control.service.scripts.add(source, script_id, name)
     return JSONResponse(created, 201, {"Location": f"/v1/scripts/{created['script_id']}"})
 
 
 @router.get("")
 async def list_scripts(control: Controlled, page: Paged) -> JSONResponse:
     """Scripts, the newest version of each."""
-    return JSONResponse(await control.service.scripts(page))
+    return JSONResponse(await control.service.scripts.page(page))
 
 
 @router.get("/{script_id}")
 async def show_script(script_id: str, control: Controlled) -> JSONResponse:
     """The newest version of a script."""
-    return JSONResponse(await control.service.script(script_id))
+    return JSONResponse(await control.service.scripts.show(script_id))
 
 
 def _text(body: bytes) -> str:

@@ -1,0 +1,109 @@
+"""The contacts of a campaign: listed, added to, and why one of them is not being dialed."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import orjson
+from fastapi import APIRouter, Query, Request
+from starlette.responses import JSONResponse, Response
+
+from dialerd.control import bodies, shapes, uploads
+from dialerd.control.context import Controlled, Paged
+from dialerd.core.errors import Fault, invalid
+from dialerd.core.model import E164, ContactState
+from dialerd.engine.admission import AdditionFields
+from dialerd.engine.contactlist import ContactFile
+
+router = APIRouter(prefix="/v1/campaigns/{campaign_id}", tags=["contacts"])
+
+CONTACTS: dict[str, Any] = {
+    "type": "array",
+    "items": {
+        "type": "object",
+        "required": ["phone"],
+        "properties": {
+            "phone": {"type": "string", "examples": ["+919876543210"]},
+            "name": {"type": "string"},
+            "timezone": {"type": "string"},
+            "external_id": {"type": "string"},
+        },
+        "additionalProperties": {"type": ["string", "number", "boolean"]},
+    },
+}
+"""The list in a JSON body, for the API's description."""
+
+_FIELDS = shapes.schema_of(AdditionFields)
+_JSON_BODY = {
+    **_FIELDS,
+    "required": ["contacts"],
+    "properties": {**_FIELDS["properties"], "contacts": CONTACTS},
+}
+_CSV = {"type": "string", "description": "CSV with a column phone"}
+
+
+@router.get("/contacts")
+async def list_contacts(
+    campaign_id: str,
+    control: Controlled,
+    page: Paged,
+    state: Annotated[str | None, Query(description="only contacts in this state")] = None,
+) -> JSONResponse:
+    """The campaign's contacts in the order of its lists, each with its state, attempts and next attempt."""
+    wanted = None
+    if state is not None:
+        try:
+            wanted = ContactState(state)
+        except ValueError:
+            states = ", ".join(ContactState)
+            raise invalid([Fault("state", f"must be one of: {states}")]) from None
+    return JSONResponse(await control.service.campaigns.contacts(campaign_id, wanted, page))
+
+
+@router.post(
+    "/contacts",
+    status_code=201,
+    openapi_extra=shapes.body(
+        {
+            "application/json": _JSON_BODY,
+            "text/csv": _CSV,
+            "multipart/form-data": shapes.csv_part("contacts", _CSV),
+        }
+    ),
+)
+async def add_contacts(
+    campaign_id: str,
+    request: Request,
+    control: Controlled,
+    default_region: Annotated[
+        str | None, Query(description="for CSV: country whose national numbers are accepted")
+    ] = None,
+    on_invalid: Annotated[str | None, Query(description="for CSV: reject (default) or skip")] = None,
+) -> Response:
+    """Give a live campaign more contacts, from JSON, CSV, or a multipart part `contacts` (CSV)."""
+    campaigns = control.service.campaigns
+    options = {"default_region": default_region, "on_invalid": on_invalid}
+    with control.upload() as path:
+        match bodies.media_type(request):
+            case "application/json":
+                await bodies.spool(request, path, control.max_bytes, uploads.LIST)
+                added = await campaigns.add_contacts(campaign_id, None, ContactFile(path, "json"))
+            case "text/csv":
+                await bodies.spool(request, path, control.max_bytes, uploads.LIST)
+                added = await campaigns.add_contacts(campaign_id, options, ContactFile(path, "csv"))
+            case "multipart/form-data":
+                await uploads.receive(request, path, control.max_bytes, "contacts")
+                added = await campaigns.add_contacts(campaign_id, options, ContactFile(path, "csv"))
+            case _:
+                raise bodies.unsupported(request, "application/json", "text/csv", "multipart/form-data")
+    return Response(orjson.dumps(added), 201, media_type="application/json")
+
+
+@router.get("/contacts/{phone}/why")
+async def explain_contact(campaign_id: str, phone: str, control: Controlled) -> JSONResponse:
+    """Whether the contact is being dialed or could be now, else every reason, each with the instant it lifts."""
+    try:
+        number = E164(phone)
+    except ValueError:
+        raise invalid([Fault("phone", "must be a number in E.164 form, as in +919876543210")]) from None
+    return JSONResponse(await control.service.campaigns.why_contact(campaign_id, number))

@@ -1,0 +1,237 @@
+"""Campaigns: created, read, edited, given contacts, started and stopped, and why they are not dialing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from dialerd.core.commands import (
+    Command,
+    EditCampaign,
+    PauseCampaign,
+    Refused,
+    ResumeCampaign,
+    StartCampaign,
+    StopCampaign,
+)
+from dialerd.core.errors import RequestError, conflict, invalid, not_found
+from dialerd.core.model import E164, Campaign, CampaignId, CampaignStatus, Contact, ContactState
+from dialerd.engine.admission import Admission
+from dialerd.engine.contactlist import ContactFile
+from dialerd.engine.draft import closed_for_good, read_changes
+from dialerd.engine.runtime import Engine
+from dialerd.engine.settings import ServiceSettings
+from dialerd.engine.views import campaign_view, contact_view, page_view
+from dialerd.ports import CampaignFilter, Clock, Page, Store
+
+Reasons = list[dict[str, str | None]]
+
+_EDIT_ATTEMPTS = 5
+"""How often an unconditional edit is worked out anew because another one came between."""
+
+
+@dataclass(frozen=True, slots=True)
+class Carriage:
+    """A command's result: the thing as it is now, and originates that had not shown themselves yet."""
+
+    shown: dict[str, Any]
+    in_flight: int
+
+
+class Campaigns:
+    """Every campaign of this installation, live and finished."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        store: Store,
+        clock: Clock,
+        settings: ServiceSettings,
+        admission: Admission,
+    ) -> None:
+        self._engine = engine
+        self._store = store
+        self._clock = clock
+        self._settings = settings
+        self._admission = admission
+
+    # --- read ------------------------------------------------------------------------------------
+
+    async def show(self, ident: str) -> dict[str, Any]:
+        """One campaign. Raises `RequestError` 404."""
+        return self._view(*await self._find(ident))
+
+    async def page(self, where: CampaignFilter, page: Page) -> dict[str, Any]:
+        """A page of campaigns, newest first."""
+        found, total = await self._store.campaigns(where, page)
+        return page_view([self._view(*item) for item in found], total, page)
+
+    async def contacts(self, ident: str, state: ContactState | None, page: Page) -> dict[str, Any]:
+        """A page of a campaign's contacts in the order of its lists. Raises `RequestError` 404."""
+        campaign, _ = await self._find(ident)
+        found, total = await self._store.contacts(campaign.id, page, state)
+        return page_view([contact_view(contact) for contact in found], total, page)
+
+    async def why(self, ident: str) -> dict[str, Any]:
+        """Whether a campaign is dialing, and everything that keeps it from it. Raises `RequestError` 404."""
+        campaign, _ = await self._find(ident)
+        reasons = self._engine.blocked(campaign.id) if campaign.status.live else _over(campaign)
+        return {
+            "campaign_id": campaign.id,
+            "status": campaign.status.value,
+            "closing": campaign.closing,
+            "dialing": not reasons,
+            "reasons": reasons,
+        }
+
+    async def why_contact(self, ident: str, phone: E164) -> dict[str, Any]:
+        """Whether a contact is being dialed or could be now, and everything against it. Raises `RequestError` 404."""
+        campaign, _ = await self._find(ident)
+        contact = await self._store.contact(campaign.id, phone)
+        if contact is None:
+            raise not_found(f"contact in {campaign.id} with the number", phone)
+        reasons = self._against(campaign, contact)
+        return {
+            "campaign_id": campaign.id,
+            "status": campaign.status.value,
+            **contact_view(contact),
+            "dialing": not reasons,
+            "reasons": reasons,
+        }
+
+    def _against(self, campaign: Campaign, contact: Contact) -> Reasons:
+        if contact.state.busy:
+            return []
+        if not contact.state.waiting:
+            return [{"reason": "contact", "detail": _ended(contact), "until": None}]
+        return self._engine.why(campaign, contact) if campaign.status.live else _over(campaign)
+
+    # --- change ----------------------------------------------------------------------------------
+
+    async def create(self, fields: Mapping[str, Any] | None, contacts: ContactFile) -> dict[str, Any]:
+        """Create a campaign; `fields` None: they stand in the JSON document with the contacts.
+
+        Raises `RequestError` naming every fault, `PortError`.
+        """
+        admitted = await self._admission.create(fields, contacts)
+        campaign = admitted.campaign
+        counters = {"total": admitted.loaded.contacts}
+        return {
+            **self._view(*(self._engine.campaign(campaign.id) or (campaign, counters))),
+            "import": admitted.report,
+        }
+
+    async def add_contacts(
+        self, ident: str, options: Mapping[str, Any] | None, contacts: ContactFile
+    ) -> dict[str, Any]:
+        """Give a live campaign more contacts. Raises `RequestError` 404, 409 and with every fault, `PortError`."""
+        admitted = await self._admission.add(await self._live(ident, "add contacts to"), options, contacts)
+        return {**await self.show(ident), "import": admitted.report}
+
+    async def edit(
+        self, ident: str, fields: Mapping[str, Any], versions: frozenset[int] | None
+    ) -> dict[str, Any]:
+        """Change fields of a live campaign; `versions`: only if it still has one of these.
+
+        Raises `RequestError`: 404, 409 if it is not live, 412 if somebody else has edited it, 422 with every fault.
+        """
+        for _ in range(_EDIT_ATTEMPTS):
+            campaign = await self._live(ident, "edit")
+            if versions is not None and campaign.version not in versions:
+                raise _edited(campaign.version)
+            changes = self._changes(campaign, fields)
+            # The fields were judged beside those of this version: another edit in between has them judged again.
+            carried = await self._engine.command(EditCampaign(campaign.id, changes, campaign.version))
+            answer = carried.answer
+            if not isinstance(answer, Refused):
+                return await self.show(ident)
+            if not answer.edited:
+                raise conflict(answer.detail, state=answer.state)
+        raise conflict("the campaign is being edited by others; try again", state="edited")
+
+    def _changes(self, campaign: Campaign, fields: Mapping[str, Any]) -> dict[str, Any]:
+        now = self._clock.now().wall
+        changes, faults = read_changes(fields, campaign, now, self._settings)
+        if not faults and _window_moves(changes):
+            faults = closed_for_good(replace(campaign, **changes), now)
+        if faults:
+            raise invalid(faults)
+        return changes
+
+    async def start(self, ident: str, *, at_once: bool) -> Carriage:
+        """Start a campaign; before its start time only `at_once`. Raises `RequestError` 404, 409."""
+        return await self._carry_out(ident, StartCampaign(CampaignId(ident), at_once), "start")
+
+    async def pause(self, ident: str, *, cancel_ringing: bool) -> Carriage:
+        """Place no new calls: none leaves after this has returned with nothing in flight."""
+        return await self._carry_out(ident, PauseCampaign(CampaignId(ident), cancel_ringing), "pause")
+
+    async def resume(self, ident: str) -> Carriage:
+        """Go on dialing."""
+        return await self._carry_out(ident, ResumeCampaign(CampaignId(ident)), "resume")
+
+    async def stop(self, ident: str, *, hang_up: bool, cancel_ringing: bool) -> Carriage:
+        """End a campaign for good."""
+        command = StopCampaign(CampaignId(ident), hang_up, cancel_ringing)
+        return await self._carry_out(ident, command, "stop")
+
+    async def _carry_out(self, ident: str, command: Command, verb: str) -> Carriage:
+        carried = await self._engine.command(command)
+        answer = carried.answer
+        if not isinstance(answer, Refused):
+            return Carriage(await self.show(ident), carried.in_flight)
+        if not answer.unknown:
+            raise conflict(answer.detail, state=answer.state)
+        campaign, counters = await self._find(ident)
+        if verb == "stop" and campaign.status is CampaignStatus.STOPPED:
+            # Stopping a stopped one changes nothing.
+            return Carriage(campaign_view(campaign, counters, []), 0)
+        raise _not_live(campaign, verb)
+
+    # --- finding ---------------------------------------------------------------------------------
+
+    async def _find(self, ident: str) -> tuple[Campaign, Mapping[str, int]]:
+        campaign = CampaignId(ident)
+        found = self._engine.campaign(campaign) or await self._store.campaign(campaign)
+        if found is None:
+            raise not_found("campaign", ident)
+        return found
+
+    async def _live(self, ident: str, verb: str) -> Campaign:
+        campaign, _ = await self._find(ident)
+        if not campaign.status.live or campaign.closing:
+            raise _not_live(campaign, verb)
+        return campaign
+
+    def _view(self, campaign: Campaign, counters: Mapping[str, int]) -> dict[str, Any]:
+        blocked = self._engine.blocked(campaign.id) if campaign.status.live else []
+        return campaign_view(campaign, counters, blocked)
+
+
+def _not_live(campaign: Campaign, verb: str) -> RequestError:
+    state = "closing" if campaign.closing else campaign.status.value
+    return conflict(f"cannot {verb} a campaign that is {state}", state=state)
+
+
+def _edited(version: int) -> RequestError:
+    return RequestError(
+        412,
+        "precondition-failed",
+        "Precondition failed",
+        f"the campaign is at version {version} by now: read it again and edit what you find then",
+        extra={"version": version},
+    )
+
+
+def _over(campaign: Campaign) -> Reasons:
+    return [{"reason": "campaign", "detail": campaign.status.value, "until": None}]
+
+
+def _ended(contact: Contact) -> str:
+    words = [contact.state.value, contact.disposition, contact.reason]
+    return ": ".join(word for word in words if word)
+
+
+def _window_moves(changes: Mapping[str, Any]) -> bool:
+    return bool(changes.keys() & {"start_at", "end_at", "hours", "closed", "ring_timeout"})

@@ -1,0 +1,129 @@
+"""The do-not-call list for people: entries read, added, taken off, and long lists of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import orjson
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from dialerd.core.clock import from_datetime, to_iso
+from dialerd.core.commands import Command, ListNumbers, Refused, UnlistNumbers
+from dialerd.core.dnc import DncEntry, is_pattern
+from dialerd.core.errors import Fault, conflict, invalid, not_found
+from dialerd.core.model import E164
+from dialerd.engine.contactlist import ContactIntake, refuse_faulty
+from dialerd.engine.fields import Moment, Text, read_model
+from dialerd.engine.runtime import Engine
+from dialerd.engine.views import dnc_view, page_view
+from dialerd.ports import Clock, Page, Store
+
+EXPECTED = "must be a number in E.164 form, as in +919876543210, or a prefix, as in +9198*"
+
+
+def _pattern(value: str) -> str:
+    if not is_pattern(value):
+        raise ValueError(EXPECTED)
+    return value
+
+
+class EntryFields(BaseModel):
+    """An entry of the list."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    phone: Annotated[str, AfterValidator(_pattern)] | None = Field(
+        None, description="E.164, or a prefix as +9198*"
+    )
+    reason: Annotated[Text, Field(max_length=255)] | None = None
+    source: Annotated[Text, Field(max_length=255)] | None = Field(None, description="who says so")
+    expires_at: Moment | None = Field(None, description="ISO 8601 with offset, in the future; default: never")
+
+
+class DoNotCall:
+    """The do-not-call list of this installation."""
+
+    def __init__(self, engine: Engine, store: Store, clock: Clock, intake: ContactIntake) -> None:
+        self._engine = engine
+        self._store = store
+        self._clock = clock
+        self._intake = intake
+
+    async def page(self, page: Page) -> dict[str, Any]:
+        """A page of entries, newest first."""
+        found, total = await self._store.dnc_entries(page)
+        return page_view([dnc_view(entry) for entry in found], total, page)
+
+    async def show(self, phone: str) -> dict[str, Any]:
+        """The entry that bars a number now, or the one of a prefix. Raises `RequestError` 404: there is none."""
+        pattern = phone
+        if not _checked(phone).endswith("*"):
+            match = self._engine.listed(E164(phone))
+            if match is None:
+                raise not_found("entry that bars", phone)
+            pattern = match.pattern
+        entry = await self._store.dnc_entry(pattern)
+        if entry is None:
+            raise not_found("entry", pattern)
+        return dnc_view(entry)
+
+    async def add(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """List a number or a prefix; one that is listed already takes the new reason, source and end.
+
+        Raises `RequestError` 422 with every fault.
+        """
+        given = {key: value for key, value in given.items() if value is not None}
+        fields, faults = read_model(EntryFields, given)
+        if "phone" not in given:
+            faults.append(Fault("phone", "required"))
+        now = self._clock.now().wall
+        expires_at = None if fields.expires_at is None else from_datetime(fields.expires_at)
+        if expires_at is not None and expires_at <= now:
+            faults.append(Fault("expires_at", f"is not in the future: it is {to_iso(now)} now"))
+        if faults or fields.phone is None:
+            raise invalid(faults)
+        entry = DncEntry(fields.phone, fields.reason or "", fields.source or "", now, expires_at)
+        await self._carry_out(ListNumbers((entry,)))
+        return dnc_view(entry)
+
+    async def remove(self, phone: str) -> None:
+        """Take an entry off, as it was given. Raises `RequestError` 404, 422."""
+        pattern = _checked(phone)
+        if await self._store.dnc_entry(pattern) is None:
+            raise not_found("entry", pattern)
+        await self._carry_out(UnlistNumbers((pattern,)))
+
+    async def add_list(self, path: Path, *, skip_invalid: bool) -> dict[str, Any]:
+        """List what a CSV names. Raises `RequestError` 422 with every fault, `PortError`.
+
+        If the store fails on the way, what was listed before stays listed; the list may be imported again.
+        """
+        checked = await self._intake.check_numbers(path, self._clock.now().wall)
+        try:
+            report = checked.report
+            refuse_faulty([], report, skip_invalid=skip_invalid, what="numbers")
+            for chunk in checked.chunks():
+                await self._carry_out(ListNumbers(tuple(chunk)))
+            return {
+                "received": report.received,
+                "accepted": report.accepted,
+                "duplicates": report.duplicates,
+                "duplicate_rows": orjson.Fragment(report.duplicates_json),
+                "warnings": orjson.Fragment(report.warnings_json),
+                "invalid": orjson.Fragment(report.invalid_json),
+            }
+        finally:
+            checked.discard()
+
+    async def _carry_out(self, command: Command) -> None:
+        carried = await self._engine.command(command)
+        if isinstance(carried.answer, Refused):
+            raise conflict(carried.answer.detail, state=carried.answer.state)
+
+
+def _checked(phone: str) -> str:
+    if not is_pattern(phone):
+        raise invalid([Fault("phone", EXPECTED)])
+    return phone

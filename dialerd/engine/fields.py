@@ -1,0 +1,106 @@
+"""The kinds of fields that requests are made of, and pydantic's findings in the words of the API.
+
+Nothing here knows a noun of the product: what a campaign or a call may be asked for is said in modules of theirs.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Annotated, Any, TypeVar
+
+import langcodes
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ValidationError
+
+from dialerd.core.clock import parse_iso
+from dialerd.core.errors import Fault
+from dialerd.core.wallclock import is_zone
+
+# The first look-up reads langcodes' tables, which takes tens of milliseconds: at start, not between two dials.
+langcodes.tag_is_valid("en-IN")
+
+_PLAIN = {
+    "missing": "required",
+    "extra_forbidden": "unknown field",
+    "string_type": "must be a string",
+    "int_type": "must be a whole number",
+    "float_type": "must be a number",
+    "bool_type": "must be true or false",
+    "list_type": "must be a list",
+    "dict_type": "must be an object",
+    "model_type": "must be an object",
+    "finite_number": "must be a finite number",
+}
+"""Messages for people who write JSON, not Python, by pydantic's error type."""
+
+
+def _text(value: str) -> str:
+    value = value.strip()
+    if not value:
+        raise ValueError("must not be empty")
+    if any(ord(char) < 0x20 or ord(char) == 0x7F or 0xD800 <= ord(char) <= 0xDFFF for char in value):
+        raise ValueError("must not contain control characters")
+    return value
+
+
+def _moment(value: object) -> datetime:
+    if not isinstance(value, str):
+        raise ValueError("must be a string, as in 2024-01-15T09:00:00+05:30")
+    return parse_iso(value)
+
+
+def _zone(value: str) -> str:
+    if not is_zone(value):
+        raise ValueError(f"{value[:60]!r} is not an IANA time zone, as in Asia/Kolkata")
+    return value
+
+
+def _language(value: str) -> str:
+    if not value.isascii() or not langcodes.tag_is_valid(value):
+        raise ValueError(f"{value[:60]!r} is not a BCP-47 language, as in hi-IN or en-IN")
+    return value
+
+
+def _finite(value: object) -> object:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError("must be a number")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError("must be a finite number")
+    return min(max(value, -(10**15)), 10**15)
+
+
+Text = Annotated[str, AfterValidator(_text)]
+Moment = Annotated[datetime, BeforeValidator(_moment)]
+Number = Annotated[float, BeforeValidator(_finite)]
+Zone = Annotated[str, AfterValidator(_zone)]
+Language = Annotated[str, AfterValidator(_language)]
+
+M = TypeVar("M", bound=BaseModel)
+
+
+def read_model(model: type[M], given: Mapping[str, Any], prefix: str = "") -> tuple[M, list[Fault]]:
+    """Read what can be read: a wrong field is left at its default, so that the others are judged as well."""
+    try:
+        return model.model_validate(given), []
+    except ValidationError as error:
+        faults = faults_of(error, prefix)
+        wrong = {fault["loc"][0] for fault in error.errors()}
+    return model.model_validate({key: value for key, value in given.items() if key not in wrong}), faults
+
+
+def faults_of(error: ValidationError, prefix: str = "") -> list[Fault]:
+    """Pydantic's findings in the words of the API."""
+    found = []
+    for item in error.errors(include_url=False):
+        loc = prefix + ".".join(str(part) for part in item["loc"])
+        msg = _PLAIN.get(item["type"]) or item["msg"].removeprefix("Value error, ")
+        found.append(Fault(loc, msg.replace("Input should", "must").replace("input", "value")))
+    return found
+
+
+def not_yet(given: dict[str, Any], names: Iterable[str], prefix: str = "") -> list[Fault]:
+    """Refuse what a later version will do, rather than take it and not do it."""
+    present = [name for name in names if given.pop(name, None) is not None]
+    msg = "is not supported by this version of dialerd; leave it out"
+    return [Fault(prefix + name, msg) for name in present]

@@ -1,0 +1,137 @@
+"""The daemon as a whole: how it stands, all dialing halted and resumed, and its trunks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from dialerd.core.commands import ChangeTrunk, Command, Panic, PauseDaemon, Refused, ResumeDaemon
+from dialerd.core.errors import Fault, PortError, conflict, invalid, not_found
+from dialerd.core.model import CampaignStatus, Trunk
+from dialerd.engine.campaigns import Carriage
+from dialerd.engine.fields import Number, read_model
+from dialerd.engine.runtime import Engine
+from dialerd.engine.settings import ServiceSettings
+from dialerd.engine.views import page_view, status_view, trunk_view
+from dialerd.ports import CampaignFilter, Page, Store
+
+BY_ORDER = "by order: it is not used until somebody resumes it"
+
+
+class TrunkFields(BaseModel):
+    """What may be changed of a trunk; null for a limit: as configured."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    paused: bool | None = Field(
+        None, description="false also says that what was wrong with it has been mended"
+    )
+    max_channels: int | None = Field(None, ge=1, description="never above the configured one")
+    calls_per_second: Number | None = Field(None, gt=0, description="never above the configured one")
+
+
+class Operation:
+    """The daemon, for those who operate it."""
+
+    def __init__(self, engine: Engine, store: Store, settings: ServiceSettings) -> None:
+        self._engine = engine
+        self._store = store
+        self._settings = settings
+
+    # --- how it stands ---------------------------------------------------------------------------
+
+    async def status(self) -> dict[str, Any]:
+        """The daemon as it stands; what cannot be read is null."""
+        counts: dict[str, int | None] = {}
+        for status in CampaignStatus:
+            try:
+                _, total = await self._store.campaigns(CampaignFilter(status=status), Page(1, 0))
+            except PortError:
+                counts[status.value] = None
+            else:
+                counts[status.value] = total
+        return {
+            "instance": self._settings.instance,
+            "version": self._settings.version,
+            **status_view(self._engine.status(), self._settings.trunks),
+            "campaigns": counts,
+        }
+
+    def readiness(self) -> tuple[bool, dict[str, Any]]:
+        """Whether calls can be placed, and the state of everything that takes."""
+        shown = status_view(self._engine.status(), self._settings.trunks)
+        ready = bool(shown["dialing"])
+        parts = {name: shown[name]["state"] for name in ("asterisk", "manager", "store", "media")}
+        return ready, {"ready": ready, "problems": shown["problems"], **parts}
+
+    # --- halts -----------------------------------------------------------------------------------
+
+    async def pause(self, *, cancel_ringing: bool) -> Carriage:
+        """Place no new calls at all: none leaves after this has returned with nothing in flight."""
+        return await self._carry_out(PauseDaemon(cancel_ringing))
+
+    async def resume(self) -> Carriage:
+        """Lift a pause or a panic; campaigns that are paused themselves stay so."""
+        return await self._carry_out(ResumeDaemon())
+
+    async def panic(self) -> Carriage:
+        """Place no new calls at all and hang up every call of ours."""
+        return await self._carry_out(Panic())
+
+    async def _carry_out(self, command: Command) -> Carriage:
+        carried = await self._engine.command(command)
+        if isinstance(carried.answer, Refused):
+            raise conflict(carried.answer.detail, state=carried.answer.state)
+        return Carriage(await self.status(), carried.in_flight)
+
+    # --- trunks ----------------------------------------------------------------------------------
+
+    def trunks(self, page: Page) -> dict[str, Any]:
+        """The trunks in configuration order."""
+        shown = status_view(self._engine.status(), self._settings.trunks)["trunks"]
+        return page_view(shown[page.offset : page.offset + page.limit], len(shown), page)
+
+    def trunk(self, name: str) -> dict[str, Any]:
+        """One trunk. Raises `RequestError` 404."""
+        configured = self._configured(name)
+        found = next(line for line in self._engine.status().trunks if line.name == configured.name)
+        return trunk_view(found, configured)
+
+    async def change_trunk(self, name: str, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Pause or resume a trunk, or set its limits. Raises `RequestError` 404, 422 with every fault."""
+        configured = self._configured(name)
+        fields, faults = read_model(TrunkFields, given)
+        faults += _above(fields.max_channels, configured.max_channels, "max_channels")
+        faults += _above(fields.calls_per_second, configured.calls_per_second, "calls_per_second")
+        if "paused" in given and given["paused"] is None:
+            faults.append(Fault("paused", "must be true or false"))
+        if faults:
+            raise invalid(faults)
+        change = ChangeTrunk(
+            configured.name,
+            BY_ORDER if fields.paused else None,
+            mended=fields.paused is False,
+            max_channels=fields.max_channels,
+            calls_per_second=fields.calls_per_second,
+        )
+        if "max_channels" in given and fields.max_channels is None:
+            change = replace(change, max_channels=configured.max_channels)
+        if "calls_per_second" in given and fields.calls_per_second is None:
+            change = replace(change, calls_per_second=configured.calls_per_second)
+        await self._engine.command(change)
+        return self.trunk(name)
+
+    def _configured(self, name: str) -> Trunk:
+        found = next((trunk for trunk in self._settings.trunks if trunk.name == name), None)
+        if found is None:
+            raise not_found("trunk", name)
+        return found
+
+
+def _above(value: float | None, limit: float, loc: str) -> list[Fault]:
+    if value is None or value <= limit:
+        return []
+    return [Fault(loc, f"is above the {limit:g} of the configuration")]

@@ -1,0 +1,23 @@
+"""What the services know of the installation they run in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import date
+
+from dialerd.core.model import Trunk
+
+HolidayDates = Callable[[str, Iterable[int]], frozenset[date]]
+"""The public holidays of a country code (`IN`, `IN-MH`) in some years. Raises `ValueError` telling the codes."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceSettings:
+    """The installation."""
+
+    instance: str
+    version: str
+    trunks: tuple[Trunk, ...]
+    """As configured."""
+    holiday_dates: HolidayDates

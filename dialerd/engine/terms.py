@@ -1,0 +1,58 @@
+"""How calls are to be placed, as requests ask for it: over which trunks, as whom, ringing how long."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from dialerd.core.clock import seconds
+from dialerd.core.errors import Fault
+from dialerd.core.model import E164, Terms, Trunk, TrunkName
+from dialerd.engine.fields import Number
+
+
+class TermsFields(BaseModel):
+    """What a campaign, or a call of its own, asks of the trunks."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    ring_timeout_seconds: Number = Field(30, ge=1, le=300)
+    trunks: Annotated[list[str], Field(min_length=1)] | None = Field(
+        None, description="names, in order of preference"
+    )
+    caller_id: str | None = Field(None, description="E.164; one of the caller ids of the trunks")
+
+    @property
+    def terms(self) -> Terms:
+        """The same for the core; only without faults."""
+        return Terms(
+            seconds(self.ring_timeout_seconds),
+            tuple(TrunkName(name) for name in self.trunks or ()),
+            None if self.caller_id is None else E164(self.caller_id),
+        )
+
+
+def trunk_faults(fields: TermsFields, trunks: Sequence[Trunk]) -> list[Fault]:
+    """What is wrong with trunks and caller id, taken together."""
+    faults = []
+    usable = list(trunks)
+    known = ", ".join(trunk.name for trunk in trunks)
+    if fields.trunks is not None:
+        usable = [trunk for trunk in trunks if trunk.name in fields.trunks]
+        names = {str(trunk.name) for trunk in trunks}
+        for index, name in enumerate(fields.trunks):
+            if name not in names:
+                faults.append(
+                    Fault(f"trunks.{index}", f"there is no trunk {name[:60]!r}; there are: {known}")
+                )
+            elif name in fields.trunks[:index]:
+                faults.append(Fault(f"trunks.{index}", f"{name!r} is named twice"))
+    if fields.caller_id is not None and usable:
+        allowed = [str(number) for trunk in usable for number in trunk.caller_ids]
+        if fields.caller_id not in allowed:
+            faults.append(
+                Fault("caller_id", f"is not a caller id of the trunks; there are: {', '.join(allowed)}")
+            )
+    return faults
