@@ -111,7 +111,7 @@ def engine_on(store: SqliteStore) -> Engine:
     """An engine with the rules that an installation has by default, but for the legal hours."""
     trunk = Trunk(TrunkName("lab"), "lab", (E164("+15550100100"),), CHANNELS, 1_000_000)
     policy = Policy(min_gap=minutes(15), refund_spacing=(minutes(1), minutes(5), minutes(15)))
-    rules = Compliance(None, callee_zones({}), tzdata_version())
+    rules = Compliance(None, callee_zones(), tzdata_version())
 
     def hear(announcement: Announce) -> None:
         """Nobody listens."""
@@ -155,7 +155,9 @@ async def measure(path: Path, calls: int, warm_up: int) -> dict[str, float]:
 
 def main() -> None:
     """Parse the command line, measure, print."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("store", type=Path, help="a prepared store file; it is changed")
     parser.add_argument("--calls", type=int, default=5_000)
     parser.add_argument("--warm-up", type=int, default=1_000, help="calls that are not counted")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import shutil
 from collections.abc import Sequence
 from dataclasses import replace
@@ -30,16 +32,16 @@ languages:
 """
 
 
-def phone(number: int) -> E164:
-    """The `number`-th number of a list that is in an order unlike that of its numbers; up to 100,000,000."""
-    return E164(f"+9198{number * 7_919_333 % 100_000_000:08d}")
+INDIA = "+9198"
+GERMANY = "+49151"
+"""A country whose legal hours have no preset, so that its numbers can be called at any time."""
 
 
-def people(count: int, first: int = 0) -> list[NewContact]:
-    """Contacts as a bank's list has them."""
+def people(count: int, first: int = 0, prefix: str = INDIA) -> list[NewContact]:
+    """Contacts `first` to `first + count` of up to 100,000,000, in an order unlike that of their numbers."""
     return [
         NewContact(
-            phone(number),
+            E164(f"{prefix}{number * 7_919_333 % 100_000_000:08d}"),
             f"Person {number}",
             None,
             f"crm-{number}",
@@ -56,12 +58,23 @@ def campaign(number: int, status: CampaignStatus = CampaignStatus.RUNNING) -> Ca
     return Campaign(ident, f"bench {number}", ScriptId("bench"), 1, "en-IN", status, MADE, started_at=started)
 
 
+def csv_list(rows: Sequence[NewContact]) -> bytes:
+    """The contacts as the file that a user uploads."""
+    text = io.StringIO()
+    lines = csv.writer(text)
+    lines.writerow(["phone", "name", "external_id", *rows[0].variables])
+    lines.writerows([one.phone, one.name, one.external_id, *one.variables.values()] for one in rows)
+    return text.getvalue().encode()
+
+
 async def fill(store: SqliteStore, new: Campaign, rows: Sequence[NewContact]) -> None:
     """Admit a campaign with these contacts."""
     import_id = await store.begin_import(new.id)
     for first in range(0, len(rows), CHUNK):
         await store.add_contacts(import_id, new.id, rows[first : first + CHUNK])
-    await store.commit([CampaignAdmitted(new, import_id), CountersMoved(new.id, metrics.imported(len(rows), 0))])
+    await store.commit(
+        [CampaignAdmitted(new, import_id), CountersMoved(new.id, metrics.imported(len(rows), 0))]
+    )
 
 
 async def prepare(path: Path, campaigns: int, contacts: int, status: CampaignStatus) -> None:

@@ -2,31 +2,47 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 
-from scripts.running import Daemon
+from benchmarks.prepared import SCRIPT
+from benchmarks.tap import COMMAND, VARIABLE
+from scripts.running import DIALERD, Daemon, Lab, daemon
 
+DEADLINE = 300.0
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
-def cpu_seconds(process: Daemon) -> float:
-    """Processor time of the daemon and its children so far."""
-    ticks = 0
+def family(process: Daemon) -> list[int]:
+    """The daemon's pid, then those of its helpers."""
+    parents = {pid: parent for pid, parent, _ in _processes()}
+    found = [process.process.pid]
+    for pid in found:
+        found += sorted(child for child, parent in parents.items() if parent == pid)
+    return found
+
+
+def cpu_seconds(pids: Iterable[int]) -> float:
+    """Processor time of these processes so far."""
+    wanted = set(pids)
+    return sum(ticks for pid, _, ticks in _processes() if pid in wanted) / _TICKS
+
+
+def _processes() -> Iterator[tuple[int, int, int]]:
+    """Pid, parent and processor time, in ticks, of every process."""
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
             fields = stat.read_text().rsplit(")", 1)[1].split()
         except OSError:
             continue
-        # Everything the daemon has started is in its session.
-        if int(fields[3]) == process.process.pid or int(stat.parent.name) == process.process.pid:
-            ticks += int(fields[11]) + int(fields[12])
-    return ticks / _TICKS
+        yield int(stat.parent.name), int(fields[1]), int(fields[11]) + int(fields[12])
 
 
 def resident_memory(pid: int | str = "self") -> float:
@@ -52,6 +68,47 @@ def client(process: Daemon) -> Iterator[httpx.Client]:
     transport = httpx.HTTPTransport(uds=process.env["DIALERD_CONTROL__SOCKET"])
     with httpx.Client(transport=transport, base_url="http://dialerd", timeout=120) as opened:
         yield opened
+
+
+def create(opened: httpx.Client, name: str, contacts: bytes, **fields: Any) -> str:
+    """A campaign from a CSV file; returns its id."""
+    described = json.dumps({"name": name, "script_id": "bench", "language": "en-IN", **fields})
+    created = opened.post(
+        "/v1/campaigns", files={"campaign": (None, described), "contacts": ("list.csv", contacts)}
+    )
+    created.raise_for_status()
+    return str(created.json()["campaign_id"])
+
+
+def start(opened: httpx.Client, campaign: str) -> None:
+    """Have a campaign dial."""
+    opened.post(f"/v1/campaigns/{campaign}/start", json={}).raise_for_status()
+
+
+def wait_completed(opened: httpx.Client, campaign: str) -> None:
+    """Return when a campaign is done. Raises `TimeoutError`."""
+    deadline = time.monotonic() + DEADLINE
+    while opened.get(f"/v1/campaigns/{campaign}").json()["status"] != "completed":
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"the campaign did not complete in {DEADLINE:g} s")
+        time.sleep(0.2)
+
+
+@contextmanager
+def dialerd(running: Lab, channels: int, **settings: str) -> Iterator[Daemon]:
+    """A daemon on `running` with the script in it, whose trunk has that many channels and no limit of its rate."""
+    fixed = {
+        "DIALERD_TRUNKS__LAB__MAX_CHANNELS": str(channels),
+        "DIALERD_TRUNKS__LAB__CALLS_PER_SECOND": "1000",
+        "DIALERD_LOG__LEVEL": "warning",
+    }
+    command = COMMAND if VARIABLE in settings else DIALERD
+    with daemon(running, command=command, **fixed, **settings) as process:
+        if not process.ctl("script", "list")["total"]:
+            source = running.folder / "bench.yaml"
+            source.write_text(SCRIPT)
+            process.ctl("script", "add", str(source))
+        yield process
 
 
 def fdatasync_times(folder: Path, count: int = 200) -> list[float]:
