@@ -19,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +30,7 @@ import uvloop
 from benchmarks.figures import Figure, percentile, report
 from benchmarks.prepared import campaign, copied, prepare
 from benchmarks.sizes import RUNS, sized
-from benchmarks.testbed import peak_memory, resident_memory
+from benchmarks.testbed import cpu_seconds, family, peak_memory, resident_memory
 from dialerd.core.model import CampaignStatus
 from scripts.running import ROOT, Daemon, Lab, lab
 from tests.sipp import callee, invites
@@ -43,6 +43,7 @@ COUNTED = sized(12, 2)
 GETS = sized(2_000, 200)
 LAB_RUNS = min(RUNS, 3)
 FIRST_DEADLINE = 60.0
+PARTS = ("engine", "daemon", "answers")
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,8 @@ class Dialing:
     calls_per_second: float
     first_dial: float
     """Seconds from its start to the first INVITE."""
+    cpu: float
+    """Milliseconds a call, of the daemon's processes."""
     resident: float
     peak: float
     """MB, of the daemon's own process."""
@@ -154,14 +157,21 @@ def dial(running: Lab, store: Path, log: Path) -> Dialing:
     before = log.stat().st_size if log.exists() else 0
     with daemon_on(running, store) as (process, started):
         wait_for("INVITE", lambda: log.exists() and log.stat().st_size > before)
-        time.sleep(SETTLED + COUNTED)
-        pid = process.process.pid
-        resident, peak = resident_memory(pid), peak_memory(pid)
-        until = time.time()
+        time.sleep(SETTLED)
+        pids = family(process)
+        begun, spent = time.time(), cpu_seconds(pids)
+        time.sleep(COUNTED)
+        until, spent = time.time(), cpu_seconds(pids) - spent
+        resident, peak = resident_memory(pids[0]), peak_memory(pids[0])
     arrived = [invite.at for invite in invites(log) if started < invite.at < until]
-    first = min(arrived)
-    counted = [at for at in arrived if first + SETTLED <= at < first + SETTLED + COUNTED]
-    return Dialing(len(counted) / COUNTED, first - started, resident, peak)
+    counted = sum(at >= begun for at in arrived)
+    return Dialing(
+        calls_per_second=counted / (until - begun),
+        first_dial=min(arrived) - started,
+        cpu=1_000 * spent / counted,
+        resident=resident,
+        peak=peak,
+    )
 
 
 def dialing_figures(stores: Stores, running: Lab, log: Path) -> list[Figure]:
@@ -173,12 +183,16 @@ def dialing_figures(stores: Stores, running: Lab, log: Path) -> list[Figure]:
         f"{median(big.calls_per_second for big in bigs):.0f}/s ÷ "
         f"{median(small.calls_per_second for _, small in pairs):.0f}/s, median of {LAB_RUNS} pairs"
     )
+    cpu = (
+        f"{median(big.cpu for big in bigs):.2f} ms ÷ {median(small.cpu for _, small in pairs):.2f} ms a call"
+    )
     first = f"most {max(big.first_dial for big in bigs):.2f} s; with the small store "
     first += f"{median(small.first_dial for _, small in pairs):.2f} s"
     memory = f"peak {max(big.peak for big in bigs):.0f} MB; with the small store "
     memory += f"{median(small.resident for _, small in pairs):.0f} MB"
     return [
         Figure("dispatch ratio, daemon on Asterisk", ratio, at_least=0.95, note=rates),
+        Figure("CPU ratio, daemon on Asterisk", median(big.cpu / small.cpu for big, small in pairs), note=cpu),
         Figure(
             "resident memory of the daemon, dialing", max(big.resident for big in bigs), "MB",
             at_most=300, note=memory,
@@ -242,8 +256,8 @@ def get(connection: _UnixConnection, number: int) -> float:
 # --- all of it -----------------------------------------------------------------------------------
 
 
-def measure(contacts: int, campaigns: int, folder: Path) -> list[Figure]:
-    """Prepare both stores, then everything."""
+def measure(contacts: int, campaigns: int, parts: Collection[str], folder: Path) -> list[Figure]:
+    """Prepare both stores, then measure on them."""
     small, big = folder / "small.db", folder / "big.db"
     begun = time.monotonic()
     uvloop.run(prepare(small, 1, sized(10_000, 2_000), CampaignStatus.RUNNING))
@@ -253,15 +267,20 @@ def measure(contacts: int, campaigns: int, folder: Path) -> list[Figure]:
     stores = Stores(small, big, shape, campaigns)
     size = big.stat().st_size / 1e6
     figures = [Figure(f"preparing {shape}", took, "s", note=f"a file of {size:.0f} MB")]
-    print("measuring: engine and store alone …", file=sys.stderr)
-    figures += engine_figures(stores, folder)
+    if "engine" in parts:
+        print("measuring: engine and store alone …", file=sys.stderr)
+        figures += engine_figures(stores, folder)
+    if {"daemon", "answers"}.isdisjoint(parts):
+        return figures
     print("measuring: the daemon on Asterisk …", file=sys.stderr)
     with (
         callee("busy", folder / "sipp", log_messages=True) as sipp,
         lab(folder / "lab", trunk=sipp.address) as running,
     ):
-        figures += dialing_figures(stores, running, folder / "sipp" / "messages.log")
-        figures += get_figures(stores, running, folder)
+        if "daemon" in parts:
+            figures += dialing_figures(stores, running, folder / "sipp" / "messages.log")
+        if "answers" in parts:
+            figures += get_figures(stores, running, folder)
     return figures
 
 
@@ -273,10 +292,11 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--contacts", type=int, default=sized(1_000_000))
     parser.add_argument("--campaigns", type=int, default=sized(1_000))
+    parser.add_argument("--part", choices=PARTS, action="append", help="only this one, may be repeated")
     options = parser.parse_args()
     print(f"preparing: {options.contacts:,} contacts …", file=sys.stderr)
     with tempfile.TemporaryDirectory(prefix="dialerd-bench-") as name:
-        figures = measure(options.contacts, options.campaigns, Path(name))
+        figures = measure(options.contacts, options.campaigns, options.part or PARTS, Path(name))
     report("a million contacts waiting", figures, as_json=options.json)
     return 0
 
