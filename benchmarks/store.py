@@ -1,4 +1,4 @@
-"""The SQLite store alone: what a turn costs, and whether an import holds turns up.
+"""The SQLite store alone: what a turn costs, whether an import holds turns up, how long the do-not-call list takes.
 
 A turn opens or ends `--at-once` calls together. Prints one line of JSON for each part; a commit is durable in all of
 them, so the disk's own fdatasync is printed beside it.
@@ -16,17 +16,20 @@ import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 import uvloop
 
 from dialerd.core.clock import Instant, Millis, Mono
+from dialerd.core.dnc import DncEntry
 from dialerd.core.journal import (
     CallClosed,
     CallOpened,
     CampaignAdmitted,
     ContactSaved,
     CountersMoved,
+    DncChanged,
     Entry,
     NumberFreed,
     TryOpened,
@@ -222,6 +225,32 @@ async def steady(store: SqliteStore, ident: CampaignId, until: asyncio.Task[None
     return values
 
 
+async def do_not_call(store: SqliteStore, count: int) -> dict[str, float]:
+    """Store a do-not-call list in an order unlike that of its numbers, and read it as at a start."""
+    numbers = (f"+9197{number * 7_919 % 100_000_000:08d}" for number in range(count))
+    started = time.perf_counter()
+    version = 0
+    while batch := list(islice(numbers, 10_000)):
+        version += 1
+        entries = tuple(DncEntry(number, "listed by the regulator", "list 7", WALL) for number in batch)
+        await store.commit([DncChanged(version, entries)])
+    written, before = time.perf_counter() - started, resident()
+    started = time.perf_counter()
+    dnc = await store.dnc()
+    return {
+        "dnc_entries": len(dnc.patterns),
+        "write_s": round(written, 2),
+        "read_s": round(time.perf_counter() - started, 2),
+        "rss_grown_mib": resident() - before,
+    }
+
+
+def resident() -> int:
+    """Memory of this process, in MiB."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") // 1_048_576
+
+
 def bare_sync(folder: Path) -> dict[str, float]:
     """The disk's own cost of one durable write."""
     descriptor = os.open(folder / "sync", os.O_RDWR | os.O_CREAT)
@@ -249,6 +278,7 @@ async def run(options: argparse.Namespace, folder: Path) -> None:
         print(json.dumps(bare_sync(folder)))
         print(json.dumps(await turns(store, campaign(0).id, options)))
         print(json.dumps(await importing(store, campaign(0).id)))
+        print(json.dumps(await do_not_call(store, options.dnc)))
     finally:
         await store.close()
     await reopened(folder)
@@ -274,6 +304,7 @@ def main() -> None:
     parser.add_argument("--contacts", type=int, default=10_000)
     parser.add_argument("--campaigns", type=int, default=1)
     parser.add_argument("--calls", type=int, default=3_000)
+    parser.add_argument("--dnc", type=int, default=1_000_000, help="entries of the do-not-call list")
     parser.add_argument("--at-once", type=int, default=30)
     parser.add_argument("--folder", type=Path, default=None, help="on the disk to be measured")
     options = parser.parse_args()

@@ -152,7 +152,7 @@ class DialingSettings(_Section):
     """How long the wall clock must be steady, after a step, before anything is dialed."""
     audit_seconds: float = Field(default=5, gt=0, le=600)
     """How often open calls are compared with Asterisk's channels."""
-    min_gap_minutes: float = Field(default=15, ge=0)
+    min_gap_minutes: float = Field(default=15, ge=0, le=1_440)
     refund_minutes: list[float] = Field(default=[1, 5, 15])
     max_call_minutes: float = Field(default=10, gt=0, le=240)
 

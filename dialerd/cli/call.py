@@ -45,6 +45,51 @@ def list_(
     )
 
 
+@command(
+    app,
+    "place",
+    "dialerctl call place +919876543210 --script scr_0123456789ab --language en-IN --variable loan_amount=50000",
+)
+def place(
+    context: typer.Context,
+    phone: Annotated[str, typer.Argument(metavar="PHONE", help="E.164.")],
+    script: Annotated[str, typer.Option(metavar="SCRIPT_ID", help="See: dialerctl script list.")],
+    language: Annotated[str, typer.Option(help="BCP-47, one the script has texts for.")],
+    name: Annotated[str | None, typer.Option(help="The callee's.")] = None,
+    variable: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=VALUE", help="Of the script; repeatable.")
+    ] = None,
+) -> None:
+    """Place one call now, through every rule that a campaign's call passes; refused with the reasons otherwise."""
+    session = session_of(context)
+    pairs = [text.partition("=") for text in variable or ()]
+    fields = {
+        "phone": phone,
+        "script_id": script,
+        "language": language,
+        "name": name,
+        "variables": {key: value for key, _, value in pairs},
+    }
+    placed = session.api.post("/v1/calls", {key: value for key, value in fields.items() if value is not None})
+    if session.out.as_json:
+        session.out.json(placed)
+    else:
+        session.out.fields((("id", placed["id"]), ("status", placed["status"]), ("trunk", placed["trunk"])))
+
+
+@command(app, "hangup", "dialerctl call hangup cal_0123456789ab")
+def hangup(
+    context: typer.Context, call: Annotated[str, typer.Argument(metavar="CALL_ID", help="cal_…")]
+) -> None:
+    """End a live call."""
+    session = session_of(context)
+    done = session.api.post(f"/v1/calls/{call}/hangup")
+    if session.out.as_json:
+        session.out.json(done)
+    else:
+        session.out.fields((("id", done["id"]), ("status", done["status"])))
+
+
 @command(app, "show", "dialerctl call show cal_0123456789ab")
 def show(
     context: typer.Context, call: Annotated[str, typer.Argument(metavar="CALL_ID", help="cal_…")]

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from dialerd.cli import times
+from dialerd.cli import rules, times
 from dialerd.cli.client import bad_input
 from dialerd.cli.output import Output
 from dialerd.cli.session import command, group, session_of
@@ -39,6 +39,35 @@ class Ringing(StrEnum):
 
     continue_ = "continue"
     cancel = "cancel"
+
+
+Hours = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="SLOT", help="Weekly hours in the campaign's zone, as 'mon-fri 09:00-18:00'; repeatable."
+    ),
+]
+Holidays = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="DATE|COUNTRY", help="Days without calls: a date, or a country's holidays; repeatable."
+    ),
+]
+RetryRules = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="REASON=MINUTES[xMAX]",
+        help="Retry attempts of one reason differently, as busy=5x3 or no_answer=120; repeatable.",
+    ),
+]
+MaxCallbacks = Annotated[
+    int | None,
+    typer.Option(metavar="N", help="Calls that a callee may ask for, beside the attempts. (default 1)"),
+]
+Region = Annotated[
+    str | None, typer.Option(metavar="COUNTRY", help="Accept this country's national numbers: IN, US …")
+]
+Invalid = Annotated[OnInvalid, typer.Option(help="Refuse a list with bad rows, or leave those out.")]
 
 
 @command(
@@ -85,12 +114,12 @@ def create(
     calls_per_second: Annotated[
         float | None, typer.Option(metavar="RATE", help="New calls a second.")
     ] = None,
-    default_region: Annotated[
-        str | None, typer.Option(metavar="COUNTRY", help="Accept this country's national numbers: IN, US …")
-    ] = None,
-    on_invalid: Annotated[
-        OnInvalid, typer.Option(help="Refuse a list with bad rows, or leave those out.")
-    ] = OnInvalid.reject,
+    hours: Hours = None,
+    holidays: Holidays = None,
+    retry_rule: RetryRules = None,
+    max_callbacks: MaxCallbacks = None,
+    default_region: Region = None,
+    on_invalid: Invalid = OnInvalid.reject,
     start_now: Annotated[bool, typer.Option("--start-now", help="Start it at once.")] = False,
 ) -> None:
     """Create a campaign from a contact list; prints its campaign_id."""
@@ -101,9 +130,11 @@ def create(
         "name": name,
         "script_id": script,
         "language": language,
-        "schedule": times.schedule(start, end, timezone),
+        "schedule": _schedule(times.schedule(start, end, timezone), hours, holidays),
         "max_attempts": max_attempts,
         "retry_interval_minutes": retry_interval,
+        "retry_rules": rules.retry_rules(retry_rule or ()),
+        "max_callbacks": max_callbacks,
         "ring_timeout_seconds": ring_timeout,
         "max_concurrent_calls": max_concurrent,
         "calls_per_second": calls_per_second,
@@ -128,13 +159,40 @@ def create(
     _print_import(session.out, created)
 
 
+def _schedule(
+    window: dict[str, Any] | None, hours: list[str] | None, holidays: list[str] | None
+) -> dict[str, Any] | None:
+    slots = rules.hours(hours or ())
+    more: dict[str, Any] = {
+        key: value for key, value in (("hours", slots), ("holidays", holidays or None)) if value
+    }
+    if more and not (window or {}).get("timezone"):
+        more["timezone"] = times.local_zone()
+    return {**(window or {}), **more} if window or more else None
+
+
 def _print_import(out: Output, created: dict[str, Any]) -> None:
-    done = created["import"]
     out.line(f"status: {created['status']}")
+    _print_list(out, created["import"])
+    if created["status"] == "scheduled" and created["schedule"]["start_time"] is None:
+        out.line(f"next: dialerctl campaign start {created['campaign_id']}")
+
+
+_NOTED = (
+    ("suppressed_dnc", "on the do-not-call list: stored, never dialed"),
+    ("zone_unknown", "whose time zone is unknown: legal hours apply, so not dialed until they have one"),
+    ("no_common_hours", "that may be in several zones whose legal hours hardly meet"),
+)
+
+
+def _print_list(out: Output, done: dict[str, Any]) -> None:
     out.line(
         f"contacts: {done['accepted']} accepted of {done['received']}, {done['duplicates']} duplicates merged, "
         f"{len(done['invalid'])} invalid, {len(done['warnings'])} warnings"
     )
+    for key, words in _NOTED:
+        if done.get(key):
+            out.line(f"  {done[key]} {words}")
     for title, rows in (
         ("duplicate", done["duplicate_rows"]),
         ("invalid", done["invalid"]),
@@ -142,8 +200,6 @@ def _print_import(out: Output, created: dict[str, Any]) -> None:
     ):
         for row in rows:
             out.line(f"  {title}: line {row['line']}: {row['phone'] or ''}: {row['reason']}")
-    if created["status"] == "scheduled" and created["schedule"]["start_time"] is None:
-        out.line(f"next: dialerctl campaign start {created['campaign_id']}")
 
 
 @command(app, "list", "dialerctl campaign list --status running")
@@ -225,6 +281,131 @@ def stop(
 ) -> None:
     """End a campaign for good."""
     _act(context, campaign, "stop", {"calls": calls.value, "ringing": ringing.value})
+
+
+@command(
+    app,
+    "edit",
+    "dialerctl campaign edit cmp_0123456789ab --max-attempts 5 --calls-per-second 2",
+    "dialerctl campaign edit cmp_0123456789ab --end '2026-01-16 18:00' --hours 'mon-fri 10:00-17:00'",
+)
+def edit(
+    context: typer.Context,
+    campaign: Ident,
+    name: Annotated[str | None, typer.Option(help="For people.")] = None,
+    start: Annotated[str | None, typer.Option(metavar="TIME", help="When dialing begins.")] = None,
+    end: Annotated[str | None, typer.Option(metavar="TIME", help="When dialing ends.")] = None,
+    timezone: Annotated[str | None, typer.Option(metavar="ZONE", help="IANA zone of the window.")] = None,
+    max_attempts: Annotated[int | None, typer.Option(metavar="N", help="Total attempts a contact.")] = None,
+    retry_interval: Annotated[float | None, typer.Option(metavar="MINUTES", help="Between attempts.")] = None,
+    ring_timeout: Annotated[
+        float | None, typer.Option(metavar="SECONDS", help="How long a phone rings.")
+    ] = None,
+    max_concurrent: Annotated[int | None, typer.Option(metavar="N", help="Calls at a time.")] = None,
+    calls_per_second: Annotated[
+        float | None, typer.Option(metavar="RATE", help="New calls a second.")
+    ] = None,
+    hours: Hours = None,
+    holidays: Holidays = None,
+    retry_rule: RetryRules = None,
+    max_callbacks: MaxCallbacks = None,
+) -> None:
+    """Change a live campaign; what is not given stays as it is."""
+    session = session_of(context)
+    path = f"/v1/campaigns/{campaign}"
+    window = None
+    if start or end or timezone or hours or holidays:
+        # Of the window too, what is not given stays: its times without offset are those of its zone.
+        now = session.api.get(path)["schedule"]
+        zone = timezone or now["timezone"]
+        asked = times.schedule(start or now["start_time"], end or now["end_time"], zone)
+        window = {key: value for key, value in (asked or {}).items() if value is not None}
+    fields = {
+        "name": name,
+        "schedule": _schedule(window, hours, holidays),
+        "max_attempts": max_attempts,
+        "retry_interval_minutes": retry_interval,
+        "retry_rules": rules.retry_rules(retry_rule or ()),
+        "max_callbacks": max_callbacks,
+        "ring_timeout_seconds": ring_timeout,
+        "max_concurrent_calls": max_concurrent,
+        "calls_per_second": calls_per_second,
+    }
+    edited = session.api.patch(path, {key: value for key, value in fields.items() if value is not None})
+    if session.out.as_json:
+        session.out.json(edited)
+    else:
+        session.out.fields(
+            (("campaign_id", campaign), ("version", edited["version"]), ("status", edited["status"]))
+        )
+
+
+@command(app, "contacts", "dialerctl campaign contacts cmp_0123456789ab --state retry_waiting")
+def contacts(
+    context: typer.Context,
+    campaign: Ident,
+    state: Annotated[str | None, typer.Option(help="pending, retry_waiting, finished, suppressed …")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="At most this many.")] = 100,
+) -> None:
+    """The campaign's contacts: state, attempts, and when each is called next."""
+    session = session_of(context)
+    page = session.api.pages(f"/v1/campaigns/{campaign}/contacts", {"state": state}, limit)
+    columns = ("phone", "state", "attempts", "refunds", "disposition", "reason", "next_attempt_at", "name")
+    session.out.page(
+        page,
+        tuple(column.upper().replace("_", " ") for column in columns),
+        (tuple(item.get(column) for column in columns) for item in page["data"]),
+    )
+
+
+@command(app, "add-contacts", "dialerctl campaign add-contacts cmp_0123456789ab --csv more.csv")
+def add_contacts(
+    context: typer.Context,
+    campaign: Ident,
+    csv: Annotated[Path, typer.Option(metavar="FILE", help="Contacts: a header line with a column phone.")],
+    default_region: Region = None,
+    on_invalid: Invalid = OnInvalid.reject,
+) -> None:
+    """Give a live campaign more contacts."""
+    session = session_of(context)
+    if not csv.is_file():
+        raise bad_input(f"there is no file {csv}")
+    params = {"default_region": default_region, "on_invalid": on_invalid.value}
+    added = session.api.post_csv(f"/v1/campaigns/{campaign}/contacts", "contacts", csv, params)
+    if session.out.as_json:
+        session.out.json(added)
+    else:
+        _print_list(session.out, added["import"])
+
+
+@command(
+    app,
+    "why",
+    "dialerctl campaign why cmp_0123456789ab",
+    "dialerctl campaign why cmp_0123456789ab +919876543210",
+)
+def why(
+    context: typer.Context,
+    campaign: Ident,
+    phone: Annotated[str | None, typer.Argument(metavar="PHONE", help="One contact of it, E.164.")] = None,
+) -> None:
+    """Why a campaign, or one contact, is not being dialed now, and when each reason lifts."""
+    session = session_of(context)
+    contact = f"/contacts/{phone}" if phone else ""
+    print_why(session.out, session.api.get(f"/v1/campaigns/{campaign}{contact}/why"))
+
+
+def print_why(out: Output, found: dict[str, Any]) -> None:
+    """Reasons in the order in which they are checked."""
+    if out.as_json:
+        out.json(found)
+        return
+    out.line("dialing: " + ("yes" if found["dialing"] else "no"))
+    if found["reasons"]:
+        out.table(
+            ("REASON", "UNTIL", "DETAIL"),
+            ((item["reason"], item["until"], item["detail"]) for item in found["reasons"]),
+        )
 
 
 @command(app, "watch", "dialerctl campaign watch cmp_0123456789ab")

@@ -109,6 +109,19 @@ class Api:
         except OSError as error:
             raise bad_input(f"cannot read {contacts}: {error.strerror}") from None
 
+    def post_csv(self, path: str, part: str, csv: Path, params: Mapping[str, Any] | None = None) -> Any:
+        """Send a CSV file as the multipart part `part`. Raises `CliError`."""
+        try:
+            with csv.open("rb") as file:
+                files = {part: (csv.name, file, "text/csv")}
+                return self._send("POST", path, files=files, params=_given(params))
+        except OSError as error:
+            raise bad_input(f"cannot read {csv}: {error.strerror}") from None
+
+    def patch(self, path: str, body: Mapping[str, Any]) -> Any:
+        """Change fields of what is at `path`. Raises `CliError`."""
+        return self._send("PATCH", path, json=dict(body))
+
     def delete(self, path: str) -> None:
         """Delete what is at `path`. Raises `CliError`."""
         self._send("DELETE", path)

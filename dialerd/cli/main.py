@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from dialerd import __version__
-from dialerd.cli import call, campaign, key, script
+from dialerd.cli import call, campaign, dnc, key, script, trunk
 from dialerd.cli.client import DEFAULT_SOCKET, REFUSED, CliError, Target
 from dialerd.cli.output import Output, report, shown
 from dialerd.cli.session import Session, command, session_of
@@ -31,6 +31,8 @@ app = typer.Typer(
 app.add_typer(campaign.app, name="campaign")
 app.add_typer(script.app, name="script")
 app.add_typer(call.app, name="call")
+app.add_typer(dnc.app, name="dnc")
+app.add_typer(trunk.app, name="trunk")
 app.add_typer(key.app, name="key")
 
 
@@ -79,6 +81,42 @@ def status(context: typer.Context) -> None:
     _print_status(session.out, found)
 
 
+@command(app, "pause", "dialerctl pause", "dialerctl pause --ringing cancel")
+def pause(
+    context: typer.Context,
+    ringing: Annotated[
+        campaign.Ringing, typer.Option(help="Let ringing calls go on, or cancel them.")
+    ] = campaign.Ringing.continue_,
+) -> None:
+    """Place no new calls at all, over restarts too. When this returns, no further call leaves."""
+    _halt(context, "pause", {"ringing": ringing.value})
+
+
+@command(app, "resume", "dialerctl resume")
+def resume(context: typer.Context) -> None:
+    """Lift a pause or a panic of the whole daemon."""
+    _halt(context, "resume", {})
+
+
+@command(app, "panic", "dialerctl panic")
+def panic(context: typer.Context) -> None:
+    """Hang up every call of dialerd's and place none until `dialerctl resume`."""
+    _halt(context, "panic", {})
+
+
+def _halt(context: typer.Context, verb: str, body: dict[str, Any]) -> None:
+    session = session_of(context)
+    done = session.api.post(f"/v1/{verb}", body)
+    if session.out.as_json:
+        session.out.json(done)
+        return
+    session.out.fields((("halt", done["halt"]), ("live_calls", done["live_calls"])))
+    if done.get("in_flight"):
+        session.out.line(
+            f"in_flight: {done['in_flight']} (calls sent before this that had not shown themselves after 2 s)"
+        )
+
+
 def _print_status(out: Output, found: dict[str, Any]) -> None:
     out.line(f"dialerd {found['version']} ({found['instance']})")
     out.line(f"dialing: {'possible' if found['dialing'] else 'not possible'}")
@@ -89,7 +127,8 @@ def _print_status(out: Output, found: dict[str, Any]) -> None:
     out.line(f"manager (AMI): {found['manager']['state']}")
     out.line(f"store: {found['store']['state']}")
     out.line(f"media: {found['media']['state']} ({found['media']['sessions']} sessions)")
-    out.line(f"live calls: {found['live_calls']}")
+    out.line(f"live calls: {found['live_calls']} (slot drift healed: {found['slot_drift']})")
+    out.line(f"do-not-call list: {found['dnc_entries']} entries")
     out.line(
         "campaigns: " + ", ".join(f"{name} {shown(count)}" for name, count in found["campaigns"].items())
     )

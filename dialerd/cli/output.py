@@ -86,6 +86,9 @@ def report(problem: Mapping[str, Any], next_step: str | None, *, as_json: bool) 
         lines = [f"error: {problem.get('title')}: {problem.get('detail')}"]
         for fault in problem.get("errors", []):
             lines.append(f"  {fault.get('loc')}: {fault.get('msg')}")
+        for check in problem.get("why", []):
+            until = f" (until {check['until']})" if check.get("until") else ""
+            lines.append(f"  {check.get('reason')}: {check.get('detail')}{until}")
         if next_step:
             lines.append(f"next: {next_step}")
     sys.stderr.write(_sound("\n".join(lines)) + "\n")

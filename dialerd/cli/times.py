@@ -27,6 +27,11 @@ def schedule(start: str | None, end: str | None, zone: str | None) -> dict[str, 
     }
 
 
+def moment(text: str | None) -> str | None:
+    """An instant of a request; without offset it is one of this machine's zone."""
+    return None if text is None else _with_offset(text, local_zone())
+
+
 def _with_offset(text: str, zone: str | None) -> str:
     try:
         moment = datetime.fromisoformat(text)

@@ -85,10 +85,12 @@ class DncPatterns:
         """Hold these too; a pattern that is held already takes the new end. Raises `ValueError` for no pattern."""
         numbers = self._numbers
         for pattern, expires_at in patterns:
-            if pattern.endswith("*"):
-                self._put_prefix(pattern[:-1], expires_at)
-            else:
+            try:
                 numbers[int(pattern)] = expires_at
+            except ValueError:
+                if not is_pattern(pattern):
+                    raise
+                self._put_prefix(pattern[:-1], expires_at)
 
     def drop(self, pattern: str) -> None:
         """Hold a pattern no more; one that is not held is no error."""

@@ -42,10 +42,12 @@ def end_answered(turn: Turn, call: Call, ended: Try, fault: Reason | None = None
     turn.use_line(ended.trunk, -1)
     brake.note_congestion(turn, ended.trunk, congested=False)
     brake.note_final(turn, ended, None, None)
+    # Without a media worker the word cannot come yet: it comes with the worker, or not at all.
+    patience = LAST_WORD if turn.host.sessions else turn.world.policy.backstop
     call = replace(
         call,
         media_fault=call.media_fault or fault,
-        deadline=mono_after(turn.now.mono, LAST_WORD),
+        deadline=mono_after(turn.now.mono, patience),
     )
     turn.world.calls.put(call.id, call)
     if call.agent_attached and not call.agent_done:

@@ -23,7 +23,11 @@ _ALWAYS_SHOWN = (CONNECTED, NOT_REACHABLE, "callback_requested", "interested", "
 
 
 def keys(contact: Contact) -> tuple[str, ...]:
-    """The conditions that hold for `contact`, as counter keys."""
+    """The conditions that hold for `contact`, as counter keys.
+
+    Of a contact these depend on state, attempts, connected attempt, disposition, reason, on whether it is positive and
+    on whether a callback is unmet: contacts that are alike in these are counted together by audits.
+    """
     state = contact.state
     held = ["total", "state:" + state]
     if state is ContactState.SUPPRESSED and not contact.attempts:

@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable
-from dataclasses import replace
 from typing import Any
 
 from dialerd.core import gate
-from dialerd.core.clock import SECOND
 from dialerd.core.effects import (
     Announce,
     AttachAgent,
@@ -31,14 +29,14 @@ from dialerd.core.messages import (
     ChannelsCounted,
     DncLoaded,
     DncUnreadable,
-    EvidenceFound,
     LoadFailed,
     NumbersFound,
     OriginateWithheld,
     ReadyLoaded,
 )
-from dialerd.core.model import CampaignId, ChannelId
+from dialerd.core.model import CampaignId
 from dialerd.core.world import World
+from dialerd.engine import evidence
 from dialerd.ports import Clock, Media, Sink, Store, Telephony
 
 READ_DEADLINE = 10.0
@@ -46,8 +44,6 @@ DNC_RETRY = 1.0
 LOADS_AT_ONCE = 4
 """Campaigns whose queues are read at the same time: after a start all of them want to, and other reads must not
 wait behind a thousand."""
-SECOND_LOOK = 0.5
-"""Seconds between two looks for a try, of which both must find nothing before it counts as absent."""
 
 
 class Dispatcher:
@@ -78,7 +74,7 @@ class Dispatcher:
             AttachAgent: media.attach,
             DetachAgent: lambda effect: media.detach(effect.call),
             LoadReady: lambda effect: self._spawn(self._load(effect)),
-            SeekEvidence: lambda effect: self._spawn(self._seek(effect)),
+            SeekEvidence: lambda effect: self._spawn(evidence.seek(effect, telephony, sink, listener)),
             FindNumbers: lambda effect: self._spawn(self._find_numbers(effect)),
             CountChannels: lambda effect: self._spawn(self._count(effect)),
             Announce: listener,
@@ -155,36 +151,3 @@ class Dispatcher:
             # The next audit asks again; a connection that is lost is reconciled.
             return
         self._sink(ChannelsCounted(order.boot, snapshot.live, snapshot.media, self._media.held()))
-
-    async def _seek(self, order: SeekEvidence) -> None:
-        await asyncio.sleep(order.delay / SECOND)
-        try:
-            found = await self._look(order)
-            if found.asked - found.live - _recorded(found):
-                # A channel is gone a moment before its record is written, and one may still be coming.
-                await asyncio.sleep(SECOND_LOOK)
-                again = await self._look(order)
-                found = replace(again, live=again.live | (found.live - _recorded(again)))
-        except PortError:
-            # Asked again after the next reconnect, or when the call's deadline comes.
-            return
-        self._sink(found)
-
-    async def _look(self, order: SeekEvidence) -> EvidenceFound:
-        live = await self._telephony.live_channels()
-        try:
-            records, readable = await self._telephony.call_records(order.channels), True
-        except PortError as error:
-            self._listener(Announce("recovery.cdr_unreadable", {"detail": str(error)}))
-            records, readable = (), False
-        return EvidenceFound(
-            boot=order.boot,
-            asked=order.channels,
-            live=frozenset(found.channel for found in live),
-            records=records,
-            records_readable=readable,
-        )
-
-
-def _recorded(found: EvidenceFound) -> frozenset[ChannelId]:
-    return frozenset(record.channel for record in found.records)

@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 from dialerd.core.clock import Instant, Now, mono_after
-from dialerd.core.ending import LAST_WORD
 from dialerd.core.model import Call, TryState
 from dialerd.core.orders import changed_line
 from dialerd.core.world import Queue, World, call_number
@@ -37,18 +36,14 @@ def restore(world: World, state: OpenState, now: Now) -> None:
 
 
 def _restore_call(world: World, call: Call, now: Now) -> None:
-    ended = call.current.state is TryState.ENDED
     campaign = world.campaigns.get(call.campaign_id) if call.campaign_id is not None else None
     if campaign is not None:
         call = replace(call, terms=campaign.terms)
-    patience = LAST_WORD if ended else world.policy.backstop
-    world.calls.put(
-        call.id,
-        replace(call, deadline=mono_after(now.mono, patience), agent_attached=call.answered_at is not None),
-    )
+    deadline = mono_after(now.mono, world.policy.backstop)
+    world.calls.put(call.id, replace(call, deadline=deadline, agent_attached=call.answered_at is not None))
     world.numbers.put(call.phone, call.id)
     line = world.lines.get(call.current.trunk)
-    if line is not None and not ended:
+    if line is not None and call.current.state is not TryState.ENDED:
         world.lines.put(line.trunk.name, replace(line, in_use=line.in_use + 1))
     if call.campaign_id is not None:
         queue = world.queues.get(call.campaign_id) or Queue()

@@ -104,6 +104,8 @@ class Engine:
         self._idle = asyncio.Event()
         self._store_fault: str | None = None
         self._store_retry_at = Mono(0)
+        self._store_broken: PortError | None = None
+        """The store is damaged: nothing is written to it any more, a restart after a restore is needed."""
         self._last_commit = 0
 
     # --- what others may do ----------------------------------------------------------------------
@@ -232,6 +234,10 @@ class Engine:
         # A command whose caller has given up must not be carried out after all.
         asked = [item for item in self._asked if not item.answer.done()]
         self._asked.clear()
+        if self._store_broken is not None:
+            for item in asked:
+                _fail(item, self._store_broken)
+            return
         count = 0 if self._resting() else min(MAX_EVENTS, len(self._events))
         if not count and not asked:
             return
@@ -247,7 +253,9 @@ class Engine:
             self._idle.set()
 
     def _resting(self) -> bool:
-        """Whether the store has failed within the last second: events wait until it is tried again."""
+        """Whether the store has failed within the last second, or for good: events wait until it is tried again."""
+        if self._store_broken is not None:
+            return True
         return self._store_fault is not None and self._clock.now().mono < self._store_retry_at
 
     async def _take(self, events: Sequence[Event], asked: Sequence[_Asked], *, replay: bool = False) -> None:
@@ -375,7 +383,10 @@ class Engine:
 
     def _store_failed(self, error: PortError, events: Sequence[Event], asked: Sequence[_Asked]) -> None:
         """Stop dialing; keep the events for when the store is back, refuse the commands."""
-        if self._store_fault is None:
+        if not error.retryable:
+            self._store_broken = error
+            _log.critical("store.broken", detail=str(error))
+        elif self._store_fault is None:
             _log.error("store.failed", detail=str(error))
         self._store_fault = str(error)
         self._store_retry_at = Mono(self._clock.now().mono + STORE_RETRY)

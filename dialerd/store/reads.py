@@ -120,7 +120,7 @@ class Reads:
         while more:
             values = {"after": after, "limit": DNC_BATCH}
             batch = await self._engine.fetch(queries.dnc_patterns(self._dialect), values)
-            self._read(batch, lambda found: listed.update((pattern, end) for pattern, end in found))
+            self._read(batch, lambda found: listed.update(rows.patterns(found)))
             more = len(batch) == DNC_BATCH
             after = batch[-1][0] if batch else after
         return Dnc(decided.dnc_version, listed)

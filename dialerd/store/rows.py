@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from itertools import groupby
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import orjson
 from sqlalchemy import Column
@@ -266,6 +266,11 @@ def _call_row(row: Row, attempts: Sequence[TryRow]) -> CallRow:
 def dnc_entries(rows: Iterable[Row]) -> list[DncEntry]:
     """Entries of the do-not-call list from rows of `DNC`."""
     return [DncEntry(*row) for row in rows]
+
+
+def patterns(rows: Iterable[Row]) -> Iterable[tuple[str, Instant | None]]:
+    """Patterns and their ends, untouched: there may be a million of them."""
+    return cast("Iterable[tuple[str, Instant | None]]", rows)
 
 
 @dataclass(frozen=True, slots=True)

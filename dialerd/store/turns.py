@@ -2,7 +2,7 @@
 
 Each kind of entry has its statement. Within a turn the order of different kinds is fixed: rows are inserted
 before they are changed, parents before children. The order given is kept where it matters: within a kind, and
-around what changes many rows at once.
+around what changes many rows at once or the do-not-call list.
 """
 
 from __future__ import annotations

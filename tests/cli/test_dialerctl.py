@@ -146,6 +146,8 @@ def test_times_without_offset_are_those_of_the_given_zone(ctl: Ctl, contacts: Pa
         "start_time": f"{tomorrow}T03:30:00Z",
         "end_time": f"{tomorrow}T12:30:00Z",
         "timezone": "Asia/Kolkata",
+        "hours": [],
+        "holidays": [],
     }
     ident = made.json["campaign_id"]
     early = ctl("campaign", "start", ident)

@@ -20,9 +20,9 @@ from dialerd.control.app import create_app
 from dialerd.control.auth import load_secret
 from dialerd.core.clock import Instant, Mono, Now
 from dialerd.core.compliance import Compliance
-from dialerd.core.effects import Originate
+from dialerd.core.effects import AttachAgent, Originate
 from dialerd.core.errors import Fault, PortError, invalid
-from dialerd.core.messages import HostUp, ManagerUp, MediaCapacity
+from dialerd.core.messages import CallRecord, HostUp, LiveChannel, ManagerUp, MediaCapacity
 from dialerd.core.model import (
     E164,
     CallId,
@@ -131,6 +131,15 @@ class SilentTelephony:
     def hang_up(self, channel: ChannelId) -> None:
         self.hung_up.append(channel)
 
+    def release_media(self, channel: ChannelId) -> None:
+        pass
+
+    async def live_channels(self) -> tuple[LiveChannel, ...]:
+        return tuple(LiveChannel(order.channel, answered=False) for order in self.originated)
+
+    async def call_records(self, channels: frozenset[ChannelId]) -> tuple[CallRecord, ...]:
+        return ()
+
     async def snapshot(self) -> Snapshot:
         return Snapshot(frozenset(order.channel for order in self.originated), frozenset())
 
@@ -140,6 +149,7 @@ class MemoryMedia:
     """Media workers that speak nothing."""
 
     prepared: list[tuple[str, str]] = field(default_factory=list)
+    attached: list[AttachAgent] = field(default_factory=list)
     fault: str | None = None
 
     async def prepare(self, script: Script, language: str) -> None:
@@ -147,8 +157,14 @@ class MemoryMedia:
             raise PortError(self.fault, retryable=True)
         self.prepared.append((script.id, language))
 
+    def attach(self, order: AttachAgent) -> None:
+        self.attached.append(order)
+
+    def detach(self, call: CallId) -> None:
+        pass
+
     def held(self) -> frozenset[CallId]:
-        return frozenset()
+        return frozenset(order.call for order in self.attached)
 
 
 async def parse_script(source: str) -> Any:

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from dialerd.core.clock import Instant
 from dialerd.engine.status import Carried
 from tests.control.installation import MAX_BYTES, Installation
 
@@ -159,11 +160,14 @@ async def test_a_list_without_any_good_row_makes_no_campaign(
         ({"schedule": window() | {"end_time": "tomorrow"}}, "schedule.end_time", "ISO 8601"),
         ({"schedule": window() | {"end_time": "9999-12-31T23:59:59Z"}}, "schedule.end_time", "year"),
         ({"schedule": window() | {"end_time": 5}}, "schedule.end_time", "string"),
-        ({"schedule": window() | {"hours": []}}, "schedule.hours", "not supported"),
-        ({"schedule": window() | {"holidays": "IN"}}, "schedule.holidays", "not supported"),
+        ({"schedule": window() | {"hours": []}}, "schedule.hours", "at least one"),
+        ({"schedule": window() | {"holidays": "XX"}}, "schedule.holidays", "XX"),
         ({"schedule": window() | {"x": 1}}, "schedule.x", "unknown field"),
-        ({"retry_rules": {"busy": {"max": 3}}}, "retry_rules", "not supported"),
-        ({"max_callbacks": 2}, "max_callbacks", "not supported"),
+        ({"retry_rules": {"sleepy": {"after_minutes": 3}}}, "retry_rules.sleepy", "busy"),
+        ({"retry_rules": {"invalid_number": {"max": 3}}}, "retry_rules.invalid_number", "never"),
+        ({"retry_rules": {"busy": {"after_minutes": -1}}}, "retry_rules.busy.after_minutes", "0"),
+        ({"retry_rules": ["busy"]}, "retry_rules", "object"),
+        ({"max_callbacks": -1}, "max_callbacks", "0"),
         ({"agent_id": "agt_1"}, "agent_id", "not supported"),
         ({"max_attempts": 0}, "max_attempts", "greater than or equal to 1"),
         ({"max_attempts": 11}, "max_attempts", "10"),
@@ -228,7 +232,8 @@ async def test_all_faults_come_at_once_fields_and_rows_together(
 async def test_without_a_schedule_it_waits_for_start(schedule: Any, api: httpx.AsyncClient) -> None:
     created = await create(api, schedule=schedule)
     assert created["status"] == "scheduled"
-    assert created["schedule"] == {"start_time": None, "end_time": None, "timezone": None}
+    nothing = {"start_time": None, "end_time": None, "timezone": None, "hours": [], "holidays": []}
+    assert created["schedule"] == nothing
     started = await api.post(f"/v1/campaigns/{created['campaign_id']}/start")
     assert (started.status_code, started.json()["status"]) == (200, "running")
     assert started.json()["started_at"] is not None
@@ -369,6 +374,9 @@ async def test_a_failing_part_leaves_nothing_and_says_so(
     answer = await api.post("/v1/campaigns", json=request())
     assert (answer.status_code, answer.json()["detail"]) == (503, "the disk is full")
     daemon.store.out = None
+    # What could not be taken back while the store was out is read by nobody, and goes at the next start.
+    assert (await api.get("/v1/campaigns")).json()["total"] == 0
+    await daemon.store.open_state(Instant(0))
     assert nothing_stored(daemon)
 
 

@@ -95,7 +95,8 @@ async def test_a_key_is_shown_once_and_works_until_it_is_revoked(
     assert (await api.get("/v1/campaigns", headers=crm)).status_code == 200
     assert (await api.delete(f"/v1/keys/{made['key_id']}")).status_code == 204
     assert (await api.get("/v1/campaigns", headers=crm)).status_code == 401
-    assert (await api.delete(f"/v1/keys/{made['key_id']}")).status_code == 404
+    assert (await api.delete(f"/v1/keys/{made['key_id']}")).status_code == 204
+    assert (await api.delete("/v1/keys/key_000000000000")).status_code == 404
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,9 @@ from dialerd.core.messages import (
     HostDown,
     HostUp,
     LiveChannel,
+    MediaCapacity,
     MediaFailed,
+    MediaHeld,
 )
 from dialerd.core.model import AgentReport, Call, Reason
 
@@ -88,3 +90,16 @@ def test_credentials_that_were_refused_while_we_were_away_burn_nobody() -> None:
     contact = driver.store[contacts(1)[0].id]
     assert (contact.attempts, contact.refunds) == (0, 1)
     assert "401" in (driver.world.lines.committed[trunk().name].paused or "")
+
+
+def test_the_agents_last_word_is_awaited_until_its_worker_is_back() -> None:
+    driver, call = talking()
+    driver.events(MediaCapacity(0, "the worker is starting"))
+    answered = CallRecord(call.current.channel, True, "ANSWERED", Instant(START + 3_000), Millis(2_000), 16)
+    gone(driver, call, "boot-1", answered)
+    driver.due.clear()
+    driver.run(until=8_000)
+    assert not driver.closed
+    driver.events(MediaHeld(frozenset({call.id})), AgentFinished(call.id, AgentReport("interested", True)))
+    (closed,) = driver.closed
+    assert (closed.disposition, closed.reason) == ("interested", None)

@@ -4,23 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 
 from dialerd.core.clock import Millis
 from dialerd.core.effects import SeekEvidence
 from dialerd.core.messages import CallRecord, Event, EvidenceFound, LiveChannel
-from dialerd.core.model import ChannelId, InstanceId
-from dialerd.core.world import World
-from dialerd.engine.dispatcher import Dispatcher
-from tests.core.world_builder import START, policy, trunk
+from dialerd.core.model import ChannelId
+from dialerd.engine.evidence import seek
+from tests.core.world_builder import START
 
-from .fakes import ManualClock, RecordingMedia, RecordingStore, RecordingTelephony
+from .fakes import RecordingTelephony
 
 CHANNEL = ChannelId("d1-cal_000000000001-1")
 BUSY = CallRecord(CHANNEL, False, "BUSY", START, Millis(0))
-
+OTHER = replace(BUSY, channel=ChannelId("d1-cal_000000000002-1"))
 
 Scene = tuple[tuple[LiveChannel, ...], tuple[CallRecord, ...]]
 """The channels that live, and all records there are."""
@@ -39,49 +38,49 @@ class Looks(RecordingTelephony):
         return self.live
 
 
-async def evidence(*scenes: Scene, asked: frozenset[ChannelId] = frozenset({CHANNEL})) -> EvidenceFound:
-    found: asyncio.Queue[Event] = asyncio.Queue()
-    world = World.empty(InstanceId("d1"), policy(), [trunk()])
-    dispatcher = Dispatcher(
-        world,
-        RecordingStore([]),
-        Looks(scenes=scenes),
-        RecordingMedia(),
-        ManualClock(),
-        found.put_nowait,
-        lambda announcement: None,
-    )
-    dispatcher.carry_out([SeekEvidence("boot-1", asked, Millis(1))], lambda campaign: False)
-    event = await asyncio.wait_for(found.get(), 5)
-    await dispatcher.close()
-    assert isinstance(event, EvidenceFound)
-    assert found.empty()
-    return event
+async def evidence(
+    *scenes: Scene, asked: frozenset[ChannelId] = frozenset({CHANNEL}), delay: int = 0
+) -> list[EvidenceFound]:
+    found: list[Event] = []
+    order = SeekEvidence("boot-1", asked, Millis(delay))
+    async with asyncio.timeout(5):
+        await seek(order, Looks(scenes=scenes), found.append, lambda announcement: None)
+    return [event for event in found if isinstance(event, EvidenceFound)]
 
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dialerd.engine.dispatcher.SECOND_LOOK", 0.01)
+    monkeypatch.setattr("dialerd.engine.evidence.SECOND_LOOK", 0.01)
 
 
 async def test_a_record_that_is_written_late_is_found() -> None:
-    event = await evidence(((), ()), ((), (BUSY,)))
+    [event] = await evidence(((), ()), ((), (BUSY,)))
     assert event.records == (BUSY,)
 
 
 async def test_a_channel_that_comes_late_is_found() -> None:
-    event = await evidence(((), ()), ((LiveChannel(CHANNEL, False),), ()))
+    [event] = await evidence(((), ()), ((LiveChannel(CHANNEL, False),), ()))
     assert event.live == {CHANNEL}
 
 
 async def test_a_channel_seen_at_the_first_look_is_not_called_absent_at_the_second() -> None:
     """Its record is still to come: whoever waits for it asks again."""
-    other = CallRecord(ChannelId("d1-cal_000000000002-1"), False, "BUSY", START, Millis(0))
-    lives, gone = ((LiveChannel(CHANNEL, False),), ()), ((), (other,))
-    event = await evidence(lives, gone, asked=frozenset({CHANNEL, other.channel}))
-    assert (event.live, event.records) == ({CHANNEL}, (other,))
+    lives, gone = ((LiveChannel(CHANNEL, False),), ()), ((), (OTHER,))
+    [event] = await evidence(lives, gone, asked=frozenset({CHANNEL, OTHER.channel}))
+    assert (event.live, event.records) == ({CHANNEL}, (OTHER,))
 
 
 async def test_what_neither_look_shows_is_told_as_absent() -> None:
-    event = await evidence(((), ()))
+    [event] = await evidence(((), ()))
     assert (event.live, event.records, event.records_readable) == (frozenset(), (), True)
+
+
+async def test_what_has_a_record_is_told_before_absence_means_anything() -> None:
+    early, late = await evidence(((), (OTHER,)), asked=frozenset({CHANNEL, OTHER.channel}), delay=1)
+    assert (early.asked, early.records) == ({OTHER.channel}, (OTHER,))
+    assert (late.asked, late.records) == ({CHANNEL}, ())
+
+
+async def test_a_live_channel_is_not_judged_by_a_record_of_its_first_bridge() -> None:
+    [event] = await evidence(((LiveChannel(CHANNEL, True),), (BUSY,)), delay=1)
+    assert event.live == {CHANNEL}

@@ -37,9 +37,15 @@ from .fakes import ManualClock, RecordingMedia, RecordingStore, RecordingTelepho
 class Rig:
     """An engine with recording ports around it."""
 
-    def __init__(self, people: int, channels: int, failpoint: Failpoint | None = None) -> None:
+    def __init__(
+        self,
+        people: int,
+        channels: int,
+        failpoint: Failpoint | None = None,
+        store: RecordingStore | None = None,
+    ) -> None:
         self.clock = ManualClock()
-        self.store = RecordingStore(contacts(people))
+        self.store = store or RecordingStore(contacts(people))
         self.telephony = RecordingTelephony()
         self.media = RecordingMedia()
         self.engine = Engine(
@@ -254,3 +260,17 @@ async def test_the_engine_stops_when_told_though_the_store_is_out() -> None:
     rig.store.gate.set()
     with pytest.raises(asyncio.CancelledError):
         await asyncio.wait_for(task, 2)
+
+
+async def test_a_damaged_store_stops_dialing_for_good_and_says_that_it_needs_a_restore() -> None:
+    async with running(3, channels=1) as rig:
+        await rig.admit(3)
+        await rig.until(lambda: len(rig.telephony.originated) == 1)
+        rig.store.errors = [PortError("the store is damaged: restore it from a backup", retryable=False)]
+        rig.engine.post(TryEnded(rig.telephony.originated[0].channel, 17, 486))
+        await rig.until(lambda: "restore" in rig.engine.status().store)
+        rig.clock.advance(60_000)
+        with pytest.raises(PortError, match="restore"):
+            await rig.engine.command(PauseCampaign(CMP))
+        assert not rig.engine.status().dialing
+        assert len(rig.telephony.originated) == 1

@@ -125,12 +125,12 @@ def _contact(
             f"the contact says {contact.attempts} and {contact.refunds}"
         )
     for call in contact.calls:
-        for breach in _call(call, matched, behaviour(contact.phone).reason):
+        for breach in _call(call, matched, behaviour(contact.phone).reason, terms):
             yield f"{call.id}: {breach}"
     yield from _too_early(contact, matched, terms)
 
 
-def _call(call: CallRow, matched: Mapping[str, Sight], reason: str) -> Iterator[str]:
+def _call(call: CallRow, matched: Mapping[str, Sight], reason: str, terms: Terms) -> Iterator[str]:
     if call.status == "in_progress":
         yield "never closed"
     for attempt in call.tries:
@@ -142,7 +142,7 @@ def _call(call: CallRow, matched: Mapping[str, Sight], reason: str) -> Iterator[
     for attempt, follower in pairwise(call.tries):
         yield from _failed_over(attempt, follower, matched.get(attempt.channel))
     if call.tries and (last := matched.get(call.tries[-1].channel)) is not None:
-        yield from _disagreement(call, last, reason)
+        yield from _disagreement(call, last, _expected(last, reason, terms))
 
 
 def _failed_over(attempt: TryRow, follower: TryRow, sight: Sight | None) -> Iterator[str]:
@@ -152,20 +152,28 @@ def _failed_over(attempt: TryRow, follower: TryRow, sight: Sight | None) -> Iter
         yield f"failed over although the callee {'rang' if sight.rang else f'answered {sight.code}'}"
 
 
+def _expected(sight: Sight, reason: str, terms: Terms) -> str:
+    """The reason to be recorded if the call was not answered; `reason` is that of the callee's refusal.
+
+    Empty: it was answered, unless its ring timeout was over when the caller left: then the two have met.
+    """
+    lasted = (sight.ended_at if sight.ended_at is not None else math.inf) - sight.at
+    if sight.cancelled or (sight.left and lasted >= terms.ring_timeout):
+        return "no_answer"
+    return "" if sight.answered else reason
+
+
 def _disagreement(call: CallRow, sight: Sight, reason: str) -> Iterator[str]:
     if call.reason == LOST:
         return
     if call.answered and not sight.answered:
         yield f"recorded as answered, the callee said {sight.code}"
-    if sight.answered and not call.answered and not sight.cancelled:
-        yield f"recorded as {call.reason}, the callee had answered"
     if call.refunded and (sight.rang or sight.answered):
         yield "refunded although the phone rang"
-    if sight.answered or call.answered:
+    if call.answered or call.reason == reason:
         return
-    expected = "no_answer" if sight.cancelled else reason
-    if call.reason != expected:
-        yield f"recorded as {call.reason}, the callee {'was given up on' if sight.cancelled else f'said {sight.code}'}"
+    how = "had answered" if sight.answered else f"said {sight.code}"
+    yield f"recorded as {call.reason}, the callee {'was given up on' if sight.cancelled else how}"
 
 
 def _too_early(contact: ContactRow, matched: Mapping[str, Sight], terms: Terms) -> Iterator[str]:

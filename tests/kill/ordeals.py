@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import statistics
 import time
@@ -92,6 +93,7 @@ def reckon(drill: Drill, campaign: str, terms: Terms, seconds: float) -> Books:
             f"worst {max(resumed):.1f} s, in {len(resumed)} of {len(drill.lives)} lives"
         )
     print(f"  {books}")
+    print(f"  load average of the last minute: {os.getloadavg()[0]:.1f}")
     assert books.breaches == ()
     assert drill.ledger.miscounted(campaign) == {}
     assert drill.faults() == []

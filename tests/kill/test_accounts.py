@@ -91,6 +91,14 @@ def test_a_failover_is_one_attempt_and_only_before_the_phone_rings() -> None:
     assert "which it came from" in breaches(same, congested, busy(100.21))
 
 
+def test_an_answer_that_met_the_ring_timeout_was_none() -> None:
+    row = contact(attempt(1, 100.0, reason="no_answer"))
+    met = Sight(BUSY, 100.01, code=200, left=True, ended_at=104.02)
+    assert breaches(row, met) == ""
+    assert "had answered" in breaches(row, replace(met, ended_at=102.0))
+    assert "had answered" in breaches(row, replace(met, left=False))
+
+
 def test_a_lost_try_may_have_been_seen_or_not() -> None:
     row = contact(attempt(1, 100.0, reason="lost"), attempt(2, 170.0))
     assert breaches(row, busy(100.01), busy(170.01)) == ""
@@ -138,5 +146,5 @@ def test_the_witness_reads_calls_from_their_first_messages(tmp_path: Path) -> No
     [given_up], [talked] = seen[BUSY], seen["+919860000001"]
     assert (given_up.rang, given_up.code, given_up.cancelled) == (True, 487, True)
     assert given_up.ended_at == pytest.approx(given_up.at + 1.0)
-    assert (talked.answered, talked.rang, talked.cancelled) == (True, False, False)
+    assert (talked.answered, talked.rang, talked.cancelled, talked.left) == (True, False, False, False)
     assert talked.ended_at == pytest.approx(talked.at + 1.0)

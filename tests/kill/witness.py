@@ -28,6 +28,8 @@ class Sight:
     """The callee's final answer; None: it had not answered yet when the log ended."""
     cancelled: bool = False
     """The caller gave up first."""
+    left: bool = False
+    """The caller hung up first."""
     ended_at: float | None = None
     """The final refusal, the CANCEL or the first BYE; None: nobody ended it, so the caller had died."""
 
@@ -63,7 +65,8 @@ def _after(seen: Sight, message: Message) -> Sight:
         case "CANCEL":
             return _ended(replace(seen, cancelled=True), message.at)
         case "BYE":
-            return _ended(seen, message.at)
+            left = seen.left or (message.received and seen.ended_at is None)
+            return _ended(replace(seen, left=left), message.at)
     return seen if message.received else _answered(seen, message)
 
 

@@ -11,11 +11,19 @@ from pathlib import Path
 import pytest
 
 from dialerd.core.clock import Instant
+from dialerd.core.dnc import DncEntry
 from dialerd.core.errors import InvariantError, PortError
-from dialerd.core.journal import CallReported, CampaignSaved, CountersMoved, NumberFreed
+from dialerd.core.journal import (
+    CallReported,
+    CampaignSaved,
+    ContactSaved,
+    CountersMoved,
+    DncChanged,
+    NumberFreed,
+)
 from dialerd.core.model import AgentReport
 from dialerd.store.sqlite import SqliteStore
-from tests.contracts.stores import CMP, admitted, attempt, campaign, opening, person
+from tests.contracts.stores import CMP, START, admitted, attempt, campaign, opening, person
 
 PHONE = "+919876500001"
 
@@ -73,15 +81,19 @@ async def test_a_damaged_file_is_refused_for_good(path: Path) -> None:
     await admitted(store, [person(number) for number in range(500)])
     await store.close()
     damage(path)
-    with pytest.raises(PortError, match="damaged: database disk image is malformed") as caught:
+    with pytest.raises(
+        PortError, match=r"damaged: database disk image is malformed.*must be restored from a backup"
+    ) as caught:
         await take_up(path)
     assert not caught.value.retryable
 
 
-def damage(path: Path) -> None:
+def damage(path: Path, holding: bytes = b"") -> None:
+    """Write over every page but the first one, or over those that hold some bytes."""
     content = bytearray(path.read_bytes())
-    for page in range(1, len(content) // 4_096):
-        content[page * 4_096 : page * 4_096 + 512] = b"\xff" * 512
+    for start in range(4_096, len(content), 4_096):
+        if holding in content[start : start + 4_096]:
+            content[start : start + 512] = b"\xff" * 512
     path.write_bytes(content)
 
 
@@ -94,10 +106,63 @@ async def take_up(path: Path) -> None:
         await store.close()
 
 
+async def test_damage_met_while_dialing_stops_it_for_good_and_stores_nothing(path: Path) -> None:
+    store = SqliteStore(path, "d1")
+    await store.open()
+    people = await admitted(store, [person(number) for number in range(500)])
+    await store.close()
+    damage(path, holding=b"+9198765")
+    await store.open()
+    for _ in range(2):
+        with pytest.raises(PortError, match="must be restored from a backup") as caught:
+            await store.commit([NumberFreed(PHONE, 1), ContactSaved(people[250])])
+        assert not caught.value.retryable
+        with pytest.raises(PortError, match="must be restored from a backup") as caught:
+            await store.ready(CMP, START, frozenset(), 500)
+        assert not caught.value.retryable
+    assert await rested(store) == {}
+    await store.close()
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("state", b"p?nding"),
+        ("phone", b"+9198x65"),
+        ("variables", b'{"due": "+9198765000'),
+        ("name", b"\xff+9198765"),
+    ],
+)
+async def test_a_row_that_was_never_written_so_is_damage_and_is_not_quoted(
+    path: Path, store: SqliteStore, column: str, value: bytes
+) -> None:
+    await admitted(store, [person(1)])
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute(f"UPDATE contacts SET {column} = CAST(? AS TEXT)", (value,))
+    with pytest.raises(PortError, match="is damaged") as caught:
+        await store.ready(CMP, START, frozenset(), 10)
+    assert not caught.value.retryable
+    assert "9198" not in str(caught.value)
+
+
+async def test_a_do_not_call_list_that_cannot_be_read_is_no_list(path: Path, store: SqliteStore) -> None:
+    await store.commit([DncChanged(1, (DncEntry(PHONE), DncEntry("+44*")))])
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("UPDATE dnc SET pattern = 'nonsense' WHERE pattern = ?", (PHONE,))
+    with pytest.raises(PortError, match="must be restored from a backup"):
+        await store.dnc()
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("DROP TABLE dnc")
+    with pytest.raises(PortError, match="no such table: dnc"):
+        await store.dnc()
+
+
 def test_what_is_no_database_is_refused_and_left_alone(path: Path) -> None:
     letter = b"This is a letter to my bank.\n" * 100
     path.write_bytes(letter)
-    with pytest.raises(PortError, match="damaged: file is not a database") as caught:
+    with pytest.raises(
+        PortError, match=r"damaged: file is not a database.*must be restored from a backup"
+    ) as caught:
         asyncio.run(take_up(path))
     assert not caught.value.retryable
     assert path.read_bytes() == letter

@@ -4,14 +4,29 @@ from __future__ import annotations
 
 import sqlite3
 import stat
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import create_engine
 
+from dialerd.core.clock import Instant, Millis
 from dialerd.core.errors import PortError
+from dialerd.core.model import (
+    E164,
+    AgentReport,
+    Campaign,
+    CampaignStatus,
+    Contact,
+    ContactId,
+    ContactState,
+    ScriptId,
+)
 from dialerd.store.migrate import migrate_sqlite
 from dialerd.store.sqlite import SqliteStore
 from dialerd.store.tables import metadata
@@ -47,6 +62,53 @@ def test_migrating_twice_changes_nothing(path: Path) -> None:
     before = schema(path)
     migrate_sqlite(path)
     assert schema(path) == before
+
+
+FIRST = """
+INSERT INTO campaigns (id, name, script_id, script_version, language, status, created_at, max_attempts,
+    retry_interval, ring_timeout, weight, trunks, keep_open, closing)
+VALUES ('cmp_000000000001', 'old', 's', 1, 'en-IN', 'running', 1, 3, 60000, 30000, 1, '[]', 0, 0);
+INSERT INTO imports VALUES (1, 'cmp_000000000001', 'sealed', 1);
+INSERT INTO contacts (id, campaign_id, import_id, phone, state, waiting, not_before, attempts, turns, refunds,
+    positive, name) VALUES (1, 'cmp_000000000001', 1, '+919876500001', 'dialing', 0, 0, 1, 1, 0, 0, 'Asha');
+INSERT INTO calls (id, campaign_id, contact_id, phone, language, script_id, script_version, attempt, status,
+    positive, counted, started_at, duration_ms)
+VALUES ('cal_000000000001', 'cmp_000000000001', 1, '+919876500001', 'en-IN', 's', 1, 1, 'in_progress', 0, 1, 5, 0);
+INSERT INTO tries (call_id, number, channel, trunk, caller_id, state, boot, opened_at)
+VALUES ('cal_000000000001', 1, 'd1-cal_000000000001-1', 'lab', '+15550100100', 'open', 'b', 5);
+"""
+
+
+async def test_what_the_first_version_stored_is_taken_up(path: Path) -> None:
+    config = Config()
+    config.set_main_option("script_location", "dialerd.store:migrations")
+    engine = create_engine(f"sqlite:///{path}")
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+    engine.dispose()
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(FIRST)
+    store = SqliteStore(path, "d1")
+    await store.open()
+    state = await store.open_state(Instant(0))
+    await store.close()
+    (campaign,), (call,) = state.campaigns, state.calls
+    plain = Campaign(
+        campaign.id, "old", ScriptId("s"), 1, "en-IN", CampaignStatus.RUNNING, Instant(1), max_attempts=3
+    )
+    assert campaign == replace(plain, retry_interval=Millis(60_000))
+    assert call.contact == Contact(
+        ContactId(1),
+        campaign.id,
+        E164("+919876500001"),
+        "Asha",
+        state=ContactState.DIALING,
+        attempts=1,
+        turns=1,
+    )
+    assert (call.callback, call.hangup, call.report, call.variables) == (False, None, AgentReport(), {})
+    assert (state.halt, state.trunks) == (None, ())
 
 
 async def test_a_database_from_the_future_is_refused_by_name(path: Path) -> None:
