@@ -202,7 +202,7 @@ def _rest(turn: Turn, call: Call, ended_at: Instant, reason: Reason | None) -> N
         bar = retry.lost_wait(call.terms.ring_timeout, interval)
         since = Instant(ended_at + max(0, bar - world.policy.min_gap))
     if world.policy.min_gap or since > ended_at:
-        world.rested.put(call.phone, since)
+        world.rest(call.phone, since)
     turn.record(NumberFreed(call.phone, since))
 
 

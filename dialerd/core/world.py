@@ -173,6 +173,8 @@ class World:
     """When to look at a campaign again (a heap)."""
     next_look: dict[CampaignId, Instant] = field(default_factory=dict)
     """The earliest entry of each campaign on the agenda; later ones are stale."""
+    rests: list[tuple[Instant, E164]] = field(default_factory=list)
+    """What is in `rested`, earliest first (a heap); a number whose end was moved is looked at again when it comes."""
     next_sweep: Mono = Mono(0)
     """When open calls are next checked against their deadlines."""
     next_audit: Mono = Mono(0)
@@ -223,6 +225,8 @@ class World:
         for ident in self.campaigns.committed:
             self.hot[ident] = None
             self.look_at(ident, Instant(0))
+        self.rests = [(ended, number) for number, ended in self.rested.committed.items()]
+        heapq.heapify(self.rests)
 
     @property
     def batch(self) -> int:
@@ -247,6 +251,22 @@ class World:
         meter = _metered(self.trunk_meters.get(trunk.name), trunk.calls_per_second)
         self.trunk_meters[trunk.name] = meter
         return meter
+
+    def rest(self, number: E164, ended: Instant) -> None:
+        """The minimum gap of a number runs from `ended`."""
+        self.rested.put(number, ended)
+        heapq.heappush(self.rests, (ended, number))
+
+    def forget_rested(self, now: Instant) -> None:
+        """Drop the minimum gaps that have run out; no others are looked at, for there may be very many."""
+        gap = self.policy.min_gap
+        while self.rests and self.rests[0][0] + gap <= now:
+            _, number = heapq.heappop(self.rests)
+            ended = self.rested.get(number)
+            if ended is not None and ended + gap > now:
+                heapq.heappush(self.rests, (ended, number))
+            elif ended is not None:
+                self.rested.remove(number)
 
     def look_at(self, campaign: CampaignId, at: Instant) -> None:
         """Have the campaign tended when the wall clock reaches `at`, or earlier if that is planned already."""
