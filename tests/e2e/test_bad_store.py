@@ -126,36 +126,3 @@ def test_a_do_not_call_list_that_cannot_be_read(site: Site) -> None:
     with closing(sqlite3.connect(database, isolation_level=None)) as somebody:
         somebody.execute("ALTER TABLE dnc_away RENAME TO dnc")
     goes_on(site, campaign)
-
-
-def test_a_damaged_header(site: Site) -> None:
-    site.open().await_ready()
-    campaign, called = dialing(site, 44)
-    site.daemon.stop()
-    database = site.state / "dialerd.db"
-    good = database.read_bytes()
-    database.write_bytes(b"This was a database." + good[20:])
-    site.start()
-    print(site.daemon.process.wait(20))
-    print(site.daemon.log.read_text()[-500:])
-    assert 0
-
-
-def test_a_damaged_table(site: Site) -> None:
-    site.open().await_ready()
-    campaign, called = dialing(site, 45)
-    site.daemon.stop()
-    database = site.state / "dialerd.db"
-    good = database.read_bytes()
-    with closing(sqlite3.connect(database)) as look:
-        [[page]] = look.execute("SELECT rootpage FROM sqlite_master WHERE name='contacts'")
-        [[size]] = look.execute("PRAGMA page_size")
-    bad = bytearray(good)
-    bad[(page - 1) * size : page * size] = b"x" * size
-    database.write_bytes(bad)
-    operator = site.open()
-    time.sleep(5)
-    print(operator.ready())
-    print(operator.blockers(campaign))
-    print(site.daemon.log.read_text()[-1500:])
-    assert 0
