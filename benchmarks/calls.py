@@ -13,13 +13,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -31,6 +29,9 @@ import httpx
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.prepared import SCRIPT
+from benchmarks.sizes import CALLS, RUNS
+from benchmarks.testbed import cpu_seconds, family
 from scripts.running import ROOT, Daemon, Lab, daemon, lab
 from tests.sipp import callee
 
@@ -38,18 +39,6 @@ CHANNELS = 200
 DEADLINE = 180.0
 NO_AUDIO = ("abandoned", "dropped", "engine_failed")
 """Reasons of a connected call that never had its agent, or lost it."""
-SCRIPT = """
-script_id: bench
-name: One word
-keys:
-  1: {disposition: interested}
-languages:
-  en-IN:
-    opening: "Hello."
-    closings: {1: "Thank you."}
-    no_input: {repeat: "Hello?", closing: "Goodbye."}
-    invalid_key: "Pardon?"
-"""
 
 
 @dataclass(frozen=True)
@@ -116,20 +105,6 @@ def bare_run(running: Lab, load: Load, calls: int) -> Figure:
     return Figure(said["calls_per_second"], said["cpu_ms_per_call"], said["unbridged"], said["late"] / calls)
 
 
-def cpu_seconds(process: Daemon) -> float:
-    """Processor time of the daemon and its children so far."""
-    ticks = 0
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = stat.read_text().rsplit(")", 1)[1].split()
-        except OSError:
-            continue
-        # Everything the daemon has started is in its session.
-        if int(fields[3]) == process.process.pid or int(stat.parent.name) == process.process.pid:
-            ticks += int(fields[11]) + int(fields[12])
-    return ticks / os.sysconf("SC_CLK_TCK")
-
-
 def dialerd_run(process: Daemon, load: Load, calls: int, run: int) -> Figure:
     """One campaign, from its first originate to its last end."""
     transport = httpx.HTTPTransport(uds=process.env["DIALERD_CONTROL__SOCKET"])
@@ -144,14 +119,15 @@ def dialerd_run(process: Daemon, load: Load, calls: int, run: int) -> Figure:
         created.raise_for_status()
         campaign = created.json()["campaign_id"]
         time.sleep(0.5)
-        spent = cpu_seconds(process)
+        pids = family(process)
+        spent = cpu_seconds(pids)
         client.post(f"/v1/campaigns/{campaign}/start").raise_for_status()
         deadline = time.monotonic() + DEADLINE
         while client.get(f"/v1/campaigns/{campaign}").json()["status"] != "completed":
             if time.monotonic() > deadline:
                 raise TimeoutError(f"the campaign did not complete in {DEADLINE:g} s")
             time.sleep(0.2)
-        spent = cpu_seconds(process) - spent
+        spent = cpu_seconds(pids) - spent
         placed = calls_of(client, campaign)
     starts = [datetime.fromisoformat(call["started_at"]) for call in placed]
     ends = [datetime.fromisoformat(call["ended_at"]) for call in placed]
@@ -260,16 +236,11 @@ def show(results: list[Result]) -> None:
 
 def main() -> int:
     """Parse the command line, measure, print."""
-    environment: Mapping[str, str] = os.environ
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument(
-        "--runs", type=int, default=int(environment.get("RUNS", "5")), help="interleaved pairs"
-    )
-    parser.add_argument(
-        "--calls", type=int, default=int(environment.get("CALLS", "2000")), help="calls a run"
-    )
+    parser.add_argument("--runs", type=int, default=RUNS, help="interleaved pairs")
+    parser.add_argument("--calls", type=int, default=CALLS, help="calls a run")
     parser.add_argument("--load", help="only loads whose name contains this")
     parser.add_argument("--json", action="store_true", help="print JSON")
     options = parser.parse_args()

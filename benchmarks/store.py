@@ -166,7 +166,8 @@ def ending(calls: Sequence[Call]) -> list[Entry]:
 
 async def turns(store: SqliteStore, ident: CampaignId, options: argparse.Namespace) -> dict[str, float]:
     """Open and end calls, turn by turn."""
-    prepared, first = [], 0
+    prepared: list[tuple[list[Entry], list[Entry]]] = []
+    first = 0
     while len(prepared) * options.at_once < options.calls:
         batch = await store.ready(ident, WALL, frozenset(), options.at_once * (len(prepared) + 1))
         calls, entries = opening(batch.contacts[-options.at_once :], first)

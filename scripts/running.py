@@ -20,6 +20,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 LAB = ROOT / "asterisk" / "lab" / "lab"
 BIN = Path(sys.executable).parent
+DIALERD = (str(BIN / "dialerd"),)
 START_DEADLINE = 30.0
 STOP_DEADLINE = 20.0
 
@@ -77,16 +78,26 @@ def run_json(command: list[str], env: Mapping[str, str] | None = None) -> Any:
 
 
 class Daemon:
-    """A dialerd process using a lab, logging into `log`; `within` is a command that runs it in its own process."""
+    """A dialerd process using a lab, logging into `log`; `within` runs `command` in its own process."""
 
-    def __init__(self, env: Mapping[str, str], log: Path, within: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        env: Mapping[str, str],
+        log: Path,
+        within: Sequence[str] = (),
+        command: Sequence[str] = DIALERD,
+    ) -> None:
         self.env = env
         self.log = log
         self.dialerctl = [str(BIN / "dialerctl"), "--json"]
-        command = [*within, str(BIN / "dialerd")]
         with log.open("ab") as sink:
             self.process = subprocess.Popen(
-                command, env=env, stdout=sink, stderr=subprocess.STDOUT, start_new_session=True
+                [*within, *command],
+                env=env,
+                cwd=ROOT,
+                stdout=sink,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
             )
 
     def ctl(self, *words: str) -> Any:
@@ -124,9 +135,9 @@ class Daemon:
 
 
 @contextmanager
-def daemon(running: Lab, **settings: str) -> Iterator[Daemon]:
+def daemon(running: Lab, *, command: Sequence[str] = DIALERD, **settings: str) -> Iterator[Daemon]:
     """A ready daemon on `running` until the block ends; `settings` are variables over the lab's own."""
-    process = Daemon({**running.env, **settings}, running.folder / "dialerd.log")
+    process = Daemon({**running.env, **settings}, running.folder / "dialerd.log", command=command)
     try:
         process.wait_ready()
         yield process

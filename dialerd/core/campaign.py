@@ -7,7 +7,6 @@ makes it. A state survives restarts; only `resume` lifts a pause.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 
 from dialerd.core import call as calls
 from dialerd.core import metrics
@@ -40,12 +39,15 @@ from dialerd.core.model import (
     Reason,
     TryState,
 )
+from dialerd.core.record import replace
 from dialerd.core.turn import Turn
 from dialerd.core.world import Queue
 
 MOST_DEFERRED = 512
 """With so many contacts waiting in memory for their numbers to be free, no more are read."""
 _LOAD_RETRY = 1_000
+_UNFINISHED = tuple("state:" + state for state in ContactState if state.waiting or state.busy)
+"""Counters of the contacts that a campaign is not done with."""
 
 
 def admit(turn: Turn, command: AdmitCampaign) -> Answer:
@@ -277,10 +279,7 @@ def _complete_if_done(turn: Turn, campaign: Campaign) -> None:
     dialing_is_over = campaign.closing
     if campaign.status is CampaignStatus.RUNNING and not campaign.keep_open:
         counters = turn.world.counters.get(campaign.id) or {}
-        waiting = sum(
-            counters.get("state:" + state, 0) for state in ContactState if state.waiting or state.busy
-        )
-        dialing_is_over = dialing_is_over or waiting == 0
+        dialing_is_over = dialing_is_over or not any(counters.get(key) for key in _UNFINISHED)
     if dialing_is_over:
         done = replace(campaign, status=CampaignStatus.COMPLETED, finished_at=turn.now.wall, closing=False)
         _save(turn, done, "campaign.completed")

@@ -6,11 +6,10 @@ interval that was counted from the old reading moves with it. Times of day that 
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from dialerd.core.clock import MICROS_PER_MILLI, SECOND, Instant, Millis, Mono, mono_after
 from dialerd.core.effects import WakeAt
 from dialerd.core.journal import WaitingShifted
+from dialerd.core.record import replace
 from dialerd.core.turn import Turn
 
 TOLERANCE = 1_000_000

@@ -6,8 +6,6 @@ another trunk, or is closed and its contact finished, refunded or left waiting.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from dialerd.core import brake, gate, metrics, outcome, retry, tries
 from dialerd.core.clock import Instant, Millis, mono_after
 from dialerd.core.donotcall import list_callee
@@ -27,6 +25,7 @@ from dialerd.core.model import (
     TryState,
 )
 from dialerd.core.outcome import Outcome
+from dialerd.core.record import replace
 from dialerd.core.turn import Turn
 
 LAST_WORD = Millis(2_000)
@@ -203,7 +202,7 @@ def _rest(turn: Turn, call: Call, ended_at: Instant, reason: Reason | None) -> N
         bar = retry.lost_wait(call.terms.ring_timeout, interval)
         since = Instant(ended_at + max(0, bar - world.policy.min_gap))
     if world.policy.min_gap or since > ended_at:
-        world.rested.put(call.phone, since)
+        world.rest(call.phone, since)
     turn.record(NumberFreed(call.phone, since))
 
 

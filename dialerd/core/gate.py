@@ -7,7 +7,6 @@ same rules, evaluated for the same world, answer why something is not being dial
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -16,6 +15,7 @@ from dialerd.core.compliance import Callee
 from dialerd.core.dnc import DncMatch
 from dialerd.core.effects import Originate
 from dialerd.core.model import E164, Campaign, CampaignStatus, Contact, ContactState, Terms, TrunkName
+from dialerd.core.record import record
 from dialerd.core.routing import Route, trunk_check
 from dialerd.core.verdict import Check, Scope
 from dialerd.core.windows import Calendar, Opening, Window, opening
@@ -25,7 +25,7 @@ BUSY_NUMBER_RECHECK = Millis(1_000)
 _NONE: frozenset[Any] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Ask:
     """A call somebody wants placed: a campaign's contact, or a call of its own (without both)."""
 
@@ -36,7 +36,7 @@ class Ask:
     timezone: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Passed:
     """Every rule agreed: the trunk to use and the receipt to store."""
 

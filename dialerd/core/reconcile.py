@@ -7,8 +7,6 @@ is `lost`: it may have rung, so it counts.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from dialerd.core import call as calls
 from dialerd.core import ending, outcome
 from dialerd.core.clock import Instant, Millis, mono_after
@@ -31,6 +29,7 @@ from dialerd.core.messages import (
     TrunkReachability,
 )
 from dialerd.core.model import Call, ChannelId, Halt, Reason, Try, TryState
+from dialerd.core.record import replace
 from dialerd.core.turn import Turn
 from dialerd.core.world import call_of
 
@@ -127,11 +126,7 @@ def sweep(turn: Turn) -> None:
     if now.mono < world.next_sweep:
         return
     world.next_sweep = mono_after(now.mono, SWEEP)
-    for number in list(world.rested.committed):
-        # As this turn sees it: a call to the number may have ended just now.
-        ended = world.rested.get(number)
-        if ended is not None and ended + world.policy.min_gap <= now.wall:
-            world.rested.remove(number)
+    world.forget_rested(now.wall)
     overdue = [call for call in world.calls.values() if call.deadline <= now.mono]
     for call in overdue:
         if call.current.state is TryState.ENDED:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from dialerd.core.clock import Instant, Mono
 from dialerd.core.compliance import Compliance
@@ -31,6 +31,7 @@ from dialerd.core.model import (
     TrunkName,
 )
 from dialerd.core.pacing import Meter
+from dialerd.core.record import record, replace
 from dialerd.core.table import Table
 
 CALL_IDS_PER_MILLI = 64
@@ -41,7 +42,7 @@ STALE_ALLOWED = 64
 """Superseded entries that the agenda may carry before it is rebuilt."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Flow:
     """What every single originate moves."""
 
@@ -51,7 +52,7 @@ class Flow:
     """The greatest call number given."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Host:
     """Asterisk, the media workers and the clock as last heard of, and what was ordered of all dialing."""
 
@@ -81,7 +82,7 @@ class Host:
     """Differences between our books and Asterisk's that audits have found and healed (`slot_drift`)."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Line:
     """A trunk in use: its channels and its health."""
 
@@ -100,7 +101,7 @@ class Line:
     """The last finals, for the list-burn brake (`dialerd.core.brake`)."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Final:
     """How a try on a trunk ended, and what became of its contact, as long as that may have to be taken back."""
 
@@ -110,7 +111,7 @@ class Final:
     after: Contact | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Deferred:
     """A due contact whose number may not be called before an instant."""
 
@@ -118,7 +119,7 @@ class Deferred:
     contact: Contact
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Queue:
     """A campaign's due contacts in memory, and what is known of those still in the store."""
 
@@ -174,6 +175,8 @@ class World:
     """When to look at a campaign again (a heap)."""
     next_look: dict[CampaignId, Instant] = field(default_factory=dict)
     """The earliest entry of each campaign on the agenda; later ones are stale."""
+    rests: list[tuple[Instant, E164]] = field(default_factory=list)
+    """What is in `rested`, earliest first (a heap); a number whose end was moved is looked at again when it comes."""
     next_sweep: Mono = Mono(0)
     """When open calls are next checked against their deadlines."""
     next_audit: Mono = Mono(0)
@@ -224,6 +227,8 @@ class World:
         for ident in self.campaigns.committed:
             self.hot[ident] = None
             self.look_at(ident, Instant(0))
+        self.rests = [(ended, number) for number, ended in self.rested.committed.items()]
+        heapq.heapify(self.rests)
 
     @property
     def batch(self) -> int:
@@ -248,6 +253,22 @@ class World:
         meter = _metered(self.trunk_meters.get(trunk.name), trunk.calls_per_second)
         self.trunk_meters[trunk.name] = meter
         return meter
+
+    def rest(self, number: E164, ended: Instant) -> None:
+        """The minimum gap of a number runs from `ended`."""
+        self.rested.put(number, ended)
+        heapq.heappush(self.rests, (ended, number))
+
+    def forget_rested(self, now: Instant) -> None:
+        """Drop the minimum gaps that have run out; no others are looked at, for there may be very many."""
+        gap = self.policy.min_gap
+        while self.rests and self.rests[0][0] + gap <= now:
+            _, number = heapq.heappop(self.rests)
+            ended = self.rested.get(number)
+            if ended is not None and ended + gap > now:
+                heapq.heappush(self.rests, (ended, number))
+            elif ended is not None:
+                self.rested.remove(number)
 
     def look_at(self, campaign: CampaignId, at: Instant) -> None:
         """Have the campaign tended when the wall clock reaches `at`, or earlier if that is planned already."""

@@ -41,6 +41,9 @@ from dialerd.ports import Clock, Media, Sink, Store, Telephony
 
 READ_DEADLINE = 10.0
 DNC_RETRY = 1.0
+LOADS_AT_ONCE = 4
+"""Campaigns whose queues are read at the same time: after a start all of them want to, and other reads must not
+wait behind a thousand."""
 
 
 class Dispatcher:
@@ -67,6 +70,7 @@ class Dispatcher:
         self._listener = listener
         self._on_damage = on_damage
         self._tasks: set[asyncio.Task[None]] = set()
+        self._loads = asyncio.Semaphore(LOADS_AT_ONCE)
         self._carriers: dict[type, Callable[[Any], object]] = {
             HangUp: lambda effect: telephony.hang_up(effect.channel),
             ReleaseMedia: lambda effect: telephony.release_media(effect.channel),
@@ -112,7 +116,7 @@ class Dispatcher:
 
     async def _load(self, order: LoadReady) -> None:
         try:
-            async with asyncio.timeout(READ_DEADLINE):
+            async with self._loads, asyncio.timeout(READ_DEADLINE):
                 batch = await self._store.ready(
                     order.campaign, self._clock.now().wall, order.held, order.limit
                 )

@@ -24,7 +24,7 @@ def restore(world: World, state: OpenState, now: Now) -> None:
     for call in state.calls:
         _restore_call(world, call, now)
     for number, ended in state.rested.items():
-        world.rested.put(number, ended)
+        world.rest(number, ended)
     for change in state.trunks:
         line = world.lines.get(change.trunk)
         if line is not None:
