@@ -104,7 +104,7 @@ class Operator:
         )
         return self.shown(campaign)
 
-    def await_problem(self, *words: str, seconds: float = 20) -> None:
+    def await_problem(self, *words: str, seconds: float = 30) -> None:
         """Return when `/readyz` says no, in these words among others."""
         until(
             lambda: all(word in self.ready().problems for word in words),

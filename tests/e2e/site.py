@@ -21,7 +21,7 @@ from tests.sipp import callee as answering
 STARTS = 30.0
 STAYS_UP = 0.3
 """Seconds for which a daemon that is no longer needed may wait for its calls."""
-ON_THE_WAY = 0.5
+ON_THE_WAY = 1.0
 """Seconds that an INVITE may need from the daemon to its callee, and be late in SIPp's log, on a busy machine."""
 
 

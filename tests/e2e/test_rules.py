@@ -7,9 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.e2e.site import Network, Site, numbers, site_of
+from tests.e2e.site import ON_THE_WAY, Network, Site, numbers, site_of
 from tests.kill import witness
-from tests.kill.accounts import CLOCK
 from tests.kill.drill import until
 
 pytestmark = pytest.mark.lab
@@ -47,7 +46,7 @@ def test_two_campaigns_never_call_one_number_at_once_nor_before_the_gap_is_over(
     for number in called:
         first, second = seen[number]
         assert first.ended_at is not None
-        assert second.at >= first.ended_at + GAP - CLOCK, number
+        assert second.at >= first.ended_at + GAP - ON_THE_WAY, number
 
 
 def test_a_carrier_that_knows_no_number_is_paused_and_its_contacts_are_held(ruled: Site) -> None:
