@@ -206,10 +206,12 @@ def _line_checks(world: World, phone: E164, now: Instant) -> Iterator[Check]:
 def capacity_checks(world: World, campaign: Campaign | None, now: Now) -> Iterator[Check]:
     """What a campaign, and the agents, may have at once."""
     if campaign is not None:
+        queue = world.queues.get(campaign.id) or Queue()
+        if queue.fault is not None:
+            yield Check("store", Scope.CAMPAIGN, False, f"its contacts cannot be read: {queue.fault}")
         limit = campaign.max_concurrent_calls
         if limit is not None:
-            queue = world.queues.get(campaign.id)
-            live = queue.live if queue else 0
+            live = queue.live
             yield Check("campaign-concurrency", Scope.CAMPAIGN, live < limit, f"{live} of {limit} in use")
         free_at = rate_free_at(world, campaign, now.mono)
         if campaign.calls_per_second is not None:

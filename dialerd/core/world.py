@@ -132,6 +132,8 @@ class Queue:
     """When the next waiting contact that is not here becomes due."""
     live: int = 0
     """Attempts of this campaign that are running."""
+    fault: str | None = None
+    """Why its waiting contacts could not be read from the store; None: they were, last time."""
 
     def without(self, contact: ContactId) -> Queue:
         """The queue without one contact."""

@@ -184,7 +184,7 @@ def stage(
         running = scope.enter_context(lab(folder / "lab", trunk=network.address))
         drill = Drill(running, network.folder / "messages.log", {**_settings(running.env), **settings})
         if proxied:
-            _proxy(drill, scope)
+            interpose(drill, scope)
         drill.start()
         scope.callback(lambda: drill.daemon.stop())
         drill.daemon.wait_ready()
@@ -206,7 +206,8 @@ def _settings(env: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def _proxy(drill: Drill, scope: ExitStack) -> None:
+def interpose(drill: Drill, scope: ExitStack) -> None:
+    """Put a proxy before ARI and one before AMI, for daemons started from now on."""
     env = drill.running.env
     drill.ari = scope.enter_context(proxy(urlsplit(env["DIALERD_ASTERISK__ARI_URL"]).port or 0))
     drill.ami = scope.enter_context(proxy(int(env["DIALERD_ASTERISK__AMI_PORT"])))
