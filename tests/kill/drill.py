@@ -150,10 +150,6 @@ class Drill:
         """All that the callees saw so far."""
         return witness.sights(self.log)
 
-    def workers(self) -> int:
-        """How many media workers there were: one, unless no daemon lived for longer than a worker waits (10 s)."""
-        return self.daemon.log.read_text(errors="replace").count("media.worker_started")
-
     def faults(self) -> list[str]:
         """Lines of the daemon's log that must not be there."""
         lines = self.daemon.log.read_text(errors="replace").splitlines()
