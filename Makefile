@@ -51,8 +51,8 @@ lab-up: setup ## start the lab: a PBX and a simulated carrier
 lab-down: ## stop the lab
 	@$(LAB) down
 
-bench: setup ## the daemon beside a bare ARI script, as ratios (RUNS=5 CALLS=2000)
-	$(BIN)/python -m benchmarks.calls
+bench: setup ## every benchmark, as ratios and percentiles beside their targets (RUNS=5 CALLS=2000)
+	$(BIN)/python -m benchmarks
 
 lock: ## pin the dependencies again, with hashes and without any index address
 	@$(PYTHON) -m venv .venv-lock && .venv-lock/bin/pip install --quiet pip-tools
