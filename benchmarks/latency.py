@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
@@ -27,10 +28,12 @@ from benchmarks.figures import Figure, percentile, report
 from benchmarks.prepared import GERMANY, csv_list, people
 from benchmarks.sizes import sized
 from benchmarks.tap import VARIABLE, Notes, read
-from benchmarks.testbed import client, create, dialerd, fdatasync_times, start, wait_completed
+from benchmarks.testbed import client, core_wait, create, dialerd, fdatasync_times, start, wait_completed
 from scripts.running import lab
-from tests.sipp import callee
+from tests.sipp import SCENARIOS, callee, play
 
+WARM_UP = 3
+"""Times that every channel is used before refills count: at first all are taken, and freed, together."""
 RATE = 40
 IMPORTED = sized(10_000, 500)
 MS = 1_000
@@ -38,10 +41,11 @@ MS = 1_000
 
 def refills(notes: Notes, channels: int) -> list[tuple[float, float]]:
     """Of each freed slot that was filled again: seconds until then, and what of them was spent in commits."""
-    starts = [at for at, _ in notes.originates[channels:]]
+    first = WARM_UP * channels
+    starts = [at for at, _ in notes.originates[first + channels :]]
     waits = []
     # The last ends free slots that nobody is left to take.
-    for (freed, _), filled in zip(notes.ends, starts, strict=False):
+    for (freed, _), filled in zip(notes.ends[first:], starts, strict=False):
         spent = sum(
             max(0.0, min(done, filled) - max(begun, freed))
             for begun, done, _ in notes.commits
@@ -51,14 +55,48 @@ def refills(notes: Notes, channels: int) -> list[tuple[float, float]]:
     return waits
 
 
-def slot_figures(load: str, channels: int, calls: int, folder: Path) -> list[Figure]:
+@dataclass(frozen=True)
+class Load:
+    """Callees on a full trunk. They take different times, or they would all be free at the same instant."""
+
+    name: str
+    scenario: str
+    channels: int
+    calls: int
+
+
+LOADS = (
+    Load(
+        "busy after 50–150 ms",
+        SCENARIOS["busy"].replace("<send>", '<pause distribution="uniform" min="50" max="150"/><send>', 1),
+        channels=8,
+        calls=sized(3_000, 60),
+    ),
+    Load(
+        "hang up after 0.3–0.9 s",
+        SCENARIOS["hang-up"].replace(
+            '<pause milliseconds="400"/>', '<pause distribution="uniform" min="300" max="900"/>'
+        ),
+        channels=20,
+        calls=sized(1_200, 120),
+    ),
+)
+
+
+def slot_figures(load: Load, folder: Path) -> list[Figure]:
     """One load on a full trunk."""
-    with callee(load, folder / "sipp") as sipp, lab(folder / "lab", trunk=sipp.address) as running:
+    channels = load.channels
+    with (
+        play(load.scenario, "callee", folder / "sipp") as sipp,
+        lab(folder / "lab", trunk=sipp.address) as running,
+    ):
         tap = {VARIABLE: str(folder / "notes.json")}
         with dialerd(running, channels, **tap) as process, client(process) as opened:
-            campaign = create(opened, load, csv_list(people(calls)))
+            campaign = create(opened, load.name, csv_list(people(load.calls)))
+            begun, waited = time.monotonic(), core_wait(process)
             start(opened, campaign)
             wait_completed(opened, campaign)
+            waited = 1_000 * (core_wait(process) - waited) / (time.monotonic() - begun)
             synced = [MS * value for value in fdatasync_times(running.folder)]
     notes = read(folder / "notes.json")
     waits = refills(notes, channels)
@@ -66,12 +104,13 @@ def slot_figures(load: str, channels: int, calls: int, folder: Path) -> list[Fig
     whole = [MS * wait for wait, _ in waits]
     commits = [MS * (done - begun) for begun, done, _ in notes.commits]
     seconds = notes.originates[-1][0] - notes.originates[0][0]
-    what = f"slot freed → next originate, {load}, {channels} channels"
-    with_it = f"{len(net)} refills at {len(net) / seconds:.0f}/s; median {percentile(net, 50):.2f} ms"
+    what = f"slot freed → next originate, {load.name}"
+    rate = f"{channels} channels, {len(net)} refills at {len(net) / seconds:.0f}/s"
+    with_it = f"{rate}; median {percentile(net, 50):.2f} ms; waited {waited:.0f} ms/s for a core"
     return [
         Figure(f"{what}, net of commits, p99", percentile(net, 99), "ms", at_most=10, note=with_it),
         Figure(f"{what}, commits included, p99", percentile(whole, 99), "ms"),
-        Figure(f"commit, {load}, p99", percentile(commits, 99), "ms", note=_median(commits)),
+        Figure(f"commit, {load.name}, p99", percentile(commits, 99), "ms", note=_median(commits)),
         Figure("bare fdatasync of 4 KiB, p99", percentile(synced, 99), "ms", note=_median(synced)),
     ]
 
@@ -137,10 +176,10 @@ def main() -> int:
     figures: list[Figure] = []
     with tempfile.TemporaryDirectory(prefix="dialerd-bench-") as name:
         folder = Path(name)
-        for load, channels, calls in (("busy", 4, sized(4_000)), ("hang-up", 20, sized(1_000))):
-            print(f"measuring: a trunk of {channels} channels, {load} …", file=sys.stderr)
-            (folder / load).mkdir()
-            figures += slot_figures(load, channels, calls, folder / load)
+        for number, load in enumerate(LOADS):
+            print(f"measuring: a full trunk, {load.name} …", file=sys.stderr)
+            (folder / str(number)).mkdir()
+            figures += slot_figures(load, folder / str(number))
         print("measuring: originates beside imports …", file=sys.stderr)
         figures += import_figures(sized(1_000, 40), folder)
     report("how long an originate waits", figures, as_json=options.json)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import replace
@@ -104,6 +105,8 @@ async def prepare(path: Path, campaigns: int, contacts: int, status: CampaignSta
 
 
 def copied(source: Path, target: Path) -> Path:
-    """A copy of a closed store's file, so that the prepared one stays as it is."""
+    """A copy of a closed store's file, so that the prepared one stays as it is; it is on the disk when this returns."""
     shutil.copyfile(source, target)
+    with target.open("rb") as file:
+        os.fsync(file)
     return target

@@ -21,12 +21,13 @@ from pathlib import Path
 
 import uvloop
 
+from benchmarks.prepared import MADE, campaign, fill, people
+from benchmarks.testbed import fdatasync_times
 from dialerd.core.clock import Instant, Millis, Mono
 from dialerd.core.dnc import DncEntry
 from dialerd.core.journal import (
     CallClosed,
     CallOpened,
-    CampaignAdmitted,
     ContactSaved,
     CountersMoved,
     DncChanged,
@@ -39,9 +40,7 @@ from dialerd.core.model import (
     E164,
     Call,
     CallStatus,
-    Campaign,
     CampaignId,
-    CampaignStatus,
     ChannelId,
     ClosedCall,
     Contact,
@@ -53,10 +52,8 @@ from dialerd.core.model import (
     TryState,
 )
 from dialerd.core.world import call_id
-from dialerd.ports import NewContact
-from dialerd.store.sqlite import CHUNK, SqliteStore
+from dialerd.store.sqlite import SqliteStore
 
-WALL = Instant(1_764_000_000_000)
 GATE = {
     "at": "2025-11-24T21:30:00.000+05:30 Asia/Kolkata",
     "rules": {
@@ -75,43 +72,15 @@ GATE = {
 }
 
 
-def people(count: int, first: int = 0) -> list[NewContact]:
-    """Contacts in an order unlike that of their numbers."""
-    return [
-        NewContact(
-            E164(f"+9198{number * 7_919 % 100_000_000:08d}"),
-            f"Person {number}",
-            None,
-            f"crm-{number}",
-            {"policy": f"A-{number:07d}", "due": "1,200"},
-        )
-        for number in range(first, first + count)
-    ]
-
-
-def campaign(number: int) -> Campaign:
-    """A running campaign."""
-    ident = CampaignId(f"cmp_{number:012x}")
-    return Campaign(ident, "bench", ScriptId("s"), 1, "en-IN", CampaignStatus.RUNNING, WALL)
-
-
-async def fill(store: SqliteStore, new: Campaign, rows: Sequence[NewContact]) -> None:
-    """Admit a campaign with these contacts."""
-    import_id = await store.begin_import(new.id)
-    for first in range(0, len(rows), CHUNK):
-        await store.add_contacts(import_id, new.id, rows[first : first + CHUNK])
-    await store.commit([CampaignAdmitted(new, import_id)])
-
-
 def opening(contacts: Sequence[Contact], first: int) -> tuple[list[Call], list[Entry]]:
     """A turn that opens a call to each contact."""
     calls, entries = [], list[Entry]()
     for number, contact in enumerate(contacts, start=first):
-        ident = call_id(WALL * 64 + number)
+        ident = call_id(MADE * 64 + number)
         busy = replace(contact, state=ContactState.DIALING, attempts=1, turns=1)
         boot = "2025-11-24T10:00:00.000+0000"
         channel, caller_id = ChannelId(f"d1-{ident}-1"), E164("+15550100100")
-        made = Try(channel, 1, TrunkName("lab"), caller_id, TryState.OPEN, boot, WALL)
+        made = Try(channel, 1, TrunkName("lab"), caller_id, TryState.OPEN, boot, MADE)
         call = Call(
             id=ident,
             phone=contact.phone,
@@ -120,7 +89,7 @@ def opening(contacts: Sequence[Contact], first: int) -> tuple[list[Call], list[E
             script_version=1,
             attempt=1,
             tries=(made,),
-            started_at=WALL,
+            started_at=MADE,
             deadline=Mono(0),
             campaign_id=contact.campaign_id,
             contact=busy,
@@ -135,7 +104,7 @@ def opening(contacts: Sequence[Contact], first: int) -> tuple[list[Call], list[E
 def ending(calls: Sequence[Call]) -> list[Entry]:
     """A turn that ends these calls: busy, to be tried again."""
     entries: list[Entry] = []
-    end = Instant(WALL + 500)
+    end = Instant(MADE + 500)
     for call in calls:
         assert call.contact is not None
         over = replace(call.current, state=TryState.ENDED, ended_at=end, cause=17, sip_code=486)
@@ -143,7 +112,7 @@ def ending(calls: Sequence[Call]) -> list[Entry]:
         waiting = replace(
             call.contact,
             state=ContactState.RETRY_WAITING,
-            not_before=Instant(WALL + 3_600_000),
+            not_before=Instant(MADE + 3_600_000),
             disposition="not_reachable",
             reason=Reason.BUSY,
         )
@@ -169,7 +138,7 @@ async def turns(store: SqliteStore, ident: CampaignId, options: argparse.Namespa
     prepared: list[tuple[list[Entry], list[Entry]]] = []
     first = 0
     while len(prepared) * options.at_once < options.calls:
-        batch = await store.ready(ident, WALL, frozenset(), options.at_once * (len(prepared) + 1))
+        batch = await store.ready(ident, MADE, frozenset(), options.at_once * (len(prepared) + 1))
         calls, entries = opening(batch.contacts[-options.at_once :], first)
         prepared.append((entries, ending(calls)))
         first += len(calls)
@@ -232,7 +201,7 @@ async def do_not_call(store: SqliteStore, count: int) -> dict[str, float]:
     version = 0
     while batch := list(islice(numbers, 10_000)):
         version += 1
-        entries = tuple(DncEntry(number, "listed by the regulator", "list 7", WALL) for number in batch)
+        entries = tuple(DncEntry(number, "listed by the regulator", "list 7", MADE) for number in batch)
         await store.commit([DncChanged(version, entries)])
     written, before = time.perf_counter() - started, resident()
     started = time.perf_counter()
@@ -251,19 +220,6 @@ def resident() -> int:
     return pages * os.sysconf("SC_PAGE_SIZE") // 1_048_576
 
 
-def bare_sync(folder: Path) -> dict[str, float]:
-    """The disk's own cost of one durable write."""
-    descriptor = os.open(folder / "sync", os.O_RDWR | os.O_CREAT)
-    values = []
-    for _ in range(200):
-        started = time.perf_counter()
-        os.write(descriptor, b"x" * 4_096)
-        os.fdatasync(descriptor)
-        values.append(time.perf_counter() - started)
-    os.close(descriptor)
-    return spread("fdatasync_ms", values)
-
-
 async def run(options: argparse.Namespace, folder: Path) -> None:
     """All parts, on one store."""
     store = SqliteStore(folder / "bench.db", "bench")
@@ -275,7 +231,7 @@ async def run(options: argparse.Namespace, folder: Path) -> None:
             await fill(store, campaign(number), people(each, number * each))
         filled = {"filled": each * options.campaigns, "seconds": round(time.perf_counter() - started, 2)}
         print(json.dumps(filled))
-        print(json.dumps(bare_sync(folder)))
+        print(json.dumps(spread("fdatasync_ms", fdatasync_times(folder))))
         print(json.dumps(await turns(store, campaign(0).id, options)))
         print(json.dumps(await importing(store, campaign(0).id)))
         print(json.dumps(await do_not_call(store, options.dnc)))
@@ -290,8 +246,8 @@ async def reopened(folder: Path) -> None:
     store = SqliteStore(folder / "bench.db", "bench")
     await store.open()
     try:
-        state = await store.open_state(WALL)
-        await store.ready(campaign(0).id, WALL, frozenset(), 256)
+        state = await store.open_state(MADE)
+        await store.ready(campaign(0).id, MADE, frozenset(), 256)
     finally:
         await store.close()
     took = round(time.perf_counter() - started, 3)

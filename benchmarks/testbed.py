@@ -55,6 +55,11 @@ def peak_memory(pid: int | str = "self") -> float:
     return _status(pid, "VmHWM")
 
 
+def core_wait(process: Daemon) -> float:
+    """Seconds that the daemon's main thread has been ready to run while others had the cores."""
+    return int(Path(f"/proc/{process.process.pid}/schedstat").read_text().split()[1]) / 1e9
+
+
 def _status(pid: int | str, field: str) -> float:
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith(field + ":"):

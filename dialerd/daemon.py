@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 from collections.abc import AsyncIterator, Coroutine, Sequence
@@ -91,6 +92,8 @@ async def run(settings: Settings) -> None:
         await down.enter_async_context(_background(server.run(), "api", stops))
         down.push_async_callback(server.close)
         await helper.start()
+        # What is there by now stays: the collector need not look at it again, which would stop dialing each time.
+        gc.freeze()
         _log.info("dialerd.started", version=__version__, instance=settings.instance, pid=os.getpid())
         await stops.first.wait()
         await _drain(engine, stops)

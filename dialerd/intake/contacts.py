@@ -10,12 +10,12 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import phonenumbers
-from phonenumbers import PhoneNumberFormat, ValidationResult
+from phonenumbers import PhoneNumber, PhoneNumberFormat, ValidationResult
 
 from dialerd.core.errors import Fault
 from dialerd.core.model import E164
@@ -29,6 +29,8 @@ MAX_TEXT = 255
 _MAX_INTEGER = 2**63 - 1
 
 _PLAIN_E164 = re.compile(r"\+[1-9][0-9]{6,14}")
+_SHORTEST = 2
+"""Digits of a national number that the parser reads at all."""
 _SCIENTIFIC = re.compile(r"[+-]?[0-9]+(?:[.,][0-9]+)?[eE][+-]?[0-9]+")
 _UNFIT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 _ZONE = re.compile(r"[A-Za-z0-9_+-]+(?:/[A-Za-z0-9_+-]+){0,3}")
@@ -195,14 +197,7 @@ def _given(texts: Mapping[str, str | None]) -> set[str]:
 def phone_of(value: object, region: str | None) -> tuple[E164, str | None]:
     """The number, and a warning where it is possible but assigned to nobody. Raises `Unfit`."""
     text = _phone_text(value, region)
-    try:
-        parsed = phonenumbers.parse(text, region)
-    except phonenumbers.NumberParseException as error:
-        raise Unfit(
-            f"is not a possible number: {_UNREADABLE.get(error.error_type, 'it cannot exist')}"
-        ) from None
-    if parsed.extension:
-        raise Unfit("has an extension, which cannot be dialed")
+    parsed = _plainly(text) or _parsed(text, region)
     verdict = phonenumbers.is_possible_number_with_reason(parsed)
     if verdict != ValidationResult.IS_POSSIBLE:
         raise Unfit(f"is not a possible number: {_IMPOSSIBLE.get(verdict, 'it cannot exist')}")
@@ -215,18 +210,60 @@ def phone_of(value: object, region: str | None) -> tuple[E164, str | None]:
     return phone, "possible, but in no range that is assigned: it may not exist"
 
 
+def _plainly(text: str) -> PhoneNumber | None:
+    """A number in E.164 that the library's parser would leave as it is; None: the parser has to look at it.
+
+    The parser takes off a national prefix that was kept by mistake (+44 0…), and knows leading zeros. All other
+    numbers need not pay for that: it is a third of the cost of a long list.
+    """
+    if not _PLAIN_E164.fullmatch(text):
+        return None
+    for end in (2, 3, 4):
+        code = int(text[1:end])
+        if code in phonenumbers.COUNTRY_CODE_TO_REGION_CODE:
+            national = text[end:]
+            kept = _national_prefix(code)
+            if len(national) < _SHORTEST or national[0] == "0" or (kept is not None and kept.match(national)):
+                return None
+            return PhoneNumber(country_code=code, national_number=int(national))
+    return None
+
+
+@cache
+def _national_prefix(code: int) -> re.Pattern[str] | None:
+    """What the parser takes off the front of a country's national numbers; None: nothing."""
+    region = phonenumbers.region_code_for_country_code(code)
+    about = phonenumbers.PhoneMetadata.metadata_for_region_or_calling_code(code, region)
+    prefix = about.national_prefix_for_parsing if about is not None else None
+    return re.compile(prefix) if prefix else None
+
+
+def _parsed(text: str, region: str | None) -> PhoneNumber:
+    try:
+        parsed = phonenumbers.parse(text, region)
+    except phonenumbers.NumberParseException as error:
+        raise Unfit(
+            f"is not a possible number: {_UNREADABLE.get(error.error_type, 'it cannot exist')}"
+        ) from None
+    if parsed.extension:
+        raise Unfit("has an extension, which cannot be dialed")
+    return parsed
+
+
 def _phone_text(value: object, region: str | None) -> str:
     if value is None or value == "":
         raise Unfit("has no phone number")
     if not isinstance(value, str):
         raise Unfit('must be a string, as in "+919876543210"')
     text = _sound(value).strip()
+    if _PLAIN_E164.fullmatch(text):
+        return text
     if _SCIENTIFIC.fullmatch(text):
         raise Unfit(
             f"{text} is a number that a spreadsheet has rounded, its digits are lost: "
             "format the column as text there and export it again"
         )
-    if region is None and not _PLAIN_E164.fullmatch(text):
+    if region is None:
         raise Unfit(
             "is not in E.164 form (+, country code, 7 to 15 digits without spaces); "
             "default_region accepts national and spaced numbers"

@@ -11,7 +11,7 @@ import io
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 
 from dialerd.core.errors import Fault
@@ -70,10 +70,10 @@ def read(data: bytes, known: Sequence[str] = RESERVED, of: str = "contacts") -> 
         if not seen_header:
             seen_header = True
             continue
-        yield replace(_row(line, fields, layout), of=of)
+        yield _row(line, fields, layout, of)
 
 
-def _row(line: int, fields: Sequence[str], layout: _Layout) -> Row:
+def _row(line: int, fields: Sequence[str], layout: _Layout, of: str) -> Row:
     extra = [field for field in fields[len(layout.columns) :] if field.strip()]
     if extra:
         name = DELIMITERS[layout.delimiter]
@@ -82,11 +82,12 @@ def _row(line: int, fields: Sequence[str], layout: _Layout) -> Row:
             {},
             f"has {len(fields)} fields where the header has {len(layout.columns)}: "
             f"a value that contains a {name} must be in double quotes",
+            of=of,
         )
     pairs = [pair for pair in zip(layout.columns, fields, strict=False) if pair[0] or pair[1].strip()]
     if not all(column for column, _ in pairs):
-        return Row(line, {}, "has a value in a column without a name")
-    return Row(line, dict(pairs))
+        return Row(line, {}, "has a value in a column without a name", of=of)
+    return Row(line, dict(pairs), of=of)
 
 
 def _explain(error: csv.Error) -> str:

@@ -8,9 +8,11 @@ import re
 import tempfile
 from pathlib import Path
 
-from hypothesis import given, settings
+import phonenumbers
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
+from dialerd.intake.contacts import Unfit, phone_of
 from dialerd.ports import NewContact
 from tests.intake.lists import Told, check_csv, check_json, rules
 
@@ -69,3 +71,38 @@ def test_no_json_breaks_the_reading(contacts: list[object]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         told, read = check_json(contacts, Path(folder))
     _accounted(told, read)
+
+
+codes = st.sampled_from(sorted(phonenumbers.COUNTRY_CODE_TO_REGION_CODE))
+digits = st.text("0123456789", min_size=1, max_size=14)
+
+
+@settings(deadline=None, max_examples=2_000)
+@given(codes, digits)
+@example(1, "3101234")
+@example(44, "02079460000")
+@example(39, "0612345678")
+def test_a_number_in_e164_is_read_as_the_library_reads_it(code: int, national: str) -> None:
+    assume(_E164.fullmatch(f"+{code}{national}") is not None)
+    assert _read(f"+{code}{national}") == _read_by_the_library(f"+{code}{national}")
+
+
+def _read(text: str) -> tuple[str, bool] | None:
+    """The number and whether it may not exist; None: refused."""
+    try:
+        phone, warning = phone_of(text, None)
+    except Unfit:
+        return None
+    return phone, warning is not None
+
+
+def _read_by_the_library(text: str) -> tuple[str, bool] | None:
+    try:
+        parsed = phonenumbers.parse(text)
+    except phonenumbers.NumberParseException:
+        return None
+    if phonenumbers.is_possible_number_with_reason(parsed) != phonenumbers.ValidationResult.IS_POSSIBLE:
+        return None
+    phone = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
+    unassigned = not phonenumbers.is_valid_number(parsed)
+    return (phone, unassigned) if _E164.fullmatch(phone) else None

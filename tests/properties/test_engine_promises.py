@@ -6,7 +6,7 @@ from collections import defaultdict
 from itertools import pairwise
 from random import Random
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dialerd.core.clock import Instant, Millis
@@ -184,6 +184,7 @@ def test_every_contact_ends_in_a_named_state_and_the_books_balance(**run: object
         assert driver.kept(ident) == driver.recount(ident)
 
 
+@settings(max_examples=50)
 @given(**settings_of_a_run)
 def test_slots_are_conserved_under_duplicated_late_lost_and_reordered_events(**run: object) -> None:
     driver = dialed(chaos=True, **run)  # type: ignore[arg-type]
