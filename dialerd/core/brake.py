@@ -7,7 +7,7 @@ before it burns the list, and the contacts it has finished that way are given ba
 from __future__ import annotations
 
 from dialerd.core import retry
-from dialerd.core.clock import Instant, Millis, mono_after
+from dialerd.core.clock import Instant, Millis, after, mono_after
 from dialerd.core.journal import TrunkSaved
 from dialerd.core.model import Contact, ContactState, TrunkChange, TrunkName, Try
 from dialerd.core.record import replace
@@ -76,14 +76,15 @@ def pause_trunk(turn: Turn, trunk: TrunkName, why: str) -> None:
 def _give_back(turn: Turn, line: Line) -> None:
     given = 0
     for final in line.finals:
-        dialing, after = final.before, final.after
-        if dialing is None or after is None or after.state is not ContactState.FINISHED:
+        dialing, finished = final.before, final.after
+        if dialing is None or finished is None or finished.state is not ContactState.FINISHED:
             continue
-        campaign = turn.world.campaigns.get(after.campaign_id)
+        campaign = turn.world.campaigns.get(finished.campaign_id)
         if campaign is None or not campaign.status.live or campaign.closing:
             continue
         held = replace(retry.put_back(dialing, callback=False), disposition=None, reason=None)
-        turn.save_contact(after, held)
+        held = retry.postpone(held, after(turn.now.wall, campaign.retry_interval))
+        turn.save_contact(finished, held)
         turn.wait_for(held)
         turn.world.look_at(campaign.id, Instant(0))
         given += 1
@@ -91,7 +92,8 @@ def _give_back(turn: Turn, line: Line) -> None:
 
 
 def _is_burnt(ended: Try) -> bool:
-    if ended.answered_at is not None:
+    # What rang exists, and has been disturbed: its attempt counts.
+    if ended.answered_at is not None or ended.ringing_at is not None:
         return False
     if ended.sip_code is not None:
         return ended.sip_code in _BURNT_CODES

@@ -55,3 +55,25 @@ def test_the_figures_are_those_of_the_contacts_after_the_brake() -> None:
     driver.admit(campaign(max_attempts=1), contacts(50))
     driver.run(until=60_000)
     assert driver.recount(CMP) == driver.kept(CMP)
+
+
+def test_a_contact_that_was_given_back_waits_for_its_interval_on_another_trunk_too() -> None:
+    driver = Driver.ready(trunk("a", channels=4), trunk("b", channels=4))
+    driver.behave = lambda order: UNKNOWN if order.trunk == "a" else Behaviour(answers=True)
+    driver.admit(campaign(max_attempts=1), contacts(60))
+    driver.run()
+    starts: dict[str, list[int]] = {}
+    for at, phone in driver.placed:
+        starts.setdefault(phone, []).append(at)
+    again = [times for times in starts.values() if len(times) > 1]
+    assert again
+    assert all(later - first >= 60_000 for first, later in again)
+
+
+def test_numbers_that_rang_are_not_given_back() -> None:
+    driver = Driver.ready(trunk(channels=2))
+    driver.behave = lambda order: Behaviour(sip=403, cause=21, rings=True)
+    driver.admit(campaign(max_attempts=1), contacts(60))
+    driver.run()
+    assert driver.world.lines.committed[trunk().name].paused is None
+    assert {contact.attempts for contact in driver.store.values()} == {1}
