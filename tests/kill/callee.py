@@ -1,4 +1,4 @@
-"""A phone network in SIPp whose callees behave as the last two digits of their number say.
+"""A phone network in SIPp whose callees behave as the last digits of their number say.
 
 One scenario, which branches on the request URI. Whatever a callee does, it survives a caller that falls silent: a
 killed Asterisk sends neither CANCEL nor BYE.
@@ -22,8 +22,8 @@ class Behaviour:
     """What the callees of one range of numbers do. Durations in milliseconds."""
 
     name: str
-    endings: range
-    """The last two digits of their numbers."""
+    endings: tuple[str, ...]
+    """The last digits of their numbers."""
     rings: int | None = None
     """How long the phone rings; None: no 18x at all."""
     code: int = 200
@@ -34,24 +34,33 @@ class Behaviour:
     """The reason dialerd must record, for a callee that cannot be reached."""
 
 
+def _last_two(first: int, last: int) -> tuple[str, ...]:
+    return tuple(f"{ending:02d}" for ending in range(first, last + 1))
+
+
 PLAN = (
-    Behaviour("brief", range(0, 29), rings=200, talks=700),
-    Behaviour("talks", range(29, 39), rings=200, talks=4_000),
-    Behaviour("late", range(39, 45), rings=2_500, talks=700),
-    Behaviour("at-once", range(45, 50), talks=700),
-    Behaviour("busy", range(50, 60), code=486, reason="busy"),
-    Behaviour("gone", range(60, 70), rings=1_200, code=480, reason="no_answer"),
-    Behaviour("rings-out", range(70, 77), rings=NEVER, code=480, reason="no_answer"),
-    Behaviour("declines", range(77, 84), rings=600, code=603, reason="rejected"),
-    Behaviour("unknown", range(84, 90), code=404, reason="invalid_number"),
-    Behaviour("congested", range(90, 93), code=503, reason="congestion"),
-    Behaviour("breaks", range(93, 100), rings=400, code=503, reason="congestion"),
+    Behaviour("brief", _last_two(0, 28), rings=200, talks=700),
+    Behaviour("talks", _last_two(29, 38), rings=200, talks=4_000),
+    Behaviour("late", _last_two(39, 44), rings=2_500, talks=700),
+    Behaviour("at-once", _last_two(45, 49), talks=700),
+    Behaviour("busy", _last_two(50, 59), code=486, reason="busy"),
+    Behaviour("gone", _last_two(60, 69), rings=1_200, code=480, reason="no_answer"),
+    Behaviour("rings-out", _last_two(70, 76), rings=NEVER, code=480, reason="no_answer"),
+    Behaviour("declines", _last_two(77, 83), rings=600, code=603, reason="rejected"),
+    Behaviour("unknown", _last_two(84, 89), code=404, reason="invalid_number"),
+    # One number of a list: a carrier that says 503 again and again is rested, which would be all that is left to see.
+    Behaviour("congested", ("000090",), code=503, reason="congestion"),
+    Behaviour("fails", _last_two(90, 92), code=500, reason="congestion"),
+    Behaviour("breaks", _last_two(93, 99), rings=400, code=502, reason="congestion"),
 )
+"""Who behaves how; the first that fits."""
 
 _PHRASES = {
     404: "Not Found",
     480: "Temporarily Unavailable",
     486: "Busy Here",
+    500: "Server Internal Error",
+    502: "Bad Gateway",
     503: "Service Unavailable",
     603: "Decline",
 }
@@ -69,8 +78,7 @@ _PATIENCE = 8_000
 
 def behaviour(number: str) -> Behaviour:
     """What the callee at `number` does."""
-    ending = int(number[-2:])
-    return next(found for found in PLAN if ending in found.endings)
+    return next(found for found in PLAN if number.endswith(found.endings))
 
 
 @contextmanager
@@ -145,7 +153,7 @@ def _flag(found: Behaviour) -> str:
 
 def _ask(found: Behaviour) -> str:
     """Raise the flag of a behaviour if the number called ends as it must."""
-    endings = "|".join(f"{ending:02d}" for ending in found.endings)
+    endings = "|".join(found.endings)
     return f'<ereg regexp="^INVITE sip:[+0-9]*({endings})@" search_in="msg" assign_to="{_flag(found)}"/>'
 
 
