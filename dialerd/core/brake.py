@@ -19,7 +19,7 @@ FINALS = 20
 BURNT = 16
 """So many of them (80%) being refusals of the number pauses the trunk."""
 FIRST_REST = Millis(200)
-LONGEST_REST = Millis(60_000)
+LONGEST_REST = Millis(2_000)
 
 _BURNT_CODES = frozenset({403, 404, 484})
 _BURNT_CAUSES = frozenset({1, 28})
