@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from dialerd.cli.options import CallerId, Limit, RingTimeout, Trunks, given
 from dialerd.cli.output import shown
 from dialerd.cli.session import command, group, session_of
 
@@ -18,7 +19,7 @@ def list_(
     campaign: Annotated[str | None, typer.Option(metavar="CAMPAIGN_ID", help="Only this campaign's.")] = None,
     disposition: Annotated[str | None, typer.Option(help="Only with this label.")] = None,
     phone: Annotated[str | None, typer.Option(help="Only to this number, E.164.")] = None,
-    limit: Annotated[int, typer.Option(min=1, help="At most this many.")] = 100,
+    limit: Limit = 100,
 ) -> None:
     """Calls, newest first."""
     session = session_of(context)
@@ -59,6 +60,12 @@ def place(
     variable: Annotated[
         list[str] | None, typer.Option(metavar="NAME=VALUE", help="Of the script; repeatable.")
     ] = None,
+    timezone: Annotated[
+        str | None, typer.Option(metavar="ZONE", help="The callee's IANA zone. Default: told by the number.")
+    ] = None,
+    ring_timeout: RingTimeout = None,
+    trunk: Trunks = None,
+    caller_id: CallerId = None,
 ) -> None:
     """Place one call now, through every rule that a campaign's call passes; refused with the reasons otherwise."""
     session = session_of(context)
@@ -69,8 +76,12 @@ def place(
         "language": language,
         "name": name,
         "variables": {key: value for key, _, value in pairs},
+        "timezone": timezone,
+        "ring_timeout_seconds": ring_timeout,
+        "trunks": trunk,
+        "caller_id": caller_id,
     }
-    placed = session.api.post("/v1/calls", {key: value for key, value in fields.items() if value is not None})
+    placed = session.api.post("/v1/calls", given(fields))
     if session.out.as_json:
         session.out.json(placed)
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -89,7 +90,7 @@ class Api:
 
     def post(self, path: str, body: Mapping[str, Any] | None = None) -> Any:
         """Send a JSON body. Raises `CliError`."""
-        return self._send("POST", path, json=dict(body or {}))
+        return self._send("POST", path, **_json(body or {}))
 
     def post_text(self, path: str, text: bytes, media_type: str, params: Mapping[str, Any]) -> Any:
         """Send a document as it is. Raises `CliError`."""
@@ -118,9 +119,12 @@ class Api:
         except OSError as error:
             raise bad_input(f"cannot read {csv}: {error.strerror}") from None
 
-    def patch(self, path: str, body: Mapping[str, Any]) -> Any:
-        """Change fields of what is at `path`. Raises `CliError`."""
-        return self._send("PATCH", path, json=dict(body))
+    def patch(self, path: str, body: Mapping[str, Any], if_match: str | None = None) -> Any:
+        """Change fields of what is at `path`, if its ETag is still `if_match`. Raises `CliError`."""
+        request = _json(body)
+        if if_match is not None:
+            request["headers"]["If-Match"] = if_match
+        return self._send("PATCH", path, **request)
 
     def delete(self, path: str) -> None:
         """Delete what is at `path`. Raises `CliError`."""
@@ -162,6 +166,11 @@ class Api:
         return CliError(UNREACHABLE, {"title": "Not reachable", "detail": detail}, step)
 
 
+def _json(body: Mapping[str, Any]) -> dict[str, Any]:
+    """A body with whatever was typed: it is the daemon that says what is wrong with it."""
+    return {"content": json.dumps(body), "headers": {"Content-Type": "application/json"}}
+
+
 def _given(params: Mapping[str, Any] | None) -> dict[str, Any]:
     return {key: value for key, value in (params or {}).items() if value is not None}
 
@@ -188,6 +197,7 @@ def _next_step(status: int, problem: Mapping[str, Any]) -> str | None:
         return "to start it before its start time: dialerctl campaign start ID --now"
     return {
         401: "give a key (--key, DIALERD_KEY), or use the Unix socket on the daemon's machine",
+        412: "read it again: dialerctl campaign show ID",
         404: "the list commands show what there is",
         413: "split it into several files",
         503: "dialerctl status tells what is wrong",

@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import quote
 
 import typer
 
-from dialerd.cli.client import bad_input
+from dialerd.cli.options import Invalid, Limit, OnInvalid, existing, given
 from dialerd.cli.session import command, group, session_of
 from dialerd.cli.times import moment
 
 app = group("The do-not-call list: numbers and prefixes that are never dialed.")
 
 Pattern = Annotated[str, typer.Argument(metavar="NUMBER", help="E.164, or a prefix as +9198*.")]
-
-
-class OnInvalid(StrEnum):
-    """What becomes of a list with bad rows."""
-
-    reject = "reject"
-    skip = "skip"
 
 
 @command(app, "add", "dialerctl dnc add +919876543210 --reason 'asked by mail'", "dialerctl dnc add '+9198*'")
@@ -37,8 +29,9 @@ def add(
 ) -> None:
     """List a number or a prefix. When this returns, no further call to it leaves."""
     session = session_of(context)
-    fields = {"phone": number, "reason": reason, "source": source, "expires_at": moment(expires)}
-    made = session.api.post("/v1/dnc", {key: value for key, value in fields.items() if value is not None})
+    end = None if expires is None else moment(expires, None)
+    fields = {"phone": number, "reason": reason, "source": source, "expires_at": end}
+    made = session.api.post("/v1/dnc", given(fields))
     if session.out.as_json:
         session.out.json(made)
     else:
@@ -68,9 +61,7 @@ def check(context: typer.Context, number: Pattern) -> None:
 
 
 @command(app, "list", "dialerctl dnc list --limit 500")
-def list_(
-    context: typer.Context, limit: Annotated[int, typer.Option(min=1, help="At most this many.")] = 100
-) -> None:
+def list_(context: typer.Context, limit: Limit = 100) -> None:
     """Entries, newest first."""
     session = session_of(context)
     page = session.api.pages("/v1/dnc", {}, limit)
@@ -88,18 +79,17 @@ def list_(
 def import_(
     context: typer.Context,
     csv: Annotated[Path, typer.Argument(metavar="FILE", help="CSV with a column phone.")],
-    on_invalid: Annotated[
-        OnInvalid, typer.Option(help="Refuse a list with bad rows, or leave those out.")
-    ] = OnInvalid.reject,
+    on_invalid: Invalid = OnInvalid.reject,
 ) -> None:
     """List what a CSV names: columns phone, and optionally reason, source, expires_at."""
     session = session_of(context)
-    if not csv.is_file():
-        raise bad_input(f"there is no file {csv}")
-    done = session.api.post_csv("/v1/dnc/import", "numbers", csv, {"on_invalid": on_invalid.value})
+    params = {"on_invalid": on_invalid.value}
+    done = session.api.post_csv("/v1/dnc/import", "numbers", existing(csv), params)
     if session.out.as_json:
         session.out.json(done)
         return
-    session.out.fields((key, value) for key, value in done.items() if not isinstance(value, list))
-    for row in done.get("invalid", []):
-        session.out.line(f"  invalid: line {row['line']}: {row['phone'] or ''}: {row['reason']}")
+    session.out.line(
+        f"numbers: {done['accepted']} listed of {done['received']}, {done['duplicates']} duplicates merged, "
+        f"{len(done['invalid'])} invalid"
+    )
+    session.out.rows(done)

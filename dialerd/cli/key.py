@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from dialerd.cli.options import Limit
 from dialerd.cli.session import command, group, session_of
 
 app = group("API keys for use over TCP.")
@@ -39,9 +40,7 @@ def create(
 
 
 @command(app, "list", "dialerctl key list")
-def list_(
-    context: typer.Context, limit: Annotated[int, typer.Option(min=1, help="At most this many.")] = 100
-) -> None:
+def list_(context: typer.Context, limit: Limit = 100) -> None:
     """Keys, newest first, revoked ones included."""
     session = session_of(context)
     page = session.api.pages("/v1/keys", {}, limit)

@@ -14,6 +14,7 @@ import typer
 from dialerd import __version__
 from dialerd.cli import call, campaign, dnc, key, script, trunk
 from dialerd.cli.client import DEFAULT_SOCKET, REFUSED, CliError, Target
+from dialerd.cli.options import Ringing, RingingCalls
 from dialerd.cli.output import Output, report, shown
 from dialerd.cli.session import Session, command, session_of
 
@@ -84,9 +85,7 @@ def status(context: typer.Context) -> None:
 @command(app, "pause", "dialerctl pause", "dialerctl pause --ringing cancel")
 def pause(
     context: typer.Context,
-    ringing: Annotated[
-        campaign.Ringing, typer.Option(help="Let ringing calls go on, or cancel them.")
-    ] = campaign.Ringing.continue_,
+    ringing: RingingCalls = Ringing.continue_,
 ) -> None:
     """Place no new calls at all, over restarts too. When this returns, no further call leaves."""
     _halt(context, "pause", {"ringing": ringing.value})

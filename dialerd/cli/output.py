@@ -65,6 +65,12 @@ class Output:
         if len(page["data"]) < page["total"]:
             self.line(f"{len(page['data'])} of {page['total']}; --limit {page['total']} shows all")
 
+    def rows(self, report: Mapping[str, Any]) -> None:
+        """The rows of a list that its report names."""
+        for title, key in (("duplicate", "duplicate_rows"), ("invalid", "invalid"), ("warning", "warnings")):
+            for row in report[key]:
+                self.line(f"  {title}: line {row['line']}: {row['phone'] or ''}: {row['reason']}")
+
 
 def shown(value: Any) -> str:
     """A value for people."""

@@ -31,14 +31,16 @@ def _span(part: str) -> list[str]:
 
 
 def retry_rules(texts: Sequence[str]) -> dict[str, dict[str, Any]] | None:
-    """`busy=5`, `no_answer=60x2`: minutes after an attempt of this reason, and how often at most."""
+    """`busy=5`, `no_answer=60x2`, `failed=x1`: minutes after an attempt of this reason, and how often at most."""
     return dict(map(_rule, texts)) or None
 
 
 def _rule(text: str) -> tuple[str, dict[str, Any]]:
     reason, _, rest = text.partition("=")
     after, times, most = rest.partition("x")
-    rule: dict[str, Any] = {"after_minutes": _number(after)}
+    rule: dict[str, Any] = {}
+    if after:
+        rule["after_minutes"] = _number(after)
     if times:
         rule["max"] = _number(most)
     return reason.strip(), rule

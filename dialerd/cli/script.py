@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from dialerd.cli.client import bad_input
+from dialerd.cli.options import Limit
 from dialerd.cli.session import command, group, session_of
 
 app = group("Scripts: what the voice agent says and asks.")
@@ -42,9 +43,7 @@ def add(
 
 
 @command(app, "list", "dialerctl script list")
-def list_(
-    context: typer.Context, limit: Annotated[int, typer.Option(min=1, help="At most this many.")] = 100
-) -> None:
+def list_(context: typer.Context, limit: Limit = 100) -> None:
     """Scripts, newest first."""
     session = session_of(context)
     page = session.api.pages("/v1/scripts", {}, limit)

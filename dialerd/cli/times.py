@@ -10,26 +10,28 @@ from zoneinfo import ZoneInfo
 _ZONES = "zoneinfo/"
 
 
-def schedule(start: str | None, end: str | None, zone: str | None) -> dict[str, str | None] | None:
-    """The schedule of a campaign request; None where neither start nor end is given.
+def schedule(start: str | None, end: str | None, zone: str | None) -> dict[str, str] | None:
+    """The window of a new campaign's request; None where nothing is given.
 
     What cannot be understood is passed on as it is: the daemon says what is wrong with it.
     """
     if start is None and end is None:
         return {"timezone": zone} if zone else None
-    zone = zone or local_zone()
-    return {
-        "start_time": datetime.now().astimezone().isoformat(timespec="seconds")
-        if start is None
-        else _with_offset(start, zone),
-        "end_time": None if end is None else _with_offset(end, zone),
-        "timezone": zone,
-    }
+    return {"start_time": datetime.now().astimezone().isoformat(timespec="seconds")} | changes(
+        start, end, zone or local_zone()
+    )
 
 
-def moment(text: str | None) -> str | None:
-    """An instant of a request; without offset it is one of this machine's zone."""
-    return None if text is None else _with_offset(text, local_zone())
+def changes(start: str | None, end: str | None, zone: str | None) -> dict[str, str]:
+    """Those of a window's fields that are given; times without offset are those of `zone`."""
+    times = {"start_time": start, "end_time": end}
+    found = {key: moment(text, zone) for key, text in times.items() if text is not None}
+    return found | ({"timezone": zone} if zone else {})
+
+
+def moment(text: str, zone: str | None) -> str:
+    """An instant of a request; without offset it is one of `zone`, or of this machine's zone."""
+    return _with_offset(text, zone or local_zone())
 
 
 def _with_offset(text: str, zone: str | None) -> str:

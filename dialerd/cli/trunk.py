@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from typing import Annotated, Any
+from urllib.parse import quote
 
 import typer
 
+from dialerd.cli.options import CallsPerSecond, MaxConcurrent, given
 from dialerd.cli.session import command, group, session_of
 
 app = group("Trunks: how they are, paused and resumed, and their limits.")
@@ -20,14 +22,14 @@ def list_(context: typer.Context) -> None:
     page = session.api.pages("/v1/trunks", {}, 1_000)
     session.out.page(
         page,
-        ("TRUNK", "ENDPOINT", "CHANNELS", "CALLS/S", "REACHABLE", "PAUSED"),
+        ("TRUNK", "ENDPOINT", "STATE", "CHANNELS", "CALLS/S", "WHY PAUSED"),
         (
             (
                 item["name"],
                 item["endpoint"],
+                item["state"],
                 f"{item['channels_in_use']} of {item['max_channels']}",
                 item["calls_per_second"],
-                item["reachable"],
                 item["paused"],
             )
             for item in page["data"]
@@ -51,20 +53,20 @@ def resume(context: typer.Context, trunk: Name) -> None:
 def set_(
     context: typer.Context,
     trunk: Name,
-    max_channels: Annotated[int | None, typer.Option(metavar="N", help="Calls at a time.")] = None,
-    calls_per_second: Annotated[
-        float | None, typer.Option(metavar="RATE", help="New calls a second.")
-    ] = None,
+    max_channels: MaxConcurrent = None,
+    calls_per_second: CallsPerSecond = None,
 ) -> None:
     """Set limits below the configured ones, at once."""
     fields = {"max_channels": max_channels, "calls_per_second": calls_per_second}
-    _change(context, trunk, {key: value for key, value in fields.items() if value is not None})
+    _change(context, trunk, given(fields))
 
 
 def _change(context: typer.Context, trunk: str, fields: dict[str, Any]) -> None:
     session = session_of(context)
-    done = session.api.patch(f"/v1/trunks/{trunk}", fields)
+    done = session.api.patch(f"/v1/trunks/{quote(trunk)}", fields)
     if session.out.as_json:
         session.out.json(done)
     else:
-        session.out.fields((key, done[key]) for key in ("name", "paused", "max_channels", "calls_per_second"))
+        session.out.fields(
+            (key, done[key]) for key in ("name", "state", "paused", "max_channels", "calls_per_second")
+        )

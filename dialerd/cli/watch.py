@@ -145,7 +145,11 @@ def final_report(out: Output, found: dict[str, Any]) -> None:
             ("status", found["status"]),
             ("script", f"{found['script_id']} version {found['script_version']}, {found['language']}"),
             ("window", window if schedule["start_time"] else "none: waits for `campaign start`"),
+            ("hours", [_slot(slot) for slot in schedule["hours"]] or "every hour of it"),
+            ("closed on", schedule["holidays"]),
             ("attempts", f"up to {found['max_attempts']}, {found['retry_interval_minutes']} minutes apart"),
+            ("retry rules", [_rule(*rule) for rule in found["retry_rules"].items()]),
+            ("callbacks", f"up to {found['max_callbacks']}"),
             ("created", found["created_at"]),
             ("started", found["started_at"]),
             ("finished", found["finished_at"]),
@@ -168,6 +172,19 @@ def final_report(out: Output, found: dict[str, Any]) -> None:
         )
     if found["reasons"]:
         out.table(("NOT REACHABLE BECAUSE", "CONTACTS"), found["reasons"].items())
+    for title, key in (("TRUNK", "by_trunk"), ("HOUR (UTC)", "by_hour")):
+        if found[key]:
+            rows = ((name, figures["calls"], figures["answered"]) for name, figures in found[key].items())
+            out.table((title, "CALLS", "ANSWERED"), rows)
     rates = ("connect_rate", "conversion_rate", "retry_rate", "escalation_rate")
     out.line("rates: " + ", ".join(f"{key.removesuffix('_rate')} {_rate_text(found, key)}" for key in rates))
     out.line(f"average call: {shown(found['metrics']['avg_call_duration_seconds'])} s")
+
+
+def _slot(slot: dict[str, Any]) -> str:
+    return f"{' '.join(slot['days'])} {slot['from']}-{slot['to']}"
+
+
+def _rule(reason: str, rule: dict[str, Any]) -> str:
+    most = "" if rule["max"] is None else f", {rule['max']} times at most"
+    return f"{reason} after {rule['after_minutes']} minutes{most}"

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import orjson
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from dialerd.core.clock import from_datetime, to_iso
 from dialerd.core.commands import Command, ListNumbers, Refused, UnlistNumbers
@@ -20,22 +20,14 @@ from dialerd.engine.runtime import Engine
 from dialerd.engine.views import dnc_view, page_view
 from dialerd.ports import Clock, Page, Store
 
-EXPECTED = "must be a number in E.164 form, as in +919876543210, or a prefix, as in +9198*"
-
-
-def _pattern(value: str) -> str:
-    if not is_pattern(value):
-        raise ValueError(EXPECTED)
-    return value
-
 
 class EntryFields(BaseModel):
     """An entry of the list."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    phone: Annotated[str, AfterValidator(_pattern)] | None = Field(
-        None, description="E.164, or a prefix as +9198*"
+    phone: Any = Field(
+        None, json_schema_extra={"type": "string", "description": "E.164, or a prefix as +9198*"}
     )
     reason: Annotated[Text, Field(max_length=255)] | None = None
     source: Annotated[Text, Field(max_length=255)] | None = Field(None, description="who says so")
@@ -58,14 +50,15 @@ class DoNotCall:
 
     async def show(self, phone: str) -> dict[str, Any]:
         """The entry that bars a number now, or the one of a prefix. Raises `RequestError` 404: there is none."""
-        pattern = phone
-        if not _checked(phone).endswith("*"):
-            match = self._engine.listed(E164(phone))
+        pattern = self._pattern(phone)
+        if not pattern.endswith("*"):
+            match = self._engine.listed(E164(pattern))
             if match is None:
-                raise not_found("entry that bars", phone)
+                raise not_found("entry that bars", pattern)
             pattern = match.pattern
         entry = await self._store.dnc_entry(pattern)
-        if entry is None:
+        now = self._clock.now().wall
+        if entry is None or (entry.expires_at is not None and entry.expires_at <= now):
             raise not_found("entry", pattern)
         return dnc_view(entry)
 
@@ -76,21 +69,21 @@ class DoNotCall:
         """
         given = {key: value for key, value in given.items() if value is not None}
         fields, faults = read_model(EntryFields, given)
-        if "phone" not in given:
-            faults.append(Fault("phone", "required"))
+        pattern, wrong = self._read(fields.phone) if "phone" in given else ("", [Fault("phone", "required")])
+        faults += wrong
         now = self._clock.now().wall
         expires_at = None if fields.expires_at is None else from_datetime(fields.expires_at)
         if expires_at is not None and expires_at <= now:
             faults.append(Fault("expires_at", f"is not in the future: it is {to_iso(now)} now"))
-        if faults or fields.phone is None:
+        if faults:
             raise invalid(faults)
-        entry = DncEntry(fields.phone, fields.reason or "", fields.source or "", now, expires_at)
+        entry = DncEntry(pattern, fields.reason or "", fields.source or "", now, expires_at)
         await self._carry_out(ListNumbers((entry,)))
         return dnc_view(entry)
 
     async def remove(self, phone: str) -> None:
         """Take an entry off, as it was given. Raises `RequestError` 404, 422."""
-        pattern = _checked(phone)
+        pattern = self._pattern(phone)
         if await self._store.dnc_entry(pattern) is None:
             raise not_found("entry", pattern)
         await self._carry_out(UnlistNumbers((pattern,)))
@@ -122,8 +115,17 @@ class DoNotCall:
         if isinstance(carried.answer, Refused):
             raise conflict(carried.answer.detail, state=carried.answer.state)
 
+    def _pattern(self, phone: str) -> str:
+        """A number or prefix in a path, as the list holds it. Raises `RequestError` 422."""
+        pattern, faults = self._read(phone)
+        if faults and not is_pattern(phone):
+            raise invalid(faults)
+        # A number that is not possible any more may be on the list all the same.
+        return phone if faults else pattern
 
-def _checked(phone: str) -> str:
-    if not is_pattern(phone):
-        raise invalid([Fault("phone", EXPECTED)])
-    return phone
+    def _read(self, phone: object) -> tuple[str, list[Fault]]:
+        """The pattern that the list holds for `phone`: a number in the form in which numbers are dialed."""
+        if isinstance(phone, str) and phone.endswith("*"):
+            return phone, [] if is_pattern(phone) else [Fault("phone", "is not a prefix, as in +9198*")]
+        contact, faults = self._intake.contact({"phone": phone}, frozenset())
+        return "" if contact is None else contact.phone, list(faults)

@@ -102,15 +102,21 @@ def read_schedule(
         return before, [Fault("schedule", "must be an object with start_time, end_time and timezone")]
     fields, faults = read_model(ScheduleFields, given, "schedule.")
     known = {name: getattr(fields, name) for name in given.keys() & fields.model_fields_set}
-    schedule = _with_bounds(before, known)
+    schedule, wrong = _with_hours(_with_bounds(before, known), given)
+    faults += wrong
     faults += _bound_faults(schedule, given, faults, now)
-    if given.get("hours") is not None:
-        hours, wrong = parse_hours(given["hours"], "schedule.hours")
-        schedule, faults = replace(schedule, hours=hours), faults + wrong
-    elif "hours" in given:
-        schedule = replace(schedule, hours=())
     schedule, wrong = _with_holidays(schedule, given, now, holiday_dates)
     return schedule, faults + wrong
+
+
+def _with_hours(schedule: Schedule, given: Mapping[str, Any]) -> tuple[Schedule, list[Fault]]:
+    """An empty list is what a schedule without weekly hours shows: every hour."""
+    if "hours" not in given:
+        return schedule, []
+    if given["hours"] in (None, []):
+        return replace(schedule, hours=()), []
+    hours, faults = parse_hours(given["hours"], "schedule.hours")
+    return replace(schedule, hours=hours), faults
 
 
 def _with_bounds(before: Schedule, known: Mapping[str, Any]) -> Schedule:
@@ -139,7 +145,7 @@ def _bound_faults(
     needed: set[str] = set()
     if schedule.start_at is not None or schedule.end_at is not None or given_bound:
         needed |= values.keys()
-    if any(given.get(key) is not None for key in ("hours", "holidays")) or schedule.hours:
+    if schedule.hours or given.get("hours") or given.get("holidays", schedule.holidays):
         needed.add("timezone")
     faults = [
         Fault(f"schedule.{key}", "required")

@@ -35,6 +35,8 @@ _SCIENTIFIC = re.compile(r"[+-]?[0-9]+(?:[.,][0-9]+)?[eE][+-]?[0-9]+")
 _UNFIT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 _ZONE = re.compile(r"[A-Za-z0-9_+-]+(?:/[A-Za-z0-9_+-]+){0,3}")
 
+_REGION_HINT = "; default_region accepts national and spaced numbers"
+
 _IMPOSSIBLE = {
     ValidationResult.INVALID_COUNTRY_CODE: "its country code does not exist",
     ValidationResult.TOO_SHORT: "it is too short",
@@ -61,6 +63,8 @@ class Rules:
     default_region: str | None
     """Country (ISO 3166 alpha-2) in which national numbers are read; None: E.164 only."""
     max_contacts: int
+    names_region: bool = True
+    """Whether whoever brings the list can name a default region."""
 
     def faults(self) -> list[Fault]:
         """What is wrong with the rules themselves."""
@@ -123,6 +127,10 @@ class Unfit(Exception):
     """A value cannot be used; the message says why."""
 
 
+class NotE164(Unfit):
+    """A number is written in another form than the one that needs no region."""
+
+
 def accepted(rows: Iterable[Row], rules: Rules, tally: Tally) -> Iterator[NewContact]:
     """The contacts of `rows` that may be dialed, the first of each number; everything else goes to `tally`.
 
@@ -171,6 +179,8 @@ def _contact(row: Row, rules: Rules, tally: Tally) -> NewContact | None:
     warning: str | None = None
     try:
         phone, warning = phone_of(raw, rules.default_region)
+    except NotE164 as error:
+        fault("phone", f"{error}{_REGION_HINT if rules.names_region else ''}")
     except Unfit as error:
         fault("phone", str(error))
     texts: dict[str, str | None] = {}
@@ -264,10 +274,7 @@ def _phone_text(value: object, region: str | None) -> str:
             "format the column as text there and export it again"
         )
     if region is None:
-        raise Unfit(
-            "is not in E.164 form (+, country code, 7 to 15 digits without spaces); "
-            "default_region accepts national and spaced numbers"
-        )
+        raise NotE164("is not in E.164 form (+, country code, 7 to 15 digits without spaces)")
     if any(char.isalpha() for char in text):
         raise Unfit("contains letters")
     return text

@@ -241,6 +241,6 @@ class Intake:
     def contact(values: Mapping[str, Any], required: frozenset[str]) -> tuple[NewContact | None, list[Fault]]:
         """One contact by the rules of a list's row, in this process; a fault's `loc` is the field, if it is of one."""
         tally = Tally()
-        rules = Rules(required, None, max_contacts=1)
+        rules = Rules(required, None, max_contacts=1, names_region=False)
         found = next(accepted([Row(0, values, in_json=True)], rules, tally), None)
         return found, [Fault(note.field or "", note.msg) for note in tally.faults]

@@ -46,6 +46,90 @@ def test_rules_are_given_shown_and_edited(ctl: Ctl, campaign: str) -> None:
     assert ctl("campaign", "edit", campaign, "--retry-rule", "invalid_number=5").code == 2
 
 
+def test_what_an_edit_does_not_name_stays(ctl: Ctl, campaign: str) -> None:
+    before = ctl("campaign", "show", campaign, "--json").json
+    edited = ctl(
+        "campaign", "edit", campaign, "--end", "2099-01-16 18:00", "--start", "2026-01-01T00:00Z", "--json"
+    )
+    assert edited.code == 0, edited.err
+    schedule = before["schedule"] | {"start_time": "2026-01-01T00:00:00Z", "end_time": "2099-01-16T12:30:00Z"}
+    assert edited.json["schedule"] == schedule, "a time without offset is one of the campaign's zone"
+    assert edited.json["retry_rules"] == before["retry_rules"]
+    later = ctl(
+        "campaign", "edit", campaign, "--end", "2098-01-16 18:00", "--holidays", "2030-01-26", "--json"
+    )
+    assert later.json["schedule"]["start_time"] == "2026-01-01T00:00:00Z"
+    assert later.json["schedule"]["holidays"] == ["2030-01-26"]
+
+
+def test_fields_are_taken_back_to_their_defaults(ctl: Ctl, campaign: str) -> None:
+    terms = (
+        "--trunk",
+        "spare",
+        "--trunk",
+        "lab",
+        "--caller-id",
+        "+15550100200",
+        "--weight",
+        "2",
+        "--keep-open",
+    )
+    edited = ctl("campaign", "edit", campaign, *terms, "--json").json
+    assert (edited["trunks"], edited["caller_id"]) == (["spare", "lab"], "+15550100200")
+    assert (edited["weight"], edited["keep_open"]) == (2, True)
+    reset = ctl(
+        *(
+            "campaign",
+            "edit",
+            campaign,
+            "--reset",
+            "trunks",
+            "--reset",
+            "caller_id",
+            "--reset",
+            "schedule.hours",
+        ),
+        *("--no-keep-open", "--json"),
+    )
+    assert reset.code == 0, reset.err
+    assert (reset.json["trunks"], reset.json["caller_id"], reset.json["keep_open"]) == ([], None, False)
+    assert reset.json["schedule"]["hours"] == []
+    assert reset.json["schedule"]["timezone"] == "Asia/Kolkata"
+    assert ctl("campaign", "edit", campaign, "--reset", "script_id").code == 2
+
+
+def test_an_edit_of_what_others_have_edited_is_refused(ctl: Ctl, campaign: str) -> None:
+    version = ctl("campaign", "edit", campaign, "--name", "A").value("version")
+    assert ctl("campaign", "edit", campaign, "--name", "B", "--if-version", version).code == 0
+    late = ctl("campaign", "edit", campaign, "--name", "C", "--if-version", version)
+    assert late.code == 1
+    assert "next: read it again" in late.err
+    assert ctl("campaign", "show", campaign).value("name") == "B"
+
+
+def test_rules_are_shown_to_people(ctl: Ctl, campaign: str) -> None:
+    shown = ctl("campaign", "show", campaign)
+    assert shown.value("hours") == "mon tue wed thu fri 09:00-18:00"
+    assert shown.value("retry rules") == "busy after 5 minutes, 3 times at most"
+    assert shown.value("callbacks") == "up to 2"
+
+
+def test_what_cannot_be_sent_is_bad_input(ctl: Ctl, campaign: str) -> None:
+    for words in (
+        ("campaign", "edit", campaign, "--calls-per-second", "nan"),
+        ("campaign", "edit", campaign, "--name", "\udcff"),
+        ("campaign", "edit", campaign, "--hours", "sometimes"),
+        ("campaign", "edit", campaign, "--retry-rule", "busy=soon"),
+        ("campaign", "edit", campaign, "--start", "soon"),
+        ("dnc", "add", ONE, "--expires", "soon"),
+        ("campaign", "why", campaign, "no number?"),
+        ("campaign", "add-contacts", campaign, "--csv", "/no/such/file"),
+        ("trunk", "set", "lab", "--calls-per-second", "inf"),
+    ):
+        refused = ctl(*words)
+        assert refused.code == 2, (words, refused)
+
+
 def test_contacts_are_listed_and_added_and_why_is_told(ctl: Ctl, campaign: str, tmp_path: Path) -> None:
     listed = ctl("campaign", "contacts", campaign)
     assert ONE in listed.out
@@ -69,12 +153,28 @@ def test_the_do_not_call_list(ctl: Ctl, tmp_path: Path) -> None:
     csv = tmp_path / "dnc.csv"
     csv.write_text("phone\n+4479*\nnobody\n")
     assert ctl("dnc", "import", csv).code == 2
-    assert ctl("dnc", "import", csv, "--on-invalid", "skip").code == 0
+    done = ctl("dnc", "import", csv, "--on-invalid", "skip")
+    assert done.value("numbers") == "1 listed of 2, 0 duplicates merged, 1 invalid"
+    assert "invalid: line 3: nobody" in done.out
     assert ctl("dnc", "check", "+447912345678").code == 0
     assert ctl("dnc", "remove", "+4479*").code == 0
     assert ctl("dnc", "remove", "+4479*").code == 1
     assert ctl("dnc", "add", "12").code == 2
     assert ctl("dnc", "import", tmp_path / "none.csv").code == 2
+
+
+def test_an_import_tells_who_is_on_the_list(ctl: Ctl, campaign: str, tmp_path: Path) -> None:
+    assert ctl("dnc", "add", "+9177*").code == 0
+    more = tmp_path / "more.csv"
+    more.write_text("phone,loan_amount\n+917700000001,1\n+918800000001,1\n")
+    added = ctl("campaign", "add-contacts", campaign, "--csv", more)
+    assert "1 on the do-not-call list" in added.out
+    suppressed = ctl("campaign", "contacts", campaign, "--state", "suppressed")
+    assert "+917700000001" in suppressed.out
+    assert "+918800000001" not in suppressed.out
+    assert "suppressed" in ctl("campaign", "why", campaign, "+917700000001").out
+    assert ctl("campaign", "contacts", campaign, "--state", "gone").code == 2
+    assert ctl("dnc", "remove", "+9177*").code == 0
 
 
 def test_all_dialing_is_halted_and_resumed(ctl: Ctl) -> None:
@@ -99,6 +199,13 @@ def test_a_call_that_the_gate_refuses_says_why(ctl: Ctl) -> None:
     )
     assert refused.code == 1
     assert "asterisk" in refused.err
+    wrong = ctl(
+        *("call", "place", "12", "--script", "loan", "--language", "en-IN", "--timezone", "Mars/Base"),
+        *("--trunk", "nowhere", "--ring-timeout", "0", "--caller-id", "+15550100999"),
+    )
+    assert wrong.code == 2
+    for loc in ("phone:", "timezone:", "trunks.0:", "ring_timeout_seconds:", "variables.loan_amount:"):
+        assert loc in wrong.err
     assert ctl("call", "hangup", "cal_000000000000").code == 1
 
 
@@ -114,3 +221,17 @@ def test_a_call_that_the_gate_refuses_says_why(ctl: Ctl) -> None:
 )
 def test_weekly_hours_are_read_as_people_write_them(text: str, days: list[str]) -> None:
     assert rules.hours([text]) == [{"days": days, "from": "09:00", "to": "18:00"}]
+
+
+@pytest.mark.parametrize(
+    ("text", "rule"),
+    [
+        ("busy=5", {"after_minutes": 5}),
+        ("busy=0.5x3", {"after_minutes": 0.5, "max": 3}),
+        ("busy=x1", {"max": 1}),
+        ("busy", {}),
+        ("busy=soon", {"after_minutes": "soon"}),
+    ],
+)
+def test_retry_rules_are_read_as_people_write_them(text: str, rule: dict[str, object]) -> None:
+    assert rules.retry_rules([text]) == {"busy": rule}

@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.control.installation import Installation, installation
+from tests.control.installation import Installation, client_of, installation
 
 
 @pytest.fixture
@@ -20,8 +20,5 @@ async def daemon(tmp_path: Path) -> AsyncIterator[Installation]:
 @pytest.fixture
 async def api(daemon: Installation) -> AsyncIterator[httpx.AsyncClient]:
     """A client that may do everything."""
-    key = (await daemon.app.state.control.keys.create("tests", "admin"))["key"]
-    transport = httpx.ASGITransport(daemon.app)
-    headers = {"Authorization": f"Bearer {key}"}
-    async with httpx.AsyncClient(transport=transport, base_url="http://dialerd", headers=headers) as client:
+    async with client_of(daemon) as client:
         yield client

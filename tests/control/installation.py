@@ -14,6 +14,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import httpx
 from ruamel.yaml import YAML
 
 from dialerd.control.app import create_app
@@ -207,15 +208,14 @@ class Installation:
 
 @asynccontextmanager
 async def installation(
-    state_dir: Path, helper: Any = None, group: str = "no-such-group"
+    state_dir: Path, helper: Any = None, group: str = "no-such-group", compliance: Compliance | None = None
 ) -> AsyncIterator[Installation]:
-    """A running installation with its working files under `state_dir`."""
+    """A running installation with its working files under `state_dir`; without `compliance` no hour is illegal."""
     store, media, telephony, clock = ToldStore(), MemoryMedia(), SilentTelephony(), Clock()
     await store.open()
     policy = Policy(min_gap=Millis(0), refund_spacing=(Millis(0),) * 3)
-    engine = Engine(
-        InstanceId("test"), policy, TRUNKS, store, clock, lambda announced: None, Compliance(None, ZONES)
-    )
+    compliance = compliance or Compliance(None, ZONES)
+    engine = Engine(InstanceId("test"), policy, TRUNKS, store, clock, lambda announced: None, compliance)
     intake = Intake(helper or InlineHelper(), state_dir / "spool", MAX_CONTACTS)
     intake.prepare()
     service = Service(
@@ -244,6 +244,16 @@ async def installation(
         running.cancel()
         with suppress(asyncio.CancelledError):
             await running
+
+
+@asynccontextmanager
+async def client_of(daemon: Installation) -> AsyncIterator[httpx.AsyncClient]:
+    """A client that may do everything."""
+    key = (await daemon.app.state.control.keys.create("tests", "admin"))["key"]
+    transport = httpx.ASGITransport(daemon.app)
+    headers = {"Authorization": f"Bearer {key}"}
+    async with httpx.AsyncClient(transport=transport, base_url="http://dialerd", headers=headers) as client:
+        yield client
 
 
 async def _dnc_read(engine: Engine) -> None:

@@ -160,7 +160,7 @@ async def test_a_list_without_any_good_row_makes_no_campaign(
         ({"schedule": window() | {"end_time": "tomorrow"}}, "schedule.end_time", "ISO 8601"),
         ({"schedule": window() | {"end_time": "9999-12-31T23:59:59Z"}}, "schedule.end_time", "year"),
         ({"schedule": window() | {"end_time": 5}}, "schedule.end_time", "string"),
-        ({"schedule": window() | {"hours": []}}, "schedule.hours", "at least one"),
+        ({"schedule": window() | {"hours": {}}}, "schedule.hours", "at least one"),
         ({"schedule": window() | {"holidays": "XX"}}, "schedule.holidays", "XX"),
         ({"schedule": window() | {"x": 1}}, "schedule.x", "unknown field"),
         ({"retry_rules": {"sleepy": {"after_minutes": 3}}}, "retry_rules.sleepy", "busy"),

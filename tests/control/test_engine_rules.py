@@ -8,7 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.control.installation import Installation
+from dialerd.engine.status import Carried
+from tests.control.installation import Installation, call_row
 
 RULED = {
     "retry_rules": {"busy": {"after_minutes": 5, "max": 3}, "dropped": {"after_minutes": 0}},
@@ -197,6 +198,42 @@ async def test_a_trunk_is_paused_and_limited_but_never_above_its_configuration(
     assert (await api.patch("/v1/trunks/none", json={"paused": True})).status_code == 404
 
 
+async def test_a_halt_says_how_many_calls_it_could_not_wait_for(
+    api: httpx.AsyncClient, daemon: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    really = daemon.engine.command
+
+    async def slowly(command: Any) -> Carried:
+        return Carried((await really(command)).answer, in_flight=2)
+
+    monkeypatch.setattr(daemon.engine, "command", slowly)
+    for verb, halt in (("pause", "pause"), ("panic", "panic")):
+        answer = await api.post(f"/v1/{verb}")
+        assert (answer.status_code, answer.json()["halt"], answer.json()["in_flight"]) == (202, halt, 2)
+    wrong = await api.post("/v1/pause", json={"ringing": "drop"})
+    assert [fault["loc"] for fault in wrong.json()["errors"]] == ["ringing"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "locs"),
+    [
+        ({"paused": None}, {"paused"}),
+        ({"paused": "yes"}, {"paused"}),
+        ({"max_channels": 0, "calls_per_second": 0}, {"max_channels", "calls_per_second"}),
+        ({"max_channels": 11, "calls_per_second": 5.5}, {"max_channels", "calls_per_second"}),
+        ({"endpoint": "other"}, {"endpoint"}),
+    ],
+)
+async def test_a_wrong_change_of_a_trunk_is_named(
+    fields: dict[str, Any], locs: set[str], api: httpx.AsyncClient
+) -> None:
+    answer = await api.patch("/v1/trunks/lab", json=fields)
+    assert answer.status_code == 422
+    assert {fault["loc"] for fault in answer.json()["errors"]} == locs
+    shown = (await api.get("/v1/trunks/lab")).json()
+    assert (shown["paused"], shown["max_channels"], shown["calls_per_second"]) == (None, 10, 5)
+
+
 # --- single calls --------------------------------------------------------------------------------
 
 
@@ -223,5 +260,74 @@ async def test_one_call_is_placed_now_or_refused_with_the_reasons(
     assert [item["reason"] for item in again.json()["why"]] == ["live-call"]
     assert (await api.post(f"/v1/calls/{placed.json()['id']}/hangup")).status_code == 200
     assert daemon.telephony.hung_up
-    missing = await api.post("/v1/calls", json=call | {"phone": "1", "language": "fr-FR", "variables": {}})
-    assert missing.status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("fields", "locs"),
+    [
+        ({}, {"phone", "script_id", "language"}),
+        (
+            {"phone": "1", "language": "fr-FR", "variables": {}},
+            {"phone", "language", "variables.loan_amount"},
+        ),
+        ({"phone": 919876540001}, {"phone"}),
+        ({"script_id": "nope"}, {"script_id"}),
+        ({"agent_id": "agt_1"}, {"agent_id"}),
+        ({"timezone": "Mars/Base", "name": "a\u0007b"}, {"timezone", "name"}),
+        ({"variables": {"loan_amount": [1], "phone": "+1"}}, {"variables.loan_amount", "variables.phone"}),
+        ({"variables": [1]}, {"variables", "variables.loan_amount"}),
+        ({"trunks": ["nowhere"], "ring_timeout_seconds": 0}, {"trunks.0", "ring_timeout_seconds"}),
+        ({"caller_id": "+15550100999"}, {"caller_id"}),
+        ({"contacts": []}, {"contacts"}),
+    ],
+)
+async def test_every_fault_of_a_single_call_is_named(
+    fields: dict[str, Any], locs: set[str], api: httpx.AsyncClient, daemon: Installation
+) -> None:
+    await daemon.add_script()
+    daemon.connect()
+    call = {
+        "phone": "+919876540001",
+        "script_id": "loan",
+        "language": "en-IN",
+        "variables": {"loan_amount": 5},
+    }
+    answer = await api.post("/v1/calls", json=call | fields if fields else {})
+    assert answer.status_code == 422, answer.text
+    assert {fault["loc"] for fault in answer.json()["errors"]} == locs
+    assert daemon.telephony.originated == []
+
+
+async def test_a_single_call_is_placed_on_the_terms_that_it_asks_for(
+    api: httpx.AsyncClient, daemon: Installation
+) -> None:
+    await daemon.add_script()
+    daemon.connect()
+    call = {
+        "phone": "+919876540001",
+        "script_id": "loan",
+        "language": "EN-in",
+        "name": "Priya",
+        "timezone": "Asia/Kolkata",
+        "variables": {"loan_amount": 5},
+        "trunks": ["spare"],
+        "caller_id": "+15550100200",
+        "ring_timeout_seconds": 12,
+    }
+    placed = (await api.post("/v1/calls", json=call)).json()
+    assert placed["contact"] == {"phone": "+919876540001", "name": "Priya"}
+    assert (placed["trunk"], placed["caller_id"], placed["language"]) == ("spare", "+15550100200", "en-IN")
+    assert placed["gate"]["zones"] == ["Asia/Kolkata"]
+    (order,) = daemon.telephony.originated
+    assert (order.trunk, order.caller_id, order.ring_timeout) == ("spare", "+15550100200", 12_000)
+    assert ("loan", "en-IN") in daemon.media.prepared
+
+
+async def test_hanging_up_a_call_that_has_ended_changes_nothing(
+    api: httpx.AsyncClient, daemon: Installation
+) -> None:
+    daemon.store.rows.append(call_row())
+    ended = await api.post("/v1/calls/cal_0123456789ab/hangup")
+    assert (ended.status_code, ended.json()["status"]) == (200, "completed")
+    assert daemon.telephony.hung_up == []
+    assert (await api.post("/v1/calls/cal_000000000000/hangup")).status_code == 404

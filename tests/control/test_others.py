@@ -75,6 +75,9 @@ async def test_a_call_shows_its_tries_and_its_receipt(api: httpx.AsyncClient, da
     assert shown["tries"][0]["ring_seconds"] == 2.5
     assert shown["answered_at"] == "2023-11-14T22:13:23.500Z"
     assert shown["gate"]["rules"] == {"window": "open"}
+    assert shown["gate"]["at"] == "2023-11-14T22:13:20Z"
+    assert shown["gate"]["local_time"] == "2023-11-15T03:43:20+05:30", "on the callee's clock"
+    assert shown["callback"] is False
     for missing_yet in ("recording_url", "transfer"):
         assert shown[missing_yet] is None
     listed = (await api.get("/v1/calls?phone=+919876543210&campaign_id=cmp_0123456789ab")).json()
@@ -101,14 +104,21 @@ async def test_a_key_is_shown_once_and_works_until_it_is_revoked(
 
 @pytest.mark.parametrize(
     ("scope", "allowed"),
-    [("read", {"GET /v1/scripts"}), ("write", {"GET /v1/scripts", "POST /v1/scripts"}), ("admin", None)],
+    [
+        ("read", {"GET /v1/scripts"}),
+        ("write", {"GET /v1/scripts", "POST /v1/scripts", "POST /v1/pause", "DELETE /v1/dnc/+919876543210"}),
+        ("admin", None),
+    ],
 )
 async def test_a_scope_allows_what_it_says(
     scope: str, allowed: set[str] | None, api: httpx.AsyncClient
 ) -> None:
     made = (await api.post("/v1/keys", json={"scope": scope})).json()
     headers = {"Authorization": f"Bearer {made['key']}"}
-    for request in ("GET /v1/scripts", "POST /v1/scripts", "GET /v1/keys", "POST /v1/keys"):
+    for request in (
+        *("GET /v1/scripts", "POST /v1/scripts", "GET /v1/keys", "POST /v1/keys"),
+        *("POST /v1/pause", "POST /v1/panic", "DELETE /v1/dnc/+919876543210"),
+    ):
         method, path = request.split()
         answer = await api.request(method, path, headers=headers)
         if allowed is None or request in allowed:
@@ -182,6 +192,11 @@ async def test_the_description_names_every_endpoint(api: httpx.AsyncClient) -> N
         "/v1/campaigns",
         "/v1/campaigns/{campaign_id}/pause",
         "/v1/calls",
+        "/v1/campaigns/{campaign_id}/contacts/{phone}/why",
+        "/v1/calls/{call_id}/hangup",
+        "/v1/dnc/import",
+        "/v1/trunks/{name}",
+        "/v1/panic",
         "/v1/scripts",
         "/v1/keys",
     } <= set(document["paths"])
