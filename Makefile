@@ -51,7 +51,7 @@ lab-up: setup ## start the lab: a PBX and a simulated carrier
 lab-down: ## stop the lab
 	@$(LAB) down
 
-bench: setup ## every benchmark, as ratios and percentiles beside their targets (RUNS=5 CALLS=2000)
+bench: setup ## every benchmark: ratios to a bare ARI script, percentiles, memory (RUNS=5 CALLS=2000)
 	$(BIN)/python -m benchmarks
 
 lock: ## pin the dependencies again, with hashes and without any index address

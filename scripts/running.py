@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,11 +47,16 @@ class Lab:
 
 
 @contextmanager
-def lab(folder: Path, *, trunk: str | None = None) -> Iterator[Lab]:
-    """A lab in `folder` until the block ends; `trunk` puts another SIP address in the carrier's place."""
+def lab(folder: Path, *, trunk: str | None = None, spare: str | None = None) -> Iterator[Lab]:
+    """A lab in `folder` until the block ends.
+
+    `trunk` puts another SIP address in the carrier's place; `spare` is one more, behind an endpoint of that name.
+    """
     command = [str(LAB), "up", "--dir", str(folder), "--json"]
     if trunk is not None:
         command += ["--trunk", trunk]
+    if spare is not None:
+        command += ["--spare", spare]
     try:
         yield Lab(run_json(command))
     finally:
@@ -73,15 +78,26 @@ def run_json(command: list[str], env: Mapping[str, str] | None = None) -> Any:
 
 
 class Daemon:
-    """A dialerd process using a lab, logging into `log`; `command` starts it, or something that wraps it."""
+    """A dialerd process using a lab, logging into `log`; `within` runs `command` in its own process."""
 
-    def __init__(self, env: Mapping[str, str], log: Path, command: Sequence[str] = DIALERD) -> None:
+    def __init__(
+        self,
+        env: Mapping[str, str],
+        log: Path,
+        within: Sequence[str] = (),
+        command: Sequence[str] = DIALERD,
+    ) -> None:
         self.env = env
         self.log = log
         self.dialerctl = [str(BIN / "dialerctl"), "--json"]
         with log.open("ab") as sink:
             self.process = subprocess.Popen(
-                command, env=env, cwd=ROOT, stdout=sink, stderr=subprocess.STDOUT, start_new_session=True
+                [*within, *command],
+                env=env,
+                cwd=ROOT,
+                stdout=sink,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
             )
 
     def ctl(self, *words: str) -> Any:
@@ -106,21 +122,22 @@ class Daemon:
         tail = "\n".join(self.log.read_text(errors="replace").splitlines()[-15:])
         raise NotRunning(f"the daemon is not ready: {problem}\nthe end of {self.log}:\n{tail}")
 
-    def stop(self) -> None:
-        """SIGTERM, and SIGKILL if it does not end."""
+    def stop(self, *, patience: float = STOP_DEADLINE) -> None:
+        """Have it drain its calls for `patience` seconds, then end at once, then die."""
+        for seconds in (patience, STOP_DEADLINE):
+            if self.process.poll() is None:
+                self.process.send_signal(signal.SIGTERM)
+                with suppress(subprocess.TimeoutExpired):
+                    self.process.wait(seconds)
         if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-            try:
-                self.process.wait(STOP_DEADLINE)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
+            self.process.kill()
+            self.process.wait()
 
 
 @contextmanager
 def daemon(running: Lab, *, command: Sequence[str] = DIALERD, **settings: str) -> Iterator[Daemon]:
     """A ready daemon on `running` until the block ends; `settings` are variables over the lab's own."""
-    process = Daemon({**running.env, **settings}, running.folder / "dialerd.log", command)
+    process = Daemon({**running.env, **settings}, running.folder / "dialerd.log", command=command)
     try:
         process.wait_ready()
         yield process

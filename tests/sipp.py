@@ -137,8 +137,8 @@ def messages(log: Path) -> Iterator[Message]:
     """Every message of a SIPp message log, in order, retransmissions included."""
     text = log.read_text(errors="replace")
     marks = list(_MARK.finditer(text))
-    ends = [mark.start() for mark in marks[1:]] + [len(text)]
-    for mark, end in zip(marks, ends, strict=True):
+    starts = [mark.start() for mark in marks]
+    for mark, end in zip(marks, [*starts[1:], len(text)], strict=False):
         head, _, body = text[mark.end() : end].strip().partition("\n")
         at = datetime.fromisoformat(mark["at"]).astimezone().timestamp()
         yield Message(at, "message received" in head, body.lstrip())

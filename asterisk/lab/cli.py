@@ -68,6 +68,10 @@ def _parser() -> argparse.ArgumentParser:
         "registered with, and gets INVITE sip:NUMBER@HOST:PORT",
     )  # fmt: skip
     up.add_argument(
+        "--spare", type=_address, metavar="HOST:PORT",
+        help="a second SIP address, behind the endpoint `spare`, treated as --trunk's is",
+    )  # fmt: skip
+    up.add_argument(
         "--asterisk", type=Path, metavar="ROOT", default=os.environ.get("DIALERD_LAB_ASTERISK") or None,
         help="an unpacked Debian root with Asterisk to use (default: $DIALERD_LAB_ASTERISK, else this host's "
         "Asterisk if it is 22.9 or later, else one unpacked into $DIALERD_LAB_CACHE, by default "
@@ -140,7 +144,9 @@ def _up(options: argparse.Namespace) -> int:
     )
     root = Path(options.asterisk) if options.asterisk else None
     folder = _folder(options)
-    record = lifecycle.up(folder, Request(options.trunk, root, options.mirror, wanted, options.timeout))
+    record = lifecycle.up(
+        folder, Request(options.trunk, options.spare, root, options.mirror, wanted, options.timeout)
+    )
     _print(options, folder, record, running=True)
     return OK
 

@@ -24,3 +24,11 @@ def render(instance: str, into: Path, values: Mapping[str, object]) -> None:
         target = into / template.name
         target.touch(mode=0o600)  # before its content: some hold secrets
         target.write_text(text, encoding="utf-8")
+
+
+def spare_trunk(address: str) -> str:
+    """The endpoint of a second trunk, for pjsip.conf. It brings no calls, so nothing identifies its requests."""
+    return (
+        f"[spare](dialerd-trunk)\naors = spare\n\n"
+        f"[spare](dialerd-trunk-aor)\ncontact = sip:{address}\nqualify_frequency = 0\n"
+    )

@@ -26,6 +26,7 @@ class Request:
     """What `up` was asked for."""
 
     trunk: str | None
+    spare: str | None
     asterisk: Path | None
     mirror: str | None
     wanted: Wanted
@@ -45,7 +46,11 @@ def up(folder: Folder, request: Request) -> Record:
             if record is None:
                 slot, slot_fd = ports.claim_slot(folder.path)
                 record = Record.fresh(
-                    asterisk.version, asterisk.origin, request.trunk, ports.choose(slot, request.wanted)
+                    asterisk.version,
+                    asterisk.origin,
+                    request.trunk,
+                    request.spare,
+                    ports.choose(slot, request.wanted),
                 )
                 record.save(folder)
                 _write_configuration(folder, record, asterisk)
@@ -104,6 +109,9 @@ def _refuse_differences(record: Record, request: Request) -> None:
     if request.trunk != record.trunk:
         names = [trunk or "the lab's own carrier" for trunk in (request.trunk, record.trunk)]
         differences.insert(0, f"trunk {names[0]}, and it runs with {names[1]}")
+    if request.spare != record.spare:
+        names = [spare or "no spare trunk" for spare in (request.spare, record.spare)]
+        differences.insert(0, f"{names[0]}, and it runs with {names[1]}")
     if differences:
         raise LabError(
             "this lab is up already, otherwise than asked: " + "; ".join(differences) + ". `lab down` first, "
@@ -153,6 +161,7 @@ def _values(folder: Folder, record: Record, asterisk: Installation, instance: In
         "bare_media_port": chosen.bare_media,
         "trunk": trunk,
         "trunk_host": trunk_host,
+        "spare": confs.spare_trunk(record.spare) if record.spare else "",
         # A SIPp scenario would take OPTIONS for an unexpected call.
         "qualify_frequency": 0 if record.trunk else 10,
         "ari_password": record.ari_password,

@@ -92,11 +92,12 @@ class Record:
     ports: Ports
     ari_password: str
     ami_secret: str
+    spare: str | None = None  # HOST:PORT of a second outside trunk
 
     @staticmethod
-    def fresh(version: str, origin: str, trunk: str | None, ports: Ports) -> Record:
+    def fresh(version: str, origin: str, trunk: str | None, spare: str | None, ports: Ports) -> Record:
         """A new lab's record, with secrets of its own."""
-        return Record(version, origin, trunk, ports, secrets.token_hex(16), secrets.token_hex(16))
+        return Record(version, origin, trunk, ports, secrets.token_hex(16), secrets.token_hex(16), spare)
 
     @staticmethod
     def load(folder: Folder) -> Record | None:

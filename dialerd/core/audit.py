@@ -8,7 +8,6 @@ which nothing was seen yet is left to its deadline: its originate may still be u
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
 
 from dialerd.core import call as calls
 from dialerd.core.clock import Millis, mono_after
@@ -23,6 +22,7 @@ from dialerd.core.messages import (
     MediaFailed,
 )
 from dialerd.core.model import Call, ChannelId, Reason, TryState
+from dialerd.core.record import replace
 from dialerd.core.turn import Turn
 from dialerd.core.world import call_of
 

@@ -6,12 +6,11 @@ before it burns the list, and the contacts it has finished that way are given ba
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from dialerd.core import retry
 from dialerd.core.clock import Instant, Millis, mono_after
 from dialerd.core.journal import TrunkSaved
 from dialerd.core.model import Contact, ContactState, TrunkChange, TrunkName, Try
+from dialerd.core.record import replace
 from dialerd.core.turn import Turn
 from dialerd.core.world import Final, Line
 

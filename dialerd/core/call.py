@@ -7,8 +7,6 @@ attempt either goes on over another trunk, or is closed and its contact finished
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from dialerd.core import ending, outcome, retry, tries
 from dialerd.core.clock import Millis, mono_after
 from dialerd.core.donotcall import list_callee, take_out
@@ -44,6 +42,7 @@ from dialerd.core.model import (
     Try,
     TryState,
 )
+from dialerd.core.record import replace
 from dialerd.core.turn import Turn
 
 # --- replies to originates -----------------------------------------------------------------------

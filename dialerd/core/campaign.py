@@ -7,7 +7,6 @@ makes it. A state survives restarts; only `resume` lifts a pause.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 
 from dialerd.core import call as calls
 from dialerd.core import metrics
@@ -40,6 +39,7 @@ from dialerd.core.model import (
     Reason,
     TryState,
 )
+from dialerd.core.record import replace
 from dialerd.core.turn import Turn
 from dialerd.core.world import Queue
 
@@ -253,6 +253,7 @@ def on_loaded(turn: Turn, event: ReadyLoaded) -> None:
             queue,
             contacts=queue.contacts + fresh,
             loading=False,
+            fault=None,
             exhausted=event.exhausted,
             next_due=min(dues, default=None),
         ),
@@ -261,11 +262,11 @@ def on_loaded(turn: Turn, event: ReadyLoaded) -> None:
 
 
 def on_load_failed(turn: Turn, event: LoadFailed) -> None:
-    """The store could not be read: try again in a second."""
+    """The store could not be read: try again in a second, and dial nobody of this campaign until then."""
     if turn.world.campaigns.get(event.campaign) is None:
         return
     queue = turn.queue(event.campaign)
-    turn.set_queue(event.campaign, replace(queue, loading=False, exhausted=False))
+    turn.set_queue(event.campaign, replace(queue, loading=False, exhausted=False, fault=event.detail))
     turn.world.look_at(event.campaign, Instant(turn.now.wall + _LOAD_RETRY))
 
 

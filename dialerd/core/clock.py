@@ -6,10 +6,12 @@ retry instants) and may step; monotonic time decides rates and deadlines and may
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import NewType
 from zoneinfo import ZoneInfo
+
+from dialerd.core.record import record
 
 Instant = NewType("Instant", int)
 """A UTC instant: whole milliseconds since 1970-01-01T00:00:00Z."""
@@ -27,7 +29,7 @@ YEARS = range(1971, 2200)
 """Years that a time from outside may be in: every instant of them can be shown in every zone."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Now:
     """Both clocks, read once at the start of a turn."""
 
@@ -88,6 +90,7 @@ def to_iso(instant: Instant | None) -> str | None:
     return to_datetime(instant).replace(tzinfo=None).isoformat(timespec=spec) + "Z"
 
 
+@lru_cache(maxsize=1_024)
 def to_local_iso(instant: Instant, zone: str | None) -> str:
     """ISO 8601 on the clocks of `zone`, its name after it; in UTC where the zone is None or not known."""
     try:

@@ -6,13 +6,11 @@ interval that was counted from the old reading moves with it. Times of day that 
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from dialerd.core.clock import MICROS_PER_MILLI, SECOND, Instant, Millis, Mono, mono_after
 from dialerd.core.effects import WakeAt
 from dialerd.core.journal import WaitingShifted
+from dialerd.core.record import replace
 from dialerd.core.turn import Turn
-from dialerd.core.world import Queue
 
 TOLERANCE = 1_000_000
 """Microseconds of difference between two looks that are no step."""
@@ -59,17 +57,9 @@ def _shift(turn: Turn, since: Instant, by: Millis) -> None:
     for number, ended in list(world.rested.committed.items()):
         world.rested.put(number, Instant(ended + by))
     for ident, queue in list(world.queues.committed.items()):
-        world.queues.put(ident, _shifted(queue, by))
-
-
-def _shifted(queue: Queue, by: Millis) -> Queue:
-    return replace(
-        queue,
-        deferred=tuple(replace(d, until=Instant(d.until + by)) for d in queue.deferred),
-        # The store's instants move with the same entry, callbacks' do not: it is asked again.
-        next_due=None,
-        exhausted=False,
-    )
+        # The store's instants have moved or not, by what they mean: it is asked again. Whoever was set aside in memory
+        # meets the gate again, which knows what has moved.
+        world.queues.put(ident, replace(queue, next_due=None, exhausted=False))
 
 
 def _settle(turn: Turn) -> None:

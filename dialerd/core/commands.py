@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import (
-    dataclass,
     field,
 )
 from typing import Any
@@ -25,10 +24,11 @@ from dialerd.core.model import (
     Terms,
     TrunkName,
 )
+from dialerd.core.record import record
 from dialerd.core.verdict import Check
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class AdmitCampaign:
     """Take up a new campaign whose `contacts` contacts are stored under `import_id`, and seal that import."""
 
@@ -38,7 +38,7 @@ class AdmitCampaign:
     suppressed: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class StartCampaign:
     """Start before the scheduled time (`at_once`) or a campaign without schedule."""
 
@@ -46,7 +46,7 @@ class StartCampaign:
     at_once: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PauseCampaign:
     """Place no new calls; `cancel_ringing` also ends those that ring."""
 
@@ -54,14 +54,14 @@ class PauseCampaign:
     cancel_ringing: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ResumeCampaign:
     """Go on dialing."""
 
     campaign: CampaignId
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class StopCampaign:
     """End for good; `hang_up` also ends live calls, `cancel_ringing` those that ring."""
 
@@ -70,7 +70,7 @@ class StopCampaign:
     cancel_ringing: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class AddContacts:
     """Give a live campaign the contacts stored under `import_id`, and seal that import."""
 
@@ -80,7 +80,7 @@ class AddContacts:
     suppressed: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class EditCampaign:
     """Replace fields of a live campaign. `expected`: only if it still has this version."""
 
@@ -90,7 +90,7 @@ class EditCampaign:
     expected: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PlaceCall:
     """One call of its own, through every gate, now or not at all."""
 
@@ -104,45 +104,45 @@ class PlaceCall:
     variables: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class HangUpCall:
     """End one live call."""
 
     call: CallId
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ListNumbers:
     """Put patterns on the do-not-call list."""
 
     entries: tuple[DncEntry, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class UnlistNumbers:
     """Take patterns off the do-not-call list."""
 
     patterns: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class PauseDaemon:
     """Place no new calls at all; `cancel_ringing` also ends those that ring."""
 
     cancel_ringing: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ResumeDaemon:
     """Lift a pause or a panic of the whole daemon."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Panic:
     """Place no new calls at all and hang up every call of ours."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ChangeTrunk:
     """Pause a trunk (`paused`: why), mend it (`mended`), or set its limits; None: as it is."""
 
@@ -175,7 +175,7 @@ Command = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Done:
     """A command was carried out. `await_shown`: tries that must show themselves before it may be answered."""
 
@@ -185,7 +185,7 @@ class Done:
     """The call that was placed."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Refused:
     """A command conflicts with the state; `state` names it."""
 

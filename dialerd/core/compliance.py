@@ -6,11 +6,10 @@ unknown, nothing is dialed.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from dialerd.core.clock import Instant, to_datetime
 from dialerd.core.legal import LegalRules
 from dialerd.core.model import E164
+from dialerd.core.record import record
 from dialerd.core.windows import Window
 from dialerd.core.zones import CalleeZones
 
@@ -18,7 +17,7 @@ STALE_AFTER_YEARS = 3
 """A zone database older than this knows nothing of recent changes of law."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Callee:
     """What is known of a number's place."""
 

@@ -6,13 +6,12 @@ visible. One sweep runs at a time, since two of them could find the same contact
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from dialerd.core.clock import Instant
 from dialerd.core.dnc import DncEntry
 from dialerd.core.effects import FindNumbers
 from dialerd.core.messages import NumbersFound
 from dialerd.core.model import Call, Contact, ContactState
+from dialerd.core.record import replace
 from dialerd.core.turn import Turn
 
 SWEEP_BATCH = 500

@@ -6,7 +6,6 @@ An effect may fail or happen twice; what comes of it returns as an event (`diale
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from dialerd.core.clock import (
@@ -22,9 +21,10 @@ from dialerd.core.model import (
     ContactId,
     TrunkName,
 )
+from dialerd.core.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Originate:
     """Dial one try. `number` is the request URI's user part, already in the trunk's format."""
 
@@ -39,14 +39,14 @@ class Originate:
     max_call: Millis
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class HangUp:
     """End a channel of ours."""
 
     channel: ChannelId
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class AttachAgent:
     """Give an answered call its voice agent."""
 
@@ -60,14 +60,14 @@ class AttachAgent:
     variables: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class DetachAgent:
     """The call is over or must go: release its media."""
 
     call: CallId
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class LoadReady:
     """Read the next waiting contacts of a campaign."""
 
@@ -76,7 +76,7 @@ class LoadReady:
     limit: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class SeekEvidence:
     """After the settle delay, look up live channels and CDR rows of these tries."""
 
@@ -85,7 +85,7 @@ class SeekEvidence:
     delay: Millis
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class FindNumbers:
     """Look for waiting contacts under a do-not-call pattern."""
 
@@ -93,35 +93,35 @@ class FindNumbers:
     limit: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ReleaseMedia:
     """Remove the media leg and the bridge of a call that is over."""
 
     channel: ChannelId
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CountChannels:
     """Ask Asterisk which channels of ours it has."""
 
     boot: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class WakeAt:
     """Post a Tick at this monotonic reading."""
 
     at: Mono
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class WakeAtWall:
     """Post a Tick when the wall clock reaches this instant."""
 
     at: Instant
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Announce:
     """Something a person or a program may want to know: a log event now, a webhook and an event stream later.
 

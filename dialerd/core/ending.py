@@ -6,8 +6,6 @@ another trunk, or is closed and its contact finished, refunded or left waiting.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from dialerd.core import brake, gate, metrics, outcome, retry, tries
 from dialerd.core.clock import Instant, Millis, mono_after
 from dialerd.core.donotcall import list_callee
@@ -27,6 +25,7 @@ from dialerd.core.model import (
     TryState,
 )
 from dialerd.core.outcome import Outcome
+from dialerd.core.record import replace
 from dialerd.core.turn import Turn
 
 LAST_WORD = Millis(2_000)

@@ -7,7 +7,6 @@ same rules, evaluated for the same world, answer why something is not being dial
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -16,6 +15,7 @@ from dialerd.core.compliance import Callee
 from dialerd.core.dnc import DncMatch
 from dialerd.core.effects import Originate
 from dialerd.core.model import E164, Campaign, CampaignStatus, Contact, ContactState, Terms, TrunkName
+from dialerd.core.record import record
 from dialerd.core.routing import Route, trunk_check
 from dialerd.core.verdict import Check, Scope
 from dialerd.core.windows import Calendar, Opening, Window, opening
@@ -25,7 +25,7 @@ BUSY_NUMBER_RECHECK = Millis(1_000)
 _NONE: frozenset[Any] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Ask:
     """A call somebody wants placed: a campaign's contact, or a call of its own (without both)."""
 
@@ -36,7 +36,7 @@ class Ask:
     timezone: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Passed:
     """Every rule agreed: the trunk to use and the receipt to store."""
 
@@ -206,10 +206,12 @@ def _line_checks(world: World, phone: E164, now: Instant) -> Iterator[Check]:
 def capacity_checks(world: World, campaign: Campaign | None, now: Now) -> Iterator[Check]:
     """What a campaign, and the agents, may have at once."""
     if campaign is not None:
+        queue = world.queues.get(campaign.id) or Queue()
+        if queue.fault is not None:
+            yield Check("store", Scope.CAMPAIGN, False, f"its contacts cannot be read: {queue.fault}")
         limit = campaign.max_concurrent_calls
         if limit is not None:
-            queue = world.queues.get(campaign.id)
-            live = queue.live if queue else 0
+            live = queue.live
             yield Check("campaign-concurrency", Scope.CAMPAIGN, live < limit, f"{live} of {limit} in use")
         free_at = rate_free_at(world, campaign, now.mono)
         if campaign.calls_per_second is not None:

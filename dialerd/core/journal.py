@@ -7,7 +7,6 @@ are committed together, in order, before any effect of that turn is carried out.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from dialerd.core.clock import Instant, Millis
 from dialerd.core.dnc import DncEntry
@@ -24,9 +23,10 @@ from dialerd.core.model import (
     TrunkChange,
     Try,
 )
+from dialerd.core.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CampaignAdmitted:
     """Insert the campaign and seal the import of its contacts."""
 
@@ -34,7 +34,7 @@ class CampaignAdmitted:
     import_id: ImportId
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ImportSealed:
     """From here the contacts of an import belong to a campaign that exists already."""
 
@@ -42,21 +42,21 @@ class ImportSealed:
     import_id: ImportId
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CampaignSaved:
     """Update status, instants and editable fields of a campaign."""
 
     campaign: Campaign
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ContactSaved:
     """Update what happened to a contact; its number and variables never change."""
 
     contact: Contact
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class WaitingClosed:
     """Every still waiting contact of the campaign takes a final state (`expired` or `cancelled`)."""
 
@@ -68,47 +68,48 @@ REMEMBERED = Millis(86_400_000)
 """How far back the ends of calls move with the clock: no minimum gap is meant to be longer."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class WaitingShifted:
     """The wall clock was stepped forward by `by`: instants after `since` were counted by a clock that was behind.
 
-    So that no interval is shortened, waiting contacts that are due after `since` (callbacks left out: those are times
-    of day) become due that much later, and the ends of calls from `REMEMBERED` before `since` on move with it.
+    So that no interval is shortened, contacts that wait for a retry after `since` become due that much later, and the
+    ends of calls from `REMEMBERED` before `since` on move with it. A first call or a callback is due at a time of day,
+    and stays. A retry that legal hours have put off moves too: its instant does not tell.
     """
 
     since: Instant
     by: Millis
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CallOpened:
     """Insert the attempt; its first try follows as its own entry."""
 
     call: Call
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CallAnswered:
     """The callee answered: the attempt's answer instant."""
 
     call: Call
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CallReported:
     """The agent's disposition, captured values and transcript so far."""
 
     call: Call
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CallCut:
     """We are about to end the call ourselves: a restart goes on with it."""
 
     call: Call
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CallClosed:
     """The attempt's final record."""
 
@@ -116,7 +117,7 @@ class CallClosed:
     closed: ClosedCall
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TryOpened:
     """Insert a try, before its originate is sent."""
 
@@ -124,7 +125,7 @@ class TryOpened:
     attempt: Try
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TrySaved:
     """Update a try's state, instants and codes."""
 
@@ -132,7 +133,7 @@ class TrySaved:
     attempt: Try
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CountersMoved:
     """Add to a campaign's counters (deltas by key, see `dialerd.core.metrics`)."""
 
@@ -140,7 +141,7 @@ class CountersMoved:
     deltas: Mapping[str, int]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class NumberFreed:
     """A call to this number ended: the minimum gap runs from here, over all campaigns."""
 
@@ -148,7 +149,7 @@ class NumberFreed:
     ended_at: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class DncChanged:
     """Entries of the do-not-call list that were added (or replaced) and patterns that were taken off."""
 
@@ -157,14 +158,14 @@ class DncChanged:
     removed: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class DaemonSaved:
     """Whether the whole daemon is halted by order."""
 
     halt: Halt | None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TrunkSaved:
     """What was decided of a trunk."""
 

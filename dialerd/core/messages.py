@@ -6,8 +6,6 @@ message is data; it knows not who sent it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from dialerd.core.clock import (
     Instant,
     Millis,
@@ -22,18 +20,19 @@ from dialerd.core.model import (
     ContactId,
     Reason,
 )
+from dialerd.core.record import record
 
 # --- events from Asterisk ------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class OriginateAccepted:
     """Asterisk has made the channel (200), or had it already (409): the INVITE leaves or has left."""
 
     channel: ChannelId
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class OriginateRefused:
     """Asterisk refused the originate: provably no INVITE. `ours` tells a fault of our request from the trunk's."""
 
@@ -42,35 +41,35 @@ class OriginateRefused:
     ours: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class OriginateUnanswered:
     """No reply came (deadline, cut socket): the INVITE may have left."""
 
     channel: ChannelId
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TryShown:
     """The dial has begun on the wire (first Dial event)."""
 
     channel: ChannelId
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TryRinging:
     """A provisional 18x arrived."""
 
     channel: ChannelId
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TryAnswered:
     """The callee answered and the channel is in our application."""
 
     channel: ChannelId
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TryEnded:
     """The channel is destroyed: the only terminal event. `cause` is Q.850, `sip_code` the final SIP status if any."""
 
@@ -79,7 +78,7 @@ class TryEnded:
     sip_code: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class LiveChannel:
     """A channel of ours found alive in Asterisk."""
 
@@ -87,7 +86,7 @@ class LiveChannel:
     answered: bool
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CallRecord:
     """A row of Asterisk's CDR under one of our channel ids: evidence of what happened while we were away."""
 
@@ -102,7 +101,7 @@ class CallRecord:
     """The final SIP status, where the record tells it."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class HostUp:
     """The events socket is open and Asterisk is booted; `live` is every channel of ours that exists now."""
 
@@ -111,26 +110,26 @@ class HostUp:
     live: tuple[LiveChannel, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class HostDown:
     """The events socket is lost, or Asterisk is not usable. `detail` says what and how to mend it."""
 
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ManagerUp:
     """The manager interface (AMI) is logged in: trunk state is known."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ManagerDown:
     """The manager interface is lost. `detail` says what and how to mend it."""
 
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class EvidenceFound:
     """The settle delay after a reconnect is over: CDR rows and live channels for the tries asked about."""
 
@@ -142,7 +141,7 @@ class EvidenceFound:
     """False where the CDR could not be read: absence then proves nothing."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TrunkReachability:
     """What Asterisk's qualify says of a trunk's endpoint; None: unknown or not qualified."""
 
@@ -154,14 +153,14 @@ class TrunkReachability:
 # --- events from the media workers ---------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class AgentHeard:
     """The first audio of the agent has left for the callee."""
 
     call: CallId
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class AgentReported:
     """The agent reported its disposition, captured values or transcript; later reports replace earlier ones."""
 
@@ -169,7 +168,7 @@ class AgentReported:
     report: AgentReport
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class AgentFinished:
     """The conversation is over: the call may be hung up."""
 
@@ -177,7 +176,7 @@ class AgentFinished:
     report: AgentReport
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class MediaFailed:
     """The call has lost its audio or its agent."""
 
@@ -186,7 +185,7 @@ class MediaFailed:
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class MediaCapacity:
     """How many sessions the media workers can hold now; 0: none is ready."""
 
@@ -194,7 +193,7 @@ class MediaCapacity:
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class MediaHeld:
     """The sessions that the media workers hold, told when this daemon has (re)connected to them."""
 
@@ -204,7 +203,7 @@ class MediaHeld:
 # --- events from the engine itself ---------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class OriginateWithheld:
     """The gate refused the try between its commit and its sending: it never left."""
 
@@ -212,7 +211,7 @@ class OriginateWithheld:
     rule: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ReadyLoaded:
     """Contacts that may be due, in dialing order, and the instant at which the next one not among them is due."""
 
@@ -225,7 +224,7 @@ class ReadyLoaded:
     next_due: Instant | None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class LoadFailed:
     """The store could not be read for `campaign`."""
 
@@ -233,7 +232,7 @@ class LoadFailed:
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class NumbersFound:
     """Waiting contacts under a do-not-call pattern, found in the store. `more`: there may be others."""
 
@@ -242,7 +241,7 @@ class NumbersFound:
     more: bool
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class DncLoaded:
     """The do-not-call list has been read at start."""
 
@@ -250,14 +249,14 @@ class DncLoaded:
     patterns: DncPatterns
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class DncUnreadable:
     """The do-not-call list cannot be read: nothing may be dialed."""
 
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ChannelsCounted:
     """A snapshot of what Asterisk and the media workers have of ours."""
 
@@ -269,7 +268,7 @@ class ChannelsCounted:
     """Calls that the media workers hold; None: they were not asked."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Tick:
     """An instant the turn asked to be woken at has come."""
 

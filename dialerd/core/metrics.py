@@ -11,8 +11,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
-from dialerd.core.clock import to_datetime
+from dialerd.core.clock import Instant, to_datetime
 from dialerd.core.model import CONNECTED, NOT_REACHABLE, Call, Contact, ContactState
 
 TALK_MILLIS = "talk_millis"
@@ -89,9 +90,17 @@ def imported(contacts: int, suppressed: int) -> dict[str, int]:
     return deltas
 
 
+_HOUR = 3_600_000
+
+
+@lru_cache(maxsize=64)
+def _hour(number: int) -> str:
+    return to_datetime(Instant(number * _HOUR)).strftime("%Y-%m-%dT%HZ")
+
+
 def per_call(call: Call, *, answered: bool) -> dict[str, int]:
     """What one finished call adds, by its last try's trunk and its hour (UTC)."""
-    hour = to_datetime(call.started_at).strftime("%Y-%m-%dT%HZ")
+    hour = _hour(call.started_at // _HOUR)
     deltas = {}
     for group in (f"trunk:{call.current.trunk}", f"hour:{hour}"):
         deltas[group + ":calls"] = 1

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import date
 from enum import StrEnum
 from typing import Any, NewType
 
 from dialerd.core.clock import Instant, Millis, Mono
+from dialerd.core.record import record
 from dialerd.core.windows import Slot
 
 CampaignId = NewType("CampaignId", str)
@@ -117,7 +118,7 @@ CALLBACK_REQUESTED = "callback_requested"
 DO_NOT_CALL = "dnc"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class RetryRule:
     """How attempts that ended for one reason are repeated, instead of after the campaign's interval."""
 
@@ -126,7 +127,7 @@ class RetryRule:
     """Retries for this reason at most; None: as many as `max_attempts` leaves."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Terms:
     """How a call is to be placed: what a campaign, or a one-off call, asks of the trunks."""
 
@@ -137,7 +138,7 @@ class Terms:
     """None: the default of the trunk that is used. Otherwise only trunks that carry it are used."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Campaign:
     """One batch of calls sharing a script, a window and a contact list."""
 
@@ -184,7 +185,7 @@ class Campaign:
         return Terms(self.ring_timeout, self.trunks, self.caller_id)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Contact:
     """One number in one campaign, with its variables and what happened to it so far."""
 
@@ -229,7 +230,7 @@ class TryState(StrEnum):
     """Provably never sent: the gate refused it after the commit, or Asterisk refused the originate."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Try:
     """One originate, one INVITE: `channel` is its id in Asterisk and never used again."""
 
@@ -257,7 +258,7 @@ class CallStatus(StrEnum):
     FAILED = "failed"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class AgentReport:
     """What the voice agent said of the conversation, as far as it has said it."""
 
@@ -269,7 +270,7 @@ class AgentReport:
     """When the callee wants to be called again (`callback_requested`); None: no time was given."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Call:
     """One attempt at one number, with its tries."""
 
@@ -316,7 +317,7 @@ class Call:
         return self.current.answered_at
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class ClosedCall:
     """The final record of an attempt, as it is stored and shown."""
 
@@ -330,7 +331,7 @@ class ClosedCall:
     """Answered time."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Trunk:
     """A SIP trunk as configured: an Asterisk PJSIP endpoint with the limits agreed with its carrier."""
 
@@ -360,7 +361,7 @@ class Trunk:
         return max(found) if found else None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Policy:
     """Installation-wide rules of dialing."""
 
@@ -388,7 +389,7 @@ class Halt(StrEnum):
     PANIC = "panic"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class TrunkChange:
     """What was decided of a trunk beside its configuration; durable."""
 

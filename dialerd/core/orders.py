@@ -6,7 +6,6 @@ A command is carried out whole in one turn or refused with the reason; refusing 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 from dialerd.core import call as calls
@@ -39,6 +38,7 @@ from dialerd.core.donotcall import sweep
 from dialerd.core.journal import DaemonSaved, TrunkSaved
 from dialerd.core.model import Halt, Reason, TrunkChange
 from dialerd.core.planner import Conversation, open_call
+from dialerd.core.record import replace
 from dialerd.core.turn import Turn
 from dialerd.core.verdict import Check, Scope
 from dialerd.core.world import Line

@@ -7,7 +7,6 @@ is finished for good, and whether another trunk may try. Sources: RFC 3261 §21,
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 
 from dialerd.core.messages import (
@@ -15,6 +14,7 @@ from dialerd.core.messages import (
     TryEnded,
 )
 from dialerd.core.model import Reason, Try, TryState
+from dialerd.core.record import record
 
 
 class FaultSide(StrEnum):
@@ -25,7 +25,7 @@ class FaultSide(StrEnum):
     US = "us"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Outcome:
     """What the end of an unanswered try means."""
 

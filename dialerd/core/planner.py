@@ -7,7 +7,7 @@ here, in the same turn that commits its attempt.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field
 from typing import Any
 
 from dialerd.core import retry, tries
@@ -25,6 +25,7 @@ from dialerd.core.model import (
     ContactState,
     ScriptId,
 )
+from dialerd.core.record import record, replace
 from dialerd.core.routing import free_again
 from dialerd.core.turn import Turn
 from dialerd.core.verdict import Check, Scope
@@ -34,7 +35,7 @@ NEAR = Millis(5_000)
 """A contact barred for longer than this waits in the store, so that it holds up nobody."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Conversation:
     """What is to be said to whom, for a call that is about to be opened."""
 

@@ -7,8 +7,6 @@ is `lost`: it may have rung, so it counts.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from dialerd.core import call as calls
 from dialerd.core import ending, outcome
 from dialerd.core.clock import Instant, Millis, mono_after
@@ -31,6 +29,7 @@ from dialerd.core.messages import (
     TrunkReachability,
 )
 from dialerd.core.model import Call, ChannelId, Halt, Reason, Try, TryState
+from dialerd.core.record import replace
 from dialerd.core.turn import Turn
 from dialerd.core.world import call_of
 

@@ -5,8 +5,6 @@ One cap, `max_attempts`, stands over every rule; an instant once set is never mo
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from dialerd.core.clock import Instant, Millis, after
 from dialerd.core.model import (
     CALLBACK_REQUESTED,
@@ -20,6 +18,7 @@ from dialerd.core.model import (
     Reason,
 )
 from dialerd.core.outcome import Outcome
+from dialerd.core.record import replace
 
 POSITIVE = frozenset({"interested", "paid"})
 NEVER_AGAIN = frozenset({Reason.UNWANTED, Reason.INVALID_NUMBER, Reason.NUMBER_CHANGED})

@@ -5,15 +5,14 @@ It chooses and takes nothing: whoever opens the try takes the channel and the st
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from dialerd.core.clock import Instant, Mono, Now
 from dialerd.core.model import E164, Terms, TrunkName
+from dialerd.core.record import record
 from dialerd.core.verdict import Check, Scope
 from dialerd.core.world import Line, World
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Route:
     """The trunk a call may take now."""
 

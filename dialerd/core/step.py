@@ -6,7 +6,6 @@ The daemon and the simulator call exactly this; nothing here knows which of them
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Any
 
 from dialerd.core import audit, call, campaign, clockwatch, orders, reconcile
@@ -50,6 +49,7 @@ from dialerd.core.messages import (
     TryShown,
 )
 from dialerd.core.planner import plan
+from dialerd.core.record import replace
 from dialerd.core.turn import Turn
 from dialerd.core.world import World
 

@@ -17,11 +17,13 @@ V = TypeVar("V")
 class Table(Generic[K, V]):
     """Committed rows plus the pending changes of the current turn. Rows are immutable values."""
 
-    __slots__ = ("_pending", "_rows")
+    __slots__ = ("_grown", "_pending", "_rows")
 
     def __init__(self, rows: Mapping[K, V] | None = None) -> None:
         self._rows: dict[K, V] = dict(rows or {})
         self._pending: dict[K, V | None] = {}
+        self._grown = 0
+        """By how many rows the pending changes make the table longer."""
 
     @property
     def committed(self) -> Mapping[K, V]:
@@ -44,16 +46,18 @@ class Table(Generic[K, V]):
         return self.get(key) is not None
 
     def __len__(self) -> int:
-        added = sum(1 for key, row in self._pending.items() if row is not None and key not in self._rows)
-        gone = sum(1 for key, row in self._pending.items() if row is None and key in self._rows)
-        return len(self._rows) + added - gone
+        return len(self._rows) + self._grown
 
     def put(self, key: K, row: V) -> None:
         """Set a row for this turn."""
+        if self.get(key) is None:
+            self._grown += 1
         self._pending[key] = row
 
     def remove(self, key: K) -> None:
         """Remove a row for this turn; a missing one is no error."""
+        if self.get(key) is not None:
+            self._grown -= 1
         self._pending[key] = None
 
     def values(self) -> Iterator[V]:
@@ -73,7 +77,9 @@ class Table(Generic[K, V]):
             else:
                 self._rows[key] = row
         self._pending.clear()
+        self._grown = 0
 
     def discard(self) -> None:
         """Forget the pending changes."""
         self._pending.clear()
+        self._grown = 0

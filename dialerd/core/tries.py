@@ -6,12 +6,11 @@ A try is committed with its channel id before anything leaves for Asterisk. What
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from dialerd.core.clock import Millis, mono_after
 from dialerd.core.effects import Originate
 from dialerd.core.journal import TryOpened, TrySaved
 from dialerd.core.model import Call, Campaign, ChannelId, Try, TryState
+from dialerd.core.record import replace
 from dialerd.core.turn import Turn
 from dialerd.core.world import Line, call_of, channel_id
 

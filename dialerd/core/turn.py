@@ -6,7 +6,6 @@ Everything a turn changes lives in the pending layer of the world's tables until
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from dialerd.core import metrics
@@ -18,6 +17,7 @@ from dialerd.core.effects import (
 )
 from dialerd.core.journal import ContactSaved, CountersMoved, DncChanged, Entry
 from dialerd.core.model import CampaignId, Contact, TrunkName
+from dialerd.core.record import replace
 from dialerd.core.world import Flow, Host, Queue, World
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 
 from dialerd.core.clock import Instant
+from dialerd.core.record import record
 
 
 class Scope(StrEnum):
@@ -17,7 +17,7 @@ class Scope(StrEnum):
     TRUNKS = "trunks"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Check:
     """What one rule said."""
 

@@ -161,15 +161,17 @@ def _opened(now: Instant, last: Instant | None) -> _Known:
 
 
 def _closed(window: Window, now: Instant, ring: Millis, next_open: Instant | None) -> _Known:
-    """Who closes it at `now`, which holds until that rule alone would open."""
+    """Who closes it at `now`: the first rule that does, which holds until it would open or one before it closes."""
     if window.start is not None and now < window.start:
         closed = Opening(False, next_open, None, WINDOW, "the window has not begun")
         return _Known(now, Instant(window.start - 1), closed)
+    until = Instant(now + (WEEK if next_open is not None else DAY))
     for rule, calendar in window.calendars:
         first = _first([calendar], now, ring)
         if first is not None and first[0] == now:
+            until = until if first[1] is None else min(until, first[1])
             continue
-        until = Instant(now + DAY if first is None or next_open is None else first[0] - 1)
+        until = until if first is None else min(until, Instant(first[0] - 1))
         detail = f"outside the hours in {calendar.zone}, or too close to their end"
         if calendar.closed:
             until = min(until, Instant(now - now % _DATE_STEP + _DATE_STEP - 1))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from dialerd.core.clock import Instant, Mono
 from dialerd.core.compliance import Compliance
@@ -31,6 +31,7 @@ from dialerd.core.model import (
     TrunkName,
 )
 from dialerd.core.pacing import Meter
+from dialerd.core.record import record, replace
 from dialerd.core.table import Table
 
 CALL_IDS_PER_MILLI = 64
@@ -41,7 +42,7 @@ STALE_ALLOWED = 64
 """Superseded entries that the agenda may carry before it is rebuilt."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Flow:
     """What every single originate moves."""
 
@@ -51,7 +52,7 @@ class Flow:
     """The greatest call number given."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Host:
     """Asterisk, the media workers and the clock as last heard of, and what was ordered of all dialing."""
 
@@ -81,7 +82,7 @@ class Host:
     """Differences between our books and Asterisk's that audits have found and healed (`slot_drift`)."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Line:
     """A trunk in use: its channels and its health."""
 
@@ -100,7 +101,7 @@ class Line:
     """The last finals, for the list-burn brake (`dialerd.core.brake`)."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Final:
     """How a try on a trunk ended, and what became of its contact, as long as that may have to be taken back."""
 
@@ -110,7 +111,7 @@ class Final:
     after: Contact | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Deferred:
     """A due contact whose number may not be called before an instant."""
 
@@ -118,7 +119,7 @@ class Deferred:
     contact: Contact
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Queue:
     """A campaign's due contacts in memory, and what is known of those still in the store."""
 
@@ -131,6 +132,8 @@ class Queue:
     """When the next waiting contact that is not here becomes due."""
     live: int = 0
     """Attempts of this campaign that are running."""
+    fault: str | None = None
+    """Why its waiting contacts could not be read from the store; None: they were, last time."""
 
     def without(self, contact: ContactId) -> Queue:
         """The queue without one contact."""

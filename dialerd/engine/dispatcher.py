@@ -58,7 +58,9 @@ class Dispatcher:
         clock: Clock,
         sink: Sink,
         listener: Callable[[Announce], None],
+        on_damage: Callable[[PortError], None],
     ) -> None:
+        """`on_damage` is told when a look-up finds that the store is damaged."""
         self._world = world
         self._store = store
         self._telephony = telephony
@@ -66,6 +68,7 @@ class Dispatcher:
         self._clock = clock
         self._sink = sink
         self._listener = listener
+        self._on_damage = on_damage
         self._tasks: set[asyncio.Task[None]] = set()
         self._loads = asyncio.Semaphore(LOADS_AT_ONCE)
         self._carriers: dict[type, Callable[[Any], object]] = {
@@ -118,6 +121,7 @@ class Dispatcher:
                     order.campaign, self._clock.now().wall, order.held, order.limit
                 )
         except (PortError, TimeoutError) as error:
+            self._unread(error)
             self._sink(LoadFailed(order.campaign, str(error) or "the store did not answer in 10 s"))
             return
         self._sink(ReadyLoaded(order.campaign, batch.contacts, order.held, batch.exhausted, batch.next_due))
@@ -126,7 +130,8 @@ class Dispatcher:
         try:
             async with asyncio.timeout(READ_DEADLINE):
                 found = await self._store.waiting_under(order.pattern, order.limit)
-        except (PortError, TimeoutError):
+        except (PortError, TimeoutError) as error:
+            self._unread(error)
             # The numbers are listed: the planner takes out what could not be found now.
             found = ()
         more = len(found) >= order.limit
@@ -138,11 +143,16 @@ class Dispatcher:
             try:
                 dnc = await self._store.dnc()
             except PortError as error:
+                self._unread(error)
                 self._sink(DncUnreadable(f"the do-not-call list cannot be read: {error}"))
                 await asyncio.sleep(DNC_RETRY)
             else:
                 self._sink(DncLoaded(dnc.version, dnc.patterns))
                 return
+
+    def _unread(self, error: PortError | TimeoutError) -> None:
+        if isinstance(error, PortError) and not error.retryable:
+            self._on_damage(error)
 
     async def _count(self, order: CountChannels) -> None:
         try:

@@ -202,7 +202,7 @@ class Engine:
     async def run(self, telephony: Telephony, media: Media) -> None:
         """Take turns until cancelled."""
         self._dispatcher = Dispatcher(
-            self._world, self._store, telephony, media, self._clock, self.post, self._listener
+            self._world, self._store, telephony, media, self._clock, self.post, self._listener, self._broke
         )
         self._dispatcher.begin()
         self._events.append(Tick())
@@ -221,9 +221,9 @@ class Engine:
             await self._dispatcher.close()
 
     async def drain(self) -> None:
-        """Place no new calls; return when the last live one has closed."""
+        """Place no new calls; return when the last live one has closed, or at once if none can be closed any more."""
         self._draining = True
-        if not self._world.calls.committed:
+        if not self._world.calls.committed or self._store_broken is not None:
             return
         self._idle.clear()
         await self._idle.wait()
@@ -240,6 +240,9 @@ class Engine:
             return
         count = 0 if self._resting() else min(MAX_EVENTS, len(self._events))
         if not count and not asked:
+            if self._resting():
+                # The timer may have fired a moment too early; it is set to the milliseconds that are left.
+                self._set_timer((), planned=False)
             return
         events = [self._events.popleft() for _ in range(count)]
         try:
@@ -325,7 +328,7 @@ class Engine:
         self._store_recovered()
 
     def _store_recovered(self) -> None:
-        if self._store_fault is not None:
+        if self._store_fault is not None and self._store_broken is None:
             self._store_fault = None
             _log.info("store.recovered")
 
@@ -384,8 +387,7 @@ class Engine:
     def _store_failed(self, error: PortError, events: Sequence[Event], asked: Sequence[_Asked]) -> None:
         """Stop dialing; keep the events for when the store is back, refuse the commands."""
         if not error.retryable:
-            self._store_broken = error
-            _log.critical("store.broken", detail=str(error))
+            self._broke(error)
         elif self._store_fault is None:
             _log.error("store.failed", detail=str(error))
         self._store_fault = str(error)
@@ -394,6 +396,14 @@ class Engine:
         for item in asked:
             _fail(item, error)
         self._set_timer((), planned=False)
+
+    def _broke(self, error: PortError) -> None:
+        """The store is damaged: nothing is dialed or written any more."""
+        if self._store_broken is None:
+            _log.critical("store.broken", detail=str(error))
+        self._store_broken = error
+        self._store_fault = str(error)
+        self._idle.set()
 
     def _refuse_queued(self, error: PortError) -> None:
         while self._asked:

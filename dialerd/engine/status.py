@@ -69,6 +69,7 @@ class EngineStatus:
 def describe(world: World, store_fault: str | None, draining: bool) -> EngineStatus:
     """The engine's status from committed state."""
     host = world.host.committed[""]
+    store_fault = store_fault or _unread(world)
     connected = host.boot is not None
     problems = []
     if host.halt is not None:
@@ -105,6 +106,12 @@ def describe(world: World, store_fault: str | None, draining: bool) -> EngineSta
         media_sessions=host.sessions,
         trunks=tuple(_trunk(line) for line in lines),
     )
+
+
+def _unread(world: World) -> str | None:
+    """Why some campaign's contacts cannot be read, if any cannot."""
+    faults = (queue.fault for queue in world.queues.committed.values())
+    return next((fault for fault in faults if fault is not None), None)
 
 
 def _trunk(line: Line) -> TrunkStatus:

@@ -63,6 +63,8 @@ class Worker:
         self._ari = ari
         self._reception = reception
         self._sessions: dict[str, tuple[Session, ChannelId]] = {}
+        self._dismissed = False
+        """The daemon has taken leave: with the last call this worker ends, unless another one comes before."""
         self._outbox = Outbox()
         self._ready = wire.Ready(0)
         self._agent_fault = ""
@@ -148,6 +150,7 @@ class Worker:
 
     async def _serve_daemon(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         former, self._daemon = self._daemon, writer
+        self._dismissed = False
         if former is not None:
             former.close()
         if self._grace is not None:
@@ -204,6 +207,7 @@ class Worker:
                 self._leave(message)
 
     def _leave(self, message: wire.Leave) -> None:
+        self._dismissed = True
         if message.hang_up or not self._sessions:
             self._leaving.set()
 
@@ -269,6 +273,8 @@ class Worker:
             self._ended(order, Failed(Reason.DROPPED, f"{type(error).__name__}: {error}", AgentReport()))
         finally:
             self._sessions.pop(order.call, None)
+            if self._dismissed and not self._sessions:
+                self._leaving.set()
 
     def _refuse(self, call: str, detail: str) -> None:
         self._tell(wire.Ended(call, AgentReport(), Reason.ENGINE_FAILED, detail))

@@ -200,7 +200,7 @@ class FakeDisk:
         for listed in list(self.contacts.values()):
             contact = listed.contact
             campaign = self.campaigns.get(contact.campaign_id)
-            counted = contact.state.waiting and contact.state is not ContactState.CALLBACK_WAITING
+            counted = contact.state is ContactState.RETRY_WAITING
             if counted and contact.not_before > entry.since and campaign is not None and campaign.status.live:
                 later = replace(contact, not_before=Instant(contact.not_before + entry.by))
                 self.contacts.put(contact.id, replace(listed, contact=later))

@@ -205,7 +205,7 @@ def _shift_waiting(dialect: Dialect) -> Write:
         .values(not_before=contacts.c.not_before + bindparam("by"))
         .where(contacts.c.campaign_id.in_(select(campaigns.c.id).where(live())))
         .where(contacts.c.waiting == literal_column("1"), contacts.c.not_before > bindparam("since"))
-        .where(contacts.c.state != literal_column(f"'{ContactState.CALLBACK_WAITING}'"))
+        .where(contacts.c.state == literal_column(f"'{ContactState.RETRY_WAITING}'"))
     )
     return Write("waiting shift", positional(shifting, dialect, ["by", "since"]), exact=False)
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from dialerd.core.clock import Millis
-from dialerd.core.commands import ChangeTrunk, Done, Panic, PauseDaemon, Refused, ResumeDaemon
+from dialerd.core.clock import Millis, after
+from dialerd.core.commands import ChangeTrunk, Done, ListNumbers, Panic, PauseDaemon, Refused, ResumeDaemon
+from dialerd.core.dnc import DncEntry
 from dialerd.core.gate import campaign_why
 from dialerd.core.messages import ChannelsCounted, DncUnreadable
 from dialerd.core.model import ChannelId, Halt, TrunkName
@@ -76,6 +77,20 @@ def test_a_step_forward_shortens_no_retry_interval() -> None:
     again = {phone: at for at, phone in driver.placed}
     assert len(driver.placed) == 6
     assert all(again[phone] - first[phone] >= 20 * 60_000 for phone in first)
+
+
+def test_a_step_forward_moves_no_time_of_day() -> None:
+    driver = Driver.ready(rules=policy(clock_settle=Millis(1_000)))
+    people = contacts(2)
+    for person, wait in zip(people, (HOUR // 2, 2_000), strict=True):
+        named = after(driver.now.wall, Millis(wait))
+        driver.command(ListNumbers((DncEntry(person.phone, "until then", "a test", driver.now.wall, named),)))
+    driver.admit(campaign(), people)
+    driver.run(until=1_000)
+    assert driver.placed == []
+    driver.step_clock(HOUR // 2)
+    driver.run(until=10_000)
+    assert {phone for _, phone in driver.placed} == {person.phone for person in people}
 
 
 def test_an_unreadable_list_stops_dialing() -> None:

@@ -273,3 +273,11 @@ def test_common_hours_tell_how_much_and_when() -> None:
 def test_common_hours_of_no_calendar_are_all() -> None:
     now = from_datetime(datetime(2026, 11, 30, tzinfo=UTC))
     assert common_hours([], now, RING).next_open == now
+
+
+def test_the_rule_that_is_named_is_the_first_that_closes_it_at_that_instant() -> None:
+    mondays = Calendar("UTC", (Slot(frozenset({0}), 9 * 60, 18 * 60),))
+    holiday = Calendar("UTC", (), frozenset({date(2026, 12, 2)}))
+    both = Window(None, None, (("campaign-hours", holiday), ("legal-hours", mondays)))
+    asked = [ask(both, at(f"2026-12-0{day}T12:00")).rule for day in (1, 2, 3)]
+    assert asked == ["legal-hours", "campaign-hours", "legal-hours"]

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from scripts.running import ROOT, Daemon, daemon, lab
+from tests.e2e.site import Network, Site, phone_network, site_of
 
 SCRIPT = ROOT / "config" / "scripts" / "personal-loan-cross-sell.yaml"
 
@@ -19,3 +20,25 @@ def carrier_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Daem
     with lab(folder) as running, daemon(running) as process:
         process.ctl("script", "add", str(SCRIPT))
         yield process, Path(running.facts["cdr"]["carrier"])
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Network]:
+    """A phone network of SIPps, and a PBX whose trunks lead there."""
+    with phone_network(tmp_path_factory.mktemp("network")) as up:
+        yield up
+
+
+@pytest.fixture
+def site(network: Network, tmp_path: Path) -> Iterator[Site]:
+    """A daemon there that is yet to be started."""
+    with site_of(network, tmp_path) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def standing(network: Network, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A daemon there that dials, and serves all tests of a file."""
+    with site_of(network, tmp_path_factory.mktemp("standing")) as made:
+        made.open().await_ready()
+        yield made

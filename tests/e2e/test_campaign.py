@@ -11,6 +11,8 @@ import pytest
 
 from scripts.demo import all_calls, carrier_records, expected, recorded
 from scripts.running import BIN, Daemon
+from tests.kill.drill import until
+from tests.kill.ledger import Ledger
 
 pytestmark = pytest.mark.lab
 
@@ -76,3 +78,35 @@ def test_an_answered_call_has_a_transcript_and_a_receipt(
     assert any(turn.get("digits") == "1" for turn in call["transcript"])
     assert call["gate"]["rules"]["window"]
     assert call["trunk"] == "lab"
+
+
+def test_a_number_that_asks_for_no_more_calls_leaves_every_campaign_before_its_call_is_closed(
+    carrier_lab: tuple[Daemon, Path], tmp_path: Path
+) -> None:
+    process, records = carrier_lab
+    number = "+919877199990"
+    list_of_one = tmp_path / "one.csv"
+    list_of_one.write_text(f"phone\n{number}\n")
+    asked, other = (
+        process.ctl(
+            "campaign", "create", "--name", name, "--script", "personal-loan-cross-sell", "--language", "en-IN",
+            "--csv", str(list_of_one),
+        )["campaign_id"]
+        for name in ("asked", "other")
+    )  # fmt: skip
+    ledger = Ledger(Path(process.env["DIALERD_STATE_DIR"]) / "dialerd.db")
+    process.ctl("campaign", "start", asked)
+    until(lambda: ledger.open_attempts() > 0, 20, "the callee is not called")
+    # It may dial from now on, but for the live call.
+    process.ctl("campaign", "start", other)
+    seen: list[tuple[str, str]] = []
+    until(
+        lambda: seen.append(ledger.beside(asked, other)) or seen[-1][0] != "in_progress",
+        40,
+        "the call goes on",
+    )
+    assert ("in_progress", "pending") in seen
+    assert seen[-1] == ("completed", "suppressed")
+    until(lambda: ledger.status(other) == "completed", 20, "the other campaign goes on")
+    assert [call.digits for call in carrier_records(records)[number]] == ["9"]
+    assert ledger.contacts(other)[number].calls == ()

@@ -39,11 +39,15 @@ class ManualClock:
 
 @dataclass
 class RecordingStore:
-    """Keeps what is committed; `errors` are raised by the next commits, `gate` holds a commit up."""
+    """Keeps what is committed; `errors` are raised by the next commits, `gate` holds a commit up.
+
+    `unread` are raised where contacts are asked for.
+    """
 
     contacts: list[Contact]
     committed: list[Entry] = field(default_factory=list)
     errors: list[Exception] = field(default_factory=list)
+    unread: list[Exception] = field(default_factory=list)
     gate: asyncio.Event | None = None
     in_commit: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -65,6 +69,8 @@ class RecordingStore:
         self, campaign: CampaignId, now: Instant, held: frozenset[ContactId], limit: int
     ) -> ReadyBatch:
         assert any(isinstance(entry, CampaignAdmitted) for entry in self.committed)
+        if self.unread:
+            raise self.unread.pop(0)
         free = [contact for contact in self.contacts if contact.id not in held]
         self.contacts = []
         return ReadyBatch(tuple(free), True, None)

@@ -22,6 +22,7 @@ from dialerd.core.messages import (
     ManagerUp,
     MediaCapacity,
     OriginateAccepted,
+    Tick,
     TryAnswered,
     TryEnded,
     TryShown,
@@ -242,6 +243,21 @@ async def test_while_the_store_is_out_events_wait_instead_of_hammering_it() -> N
         await rig.until(lambda: len(rig.entries(CallClosed)) == 1)
 
 
+async def test_a_wake_up_that_comes_a_moment_before_the_rest_is_over_is_not_the_last_one() -> None:
+    async with running(1) as rig:
+        await rig.admit(1)
+        await rig.until(lambda: len(rig.telephony.originated) == 1)
+        rig.store.errors = [PortError("disk full", retryable=True)]
+        rig.engine.post(TryEnded(rig.telephony.originated[0].channel, 17, 486))
+        await rig.until(lambda: rig.engine.status().store == "disk full")
+        rig.clock.mono += 999_000
+        # The loop's timer fires after the second it was set to; the engine's clock is a millisecond behind it.
+        await asyncio.sleep(1.1)
+        assert rig.engine.status().store == "disk full"
+        rig.clock.mono += 1_000
+        await rig.until(lambda: rig.engine.status().store == "ok")
+
+
 async def test_the_engine_stops_when_told_though_the_store_is_out() -> None:
     rig = Rig(1, 1)
     await rig.engine.restore()
@@ -274,3 +290,30 @@ async def test_a_damaged_store_stops_dialing_for_good_and_says_that_it_needs_a_r
             await rig.engine.command(PauseCampaign(CMP))
         assert not rig.engine.status().dialing
         assert len(rig.telephony.originated) == 1
+
+
+async def test_contacts_that_cannot_be_read_are_a_reason_and_are_read_again() -> None:
+    async with running(2) as rig:
+        rig.store.unread = [PortError("the disk does not answer", retryable=True)]
+        await rig.admit(2)
+        await rig.until(lambda: [reason["reason"] for reason in rig.engine.blocked(CMP)] == ["store"])
+        assert rig.engine.status().problems == ("store: the disk does not answer",)
+        assert rig.telephony.originated == []
+        rig.clock.advance(1_500)
+        rig.engine.post(Tick())
+        await rig.until(lambda: len(rig.telephony.originated) == 2)
+        assert rig.engine.status().dialing
+
+
+async def test_a_store_found_damaged_by_reading_stops_dialing_for_good() -> None:
+    async with running(2) as rig:
+        rig.store.unread = [PortError("the store is damaged: restore it from a backup", retryable=False)]
+        await rig.admit(2)
+        await rig.until(lambda: "restore" in rig.engine.status().store)
+        rig.clock.advance(60_000)
+        rig.engine.post(Tick())
+        with pytest.raises(PortError, match="restore"):
+            await rig.engine.command(PauseCampaign(CMP))
+        assert rig.engine.blocked(CMP)[0]["reason"] == "store"
+        assert rig.telephony.originated == []
+        await asyncio.wait_for(rig.engine.drain(), 2)

@@ -49,6 +49,8 @@ class Drill:
     log: Path
     """SIPp's messages."""
     settings: Mapping[str, str]
+    within: Sequence[str] = ()
+    """A command that runs the daemon in its own process."""
     ari: Proxy | None = None
     ami: Proxy | None = None
     lives: list[Life] = field(default_factory=list)
@@ -62,9 +64,19 @@ class Drill:
         return self._daemon
 
     @property
+    def env(self) -> Mapping[str, str]:
+        """The daemon's variables."""
+        return {**self.running.env, **self.settings}
+
+    @property
+    def state(self) -> Path:
+        """The daemon's state directory."""
+        return Path(self.env["DIALERD_STATE_DIR"])
+
+    @property
     def ledger(self) -> Ledger:
         """The daemon's store."""
-        return Ledger(Path(self.running.env["DIALERD_STATE_DIR"]) / "dialerd.db")
+        return Ledger(self.state / "dialerd.db")
 
     # --- the daemon --------------------------------------------------------------------------------
 
@@ -72,9 +84,7 @@ class Drill:
         """Start the daemon; with a failpoint, if one is given."""
         armed = {VARIABLE: f"{point}:{passage}"} if point is not None else {}
         self.lives.append(Life(time.time()))
-        self._daemon = Daemon(
-            {**self.running.env, **self.settings, **armed}, self.running.folder / "dialerd.log"
-        )
+        self._daemon = Daemon({**self.env, **armed}, self.state.parent / "dialerd.log", self.within)
 
     def kill(self) -> int:
         """SIGKILL it; returns how many attempts were open just before."""
@@ -140,10 +150,6 @@ class Drill:
         """All that the callees saw so far."""
         return witness.sights(self.log)
 
-    def workers(self) -> int:
-        """How many media workers there were: one, unless no daemon lived for longer than a worker waits (10 s)."""
-        return self.daemon.log.read_text(errors="replace").count("media.worker_started")
-
     def faults(self) -> list[str]:
         """Lines of the daemon's log that must not be there."""
         lines = self.daemon.log.read_text(errors="replace").splitlines()
@@ -174,15 +180,14 @@ def stage(
         running = scope.enter_context(lab(folder / "lab", trunk=network.address))
         drill = Drill(running, network.folder / "messages.log", {**_settings(running.env), **settings})
         if proxied:
-            _proxy(drill, scope)
+            interpose(drill, scope)
         drill.start()
         scope.callback(lambda: drill.daemon.stop())
         drill.daemon.wait_ready()
         drill.daemon.ctl("script", "add", str(SCRIPT))
         yield drill
         drill.daemon.stop()
-        state = running.env["DIALERD_STATE_DIR"]
-        until(lambda: not _processes(state), ORPHANED, "a process of the daemon is left")
+        until(lambda: not _processes(drill.state), ORPHANED, "a process of the daemon is left")
 
 
 def _settings(env: Mapping[str, str]) -> dict[str, str]:
@@ -197,7 +202,8 @@ def _settings(env: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def _proxy(drill: Drill, scope: ExitStack) -> None:
+def interpose(drill: Drill, scope: ExitStack) -> None:
+    """Put a proxy before ARI and one before AMI, for daemons started from now on."""
     env = drill.running.env
     drill.ari = scope.enter_context(proxy(urlsplit(env["DIALERD_ASTERISK__ARI_URL"]).port or 0))
     drill.ami = scope.enter_context(proxy(int(env["DIALERD_ASTERISK__AMI_PORT"])))
@@ -208,7 +214,7 @@ def _proxy(drill: Drill, scope: ExitStack) -> None:
     }
 
 
-def _processes(state: str) -> list[int]:
+def _processes(state: Path) -> list[int]:
     """Processes that were started with this state directory in their environment."""
     mark = f"DIALERD_STATE_DIR={state}".encode()
     found = []

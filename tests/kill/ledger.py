@@ -112,6 +112,16 @@ class Ledger:
         [[count]] = self._rows("SELECT count(*) FROM calls WHERE status = 'in_progress'")
         return int(count)
 
+    def beside(self, calling: str, waiting: str) -> tuple[str, str]:
+        """At one instant: the status of a campaign's only call, and the state of another one's only contact."""
+        [[call, contact]] = self._rows(
+            "SELECT calls.status, contacts.state FROM calls, contacts"
+            " WHERE calls.campaign_id = ? AND contacts.campaign_id = ?",
+            calling,
+            waiting,
+        )
+        return call, contact
+
     def tries_since(self, at: float) -> int:
         """How many tries were opened at or after an instant."""
         [[count]] = self._rows("SELECT count(*) FROM tries WHERE opened_at >= ?", round(at * 1000))

@@ -11,11 +11,13 @@ from dataclasses import dataclass
 
 from dialerd.engine.failpoint import Point
 from tests.kill.accounts import Books, Terms
-from tests.kill.drill import Drill, until
+from tests.kill.drill import POLL, Drill, until
 from tests.kill.proxy import Proxy, Way
 
 LONGEST_LIFE = 6.5
 """Seconds that a daemon lives at most between two kills; it needs two of them to start."""
+PATIENCE = 15.0
+"""Seconds after which a daemon with nothing due to be dialed is killed all the same."""
 RESUMES = 60.0
 """Seconds after which dialing counts as not resumed at all."""
 
@@ -30,16 +32,30 @@ class Harm:
     end: Callable[[], None]
 
 
-def kill_daemon(drill: Drill, rng: random.Random, kills: int) -> int:
-    """SIGKILL the daemon at random instants, its start-up included; returns at how many an attempt was open."""
+def kill_daemon(drill: Drill, rng: random.Random, kills: int, longest: float = LONGEST_LIFE) -> int:
+    """SIGKILL the daemon at random instants; returns at how many an attempt was open.
+
+    Every other one is counted from its start, so that it may fall into start-up and recovery, the others from its
+    first try, so that it falls into dialing however slow the machine is.
+    """
     opened = []
-    for _ in range(kills):
-        time.sleep(rng.uniform(0.2, LONGEST_LIFE))
+    for kill in range(kills):
+        if kill % 2:
+            _until_it_dials(drill)
+            time.sleep(rng.uniform(0.0, longest / 2))
+        else:
+            time.sleep(rng.uniform(0.2, longest))
         opened.append(drill.kill())
         drill.start()
     busy = sum(count > 0 for count in opened)
     print(f"  {kills} kills, {busy} with an attempt open ({sum(opened)} attempts in all)")
     return busy
+
+
+def _until_it_dials(drill: Drill) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not drill.ledger.tries_since(drill.lives[-1].began) and time.monotonic() < deadline:
+        time.sleep(POLL)
 
 
 def die_at(drill: Drill, rng: random.Random, points: Sequence[Point]) -> None:

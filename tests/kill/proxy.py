@@ -36,6 +36,7 @@ class Proxy:
         self._connections: set[_Connection] = set()
         self._stalled: frozenset[Way] = frozenset()
         self._half_open = False
+        self._lag = 0.0
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="proxy", daemon=True)
         self._server: asyncio.Server | None = None
@@ -67,6 +68,15 @@ class Proxy:
 
         self._do(begin)
 
+    def slow(self, seconds: float) -> None:
+        """Pass on what comes from Asterisk so much later, until `heal`."""
+
+        def begin() -> None:
+            self._lag = seconds
+            self._apply()
+
+        self._do(begin)
+
     def half_open(self) -> None:
         """From now on nothing passes and nobody is told; connections of this time stay dumb even after `heal`."""
 
@@ -83,6 +93,7 @@ class Proxy:
         def end() -> None:
             self._half_open = False
             self._stalled = frozenset()
+            self._lag = 0.0
             for connection in self._connections:
                 connection.stranded = False
             self._apply()
@@ -131,6 +142,7 @@ class Proxy:
 
     def _apply(self) -> None:
         for connection in self._connections:
+            connection.lag = self._lag
             connection.hold(self._stalled | ({Way.TO_ASTERISK} if connection.stranded else set()))
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -162,6 +174,8 @@ class _Connection:
         self.events = False
         self.stranded = False
         self.dumb = False
+        self.lag = 0.0
+        """Seconds by which Asterisk's words are late."""
         self.pumps: list[asyncio.Task[None]] = []
 
     def hold(self, ways: frozenset[Way]) -> None:
@@ -194,6 +208,8 @@ class _Connection:
         while data := await reader.read(_CHUNK):
             # It may be any request of a connection that was used for others before.
             self.events = self.events or data.startswith(_EVENTS)
+            if way is Way.TO_DAEMON:
+                await asyncio.sleep(self.lag)
             await self._free[way].wait()
             if reader.exception() is not None:
                 # Its end reset the connection: a kernel sends no more of it.

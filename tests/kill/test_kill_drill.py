@@ -35,9 +35,7 @@ def test_a_daemon_killed_at_a_hundred_instants_calls_nobody_too_often(
         assert busy >= 80
         books = ordeals.reckon(drill, campaign, TERMS, 600)
         assert drill.resumed()
-        workers = drill.workers()
     assert books.figures["lost"] == 0, "Asterisk lived, and its call records tell all"
-    assert books.figures["dropped"] == 0 or workers > 1, "the worker outlived every daemon"
 
 
 def test_a_daemon_that_dies_on_either_side_of_each_boundary_calls_nobody_too_often(

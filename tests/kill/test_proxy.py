@@ -93,6 +93,17 @@ def test_a_stall_holds_bytes_back_and_delivers_them_after(link: Proxy, way: Way)
         assert connection.recv(1000) == b"two"
 
 
+def test_a_slow_answer_is_late_and_complete(link: Proxy) -> None:
+    with closing(connect(link)) as connection:
+        assert says(connection, b"one") == b"one"
+        link.slow(2 * QUIET)
+        connection.sendall(b"two")
+        assert is_quiet(connection)
+        assert connection.recv(1000) == b"two"
+        link.heal()
+        assert says(connection, b"three") == b"three"
+
+
 def stranded(link: Proxy) -> socket.socket:
     """A connection of events with something held back."""
     request = b"GET /ari/events?app=lab HTTP/1.1\r\n"

@@ -38,7 +38,7 @@ def rng(request: pytest.FixtureRequest) -> random.Random:
 def test_a_daemon_that_is_killed_and_cut_off_calls_nobody_too_often(drill: Drill, rng: random.Random) -> None:
     assert drill.ari is not None
     campaign = drill.campaign(numbers(150, 1, rng), TWICE, rate=15.0)
-    busy = ordeals.kill_daemon(drill, rng, 8)
+    busy = ordeals.kill_daemon(drill, rng, 8, longest=3.0)
     ordeals.die_at(drill, rng, rng.sample(list(Point), 2))
     ordeals.harm_connections(drill, [Harm("ARI cut", drill.ari.cut, 0.2, drill.ari.heal)])
     books = ordeals.reckon(drill, campaign, TWICE, 90)

@@ -197,7 +197,7 @@ class History:
     def shift(self) -> list[Entry]:
         entry = WaitingShifted(self._instant(), Millis(self.random.randint(1, 20)))
         for ident, contact in self.contacts.items():
-            moves = contact.state.waiting and contact.state is not ContactState.CALLBACK_WAITING
+            moves = contact.state is ContactState.RETRY_WAITING
             if moves and contact.not_before > entry.since:
                 later = Instant(contact.not_before + entry.by)
                 self.contacts[ident] = replace(contact, not_before=later)
