@@ -30,7 +30,7 @@ import uvloop
 from benchmarks.figures import Figure, percentile, report
 from benchmarks.prepared import campaign, copied, prepare
 from benchmarks.sizes import RUNS, sized
-from benchmarks.testbed import cpu_seconds, family, peak_memory, resident_memory
+from benchmarks.testbed import core_wait, cpu_seconds, family, peak_memory, resident_memory
 from dialerd.core.model import CampaignStatus
 from scripts.running import ROOT, Daemon, Lab, lab
 from tests.sipp import callee, invites
@@ -223,10 +223,12 @@ def get_figures(stores: Stores, running: Lab, folder: Path) -> list[Figure]:
             process.wait_ready()
             connection = _UnixConnection(process.env["DIALERD_CONTROL__SOCKET"])
             chosen = random.Random(1)
+            waited = core_wait(process)
             times = [get(connection, chosen.randrange(stores.campaigns)) for _ in range(GETS)]
+            waited = 1_000_000 * (core_wait(process) - waited) / sum(times)
             connection.close()
             resident = resident_memory(process.process.pid)
-    note = f"{GETS} requests, median {percentile(times, 50):.2f} ms, most {max(times):.1f} ms"
+    note = f"{GETS} requests, median {percentile(times, 50):.2f} ms; waited {waited:.0f} ms/s for a core"
     return [
         Figure("GET /v1/campaigns/{id} at rest, p99", percentile(times, 99), "ms", at_most=5, note=note),
         Figure("resident memory of the daemon, at rest", resident, "MB"),
