@@ -98,8 +98,6 @@ def failover_line(world: World, ask: Ask, now: Now, tried: frozenset[TrunkName])
     ]
     if ask.campaign is not None:
         rules.append(campaign_checks(ask.campaign, now.wall))
-        if rate_free_at(world, ask.campaign, now.mono) > now.mono:
-            return None
     if world.flow[""].unanswered >= world.policy.max_unanswered_originates:
         return None
     if any(not check.ok for checks in rules for check in checks):

@@ -109,6 +109,10 @@ def open_call(turn: Turn, ask: Ask, passed: Passed, talk: Conversation) -> Call:
         gate=passed.receipt,
     )
     turn.record(CallOpened(call))
+    # A campaign's rate counts calls: going on over another trunk is the same call.
+    meter = turn.world.campaign_meter(ask.campaign) if ask.campaign is not None else None
+    if meter is not None:
+        meter.take(turn.now.mono)
     call = tries.open_try(turn, call, passed.line)
     turn.world.numbers.put(ask.phone, call.id)
     if contact is not None and dialing is not None:

@@ -36,10 +36,6 @@ def open_try(turn: Turn, call: Call, line: Line) -> Call:
     world.calls.put(call.id, call)
     turn.use_line(trunk.name, 1)
     world.trunk_meter(trunk).take(now.mono)
-    campaign = campaign_of(turn, call)
-    meter = world.campaign_meter(campaign) if campaign is not None else None
-    if meter is not None:
-        meter.take(now.mono)
     turn.set_flow(replace(turn.flow, unanswered=turn.flow.unanswered + 1))
     turn.record(TryOpened(call.id, attempt))
     turn.do(

@@ -15,18 +15,20 @@ from dataclasses import dataclass
 import structlog
 
 from dialerd.core import gate
-from dialerd.core.clock import MICROS_PER_MILLI, Instant, Mono
+from dialerd.core.clock import MICROS_PER_MILLI, Instant
 from dialerd.core.commands import (
     Answer,
     Command,
     Done,
     Halting,
+    Panic,
 )
 from dialerd.core.compliance import Callee, Compliance
 from dialerd.core.dnc import DncMatch
 from dialerd.core.effects import (
     Announce,
     Effect,
+    HangUp,
     WakeAt,
     WakeAtWall,
 )
@@ -55,6 +57,7 @@ from dialerd.engine import recovery
 from dialerd.engine.barrier import Barrier, Wait
 from dialerd.engine.dispatcher import Dispatcher
 from dialerd.engine.failpoint import Failpoint
+from dialerd.engine.outage import Outage
 from dialerd.engine.status import Carried, EngineStatus, check_view, describe
 from dialerd.ports import Clock, Media, Store, Telephony
 
@@ -62,10 +65,12 @@ MAX_EVENTS = 256
 OVERLOAD = 2_000
 SLOW_COMMIT = 100 * MICROS_PER_MILLI
 COMMAND_DEADLINE = 15.0
-STORE_RETRY = 1_000 * MICROS_PER_MILLI
 WALL_CHECK = 5.0
 """Seconds after which a wall-clock wake-up is looked at again, since the wall clock may be stepped."""
 
+_HUNG_UP = (
+    "every call is being hung up and none is placed; that cannot be written down until the store is back"
+)
 _log = structlog.get_logger("dialerd.engine")
 
 
@@ -102,10 +107,7 @@ class Engine:
         self._dispatcher: Dispatcher | None = None
         self._draining = False
         self._idle = asyncio.Event()
-        self._store_fault: str | None = None
-        self._store_retry_at = Mono(0)
-        self._store_broken: PortError | None = None
-        """The store is damaged: nothing is written to it any more, a restart after a restore is needed."""
+        self._outage = Outage()
         self._last_commit = 0
 
     # --- what others may do ----------------------------------------------------------------------
@@ -179,15 +181,15 @@ class Engine:
 
     def _reasons(self, checks: Iterable[Check]) -> list[dict[str, str | None]]:
         reasons = [check_view(check) for check in checks]
-        if self._store_fault is not None:
-            reasons.insert(0, {"reason": "store", "detail": self._store_fault, "until": None})
+        if self._outage.fault is not None:
+            reasons.insert(0, {"reason": "store", "detail": self._outage.fault, "until": None})
         if self._draining:
             reasons.insert(0, {"reason": "daemon", "detail": "shutting down", "until": None})
         return reasons
 
     def status(self) -> EngineStatus:
         """The daemon as it stands."""
-        return describe(self._world, self._store_fault, self._draining)
+        return describe(self._world, self._outage.fault, self._draining)
 
     # --- life ------------------------------------------------------------------------------------
 
@@ -223,7 +225,7 @@ class Engine:
     async def drain(self) -> None:
         """Place no new calls; return when the last live one has closed, or at once if none can be closed any more."""
         self._draining = True
-        if not self._world.calls.committed or self._store_broken is not None:
+        if not self._world.calls.committed or self._outage.broken is not None:
             return
         self._idle.clear()
         await self._idle.wait()
@@ -234,9 +236,8 @@ class Engine:
         # A command whose caller has given up must not be carried out after all.
         asked = [item for item in self._asked if not item.answer.done()]
         self._asked.clear()
-        if self._store_broken is not None:
-            for item in asked:
-                _fail(item, self._store_broken)
+        if self._outage.broken is not None:
+            self._refuse(asked, self._outage.broken)
             return
         count = 0 if self._resting() else min(MAX_EVENTS, len(self._events))
         if not count and not asked:
@@ -256,10 +257,7 @@ class Engine:
             self._idle.set()
 
     def _resting(self) -> bool:
-        """Whether the store has failed within the last second, or for good: events wait until it is tried again."""
-        if self._store_broken is not None:
-            return True
-        return self._store_fault is not None and self._clock.now().mono < self._store_retry_at
+        return self._outage.resting(self._clock.now().mono)
 
     async def _take(self, events: Sequence[Event], asked: Sequence[_Asked], *, replay: bool = False) -> None:
         now = self._clock.now()
@@ -271,16 +269,16 @@ class Engine:
             and not self._resting()
         )
         self._last_commit = 0
+        owed = self._outage.owed
+        commands = [*owed, *(item.command for item in asked)]
         try:
-            turn, answers = step(
-                self._world, events, [item.command for item in asked], now, planning=planning
-            )
+            turn, answers = step(self._world, events, commands, now, planning=planning)
             entries = turn.entries
             if entries:
                 await self._commit(turn, entries)
-            elif self._store_fault is not None:
+            elif self._outage.fault is not None:
                 await self._store.probe()
-                self._store_recovered()
+                self._outage.recovered()
         except (PortError, InvariantError):
             self._world.discard()
             raise
@@ -290,7 +288,7 @@ class Engine:
             _log.exception("engine.step_raised")
             raise InvariantError(f"{type(error).__name__}: {error}") from error
         self._world.adopt()
-        for item, answer in zip(asked, answers, strict=True):
+        for item, answer in zip(asked, answers[len(owed) :], strict=True):
             self._answer(item, answer)
         self._act(turn.effects, planned=planning)
 
@@ -325,12 +323,7 @@ class Engine:
         if self._failpoint is not None:
             self._failpoint.committed(entries)
         self._last_commit = self._clock.now().mono - turn.now.mono
-        self._store_recovered()
-
-    def _store_recovered(self) -> None:
-        if self._store_fault is not None and self._store_broken is None:
-            self._store_fault = None
-            _log.info("store.recovered")
+        self._outage.recovered()
 
     def _act(self, effects: Sequence[Effect], *, planned: bool) -> None:
         if self._dispatcher is not None:
@@ -347,8 +340,8 @@ class Engine:
     def _set_timer(self, effects: Sequence[Effect], *, planned: bool) -> None:
         now = self._clock.now()
         waits: list[float] = []
-        if self._store_fault is not None:
-            waits.append((self._store_retry_at - now.mono) / 1e6)
+        if self._outage.fault is not None:
+            waits.append((self._outage.retry_at - now.mono) / 1e6)
         elif not planned and not self._draining:
             # Nothing was planned in this turn, whatever was due: plan in the next.
             waits.append(0.0)
@@ -386,24 +379,31 @@ class Engine:
 
     def _store_failed(self, error: PortError, events: Sequence[Event], asked: Sequence[_Asked]) -> None:
         """Stop dialing; keep the events for when the store is back, refuse the commands."""
-        if not error.retryable:
-            self._broke(error)
-        elif self._store_fault is None:
-            _log.error("store.failed", detail=str(error))
-        self._store_fault = str(error)
-        self._store_retry_at = Mono(self._clock.now().mono + STORE_RETRY)
+        self._outage.failed(error, self._clock.now().mono)
+        if self._outage.broken is not None:
+            self._idle.set()
         self._events.extendleft(reversed(events))
-        for item in asked:
-            _fail(item, error)
+        self._refuse(asked, error)
         self._set_timer((), planned=False)
 
     def _broke(self, error: PortError) -> None:
-        """The store is damaged: nothing is dialed or written any more."""
-        if self._store_broken is None:
-            _log.critical("store.broken", detail=str(error))
-        self._store_broken = error
-        self._store_fault = str(error)
+        self._outage.broke(error)
         self._idle.set()
+
+    def _refuse(self, asked: Sequence[_Asked], error: PortError) -> None:
+        """The store is out: nothing is carried out but a panic, which hangs up at once and is written later."""
+        for item in asked:
+            if isinstance(item.command, Panic):
+                self._hang_up_all()
+                _fail(item, PortError(f"{_HUNG_UP}: {error}", retryable=error.retryable))
+            else:
+                _fail(item, error)
+
+    def _hang_up_all(self) -> None:
+        self._outage.owe_panic()
+        channels = [call.current.channel for call in self._world.calls.committed.values()]
+        if self._dispatcher is not None:
+            self._dispatcher.carry_out([HangUp(channel) for channel in channels], self._halted)
 
     def _refuse_queued(self, error: PortError) -> None:
         while self._asked:

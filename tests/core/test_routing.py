@@ -42,6 +42,17 @@ def test_failover_goes_to_the_next_best_trunk_once_each() -> None:
     assert driver.store[1].attempts == 1
 
 
+def test_failover_is_the_same_call_and_costs_no_further_start_of_the_campaign() -> None:
+    driver = Driver.ready(trunk("a"), trunk("b"))
+    driver.behave = lambda order: CONGESTED if order.trunk == "a" else Behaviour(answers=True)
+    driver.admit(campaign(calls_per_second=1.0), contacts(5))
+    driver.run()
+    assert len([order for _, order in driver.originated if order.trunk == "b"]) == 5
+    assert all(contact.attempts == 1 and contact.refunds == 0 for contact in driver.store.values())
+    firsts = [at for at, order in driver.originated if order.channel.endswith("-1")]
+    assert all(later - first >= 1_000 for first, later in pairwise(firsts))
+
+
 def test_numbers_are_written_as_the_trunk_wants_them() -> None:
     number = E164("+919876543210")
     assert trunk().dialed(number) == "+919876543210"

@@ -11,12 +11,14 @@ import pytest
 from dialerd.core.commands import (
     AdmitCampaign,
     Done,
+    Panic,
     PauseCampaign,
     Refused,
+    ResumeDaemon,
     StopCampaign,
 )
 from dialerd.core.errors import InvariantError, PortError
-from dialerd.core.journal import CallClosed, TryOpened, TrySaved
+from dialerd.core.journal import CallClosed, DaemonSaved, TryOpened, TrySaved
 from dialerd.core.messages import (
     HostUp,
     ManagerUp,
@@ -27,7 +29,7 @@ from dialerd.core.messages import (
     TryEnded,
     TryShown,
 )
-from dialerd.core.model import CampaignId, ImportId, InstanceId, TryState
+from dialerd.core.model import CampaignId, Halt, ImportId, InstanceId, TryState
 from dialerd.engine.failpoint import Failpoint
 from dialerd.engine.runtime import Engine
 from tests.core.world_builder import CMP, START, campaign, contacts, policy, trunk
@@ -128,6 +130,27 @@ async def test_a_command_is_refused_while_the_store_is_out() -> None:
         rig.store.errors = [PortError("disk full", retryable=True)]
         with pytest.raises(PortError, match="disk full"):
             await rig.admit(0)
+
+
+async def test_a_panic_hangs_up_though_the_store_is_out_and_nothing_is_dialed_when_it_is_back() -> None:
+    async with running(5, channels=1) as rig:
+        await rig.admit(5)
+        await rig.until(lambda: len(rig.telephony.originated) == 1)
+        channel = rig.telephony.originated[0].channel
+        rig.store.errors = [PortError("disk full", retryable=True)]
+        with pytest.raises(PortError, match="every call is being hung up"):
+            await rig.engine.command(Panic())
+        assert rig.telephony.hung_up == [channel]
+        rig.engine.post(TryEnded(channel, 16, None))
+        rig.clock.advance(1_500)
+        await rig.until(lambda: bool(rig.entries(CallClosed)))
+        assert rig.entries(DaemonSaved) == [DaemonSaved(Halt.PANIC)]
+        await asyncio.sleep(0.02)
+        assert len(rig.telephony.originated) == 1
+        await rig.engine.command(ResumeDaemon())
+        rig.clock.advance(60_000)
+        rig.engine.post(Tick())
+        await rig.until(lambda: len(rig.telephony.originated) == 2)
 
 
 async def test_an_integrity_error_costs_its_own_event_alone() -> None:
