@@ -32,6 +32,7 @@ from dialerd.core.model import (
     ChannelId,
     Contact,
     ContactId,
+    ContactKind,
     ContactState,
     Halt,
     ImportId,
@@ -159,10 +160,11 @@ class OpenState:
 
 @dataclass(frozen=True, slots=True)
 class ReadyBatch:
-    """Waiting contacts in dialing order."""
+    """Waiting contacts, each kind in dialing order."""
 
     contacts: tuple[Contact, ...]
-    exhausted: bool
+    exhausted: frozenset[ContactKind]
+    """Kinds of which no more are due."""
     next_due: Instant | None
     """When the earliest waiting contact that is not due yet becomes due."""
 
@@ -246,9 +248,22 @@ class Store(Journal, Protocol):
         ...
 
     async def ready(
-        self, campaign: CampaignId, now: Instant, held: frozenset[ContactId], limit: int
+        self,
+        campaign: CampaignId,
+        now: Instant,
+        held: frozenset[ContactId],
+        limits: tuple[int, int, int],
+        recent_since: Instant | None = None,
     ) -> ReadyBatch:
-        """At most `limit` due waiting contacts (`not_before` ≤ now) outside `held`, by (not_before, id)."""
+        """Of each kind at most `limits` due waiting contacts outside `held`, by (not_before, id).
+
+        Due: `not_before` ≤ now. `recent_since`: give them the counted calls to their numbers since then, as
+        `Contact.recent`.
+        """
+        ...
+
+    async def recent_calls(self, phone: E164, since: Instant) -> tuple[Instant, ...]:
+        """Starts of the counted calls to a number after `since`, over all campaigns, oldest first."""
         ...
 
     async def begin_import(self, campaign: CampaignId) -> ImportId:

@@ -73,7 +73,10 @@ class LoadReady:
 
     campaign: CampaignId
     held: frozenset[ContactId]
-    limit: int
+    limits: tuple[int, int, int]
+    """How many of each kind at most, in the order of `ContactKind`."""
+    recent_since: Instant | None = None
+    """Since when calls to their numbers are of interest; None: never."""
 
 
 @record

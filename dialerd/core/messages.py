@@ -18,6 +18,7 @@ from dialerd.core.model import (
     ChannelId,
     Contact,
     ContactId,
+    ContactKind,
     Reason,
 )
 from dialerd.core.record import record
@@ -219,8 +220,8 @@ class ReadyLoaded:
     contacts: tuple[Contact, ...]
     held: frozenset[ContactId]
     """Contacts that the engine held when it asked: stale in this answer."""
-    exhausted: bool
-    """No further contact waits beyond these."""
+    exhausted: frozenset[ContactKind]
+    """Kinds of which no further contact is due beyond these."""
     next_due: Instant | None
 
 

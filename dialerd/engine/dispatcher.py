@@ -118,7 +118,7 @@ class Dispatcher:
         try:
             async with self._loads, asyncio.timeout(READ_DEADLINE):
                 batch = await self._store.ready(
-                    order.campaign, self._clock.now().wall, order.held, order.limit
+                    order.campaign, self._clock.now().wall, order.held, order.limits, order.recent_since
                 )
         except (PortError, TimeoutError) as error:
             self._unread(error)

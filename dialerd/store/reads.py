@@ -21,9 +21,11 @@ from dialerd.core.model import (
     CampaignId,
     Contact,
     ContactId,
+    ContactKind,
     ContactState,
     ScriptId,
 )
+from dialerd.core.world import CALL_IDS_PER_MILLI, call_id
 from dialerd.ports import (
     ApiKey,
     CallFilter,
@@ -83,18 +85,28 @@ class Reads:
         )
 
     async def ready(
-        self, campaign: CampaignId, now: Instant, held: frozenset[ContactId], limit: int
+        self,
+        campaign: CampaignId,
+        now: Instant,
+        held: frozenset[ContactId],
+        limits: tuple[int, int, int],
+        recent_since: Instant | None = None,
     ) -> ReadyBatch:
-        """At most `limit` due waiting contacts outside `held`, by (not_before, id)."""
-        values = {"campaign": campaign, "now": now, "held": to_json(list(held)), "limit": limit + 1}
-        found = await self._ask(self._engine, queries.ready(self._dialect), values, rows.contacts_of)
-        due = [contact for contact in found if contact.not_before <= now]
-        later = found[len(due) :]
-        return ReadyBatch(
-            contacts=tuple(due[:limit]),
-            exhausted=len(due) <= limit,
-            next_due=later[0].not_before if later else None,
+        """Of each kind at most so many (`limits`) due waiting contacts outside `held`, by (not_before, id)."""
+        values = {"campaign": campaign, "now": now, "held": to_json(list(held))}
+        values |= {"since": _after(recent_since), **queries.ready_limits(limits)}
+        found = await self._ask(
+            self._engine,
+            queries.ready(self._dialect),
+            values,
+            lambda given: rows.contacts_and_recent(given, now),
         )
+        return batch_of(found, now, limits)
+
+    async def recent_calls(self, phone: E164, since: Instant) -> tuple[Instant, ...]:
+        """Starts of the counted calls to a number after `since`, over all campaigns, oldest first."""
+        values = {"phone": phone, "since": _after(since)}
+        return await self._ask(self._engine, queries.recent_calls(self._dialect), values, rows.instants)
 
     async def waiting_under(self, pattern: str, limit: int) -> Sequence[Contact]:
         """At most `limit` sealed waiting contacts of live campaigns whose number matches a do-not-call pattern."""
@@ -247,6 +259,24 @@ class _Sweep:
         """Parameters of `queries.waiting_under`."""
         first, last = span(self.pattern)
         return {"campaign": self.campaign, "since": self.since, "first": first, "last": last}
+
+
+def batch_of(found: Sequence[Contact], now: Instant, limits: tuple[int, int, int]) -> ReadyBatch:
+    """Contacts, of each kind one more than `limits` say if there are more, as what the engine asked for."""
+    due: list[Contact] = []
+    exhausted = set(ContactKind)
+    for kind, limit in zip(ContactKind, limits, strict=True):
+        of_kind = [contact for contact in found if contact.state.kind is kind and contact.not_before <= now]
+        due += of_kind[:limit]
+        if len(of_kind) > limit:
+            exhausted.discard(kind)
+    later = (contact.not_before for contact in found if contact.not_before > now)
+    return ReadyBatch(tuple(due), frozenset(exhausted), min(later, default=None))
+
+
+def _after(since: Instant | None) -> str:
+    """The call id that calls after `since` are behind; None: that none is behind."""
+    return "cal_~" if since is None else call_id(since * CALL_IDS_PER_MILLI)
 
 
 def _of(page: Page) -> dict[str, int]:
