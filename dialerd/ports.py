@@ -7,7 +7,7 @@ Adapters (`store`, `asterisk`, `media`) implement them, fakes in `sim` pass the 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from dialerd.core.clock import Instant, Now
@@ -156,6 +156,8 @@ class OpenState:
     """When the last call to a number ended, for numbers called since the instant asked for."""
     halt: Halt | None = None
     trunks: tuple[TrunkChange, ...] = ()
+    shown: Mapping[E164, tuple[tuple[int, int], ...]] = field(default_factory=dict)
+    """For each caller id the hours (since 1970) in which it was shown since the instant asked for, and how often."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,8 +245,11 @@ class Store(Journal, Protocol):
         """Finish what was begun, release the lock."""
         ...
 
-    async def open_state(self, rested_since: Instant) -> OpenState:
-        """What the engine must hold; drops imports that were never sealed."""
+    async def open_state(self, rested_since: Instant, shown_since: Instant | None = None) -> OpenState:
+        """What the engine must hold; drops imports that were never sealed.
+
+        `rested_since`: ends of calls from then on; `shown_since`: caller ids from then on, None for none.
+        """
         ...
 
     async def ready(

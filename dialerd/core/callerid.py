@@ -10,7 +10,7 @@ from __future__ import annotations
 from dialerd.core.clock import Instant, after
 from dialerd.core.journal import TrunkSaved
 from dialerd.core.model import E164, Contact, Terms, Trunk, TrunkChange, Try
-from dialerd.core.record import replace
+from dialerd.core.record import record, replace
 from dialerd.core.turn import Turn
 from dialerd.core.usage import FINALS, HOUR
 from dialerd.core.world import Line, World
@@ -22,11 +22,11 @@ def choose(world: World, line: Line, terms: Terms, contact: Contact | None, now:
     if terms.caller_id is not None:
         free = terms.caller_id in trunk.caller_ids and _under_cap(world, trunk, terms.caller_id, now)
         return terms.caller_id if free else None
-    pool = trunk.caller_ids
-    if len(pool) == 1:
-        return pool[0] if _under_cap(world, trunk, pool[0], now) else None
+    if len(trunk.caller_ids) == 1:
+        (only,) = trunk.caller_ids
+        return only if _under_cap(world, trunk, only, now) else None
     resting = _resting(line, now)
-    free_ones = [one for one in pool if one not in resting and _under_cap(world, trunk, one, now)]
+    free_ones = [one for one in trunk.caller_ids if one not in resting and _under_cap(world, trunk, one, now)]
     if contact is not None and contact.caller_id in free_ones:
         return contact.caller_id
     return min(free_ones, key=lambda one: world.usage_of(one).count(now), default=None)
@@ -53,11 +53,24 @@ def note_final(turn: Turn, ended: Try, *, answered: bool) -> None:
         _rest(turn, line, ended.caller_id)
 
 
-def pool_view(world: World, line: Line, now: Instant) -> list[tuple[E164, int, int, int, Instant | None]]:
-    """Each number with its calls of the last day, its last finals, how many were answered, until when it rests."""
+@record
+class Shown:
+    """How one number of a trunk stands."""
+
+    number: E164
+    calls: int
+    """Within the last day."""
+    finals: int
+    answered: int
+    """Of the last calls that had an end."""
+    rests_until: Instant | None
+
+
+def pool(world: World, line: Line, now: Instant) -> list[Shown]:
+    """How the numbers of a trunk stand."""
     resting = _resting(line, now)
     used = ((number, world.usage_of(number)) for number in line.trunk.caller_ids)
-    return [(one, use.count(now), len(use.finals), use.answered, resting.get(one)) for one, use in used]
+    return [Shown(one, use.count(now), len(use.finals), use.answered, resting.get(one)) for one, use in used]
 
 
 def _under_cap(world: World, trunk: Trunk, number: E164, now: Instant) -> bool:
@@ -72,14 +85,14 @@ def _resting(line: Line, now: Instant) -> dict[E164, Instant]:
 
 def _is_worn(turn: Turn, line: Line, number: E164) -> bool:
     """Whether it is answered less than a set part of what the others are; at most half of a pool rests."""
-    world, pool = turn.world, line.trunk.caller_ids
+    world, numbers = turn.world, line.trunk.caller_ids
     usage = world.usage_of(number)
     resting = _resting(line, turn.now.wall)
-    if len(usage.finals) < FINALS or number not in pool or number in resting:
+    if len(usage.finals) < FINALS or number not in numbers or number in resting:
         return False
-    if 2 * (len(resting) + 1) > len(pool):
+    if 2 * (len(resting) + 1) > len(numbers):
         return False
-    others = [world.usage_of(one) for one in pool if one != number and one not in resting]
+    others = [world.usage_of(one) for one in numbers if one != number and one not in resting]
     finals = sum(len(use.finals) for use in others)
     if finals < FINALS:
         return False

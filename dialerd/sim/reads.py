@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeVar
@@ -23,6 +24,7 @@ from dialerd.core.model import (
     ScriptId,
     Try,
 )
+from dialerd.core.usage import HOUR
 from dialerd.ports import (
     ApiKey,
     CallFilter,
@@ -53,7 +55,7 @@ class FakeReads:
 
     # --- the engine ------------------------------------------------------------------------------
 
-    def _held(self, rested_since: Instant) -> OpenState:
+    def _held(self, rested_since: Instant, shown_since: Instant | None) -> OpenState:
         """What the engine must hold."""
         disk = self._opened()
         running = [kept for kept in disk.calls.values() if kept.closed is None]
@@ -75,7 +77,17 @@ class FakeReads:
             },
             halt=disk.halt.get(""),
             trunks=tuple(sorted(disk.trunks.values(), key=lambda change: change.trunk)),
+            shown=self._shown(shown_since) if shown_since is not None else {},
         )
+
+    def _shown(self, since: Instant) -> dict[E164, tuple[tuple[int, int], ...]]:
+        calls = (kept.call for kept in self.disk.calls.values() if kept.call.started_at >= since)
+        tries = Counter((one.caller_id, one.opened_at // HOUR) for call in calls for one in call.tries)
+        numbers = sorted({number for number, _ in tries})
+        return {
+            number: tuple((hour, tries[one, hour]) for one, hour in sorted(tries) if one == number)
+            for number in numbers
+        }
 
     async def ready(
         self,

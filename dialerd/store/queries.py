@@ -174,6 +174,24 @@ def rested(dialect: Dialect) -> Sql:
 
 
 @cache
+def shown(dialect: Dialect) -> Sql:
+    """Caller id, hour since 1970 and number of tries, by caller id and hour. Parameter: since."""
+    hour = (tries.c.opened_at / literal_column("3600000")).label("hour")
+    if dialect.name == "sqlite":
+        # SQLAlchemy would make a division of it that has fractions.
+        hour = literal_column("tries.opened_at / 3600000").label("hour")
+    query = (
+        select(tries.c.caller_id, hour, func.count())
+        .select_from(calls)
+        .join(tries, tries.c.call_id == calls.c.id)
+        .where(calls.c.started_at >= bindparam("since"))
+        .group_by(tries.c.caller_id, literal_column("hour"))
+        .order_by(tries.c.caller_id, literal_column("hour"))
+    )
+    return compiled(query, dialect)
+
+
+@cache
 def decided(dialect: Dialect) -> Sql:
     """Key and value of all that was decided of the daemon, by key."""
     return compiled(select(state.c.key, state.c.value).order_by(state.c.key), dialect)

@@ -69,7 +69,7 @@ class Reads:
 
     # --- the engine ------------------------------------------------------------------------------
 
-    async def _held(self, rested_since: Instant) -> OpenState:
+    async def _held(self, rested_since: Instant, shown_since: Instant | None) -> OpenState:
         """What the engine must hold."""
         dialect, lane = self._dialect, self._engine
         held = await self._ask(lane, queries.held_campaigns(dialect), {}, rows.campaigns_with_counters)
@@ -82,7 +82,11 @@ class Reads:
             rested=await self._ask(lane, queries.rested(dialect), {"since": rested_since}, rows.rested),
             halt=decided.halt,
             trunks=decided.trunks,
+            shown=await self._shown(shown_since) if shown_since is not None else {},
         )
+
+    async def _shown(self, since: Instant) -> dict[E164, tuple[tuple[int, int], ...]]:
+        return await self._ask(self._engine, queries.shown(self._dialect), {"since": since}, rows.shown)
 
     async def ready(
         self,

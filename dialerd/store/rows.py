@@ -344,6 +344,14 @@ def rested(rows: Iterable[Row]) -> dict[E164, Instant]:
     return {E164(phone): Instant(ended) for phone, ended in rows}
 
 
+def shown(rows: Iterable[Row]) -> dict[E164, tuple[tuple[int, int], ...]]:
+    """Hours and calls of each caller id; rows of one are neighbours."""
+    return {
+        E164(number): tuple((hour, calls) for _, hour, calls in group)
+        for number, group in groupby(rows, key=lambda row: row[0])
+    }
+
+
 def instants(rows: Iterable[Row]) -> tuple[Instant, ...]:
     """The one column of the rows, instants."""
     return tuple(Instant(at) for (at,) in rows)

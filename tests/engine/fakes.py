@@ -62,7 +62,7 @@ class RecordingStore:
     async def probe(self) -> None:
         await self.commit([])
 
-    async def open_state(self, rested_since: Instant) -> OpenState:
+    async def open_state(self, rested_since: Instant, shown_since: Instant | None = None) -> OpenState:
         return OpenState((), {}, (), None, {})
 
     async def ready(

@@ -26,7 +26,7 @@ class OneReader(RecordingStore):
     queues_read: int = 0
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
-    async def open_state(self, rested_since: Instant) -> OpenState:
+    async def open_state(self, rested_since: Instant, shown_since: Instant | None = None) -> OpenState:
         names = [CampaignId(f"cmp_{number:012x}") for number in range(MANY)]
         live = tuple(campaign(id=name, status=CampaignStatus.RUNNING, end_at=None) for name in names)
         return OpenState(live, {name: {"state:pending": 1} for name in names}, (), None, {})

@@ -43,7 +43,9 @@ def test_ready_contacts_come_from_their_index_in_order(database: sqlite3.Connect
     steps = query_plan(database, queries.ready(SQLITE))
     found = [step.partition("not_before")[0] for step in steps if "contacts" in step]
     assert found == [
-        f"SEARCH contacts USING INDEX {name} (campaign_id=? AND " for name in WAITING.values() for _ in range(2)
+        f"SEARCH contacts USING INDEX {name} (campaign_id=? AND "
+        for name in WAITING.values()
+        for _ in range(2)
     ]
     assert not [step for step in steps if "TEMP B-TREE" in step]
 
