@@ -267,6 +267,22 @@ class Store(Journal, Protocol):
         """
         ...
 
+    async def ready_under(
+        self,
+        campaign: CampaignId,
+        now: Instant,
+        held: frozenset[ContactId],
+        prefixes: Sequence[str],
+        behind: str,
+        limit: int,
+        recent_since: Instant | None = None,
+    ) -> Sequence[Contact]:
+        """At most `limit` due waiting contacts outside `held` whose digits begin with a prefix, by their numbers.
+
+        Only numbers greater than `behind`; fewer than `limit` only if there are no more.
+        """
+        ...
+
     async def recent_calls(self, phone: E164, since: Instant) -> tuple[Instant, ...]:
         """Starts of the counted calls to a number after `since`, over all campaigns, oldest first."""
         ...

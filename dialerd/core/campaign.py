@@ -23,11 +23,12 @@ from dialerd.core.commands import (
     StartCampaign,
     StopCampaign,
 )
-from dialerd.core.effects import LoadReady
+from dialerd.core.effects import LoadReady, SeekReady
 from dialerd.core.journal import CampaignAdmitted, CampaignSaved, ImportSealed, WaitingClosed
 from dialerd.core.messages import (
     LoadFailed,
     ReadyLoaded,
+    ReadySought,
 )
 from dialerd.core.model import (
     Call,
@@ -38,15 +39,17 @@ from dialerd.core.model import (
     ContactKind,
     ContactState,
     Reason,
+    TrunkName,
     TryState,
 )
 from dialerd.core.record import replace
 from dialerd.core.turn import Turn
-from dialerd.core.world import Queue
+from dialerd.core.world import Queue, Sought
 
 MOST_DEFERRED = 512
 """With so many contacts waiting in memory for their numbers to be free, no more are read."""
 _LOAD_RETRY = 1_000
+_SEEK_AGAIN = 30_000
 _LOAD_AGAIN = 1_000
 """Milliseconds between two looks for what has become due: a retry may wait that much longer, the store is not asked for
 each one."""
@@ -74,7 +77,7 @@ def add_contacts(turn: Turn, command: AddContacts) -> Answer:
         return _refuse(campaign, "add contacts to", None)
     turn.record(ImportSealed(campaign.id, command.import_id))
     turn.count(campaign.id, metrics.imported(command.contacts, command.suppressed))
-    turn.set_queue(campaign.id, replace(turn.queue(campaign.id), exhausted=frozenset()))
+    turn.set_queue(campaign.id, replace(turn.queue(campaign.id), exhausted=frozenset(), sought={}))
     turn.world.look_at(campaign.id, Instant(0))
     turn.announce("campaign.contacts_added", {"campaign": campaign.id, "contacts": command.contacts})
     return Done(changed=True)
@@ -278,6 +281,45 @@ def on_loaded(turn: Turn, event: ReadyLoaded) -> None:
             next_due=min(dues, default=None),
         ),
     )
+    tend(turn, event.campaign)
+
+
+def seek(turn: Turn, ident: CampaignId, trunk: TrunkName) -> None:
+    """None of a campaign's contacts in memory takes a trunk that is free: the store may hold some behind them."""
+    campaign, queue, policy = turn.world.campaigns.get(ident), turn.queue(ident), turn.world.policy
+    line, now = turn.world.lines.get(trunk), turn.now.wall
+    if campaign is None or line is None or queue.loading or queue.exhausted == frozenset(ContactKind):
+        return
+    sought = queue.sought.get(trunk, Sought())
+    if sought.dry_at is not None and now < sought.dry_at + _SEEK_AGAIN:
+        return
+    running = frozenset(call.contact.id for call in _calls(turn, ident) if call.contact is not None)
+    turn.set_queue(ident, replace(queue, loading=True))
+    since = Instant(now - max(window for window, _ in policy.caps)) if policy.caps else None
+    prefixes = line.trunk.prefixes
+    held = queue.held() | running
+    turn.do(SeekReady(ident, trunk, prefixes, sought.behind, held, turn.world.batch, since))
+
+
+def on_sought(turn: Turn, event: ReadySought) -> None:
+    """Contacts that one trunk takes have been found, or the list holds none that is due."""
+    campaign = turn.world.campaigns.get(event.campaign)
+    if campaign is None:
+        return
+    queue = turn.queue(event.campaign)
+    known = queue.held() | event.held
+    fresh = [contact for contact in event.contacts if contact.id not in known]
+    if not campaign.status.live or campaign.closing:
+        fresh = []
+    before = queue.sought.get(event.trunk, Sought())
+    if event.dry:
+        # Behind the last number the search begins anew; it is dry if it began with the first one.
+        sought = Sought("", turn.now.wall if not before.behind and not fresh else None)
+    else:
+        sought = Sought(event.contacts[-1].phone)
+    searches = {**queue.sought, event.trunk: sought}
+    turn.set_queue(event.campaign, queue.added(fresh, loading=False, fault=None, sought=searches))
+    turn.world.wake(event.campaign)
     tend(turn, event.campaign)
 
 

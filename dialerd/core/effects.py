@@ -80,6 +80,20 @@ class LoadReady:
 
 
 @record
+class SeekReady:
+    """Read due contacts of a campaign whose numbers one trunk takes, in the order of their numbers."""
+
+    campaign: CampaignId
+    trunk: TrunkName
+    prefixes: tuple[str, ...]
+    behind: str
+    """The number behind which they are looked for; empty: from the first."""
+    held: frozenset[ContactId]
+    limit: int
+    recent_since: Instant | None = None
+
+
+@record
 class SeekEvidence:
     """After the settle delay, look up live channels and CDR rows of these tries."""
 
@@ -142,6 +156,7 @@ Effect = (
     | AttachAgent
     | DetachAgent
     | LoadReady
+    | SeekReady
     | SeekEvidence
     | FindNumbers
     | CountChannels

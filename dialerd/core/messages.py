@@ -20,6 +20,7 @@ from dialerd.core.model import (
     ContactId,
     ContactKind,
     Reason,
+    TrunkName,
 )
 from dialerd.core.record import record
 
@@ -226,6 +227,17 @@ class ReadyLoaded:
 
 
 @record
+class ReadySought:
+    """Due contacts that one trunk takes, in the order of their numbers. `dry`: there are no more behind them."""
+
+    campaign: CampaignId
+    trunk: TrunkName
+    contacts: tuple[Contact, ...]
+    held: frozenset[ContactId]
+    dry: bool
+
+
+@record
 class LoadFailed:
     """The store could not be read for `campaign`."""
 
@@ -296,6 +308,7 @@ Event = (
     | MediaHeld
     | OriginateWithheld
     | ReadyLoaded
+    | ReadySought
     | LoadFailed
     | NumbersFound
     | DncLoaded

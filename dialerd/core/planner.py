@@ -12,7 +12,7 @@ from dataclasses import field
 from typing import Any
 
 from dialerd.core import retry, tries
-from dialerd.core.campaign import is_low
+from dialerd.core.campaign import is_low, seek
 from dialerd.core.clock import Instant, Millis, Mono, after
 from dialerd.core.donotcall import suppress
 from dialerd.core.effects import WakeAt
@@ -114,6 +114,7 @@ def _serve(turn: Turn, name: TrunkName, budget: int) -> int:
         elif refusal is _NOT_OVER_THIS:
             rota.leave(ident)
             world.elsewhere.setdefault(ident, set()).add(name)
+            seek(turn, ident, name)
         else:
             _step_back(turn, ident, refusal)
     for ident in waits:

@@ -21,12 +21,12 @@ MOSTLY = 0.5
 _FORBIDDEN = 403
 
 
-def note_taken(turn: Turn, trunk: TrunkName) -> None:
+def note_taken(turn: Turn, call: Call, trunk: TrunkName) -> None:
     """The carrier has taken a try: it rings, or was answered at once."""
     line = turn.world.lines.get(trunk)
     if line is None:
         return
-    pace = adaptive.accepted(line.pace, line.trunk, turn.now.mono)
+    pace = adaptive.accepted(line.pace, line.trunk, turn.now.mono, known=_is_known(call))
     if pace is not line.pace or line.congestions:
         turn.world.lines.put(trunk, replace(line, pace=pace, congestions=0))
 
@@ -37,22 +37,30 @@ def note_end(turn: Turn, call: Call, ended: Try, verdict: Outcome) -> None:
     if line is None or ended.state is not TryState.ENDED or ended.ringing_at is not None:
         return
     if verdict.congested:
-        _turned_away(turn, line, is_known=call.contact is not None and call.contact.refunds > 0)
+        _turned_away(turn, line, known=_is_known(call))
     elif ended.sip_code == _FORBIDDEN:
         # Of a number, or of how many calls the carrier takes: a run of them tells.
-        run = sum(line.pace.turned_away) + 1 >= adaptive.RUN_OF_403
-        _turned_away(turn, line, is_known=not run)
+        if sum(line.pace.turned_away) + 1 >= adaptive.RUN_OF_403:
+            _turned_away(turn, line, known=False)
+        else:
+            pace = adaptive.turned_away(line.pace, line.trunk, turn.now.mono, known=False, cut=False)
+            turn.world.lines.put(line.trunk.name, replace(line, pace=pace))
     else:
-        note_taken(turn, ended.trunk)
+        note_taken(turn, call, ended.trunk)
 
 
-def _turned_away(turn: Turn, line: Line, *, is_known: bool) -> None:
-    """`is_known`: it may well be the number's own, which has met the same before."""
+def _is_known(call: Call) -> bool:
+    """Whether its number has been turned away before."""
+    return call.contact is not None and call.contact.refunds > 0
+
+
+def _turned_away(turn: Turn, line: Line, *, known: bool) -> None:
     now = turn.now.mono
-    # What comes in during a rest tells of starts before it.
-    cut = now >= line.rest_until and (not is_known or line.pace.share > MOSTLY)
-    line = replace(line, pace=adaptive.turned_away(line.pace, line.trunk, now, cut=cut))
-    if cut:
+    # What comes in during a rest tells of starts before it; a known number may well be turned away for its own sake.
+    cut = now >= line.rest_until and (not known or line.pace.share > MOSTLY)
+    pace = adaptive.turned_away(line.pace, line.trunk, now, known=known, cut=cut)
+    line = replace(line, pace=pace)
+    if pace.cut_at == now:
         rest = min(LONGEST_REST, FIRST_REST << min(line.congestions, 16))
         line = replace(line, congestions=line.congestions + 1, rest_until=mono_after(now, Millis(rest)))
     turn.world.lines.put(line.trunk.name, line)

@@ -136,6 +136,16 @@ class Deferred:
 
 
 @record
+class Sought:
+    """A search for contacts that one trunk takes."""
+
+    behind: str = ""
+    """The number it has come to."""
+    dry_at: Instant | None = None
+    """When the whole list held none that was due."""
+
+
+@record
 class Queue:
     """A campaign's due contacts in memory, and what is known of those still in the store."""
 
@@ -150,6 +160,8 @@ class Queue:
     """Kinds of which the store holds no due contact beyond these."""
     next_due: Instant | None = None
     """When the next waiting contact that is not here becomes due."""
+    sought: Mapping[TrunkName, Sought] = field(default_factory=dict)
+    """How far the store was searched for contacts that one trunk takes, where none of those here does."""
     live: int = 0
     """Attempts of this campaign that are running."""
     fault: str | None = None

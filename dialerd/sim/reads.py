@@ -116,6 +116,32 @@ class FakeReads:
         shown = tuple(replace(one, read_at=now) for one in due)
         return ReadyBatch(shown, frozenset(exhausted), next_due)
 
+    async def ready_under(
+        self,
+        campaign: CampaignId,
+        now: Instant,
+        held: frozenset[ContactId],
+        prefixes: Sequence[str],
+        behind: str,
+        limit: int,
+        recent_since: Instant | None = None,
+    ) -> Sequence[Contact]:
+        """At most `limit` due waiting contacts outside `held` whose digits begin with a prefix, by their numbers."""
+        self._opened()
+        found = [
+            contact
+            for contact in self._sealed(campaign)
+            if contact.state.waiting
+            and contact.not_before <= now
+            and contact.id not in held
+            and contact.phone > behind
+            and contact.phone.startswith(tuple(f"+{prefix}" for prefix in prefixes))
+        ]
+        found.sort(key=lambda contact: contact.phone)
+        if recent_since is not None:
+            found = [replace(one, recent=self._recent(one.phone, recent_since)) for one in found[:limit]]
+        return [replace(contact, read_at=now) for contact in found[:limit]]
+
     async def recent_calls(self, phone: E164, since: Instant) -> tuple[Instant, ...]:
         """Starts of the counted calls to a number after `since`, over all campaigns, oldest first."""
         self._opened()

@@ -105,6 +105,26 @@ def ready(dialect: Dialect) -> Sql:
     return compiled(union_all(*parts), dialect)
 
 
+@cache
+def ready_under(dialect: Dialect) -> Sql:
+    """`CONTACT` and recent calls of due contacts in a span of numbers, by number.
+
+    Parameters: campaign, now, held (JSON list of ids), first, last (of the span), behind, limit, since (as `ready`).
+    """
+    query = (
+        select(*CONTACT, _recent(dialect))
+        .where(contacts.c.campaign_id == bindparam("campaign"))
+        .where(contacts.c.phone >= bindparam("first"), contacts.c.phone <= bindparam("last"))
+        .where(contacts.c.phone > bindparam("behind"))
+        .where(contacts.c.waiting >= literal_column("1"), contacts.c.not_before <= bindparam("now"))
+        .where(contacts.c.import_id.in_(_sealed()))
+        .where(contacts.c.id.not_in(ids_in("held", dialect)))
+        .order_by(contacts.c.phone)
+        .limit(bindparam("limit"))
+    )
+    return compiled(query, dialect)
+
+
 def ready_limits(limits: Sequence[int]) -> dict[str, int]:
     """Parameters of `ready`: of each kind one more than is wanted, to learn whether there are more."""
     return {f"limit_{kind}": limit + 1 for kind, limit in zip(ContactKind, limits, strict=True)}

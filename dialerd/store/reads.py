@@ -107,6 +107,41 @@ class Reads:
         )
         return batch_of(found, now, limits)
 
+    async def ready_under(
+        self,
+        campaign: CampaignId,
+        now: Instant,
+        held: frozenset[ContactId],
+        prefixes: Sequence[str],
+        behind: str,
+        limit: int,
+        recent_since: Instant | None = None,
+    ) -> Sequence[Contact]:
+        """At most `limit` due waiting contacts outside `held` whose digits begin with a prefix, by their numbers."""
+        found: list[Contact] = []
+        values = {
+            "campaign": campaign,
+            "now": now,
+            "held": to_json(list(held)),
+            "since": _after(recent_since),
+        }
+        for prefix in sorted(prefixes):
+            first, last = span(f"+{prefix}*")
+            if len(found) < limit and behind < last:
+                bounds = {
+                    "first": max(first, behind),
+                    "behind": behind,
+                    "last": last,
+                    "limit": limit - len(found),
+                }
+                found += await self._ask(
+                    self._engine,
+                    queries.ready_under(self._dialect),
+                    values | bounds,
+                    lambda given: rows.contacts_and_recent(given, now),
+                )
+        return found
+
     async def recent_calls(self, phone: E164, since: Instant) -> tuple[Instant, ...]:
         """Starts of the counted calls to a number after `since`, over all campaigns, oldest first."""
         values = {"phone": phone, "since": _after(since)}

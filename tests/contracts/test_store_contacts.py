@@ -9,7 +9,7 @@ import pytest
 from dialerd.core.clock import Instant
 from dialerd.core.errors import InvariantError
 from dialerd.core.journal import CampaignAdmitted, ContactSaved, ImportSealed, WaitingClosed
-from dialerd.core.model import CampaignId, Contact, ContactId, ContactKind, ContactState, ImportId
+from dialerd.core.model import E164, CampaignId, Contact, ContactId, ContactKind, ContactState, ImportId
 from dialerd.ports import Page, Store
 
 from .stores import ALL, CMP, START, Place, admitted, another_campaign, campaign, dialing, person
@@ -281,3 +281,33 @@ async def test_one_contact_is_found_by_its_number(store: Store) -> None:
     assert await store.contact(CMP, two.phone) == two
     assert await store.contact(another_campaign(2).id, two.phone) is None
     assert await store.contact(CMP, person(9).phone) is None
+
+
+# --- numbers that one trunk takes ------------------------------------------------------------------
+
+
+async def test_contacts_under_prefixes_come_by_their_numbers_from_where_the_search_has_come_to(
+    store: Store,
+) -> None:
+    numbers = ("+447001", "+919001", "+447003", "+4915003", "+447002", "+919002")
+    people = [person(n, phone=E164(number + "0000")) for n, number in enumerate(numbers)]
+    listed = await admitted(store, people)
+    by_phone = {contact.phone[:-4]: contact for contact in listed}
+    await store.commit([due_at(by_phone["+447003"], 500)])
+
+    async def under(
+        prefixes: tuple[str, ...], behind: str, limit: int, held: frozenset[ContactId] = NONE
+    ) -> list[str]:
+        found = await store.ready_under(CMP, Instant(START + 100), held, prefixes, behind, limit)
+        return [contact.phone[:-4] for contact in found]
+
+    assert await under(("44",), "", 10) == ["+447001", "+447002"]
+    assert await under(("91", "44"), "", 3) == ["+447001", "+447002", "+919001"]
+    assert await under(("91", "44"), "+4470020000", 3) == ["+919001", "+919002"]
+    assert await under(("44",), "", 10, frozenset({by_phone["+447001"].id})) == ["+447002"]
+    assert await under(("33",), "", 10) == []
+    assert await store.ready_under(CMP, Instant(START + 500), NONE, ("447003",), "", 1) == [
+        replace(
+            by_phone["+447003"], state=ContactState.RETRY_WAITING, attempts=1, not_before=Instant(START + 500)
+        )
+    ]

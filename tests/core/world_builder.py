@@ -25,6 +25,7 @@ from dialerd.core.effects import (
     LoadReady,
     Originate,
     SeekEvidence,
+    SeekReady,
     WakeAt,
 )
 from dialerd.core.journal import (
@@ -48,6 +49,7 @@ from dialerd.core.messages import (
     NumbersFound,
     OriginateAccepted,
     ReadyLoaded,
+    ReadySought,
     Tick,
     TryAnswered,
     TryEnded,
@@ -428,6 +430,18 @@ class Driver:
         loaded = ReadyLoaded(order.campaign, batch.contacts, order.held, batch.exhausted, batch.next_due)
         self.later(1, loaded)
 
+    def _seek_ready(self, order: SeekReady) -> None:
+        store = FakeStore(disk=self.disk)
+        now_or_never(store.open())
+        found = now_or_never(
+            store.ready_under(
+                order.campaign, self.now.wall, order.held, order.prefixes, order.behind, order.limit
+            )
+        )
+        store.crash()
+        dry = len(found) < order.limit
+        self.later(1, ReadySought(order.campaign, order.trunk, tuple(found), order.held, dry))
+
     def _find(self, order: FindNumbers) -> None:
         store = FakeStore(disk=self.disk)
         now_or_never(store.open())
@@ -456,6 +470,7 @@ _CARRIERS: dict[type, Callable[[Driver, Any], object]] = {
     AttachAgent: Driver._attach,
     DetachAgent: lambda driver, effect: driver.later(1, AgentFinished(effect.call, AgentReport())),
     LoadReady: Driver._load,
+    SeekReady: Driver._seek_ready,
     FindNumbers: Driver._find,
     CountChannels: lambda driver, effect: driver.later(
         1, ChannelsCounted(effect.boot, frozenset(driver.live))
