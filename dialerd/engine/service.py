@@ -14,6 +14,7 @@ from dialerd.engine.dnc import DoNotCall
 from dialerd.engine.keys import Keys
 from dialerd.engine.loading import Loader
 from dialerd.engine.operation import Operation
+from dialerd.engine.reports import Reports
 from dialerd.engine.runtime import Engine
 from dialerd.engine.scripts import ScriptParser, Scripts
 from dialerd.engine.settings import ServiceSettings
@@ -37,6 +38,7 @@ class Service:
         admission = Admission(self.scripts, Loader(engine, store, clock), clock, settings, intake)
         self.campaigns = Campaigns(engine, store, clock, settings, admission)
         self.calls = Calls(engine, store, self.scripts, settings, intake)
+        self.reports = Reports(engine, store, clock)
         self.dnc = DoNotCall(engine, store, clock, intake)
         self.keys = Keys(store, clock)
         self.operation = Operation(engine, store, settings)

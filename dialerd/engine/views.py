@@ -74,6 +74,7 @@ def campaign_view(
         "reasons": shown.reasons,
         "metrics": shown.metrics,
         "by_trunk": shown.by_trunk,
+        "by_caller_id": shown.by_caller_id,
         "by_hour": shown.by_hour,
         "blocked": list(blocked),
     }

@@ -1,4 +1,4 @@
-"""The store in one SQLite file: its lock, its schema, one writer, two readers.
+"""The store in one SQLite file: its lock, its schema, one writer, three readers.
 
 Commits are durable when they return (WAL, synchronous=FULL). One daemon a file; other programs may read it.
 """
@@ -46,8 +46,10 @@ class SqliteStore(Reads):
         self._writer = Writer(self.path)
         self._engine_reader = Reader(self.path)
         self._people_reader = Reader(self.path)
+        self._report_reader = Reader(self.path)
         self._planner = Planner(SQLITE)
-        super().__init__(str(self.path), SQLITE, self._engine_reader, self._people_reader)
+        lanes = (self._engine_reader, self._people_reader, self._report_reader)
+        super().__init__(str(self.path), SQLITE, *lanes)
 
     # --- life ------------------------------------------------------------------------------------
 
@@ -59,6 +61,7 @@ class SqliteStore(Reads):
             await self._writer.open()
             await self._engine_reader.open()
             await self._people_reader.open()
+            await self._report_reader.open()
         except BaseException:
             await self.close()
             raise
@@ -70,6 +73,7 @@ class SqliteStore(Reads):
             # log into the database, and the lock outlives all of them.
             stack.callback(self._lock.release)
             stack.push_async_callback(self._writer.close)
+            stack.push_async_callback(self._report_reader.close)
             stack.push_async_callback(self._people_reader.close)
             stack.push_async_callback(self._engine_reader.close)
 

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from dialerd.cli import rules
+from dialerd.core.clock import Instant, Millis
+from dialerd.core.journal import CallClosed
+from dialerd.core.model import CallStatus
+from tests.contracts.stores import START, attempt, ending, opening
+from tests.control.serving import Served
 
 from .test_dialerctl import ONE, TWO, Ctl, contacts, create, ctl, daemon
 
@@ -235,3 +241,39 @@ def test_weekly_hours_are_read_as_people_write_them(text: str, days: list[str]) 
 )
 def test_retry_rules_are_read_as_people_write_them(text: str, rule: dict[str, object]) -> None:
     assert rules.retry_rules([text]) == {"busy": rule}
+
+
+def test_weight_and_shares_are_given_shown_and_edited(ctl: Ctl, contacts: Path, campaign: str) -> None:
+    made = create(ctl, contacts, "--weight", "3", "--shares", "fresh=2, retries=1,callbacks=4", "--json")
+    assert made.code == 0, made.err
+    assert (made.json["weight"], made.json["shares"]) == (3, {"fresh": 2, "retries": 1, "callbacks": 4})
+    edited = ctl("campaign", "edit", campaign, "--shares", "retries=0.5")
+    assert edited.code == 0, edited.err
+    shown = ctl("campaign", "show", campaign)
+    assert (shown.value("weight"), shown.value("shares")) == ("1", "fresh 1, retries 0.5, callbacks 8")
+    for wrong in ("fresh=0", "fresh=many", "fresh", "young=2"):
+        refused = ctl("campaign", "edit", campaign, "--shares", wrong)
+        assert (refused.code, "shares." in refused.err) == (2, True), refused.err
+
+
+def test_a_report_is_a_table_with_bars(ctl: Ctl, daemon: Served) -> None:
+    for number in range(1, 5):
+        call = replace(attempt(None, number), started_at=Instant(START + number * 3_600_000))
+        closed = ending(call)
+        if number > 2:
+            closed = ending(call, status=CallStatus.COMPLETED, reason=None, duration=Millis(2_000))
+        daemon.do(daemon.inside.store.commit([*opening(call), CallClosed(call, closed)]))
+    span = ("--from", "2023-11-14", "--to", "2023-11-16", "--timezone", "Asia/Kolkata")
+    shown = ctl("report", "--by", "trunk", *span)
+    assert shown.code == 0, shown.err
+    (row,) = (line.split() for line in shown.out.splitlines() if line.startswith("lab"))
+    assert row[:9] == ["lab", "4", "4", "2", "50.0%", "2", "0", "0", "0"]
+    assert row[-1] == "█" * 12 + "░" * 12
+    assert "busy 2" in row[9] + " " + row[10]
+    hours = ctl("report", "--by", "hour", *span).out
+    assert "2023-11-15T04:00+05:30" in hours
+    assert "on the clocks of Asia/Kolkata" in hours
+    assert ctl("report", "--by", "reason", *span, "--json").json["data"][0]["calls"] == 2
+    assert ctl("report", "--by", "trunk", "--from", "2020-01-01", "--to", "2020-01-02").out.endswith("none\n")
+    refused = ctl("report", "--by", "moon", "--from", "soon")
+    assert (refused.code, "  by: " in refused.err, "  from: " in refused.err) == (2, True, True)
