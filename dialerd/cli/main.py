@@ -133,14 +133,13 @@ def _print_status(out: Output, found: dict[str, Any]) -> None:
         "campaigns: " + ", ".join(f"{name} {shown(count)}" for name, count in found["campaigns"].items())
     )
     out.table(
-        ("TRUNK", "ENDPOINT", "CHANNELS", "CALLS/S", "REACHABLE", "PAUSED"),
+        ("TRUNK", "STATE", "CHANNELS", "CALLS/S", "PAUSED"),
         (
             (
                 trunk["name"],
-                trunk["endpoint"],
+                trunk["state"],
                 f"{trunk['channels_in_use']} of {trunk['max_channels']}",
                 trunk["calls_per_second"],
-                trunk["reachable"],
                 trunk["paused"],
             )
             for trunk in found["trunks"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from dialerd.cli import rules
 from dialerd.core.clock import Instant, Millis
 from dialerd.core.journal import CallClosed
+from dialerd.core.messages import Event, TrunkReachability
 from dialerd.core.model import CallStatus
 from tests.contracts.stores import START, attempt, ending, opening
 from tests.control.serving import Served
@@ -197,6 +199,32 @@ def test_trunks_are_paused_limited_and_resumed(ctl: Ctl) -> None:
     assert ctl("trunk", "set", "lab", "--max-channels", "999").code == 2
     assert ctl("trunk", "resume", "lab").value("paused") == "-"
     assert ctl("trunk", "pause", "none").code == 1
+
+
+def test_a_trunk_and_its_caller_ids_are_shown(ctl: Ctl, daemon: Served) -> None:
+    daemon.do(posted(daemon, TrunkReachability("spare", False, "gone")))
+    listed = ctl("trunk", "list").out
+    assert "slowed to 1.25 of 5" in listed
+    assert "is unreachable" in listed
+    shown = ctl("trunk", "show", "lab")
+    assert shown.value("registered") == "not needed"
+    assert shown.value("calls a second") == "slowed to 1.25 of 5"
+    assert shown.value("answered") == "0 of 0 last calls"
+    assert "+15550100101" in shown.out
+    assert ctl("trunk", "show", "spare").value("state") == "unreachable"
+    assert ctl("trunk", "show", "lab", "--json").json["last_calls"] == {
+        "of": 0,
+        "answered": 0,
+        "answer_rate": None,
+    }
+    assert ctl("trunk", "show", "none").code == 1
+
+
+async def posted(daemon: Served, event: Event) -> None:
+    """The engine has taken up an event."""
+    daemon.inside.engine.post(event)
+    while daemon.inside.service.operation.trunk("spare")["reachable"] is None:
+        await asyncio.sleep(0)
 
 
 def test_a_call_that_the_gate_refuses_says_why(ctl: Ctl) -> None:
