@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from sqlalchemy import make_url
 
 from dialerd.core.clock import Instant
-from dialerd.core.errors import PortError
+from dialerd.core.errors import InvariantError, PortError
 from dialerd.ports import OpenState
 from dialerd.store.lock import StoreLock
 from dialerd.store.migrate import migrate_sqlite
@@ -69,6 +69,10 @@ class SqliteStore(Reads, Writing):
         """What the engine must hold; drops imports that were never sealed. Raises `PortError`."""
         await self._drop_unsealed()
         return await self._held(rested_since)
+
+    async def settle(self, transaction: int) -> bool:
+        """Never needed: SQLite always tells whether it has committed. Raises `InvariantError`."""
+        raise InvariantError(f"transaction {transaction} is not in doubt")
 
 
 def _path(url: str | Path) -> Path:
