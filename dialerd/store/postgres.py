@@ -59,10 +59,10 @@ class PostgresStore(Reads, Writing):
             stack.push_async_callback(self._people_reader.close)
             stack.push_async_callback(self._engine_reader.close)
 
-    async def open_state(self, rested_since: Instant) -> OpenState:
+    async def open_state(self, rested_since: Instant, shown_since: Instant | None = None) -> OpenState:
         """What the engine must hold; drops imports that were never sealed. Raises `PortError`."""
         await self._drop_unsealed()
-        return await self._held(rested_since)
+        return await self._held(rested_since, shown_since)
 
     async def settle(self, transaction: int) -> bool:
         """Whether a commit that raised `InDoubtError` is stored. Raises `PortError` while that cannot be told."""

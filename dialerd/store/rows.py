@@ -32,6 +32,7 @@ from dialerd.core.model import (
     Reason,
     RetryRule,
     ScriptId,
+    Shares,
     TrunkChange,
     TrunkName,
     Try,
@@ -80,9 +81,11 @@ CONTACT: Columns = (
     contacts.c.retries,
     contacts.c.callbacks,
     contacts.c.callback_unmet,
+    contacts.c.caller_id,
 )
 CALL: Columns = tuple(column for column in calls.c if column is not calls.c.contact_id)
 
+_UNREAD = Instant(0)
 _CALL_AT = {column.name: place for place, column in enumerate(CALL)}
 
 
@@ -108,6 +111,7 @@ def _campaign(row: Row) -> Campaign:
         hours=tuple(_slot(slot) for slot in _list(values["hours"])),
         holidays=tuple(_list(values["holidays"])),
         closed=frozenset(date.fromisoformat(day) for day in _list(values["closed"])),
+        shares=Shares(**_mapping(values["shares"])),
         retry_rules={
             Reason(reason): RetryRule(**rule) for reason, rule in _mapping(values["retry_rules"]).items()
         },
@@ -124,8 +128,8 @@ def contacts_of(rows: Iterable[Row]) -> list[Contact]:
     return [contact(row) for row in rows]
 
 
-def contact(row: Row) -> Contact:
-    """A contact from `CONTACT`."""
+def contact(row: Row, recent: tuple[Instant, ...] = (), read_at: Instant = _UNREAD) -> Contact:
+    """A contact from `CONTACT`, and what else is known of it."""
     return Contact(
         id=ContactId(row[0]),
         campaign_id=CampaignId(row[1]),
@@ -146,7 +150,19 @@ def contact(row: Row) -> Contact:
         retries=_mapping(row[16]),
         callbacks=row[17],
         callback_unmet=row[18],
+        caller_id=row[19],
+        recent=recent,
+        read_at=read_at,
     )
+
+
+def contacts_and_recent(rows: Iterable[Row], read_at: Instant) -> list[Contact]:
+    """Contacts from rows of `CONTACT` and the starts of recent calls to their numbers, with commas between."""
+    return [contact(row, _starts(row[-1]) if row[-1] else (), read_at) for row in rows]
+
+
+def _starts(joined: str) -> tuple[Instant, ...]:
+    return tuple(Instant(int(at)) for at in joined.split(","))
 
 
 def attempt(row: Row) -> Try:
@@ -326,6 +342,19 @@ def only(rows: Sequence[Row]) -> Any:
 def rested(rows: Iterable[Row]) -> dict[E164, Instant]:
     """Numbers and when the last call to them ended."""
     return {E164(phone): Instant(ended) for phone, ended in rows}
+
+
+def shown(rows: Iterable[Row]) -> dict[E164, tuple[tuple[int, int], ...]]:
+    """Hours and calls of each caller id; rows of one are neighbours."""
+    return {
+        E164(number): tuple((hour, calls) for _, hour, calls in group)
+        for number, group in groupby(rows, key=lambda row: row[0])
+    }
+
+
+def instants(rows: Iterable[Row]) -> tuple[Instant, ...]:
+    """The one column of the rows, instants."""
+    return tuple(Instant(at) for (at,) in rows)
 
 
 def audited(rows: Iterable[Row]) -> tuple[list[tuple[Contact, int]], dict[str, int]]:

@@ -65,10 +65,10 @@ class SqliteStore(Reads, Writing):
             stack.push_async_callback(self._people_reader.close)
             stack.push_async_callback(self._engine_reader.close)
 
-    async def open_state(self, rested_since: Instant) -> OpenState:
+    async def open_state(self, rested_since: Instant, shown_since: Instant | None = None) -> OpenState:
         """What the engine must hold; drops imports that were never sealed. Raises `PortError`."""
         await self._drop_unsealed()
-        return await self._held(rested_since)
+        return await self._held(rested_since, shown_since)
 
     async def settle(self, transaction: int) -> bool:
         """Never needed: SQLite always tells whether it has committed. Raises `InvariantError`."""
