@@ -119,7 +119,7 @@ def test_where_audio_is_brought_is_an_address_and_a_port(
 
 
 def test_the_api_crosses_the_network_unencrypted_only_if_that_is_said_plainly(tmp_path: Path) -> None:
-    for host in ("0.0.0.0", "192.168.1.5", "::", "pbx.example.com"):  # noqa: S104
+    for host in ("0.0.0.0", "192.168.1.5", "::", "pbx.example.com"):
         found = faults(written(tmp_path, GOOD + f'[http]\nhost = "{host}"\n'))
         assert "beyond_loopback" in found["http"]
         said = load(written(tmp_path, GOOD + f'[http]\nhost = "{host}"\nbeyond_loopback = true\n'))
