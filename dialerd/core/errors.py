@@ -3,6 +3,7 @@
 DialerError
 ├── RequestError     the caller's fault: answered as problem+json, exit code 1 or 2
 ├── PortError        infrastructure failed: `retryable` was decided where the error was born
+│   └── InDoubtError     it failed so that nobody can tell yet whether what was asked for was done
 └── InvariantError   our own fault: log it, fail that one thing, keep serving
 """
 
@@ -39,6 +40,7 @@ class RequestError(DialerError):
         detail: str,
         faults: Sequence[Fault] = (),
         extra: Mapping[str, object] | None = None,
+        retry_after: int | None = None,
     ) -> None:
         super().__init__(detail)
         self.status = status
@@ -47,6 +49,8 @@ class RequestError(DialerError):
         self.detail = detail
         self.faults = tuple(faults)
         self.extra = dict(extra or {})
+        self.retry_after = retry_after
+        """Seconds after which the same request may succeed."""
 
 
 def invalid(faults: Sequence[Fault], **extra: object) -> RequestError:
@@ -72,6 +76,14 @@ class PortError(DialerError):
     def __init__(self, message: str, *, retryable: bool) -> None:
         super().__init__(message)
         self.retryable = retryable
+
+
+class InDoubtError(PortError):
+    """`transaction` was sent off and no answer came: it is stored or it is not. `Journal.settle` tells, later."""
+
+    def __init__(self, message: str, transaction: int) -> None:
+        super().__init__(message, retryable=True)
+        self.transaction = transaction
 
 
 class InvariantError(DialerError):

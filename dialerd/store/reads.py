@@ -62,15 +62,13 @@ class Lane(Protocol):
 class Reads:
     """Every question of the port. All of them raise `PortError`."""
 
-    def __init__(
-        self, name: str, dialect: Dialect, engine: Lane, people: Lane, reports: Lane | None = None
-    ) -> None:
-        """`name`: what the store is called in messages. `reports`: a lane of their own, without one people wait."""
+    def __init__(self, name: str, dialect: Dialect, engine: Lane, people: Lane, reports: Lane) -> None:
+        """`name`: what the store is called in messages."""
         self._name = name
         self._dialect = dialect
         self._engine = engine
         self._people = people
-        self._reports = reports or people
+        self._reports = reports
         self._sweep = _Sweep("")
 
     # --- the engine ------------------------------------------------------------------------------

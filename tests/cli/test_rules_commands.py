@@ -305,3 +305,15 @@ def test_a_report_is_a_table_with_bars(ctl: Ctl, daemon: Served) -> None:
     assert ctl("report", "--by", "trunk", "--from", "2020-01-01", "--to", "2020-01-02").out.endswith("none\n")
     refused = ctl("report", "--by", "moon", "--from", "soon")
     assert (refused.code, "  by: " in refused.err, "  from: " in refused.err) == (2, True, True)
+
+
+def test_events_are_followed_from_where_one_was(ctl: Ctl, campaign: str) -> None:
+    lost = ctl("events", "--after", "1-1", "--count", "1")
+    assert lost.code == 0, lost.err
+    assert "feed.gap" in lost.out
+    first = ctl("--json", "events", "--campaign", campaign, "--after", "1-1", "--count", "1").json
+    assert (first["type"], first["id"]) == ("feed.gap", None)
+    assert first["data"]["campaign_id"] == campaign
+    unknown = ctl("events", "--campaign", "cmp_000000000099")
+    assert unknown.code == 1
+    assert "cmp_000000000099" in unknown.err
