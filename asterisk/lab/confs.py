@@ -30,7 +30,7 @@ def registration(carrier: str) -> str:
     """The registration `lab` with our own carrier, for pjsip.conf."""
     return (
         f"[lab]\ntype = registration\nserver_uri = sip:{carrier}\nclient_uri = sip:customer@{carrier}\n"
-        "retry_interval = 1\nmax_random_initial_delay = 0\n"
+        "retry_interval = 1\nmax_retries = 1000000\nmax_random_initial_delay = 0\n"
     )
 
 
