@@ -14,6 +14,7 @@ from typing import Annotated
 from fastapi import Depends, Query, Request
 
 from dialerd.control.auth import KeyRing
+from dialerd.control.observation import Pulse
 from dialerd.core.clock import Instant
 from dialerd.core.errors import Fault, invalid
 from dialerd.engine.fields import instant
@@ -32,6 +33,8 @@ class Control:
     spool_dir: Path
     max_bytes: int
     """Bytes of a contact list."""
+    pulse: Pulse
+    version: str
 
     @contextmanager
     def upload(self) -> Iterator[Path]:

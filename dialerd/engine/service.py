@@ -19,6 +19,7 @@ from dialerd.engine.reports import Reports
 from dialerd.engine.runtime import Engine
 from dialerd.engine.scripts import ScriptParser, Scripts
 from dialerd.engine.settings import ServiceSettings
+from dialerd.engine.tally import Tally
 from dialerd.ports import Clock, Media, Store
 
 
@@ -35,6 +36,7 @@ class Service:
         intake: ContactIntake,
         parse_script: ScriptParser,
         feed: Feed,
+        tally: Tally,
     ) -> None:
         self.scripts = Scripts(store, media, clock, parse_script)
         admission = Admission(self.scripts, Loader(engine, store, clock), clock, settings, intake)
@@ -44,4 +46,5 @@ class Service:
         self.dnc = DoNotCall(engine, store, clock, intake)
         self.keys = Keys(store, clock)
         self.feed = feed
+        self.tally = tally
         self.operation = Operation(engine, store, settings)
