@@ -43,6 +43,13 @@ autovacuum_naptime = 10s
 """
 
 
+# One role needs its password; all others are let in.
+_ACCESS = """
+host all locked 127.0.0.1/32 scram-sha-256
+host all all 127.0.0.1/32 trust
+"""
+
+
 class Server:
     """A server of one's own; made by `server`."""
 
@@ -64,6 +71,7 @@ class Server:
         )
         with (self._data / "postgresql.conf").open("a") as conf:
             conf.write(_CONF.format(port=self.port, folder=self.folder))
+        (self._data / "pg_hba.conf").write_text(_ACCESS)
 
     def start(self) -> None:
         """Start it; it answers when this returns."""
@@ -118,9 +126,9 @@ class Server:
 
     # --- its databases ---------------------------------------------------------------------------
 
-    def url(self, database: str) -> str:
+    def url(self, database: str, role: str = ROLE) -> str:
         """The address of a database, on loopback."""
-        return f"postgresql://{ROLE}@127.0.0.1:{self.port}/{database}"
+        return f"postgresql://{role}@127.0.0.1:{self.port}/{database}"
 
     def database(self) -> str:
         """The address of a database with nothing but dialerd's tables in it."""

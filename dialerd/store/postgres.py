@@ -22,6 +22,9 @@ from dialerd.store.writing import Writing
 ENGINE_PATIENCE = 4.0
 PEOPLE_PATIENCE = 10.0
 """Seconds until a query of the engine, and one that a person waits for, must have been answered."""
+IN_ORDER = {"enable_sort": "off", "enable_bitmapscan": "off"}
+"""What the engine waits for comes from an index in its order. The planner, who cannot know how many contacts of a
+campaign are due, would read and sort all of them for the first few."""
 
 
 class PostgresStore(Reads, Writing):
@@ -32,7 +35,7 @@ class PostgresStore(Reads, Writing):
         self._access = access
         self._session = PostgresSession(access, instance, self._writer_moved)
         self._writer = PostgresWriter(access.name, self._session)
-        self._engine_reader = PostgresReader(access, f"dialerd reader {instance}", ENGINE_PATIENCE)
+        self._engine_reader = PostgresReader(access, f"dialerd reader {instance}", ENGINE_PATIENCE, IN_ORDER)
         self._people_reader = PostgresReader(access, f"dialerd lists {instance}", PEOPLE_PATIENCE)
         Reads.__init__(self, access.name, POSTGRESQL, self._engine_reader, self._people_reader)
         Writing.__init__(self, POSTGRESQL, self._writer)

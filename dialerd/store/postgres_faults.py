@@ -83,7 +83,7 @@ def _unquoted(said: str) -> str:
     return said.split(":", 1)[0]
 
 
-FAULTS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError, OverflowError)
+FAULTS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, OverflowError)
 """What the driver raises. A lost connection is one of these too."""
 
 
