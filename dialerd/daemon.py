@@ -30,11 +30,13 @@ from dialerd.control.auth import load_secret
 from dialerd.control.listeners import ApiServer
 from dialerd.core.clock import to_datetime
 from dialerd.core.compliance import Compliance
+from dialerd.core.effects import Announce
 from dialerd.core.errors import PortError
 from dialerd.core.legal import legal_rules
 from dialerd.core.model import Campaign, InstanceId
 from dialerd.core.zones import parse_default_zones
 from dialerd.engine import failpoint
+from dialerd.engine.feed import Feed
 from dialerd.engine.runtime import Engine
 from dialerd.engine.scripts import ParsedScript
 from dialerd.engine.service import Service
@@ -64,13 +66,19 @@ async def run(settings: Settings) -> None:
         await store.open()
         down.push_async_callback(store.close)
         clock = SystemClock()
+        feed = Feed(clock)
+
+        def listener(announcement: Announce) -> None:
+            logs.listener(announcement)
+            feed.hear(announcement)
+
         engine = Engine(
             InstanceId(settings.instance),
             settings.policy,
             settings.trunk_list,
             store,
             clock,
-            logs.listener,
+            listener,
             _compliance(settings, clock),
             failpoint.from_environment(os.environ),
         )
@@ -79,7 +87,7 @@ async def run(settings: Settings) -> None:
         down.push_async_callback(telephony.close)
         helper = Helper()
         down.push_async_callback(helper.close)
-        service = _service(settings, engine, store, media, clock, helper)
+        service = _service(settings, engine, store, media, clock, helper, feed)
         server = _server(settings, service)
         if not await _bind(server, stops):
             return
@@ -91,6 +99,8 @@ async def run(settings: Settings) -> None:
         await down.enter_async_context(_background(engine.run(telephony, media), "engine", stops))
         await down.enter_async_context(_background(server.run(), "api", stops))
         down.push_async_callback(server.close)
+        # Before the server: an open stream would keep it from closing.
+        down.callback(feed.close)
         await helper.start()
         # What is there by now stays: the collector need not look at it again, which would stop dialing each time.
         gc.freeze()
@@ -230,6 +240,7 @@ def _service(
     media: MediaPool,
     clock: SystemClock,
     helper: Helper,
+    feed: Feed,
 ) -> Service:
     intake = Intake(helper, _spool_dir(settings), settings.imports.max_contacts)
     intake.prepare()
@@ -243,7 +254,7 @@ def _service(
         trunks=settings.trunk_list,
         holiday_dates=holiday_dates,
     )
-    return Service(engine, store, media, clock, about, intake, parse)
+    return Service(engine, store, media, clock, about, intake, parse, feed)
 
 
 def _server(settings: Settings, service: Service) -> ApiServer:
@@ -254,6 +265,7 @@ def _server(settings: Settings, service: Service) -> ApiServer:
         spool_dir=_spool_dir(settings),
         max_bytes=settings.imports.max_bytes,
         version=__version__,
+        requests_per_minute=settings.http.requests_per_minute,
     )
     return ApiServer(
         app, settings.http.host, settings.http.port, settings.control.socket, settings.control.group

@@ -11,6 +11,7 @@ from dialerd.engine.calls import Calls
 from dialerd.engine.campaigns import Campaigns
 from dialerd.engine.contactlist import ContactIntake
 from dialerd.engine.dnc import DoNotCall
+from dialerd.engine.feed import Feed
 from dialerd.engine.keys import Keys
 from dialerd.engine.loading import Loader
 from dialerd.engine.operation import Operation
@@ -32,6 +33,7 @@ class Service:
         settings: ServiceSettings,
         intake: ContactIntake,
         parse_script: ScriptParser,
+        feed: Feed,
     ) -> None:
         self.scripts = Scripts(store, media, clock, parse_script)
         admission = Admission(self.scripts, Loader(engine, store, clock), clock, settings, intake)
@@ -39,4 +41,5 @@ class Service:
         self.calls = Calls(engine, store, self.scripts, settings, intake)
         self.dnc = DoNotCall(engine, store, clock, intake)
         self.keys = Keys(store, clock)
+        self.feed = feed
         self.operation = Operation(engine, store, settings)

@@ -36,6 +36,7 @@ from dialerd.core.model import (
     Trunk,
     TrunkName,
 )
+from dialerd.engine.feed import Feed
 from dialerd.engine.runtime import Engine
 from dialerd.engine.service import Service
 from dialerd.engine.settings import ServiceSettings
@@ -213,13 +214,15 @@ async def installation(
     group: str = "no-such-group",
     compliance: Compliance | None = None,
     caps: tuple[tuple[Millis, int], ...] = (),
+    requests_per_minute: int = 0,
 ) -> AsyncIterator[Installation]:
     """A running installation with its working files under `state_dir`; without `compliance` no hour is illegal."""
     store, media, telephony, clock = ToldStore(), MemoryMedia(), SilentTelephony(), Clock()
     await store.open()
     policy = Policy(min_gap=Millis(0), refund_spacing=(Millis(0),) * 3, caps=caps)
     compliance = compliance or Compliance(None, ZONES)
-    engine = Engine(InstanceId("test"), policy, TRUNKS, store, clock, lambda announced: None, compliance)
+    feed = Feed(clock)
+    engine = Engine(InstanceId("test"), policy, TRUNKS, store, clock, feed.hear, compliance)
     intake = Intake(helper or InlineHelper(), state_dir / "spool", MAX_CONTACTS)
     intake.prepare()
     service = Service(
@@ -230,6 +233,7 @@ async def installation(
         ServiceSettings("test", "0.0.0", TRUNKS, holiday_dates),
         intake,
         parse_script,
+        feed,
     )
     secret = load_secret(state_dir / "key.secret")
     app = create_app(
@@ -239,6 +243,7 @@ async def installation(
         spool_dir=state_dir / "spool",
         max_bytes=MAX_BYTES,
         version="0.0.0",
+        requests_per_minute=requests_per_minute,
     )
     running = asyncio.create_task(engine.run(telephony, media))  # type: ignore[arg-type]
     try:
