@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from collections.abc import Iterable
 from pathlib import Path
 
 from alembic import command
@@ -69,12 +70,17 @@ def _driver_error(error: exc.DBAPIError) -> BaseException:
 
 def upgrade(connection: Connection, store: str) -> None:
     """Upgrade the database behind `connection` to the newest schema; `store` names it to people."""
-    config = Config()
-    config.set_main_option("script_location", "dialerd.store:migrations")
+    config = _config()
     config.attributes["connection"] = connection
-    scripts = ScriptDirectory.from_config(config)
-    known = {script.revision for script in scripts.walk_revisions()}
     present = MigrationContext.configure(connection).get_current_heads()
+    refuse_unknown(present, store)
+    if set(present) != set(ScriptDirectory.from_config(config).get_heads()):
+        command.upgrade(config, "head")
+
+
+def refuse_unknown(present: Iterable[str], store: str) -> None:
+    """Raise `PortError` if the schema of a store is one that only a newer version knows."""
+    known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
     for revision in present:
         if revision not in known:
             raise PortError(
@@ -82,8 +88,12 @@ def upgrade(connection: Connection, store: str) -> None:
                 "version has upgraded it. Install that version, or restore the backup made before the upgrade",
                 retryable=False,
             )
-    if set(present) != set(scripts.get_heads()):
-        command.upgrade(config, "head")
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", "dialerd.store:migrations")
+    return config
 
 
 def _create(path: Path) -> None:

@@ -5,11 +5,13 @@ Commits are durable when they return (synchronous_commit is on). One daemon a da
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import AsyncExitStack
 
 from dialerd.core.clock import Instant
+from dialerd.core.errors import PortError
 from dialerd.ports import OpenState
-from dialerd.store.migrate import migrate_postgres
+from dialerd.store.migrate import migrate_postgres, refuse_unknown
 from dialerd.store.postgres_access import Access
 from dialerd.store.postgres_faults import mapped
 from dialerd.store.postgres_reader import PostgresReader
@@ -25,6 +27,9 @@ PEOPLE_PATIENCE = 10.0
 IN_ORDER = {"enable_sort": "off", "enable_bitmapscan": "off"}
 """What the engine waits for comes from an index in its order. The planner, who cannot know how many contacts of a
 campaign are due, would read and sort all of them for the first few."""
+
+
+_MAY_CREATE = "SELECT coalesce(has_schema_privilege(current_schema(), 'CREATE'), false)"
 
 
 class PostgresStore(Reads, Writing):
@@ -75,3 +80,22 @@ class PostgresStore(Reads, Writing):
         """The writer has a new connection, perhaps to another server: the readers must not stay on the old one."""
         self._engine_reader.drop()
         self._people_reader.drop()
+
+
+async def examine(access: Access) -> None:
+    """Connect and look whether a store could be opened here; nothing is changed. Raises `PortError`."""
+    with mapped(access.name):
+        connection = await access.connect("dialerd check")
+        try:
+            async with asyncio.timeout(ENGINE_PATIENCE):
+                if await connection.fetchval("SELECT to_regclass('alembic_version') IS NOT NULL"):
+                    rows = await connection.fetch("SELECT version_num FROM alembic_version")
+                    refuse_unknown([row[0] for row in rows], access.name)
+                elif not await connection.fetchval(_MAY_CREATE):
+                    raise PortError(
+                        f"the store {access.name} has no tables and dialerd's role may not create them: make it the "
+                        "owner of the database",
+                        retryable=False,
+                    )
+        finally:
+            connection.terminate()
