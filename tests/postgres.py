@@ -177,13 +177,13 @@ def aside(work: Coroutine[Any, Any, T]) -> T:
         return thread.submit(asyncio.run, work).result()
 
 
-async def execute(url: str, *statements: str) -> list[Any]:
-    """Run statements, each for itself; the rows of the last one."""
+async def execute(url: str, *statements: str, values: Sequence[Any] = ()) -> list[Any]:
+    """Run statements, each for itself and with the same values; the rows of the last one."""
     connection = await asyncpg.connect(url)
     try:
         rows: list[Any] = []
         for statement in statements:
-            rows = await connection.fetch(statement)
+            rows = await connection.fetch(statement, *values)
         return rows
     finally:
         await connection.close()

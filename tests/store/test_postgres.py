@@ -267,7 +267,7 @@ async def test_a_server_that_is_stopped_is_named_and_dialing_goes_on_with_it(
     try:
         for _ in range(2):
             with pytest.raises(
-                PortError, match=r"failed: .*; check that the server runs|is starting, stopping"
+                PortError, match=r"failed: .*; check that the server runs|it is starting, stopping"
             ) as caught:
                 await store.commit(COUNT)
             assert caught.value.retryable
