@@ -202,8 +202,15 @@ class _Connection:
             asyncio.ensure_future(self._pump(Way.TO_SERVER, daemon_in, server_out)),
             asyncio.ensure_future(self._pump(Way.TO_DAEMON, server_in, daemon_out)),
         ]
+        for pump in self.pumps:
+            pump.add_done_callback(self._broke)
         await asyncio.gather(*self.pumps, return_exceptions=True)
         self.reset()
+
+    def _broke(self, pump: asyncio.Task[None]) -> None:
+        """A reset is passed on, unless nobody is told of anything."""
+        if not pump.cancelled() and pump.exception() is not None and not self.dumb:
+            self.reset()
 
     async def _pump(self, way: Way, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while data := await reader.read(_CHUNK):
