@@ -28,6 +28,7 @@ from dialerd.config import Settings
 from dialerd.control.app import create_app
 from dialerd.control.auth import load_secret
 from dialerd.control.listeners import ApiServer
+from dialerd.control.observation import Pulse
 from dialerd.core.clock import to_datetime
 from dialerd.core.compliance import Compliance
 from dialerd.core.effects import Announce
@@ -41,6 +42,7 @@ from dialerd.engine.runtime import Engine
 from dialerd.engine.scripts import ParsedScript
 from dialerd.engine.service import Service
 from dialerd.engine.settings import ServiceSettings
+from dialerd.engine.tally import Tally
 from dialerd.intake.process import Helper, Intake
 from dialerd.media.address import Address
 from dialerd.media.ari import AriLogin
@@ -77,11 +79,12 @@ async def run(settings: Settings) -> None:
             return
         down.push_async_callback(store.close)
         clock = SystemClock()
-        feed = Feed(clock)
+        feed, tally = Feed(clock), Tally()
 
         def listener(announcement: Announce) -> None:
             logs.listener(announcement)
             feed.hear(announcement)
+            tally.hear(announcement)
 
         engine = Engine(
             InstanceId(settings.instance),
@@ -98,7 +101,7 @@ async def run(settings: Settings) -> None:
         down.push_async_callback(telephony.close)
         helper = Helper()
         down.push_async_callback(helper.close)
-        service = _service(settings, engine, store, media, clock, helper, feed)
+        service = _service(settings, engine, store, media, clock, helper, feed, tally)
         server = _server(settings, service)
         if not await _bind(server, stops):
             return
@@ -274,6 +277,7 @@ def _service(
     clock: SystemClock,
     helper: Helper,
     feed: Feed,
+    tally: Tally,
 ) -> Service:
     intake = Intake(helper, _spool_dir(settings), settings.imports.max_contacts)
     intake.prepare()
@@ -287,12 +291,14 @@ def _service(
         trunks=settings.trunk_list,
         holiday_dates=holiday_dates,
     )
-    return Service(engine, store, media, clock, about, intake, parse, feed)
+    return Service(engine, store, media, clock, about, intake, parse, feed, tally)
 
 
 def _server(settings: Settings, service: Service) -> ApiServer:
+    pulse = Pulse()
     app = create_app(
         service,
+        pulse=pulse,
         secret=load_secret(settings.state_dir / "key-secret"),
         group=settings.control.group,
         spool_dir=_spool_dir(settings),
@@ -300,9 +306,8 @@ def _server(settings: Settings, service: Service) -> ApiServer:
         version=__version__,
         requests_per_minute=settings.http.requests_per_minute,
     )
-    return ApiServer(
-        app, settings.http.host, settings.http.port, settings.control.socket, settings.control.group
-    )
+    http, control = settings.http, settings.control
+    return ApiServer(app, http.host, http.port, control.socket, control.group, pulse)
 
 
 def _spool_dir(settings: Settings) -> Path:

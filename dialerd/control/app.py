@@ -11,6 +11,7 @@ from dialerd.control import problems, shapes
 from dialerd.control.auth import KeyRing, PeerPolicy
 from dialerd.control.context import Control
 from dialerd.control.guard import Guard
+from dialerd.control.observation import Pulse
 from dialerd.control.ratelimit import RateLimit
 from dialerd.control.routes import calls, campaigns, contacts, daemon, dnc, events, keys, scripts, trunks
 from dialerd.engine.draft import CampaignFields
@@ -33,11 +34,13 @@ def create_app(
     max_bytes: int,
     version: str,
     requests_per_minute: int = 0,
+    pulse: Pulse | None = None,
 ) -> FastAPI:
     """The API over `service`.
 
     `secret`: see `auth.load_secret`; `group`: whose members may use the socket; `spool_dir`: an existing folder for
-    uploads; `max_bytes`: the largest contact list; `requests_per_minute`: of each key, 0 for no limit.
+    uploads; `max_bytes`: the largest contact list; `requests_per_minute`: of each key, 0 for no limit; `pulse`: what
+    the server notes of the event loop.
     """
     app = FastAPI(
         title="dialerd",
@@ -49,7 +52,7 @@ def create_app(
         redirect_slashes=False,
     )
     ring = KeyRing(service, secret)
-    app.state.control = Control(service, ring, spool_dir, max_bytes)
+    app.state.control = Control(service, ring, spool_dir, max_bytes, pulse or Pulse(), version)
     problems.install(app)
     for noun in (campaigns, contacts, calls, dnc, scripts, trunks, keys, events, daemon):
         app.include_router(noun.router)

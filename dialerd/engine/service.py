@@ -18,6 +18,7 @@ from dialerd.engine.operation import Operation
 from dialerd.engine.runtime import Engine
 from dialerd.engine.scripts import ScriptParser, Scripts
 from dialerd.engine.settings import ServiceSettings
+from dialerd.engine.tally import Tally
 from dialerd.ports import Clock, Media, Store
 
 
@@ -34,6 +35,7 @@ class Service:
         intake: ContactIntake,
         parse_script: ScriptParser,
         feed: Feed,
+        tally: Tally,
     ) -> None:
         self.scripts = Scripts(store, media, clock, parse_script)
         admission = Admission(self.scripts, Loader(engine, store, clock), clock, settings, intake)
@@ -42,4 +44,5 @@ class Service:
         self.dnc = DoNotCall(engine, store, clock, intake)
         self.keys = Keys(store, clock)
         self.feed = feed
+        self.tally = tally
         self.operation = Operation(engine, store, settings)

@@ -1,14 +1,18 @@
-"""Which store an address means."""
+"""Which store an address means.
+
+What PostgreSQL needs is imported where it is used: a daemon on an SQLite file starts without it.
+"""
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
-from dialerd.store.postgres import PostgresStore, examine
-from dialerd.store.postgres_access import Access, masked
 from dialerd.store.sqlite import SqliteStore
 
-AnyStore: TypeAlias = SqliteStore | PostgresStore
+if TYPE_CHECKING:
+    from dialerd.store.postgres import PostgresStore
+
+    AnyStore: TypeAlias = SqliteStore | PostgresStore
 
 
 def is_postgres(url: str) -> bool:
@@ -18,14 +22,21 @@ def is_postgres(url: str) -> bool:
 
 def store_at(url: str, instance: str, password: str | None = None) -> AnyStore:
     """The store at `sqlite:///PATH` or `postgresql://USER@HOST/DATABASE`. Raises `PortError` if it is neither."""
-    if is_postgres(url):
-        return PostgresStore(Access(url, password), instance)
-    return SqliteStore(url, instance)
+    if not is_postgres(url):
+        return SqliteStore(url, instance)
+    from dialerd.store.postgres import PostgresStore
+    from dialerd.store.postgres_access import Access
+
+    return PostgresStore(Access(url, password), instance)
 
 
 def called(url: str) -> str:
     """The address for people."""
-    return masked(url) if is_postgres(url) else url
+    if not is_postgres(url):
+        return url
+    from dialerd.store.postgres_access import masked
+
+    return masked(url)
 
 
 async def check(url: str, password: str | None = None) -> None:
@@ -34,4 +45,7 @@ async def check(url: str, password: str | None = None) -> None:
     Only PostgreSQL is asked: a file is made where none is.
     """
     if is_postgres(url):
+        from dialerd.store.postgres import examine
+        from dialerd.store.postgres_access import Access
+
         await examine(Access(url, password))

@@ -11,9 +11,10 @@ from contextlib import AsyncExitStack
 from dialerd.core.clock import Instant
 from dialerd.core.errors import PortError
 from dialerd.ports import OpenState
-from dialerd.store.migrate import migrate_postgres, refuse_unknown
+from dialerd.store.migrate import refuse_unknown
 from dialerd.store.postgres_access import Access
 from dialerd.store.postgres_faults import mapped
+from dialerd.store.postgres_migrate import migrate_postgres
 from dialerd.store.postgres_reader import PostgresReader
 from dialerd.store.postgres_session import PostgresSession
 from dialerd.store.postgres_writer import PostgresWriter

@@ -21,7 +21,7 @@ from dialerd.control.app import create_app
 from dialerd.control.auth import load_secret
 from dialerd.core.clock import Instant, Mono, Now
 from dialerd.core.compliance import Compliance
-from dialerd.core.effects import AttachAgent, Originate
+from dialerd.core.effects import Announce, AttachAgent, Originate
 from dialerd.core.errors import Fault, PortError, invalid
 from dialerd.core.messages import CallRecord, HostUp, LiveChannel, ManagerUp, MediaCapacity
 from dialerd.core.model import (
@@ -40,6 +40,7 @@ from dialerd.engine.feed import Feed
 from dialerd.engine.runtime import Engine
 from dialerd.engine.service import Service
 from dialerd.engine.settings import ServiceSettings
+from dialerd.engine.tally import Tally
 from dialerd.intake.process import Intake
 from dialerd.numbering import callee_zones, holiday_dates
 from dialerd.ports import CallFilter, CallRow, Page, Script, Snapshot, TryRow
@@ -221,8 +222,13 @@ async def installation(
     await store.open()
     policy = Policy(min_gap=Millis(0), refund_spacing=(Millis(0),) * 3, caps=caps)
     compliance = compliance or Compliance(None, ZONES)
-    feed = Feed(clock)
-    engine = Engine(InstanceId("test"), policy, TRUNKS, store, clock, feed.hear, compliance)
+    feed, tally = Feed(clock), Tally()
+
+    def listener(announcement: Announce) -> None:
+        feed.hear(announcement)
+        tally.hear(announcement)
+
+    engine = Engine(InstanceId("test"), policy, TRUNKS, store, clock, listener, compliance)
     intake = Intake(helper or InlineHelper(), state_dir / "spool", MAX_CONTACTS)
     intake.prepare()
     service = Service(
@@ -234,6 +240,7 @@ async def installation(
         intake,
         parse_script,
         feed,
+        tally,
     )
     secret = load_secret(state_dir / "key.secret")
     app = create_app(

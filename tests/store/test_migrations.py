@@ -28,9 +28,10 @@ from dialerd.core.model import (
     ContactState,
     ScriptId,
 )
-from dialerd.store.migrate import migrate_postgres, migrate_sqlite
+from dialerd.store.migrate import migrate_sqlite
 from dialerd.store.postgres import PostgresStore
 from dialerd.store.postgres_access import Access
+from dialerd.store.postgres_migrate import migrate_postgres
 from dialerd.store.sqlite import SqliteStore
 from dialerd.store.tables import metadata
 from tests.postgres import Server, execute
