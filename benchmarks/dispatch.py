@@ -14,7 +14,6 @@ import asyncio
 import contextlib
 import json
 import time
-from pathlib import Path
 
 import uvloop
 
@@ -36,8 +35,8 @@ from dialerd.core.messages import (
 from dialerd.core.model import E164, CallId, ChannelId, InstanceId, Policy, Trunk, TrunkName
 from dialerd.engine.runtime import Engine
 from dialerd.numbering import callee_zones, pin_zones, tzdata_version
-from dialerd.ports import Script, Sink, Snapshot
-from dialerd.store.sqlite import SqliteStore
+from dialerd.ports import Script, Sink, Snapshot, Store
+from dialerd.store.choice import store_at
 
 CHANNELS = 200
 BUSY_AFTER = 0.001
@@ -107,7 +106,7 @@ class NoMedia:
         """Nothing is spoken."""
 
 
-def engine_on(store: SqliteStore) -> Engine:
+def engine_on(store: Store) -> Engine:
     """An engine with the rules that an installation has by default, but for the legal hours."""
     trunk = Trunk(TrunkName("lab"), "lab", (E164("+15550100100"),), CHANNELS, 1_000_000)
     policy = Policy(min_gap=minutes(15), refund_spacing=(minutes(1), minutes(5), minutes(15)))
@@ -119,11 +118,11 @@ def engine_on(store: SqliteStore) -> Engine:
     return Engine(InstanceId("bench"), policy, (trunk,), store, SystemClock(), hear, rules)
 
 
-async def measure(path: Path, calls: int, warm_up: int) -> dict[str, float]:
+async def measure(address: str, calls: int, warm_up: int) -> dict[str, float]:
     """Dial over the campaigns of the store; calls a second from the end of the warm-up on."""
     pin_zones()
     begun = time.monotonic()
-    store = SqliteStore(path, "bench")
+    store = store_at(address, "bench")
     await store.open()
     network = BusyNetwork()
     engine = engine_on(store)
@@ -158,7 +157,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("store", type=Path, help="a prepared store file; it is changed")
+    parser.add_argument("store", help="the address of a prepared store; it is changed")
     parser.add_argument("--calls", type=int, default=5_000)
     parser.add_argument("--warm-up", type=int, default=1_000, help="calls that are not counted")
     options = parser.parse_args()

@@ -27,6 +27,7 @@ import httpx
 from benchmarks.figures import Figure, percentile, report
 from benchmarks.prepared import GERMANY, csv_list, people
 from benchmarks.sizes import sized
+from benchmarks.stores import shelf
 from benchmarks.tap import VARIABLE, Notes, read
 from benchmarks.testbed import client, core_wait, create, dialerd, fdatasync_times, start, wait_completed
 from scripts.running import lab
@@ -83,14 +84,14 @@ LOADS = (
 )
 
 
-def slot_figures(load: Load, folder: Path) -> list[Figure]:
-    """One load on a full trunk."""
+def slot_figures(load: Load, folder: Path, store: str) -> list[Figure]:
+    """One load on a full trunk, with an empty store at this address."""
     channels = load.channels
     with (
         play(load.scenario, "callee", folder / "sipp") as sipp,
         lab(folder / "lab", trunk=sipp.address) as running,
     ):
-        tap = {VARIABLE: str(folder / "notes.json")}
+        tap = {VARIABLE: str(folder / "notes.json"), "DIALERD_STORE__URL": store}
         with dialerd(running, channels, **tap) as process, client(process) as opened:
             campaign = create(opened, load.name, csv_list(people(load.calls)))
             begun, waited = time.monotonic(), core_wait(process)
@@ -119,11 +120,12 @@ def _median(values: Sequence[float]) -> str:
     return f"median {percentile(values, 50):.2f} ms"
 
 
-def import_figures(calls: int, folder: Path) -> list[Figure]:
-    """A steady rate, alone and beside imports."""
+def import_figures(calls: int, folder: Path, store: str) -> list[Figure]:
+    """A steady rate, alone and beside imports, with an empty store at this address."""
     with callee("busy", folder / "sipp") as sipp, lab(folder / "lab", trunk=sipp.address) as running:
         # The legal hours are on: what an import has to find out about each number is part of it.
         settings = {VARIABLE: str(folder / "notes.json"), "DIALERD_DIALING__LEGAL_HOURS": "on"}
+        settings["DIALERD_STORE__URL"] = store
         with dialerd(running, 200, **settings) as process, client(process) as opened:
             contacts = csv_list(people(2 * calls + RATE, prefix=GERMANY))
             start(opened, create(opened, "steady", contacts, calls_per_second=RATE))
@@ -174,14 +176,14 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="print JSON")
     options = parser.parse_args()
     figures: list[Figure] = []
-    with tempfile.TemporaryDirectory(prefix="dialerd-bench-") as name:
+    with tempfile.TemporaryDirectory(prefix="dialerd-bench-") as name, shelf(Path(name)) as kept:
         folder = Path(name)
         for number, load in enumerate(LOADS):
             print(f"measuring: a full trunk, {load.name} …", file=sys.stderr)
             (folder / str(number)).mkdir()
-            figures += slot_figures(load, folder / str(number))
+            figures += slot_figures(load, folder / str(number), kept.new(f"slots{number}"))
         print("measuring: originates beside imports …", file=sys.stderr)
-        figures += import_figures(sized(1_000, 40), folder)
+        figures += import_figures(sized(1_000, 40), folder, kept.new("imports"))
     report("how long an originate waits", figures, as_json=options.json)
     return 0
 

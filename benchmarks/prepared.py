@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import csv
 import io
-import os
-import shutil
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from dialerd.agent.script import parse_script
 from dialerd.core import metrics
 from dialerd.core.clock import Instant
 from dialerd.core.journal import CampaignAdmitted, CountersMoved
 from dialerd.core.model import E164, Campaign, CampaignId, CampaignStatus, ScriptId
-from dialerd.ports import NewContact, Script
-from dialerd.store.sqlite import SqliteStore
+from dialerd.ports import NewContact, Script, Store
+from dialerd.store.choice import store_at
 from dialerd.store.writing import CHUNK
 
 MADE = Instant(1_764_000_000_000)
@@ -69,7 +66,7 @@ def csv_list(rows: Sequence[NewContact]) -> bytes:
     return text.getvalue().encode()
 
 
-async def fill(store: SqliteStore, new: Campaign, rows: Sequence[NewContact]) -> None:
+async def fill(store: Store, new: Campaign, rows: Sequence[NewContact]) -> None:
     """Admit a campaign with these contacts."""
     import_id = await store.begin_import(new.id)
     for first in range(0, len(rows), CHUNK):
@@ -79,9 +76,9 @@ async def fill(store: SqliteStore, new: Campaign, rows: Sequence[NewContact]) ->
     )
 
 
-async def prepare(path: Path, campaigns: int, contacts: int, status: CampaignStatus) -> None:
-    """A store file with `campaigns` campaigns in `status` that share `contacts` contacts evenly."""
-    store = SqliteStore(path, "bench")
+async def prepare(address: str, campaigns: int, contacts: int, status: CampaignStatus) -> None:
+    """A store with `campaigns` campaigns in `status` that share `contacts` contacts evenly."""
+    store = store_at(address, "bench")
     await store.open()
     try:
         document = parse_script(SCRIPT)
@@ -103,11 +100,3 @@ async def prepare(path: Path, campaigns: int, contacts: int, status: CampaignSta
             await fill(store, made, people(each, number * each))
     finally:
         await store.close()
-
-
-def copied(source: Path, target: Path) -> Path:
-    """A copy of a closed store's file, so that the prepared one stays as it is; it is on the disk when this returns."""
-    shutil.copyfile(source, target)
-    with target.open("rb") as file:
-        os.fsync(file)
-    return target

@@ -14,7 +14,6 @@ import http.client
 import json
 import random
 import socket
-import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -28,8 +27,9 @@ from statistics import median
 import uvloop
 
 from benchmarks.figures import Figure, percentile, report
-from benchmarks.prepared import campaign, copied, prepare
+from benchmarks.prepared import campaign, prepare
 from benchmarks.sizes import RUNS, sized
+from benchmarks.stores import STORE, Shelf, copy_of, shelf
 from benchmarks.testbed import core_wait, cpu_seconds, family, peak_memory, resident_memory
 from dialerd.core.model import CampaignStatus
 from scripts.running import ROOT, Daemon, Lab, lab
@@ -50,8 +50,10 @@ PARTS = ("engine", "daemon", "answers")
 class Stores:
     """The two prepared stores."""
 
-    small: Path
-    big: Path
+    shelf: Shelf
+    small: str
+    """Its address."""
+    big: str
     shape: str
     """What the big one holds, in words."""
     campaigns: int
@@ -74,11 +76,11 @@ class Dialing:
 # --- the quick form ------------------------------------------------------------------------------
 
 
-def engine_run(source: Path, folder: Path) -> dict[str, float]:
+def engine_run(shelf: Shelf, source: str) -> dict[str, float]:
     """The engine alone on a copy of a store."""
-    with fresh_copy(source, folder / "engine.db") as store:
+    with copy_of(shelf, source, "engine") as store:
         command = [
-            sys.executable, "-m", "benchmarks.dispatch", str(store),
+            sys.executable, "-m", "benchmarks.dispatch", store,
             "--calls", str(CALLS), "--warm-up", str(WARM_UP),
         ]  # fmt: skip
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
@@ -88,9 +90,11 @@ def engine_run(source: Path, folder: Path) -> dict[str, float]:
     return found
 
 
-def engine_figures(stores: Stores, folder: Path) -> list[Figure]:
+def engine_figures(stores: Stores) -> list[Figure]:
     """Interleaved pairs of the engine alone."""
-    pairs = [(engine_run(stores.big, folder), engine_run(stores.small, folder)) for _ in range(RUNS)]
+    pairs = [
+        (engine_run(stores.shelf, stores.big), engine_run(stores.shelf, stores.small)) for _ in range(RUNS)
+    ]
 
     def ratio(key: str) -> float:
         return median(big[key] / small[key] for big, small in pairs)
@@ -113,17 +117,7 @@ def engine_figures(stores: Stores, folder: Path) -> list[Figure]:
 
 
 @contextmanager
-def fresh_copy(source: Path, target: Path) -> Iterator[Path]:
-    """A copy of a prepared store for one run."""
-    try:
-        yield copied(source, target)
-    finally:
-        for left in target.parent.glob(f"{target.name}*"):
-            left.unlink()
-
-
-@contextmanager
-def daemon_on(running: Lab, store: Path) -> Iterator[tuple[Daemon, float]]:
+def daemon_on(running: Lab, shelf: Shelf, store: str) -> Iterator[tuple[Daemon, float]]:
     """A daemon that was just started on a copy of a store, and when that was. Nobody asks it anything."""
     env = {
         **running.env,
@@ -132,11 +126,9 @@ def daemon_on(running: Lab, store: Path) -> Iterator[tuple[Daemon, float]]:
         "DIALERD_MEDIA__MAX_SESSIONS": "250",
         "DIALERD_LOG__LEVEL": "warning",
     }
-    state = Path(env["DIALERD_STATE_DIR"])
-    state.mkdir(parents=True, exist_ok=True)
-    with fresh_copy(store, state / "dialerd.db"):
+    with copy_of(shelf, store, "dialed") as copy:
         started = time.time()
-        process = Daemon(env, running.folder / "dialerd.log")
+        process = Daemon({**env, "DIALERD_STORE__URL": copy}, running.folder / "dialerd.log")
         try:
             yield process, started
         finally:
@@ -152,10 +144,10 @@ def wait_for(what: str, happened: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
-def dial(running: Lab, store: Path, log: Path) -> Dialing:
+def dial(running: Lab, shelf: Shelf, store: str, log: Path) -> Dialing:
     """Let a daemon dial a store's campaigns as fast as it can."""
     before = log.stat().st_size if log.exists() else 0
-    with daemon_on(running, store) as (process, started):
+    with daemon_on(running, shelf, store) as (process, started):
         wait_for("INVITE", lambda: log.exists() and log.stat().st_size > before)
         time.sleep(SETTLED)
         pids = family(process)
@@ -176,7 +168,10 @@ def dial(running: Lab, store: Path, log: Path) -> Dialing:
 
 def dialing_figures(stores: Stores, running: Lab, log: Path) -> list[Figure]:
     """Interleaved pairs of the whole daemon."""
-    pairs = [(dial(running, stores.big, log), dial(running, stores.small, log)) for _ in range(LAB_RUNS)]
+    pairs = [
+        (dial(running, stores.shelf, stores.big, log), dial(running, stores.shelf, stores.small, log))
+        for _ in range(LAB_RUNS)
+    ]
     bigs = [big for big, _ in pairs]
     ratio = median(big.calls_per_second / small.calls_per_second for big, small in pairs)
     rates = (
@@ -215,11 +210,11 @@ class _UnixConnection(http.client.HTTPConnection):
         self.sock.connect(self._path)
 
 
-def get_figures(stores: Stores, running: Lab, folder: Path) -> list[Figure]:
+def get_figures(stores: Stores, running: Lab) -> list[Figure]:
     """The daemon at rest, asked for one campaign after another on a connection that stays open."""
-    with fresh_copy(stores.big, folder / "paused.db") as paused:
-        pause_all(paused)
-        with daemon_on(running, paused) as (process, _):
+    with copy_of(stores.shelf, stores.big, "paused") as paused:
+        stores.shelf.execute(paused, f"UPDATE campaigns SET status = '{CampaignStatus.PAUSED.value}'")
+        with daemon_on(running, stores.shelf, paused) as (process, _):
             process.wait_ready()
             connection = _UnixConnection(process.env["DIALERD_CONTROL__SOCKET"])
             chosen = random.Random(1)
@@ -233,14 +228,6 @@ def get_figures(stores: Stores, running: Lab, folder: Path) -> list[Figure]:
         Figure("GET /v1/campaigns/{id} at rest, p99", percentile(times, 99), "ms", at_most=5, note=note),
         Figure("resident memory of the daemon, at rest", resident, "MB"),
     ]
-
-
-def pause_all(path: Path) -> None:
-    """Have every campaign of a closed store wait for somebody to resume it."""
-    database = sqlite3.connect(path)
-    database.execute("UPDATE campaigns SET status = ?", (CampaignStatus.PAUSED.value,))
-    database.commit()
-    database.close()
 
 
 def get(connection: _UnixConnection, number: int) -> float:
@@ -258,20 +245,22 @@ def get(connection: _UnixConnection, number: int) -> float:
 # --- all of it -----------------------------------------------------------------------------------
 
 
-def measure(contacts: int, campaigns: int, parts: Collection[str], folder: Path) -> list[Figure]:
+def measure(
+    contacts: int, campaigns: int, parts: Collection[str], folder: Path, shelf: Shelf
+) -> list[Figure]:
     """Prepare both stores, then measure on them."""
-    small, big = folder / "small.db", folder / "big.db"
+    small, big = shelf.new("small"), shelf.new("big")
     begun = time.monotonic()
     uvloop.run(prepare(small, 1, sized(10_000, 2_000), CampaignStatus.RUNNING))
     uvloop.run(prepare(big, campaigns, contacts, CampaignStatus.RUNNING))
     took = time.monotonic() - begun
     shape = f"{contacts:,} contacts in {campaigns:,} campaigns"
-    stores = Stores(small, big, shape, campaigns)
-    size = big.stat().st_size / 1e6
-    figures = [Figure(f"preparing {shape}", took, "s", note=f"a file of {size:.0f} MB")]
+    stores = Stores(shelf, small, big, shape, campaigns)
+    size = shelf.size(big)
+    figures = [Figure(f"preparing {shape}", took, "s", note=f"{size:.0f} MB in {STORE}")]
     if "engine" in parts:
         print("measuring: engine and store alone …", file=sys.stderr)
-        figures += engine_figures(stores, folder)
+        figures += engine_figures(stores)
     if {"daemon", "answers"}.isdisjoint(parts):
         return figures
     print("measuring: the daemon on Asterisk …", file=sys.stderr)
@@ -282,7 +271,7 @@ def measure(contacts: int, campaigns: int, parts: Collection[str], folder: Path)
         if "daemon" in parts:
             figures += dialing_figures(stores, running, folder / "sipp" / "messages.log")
         if "answers" in parts:
-            figures += get_figures(stores, running, folder)
+            figures += get_figures(stores, running)
     return figures
 
 
@@ -297,8 +286,8 @@ def main() -> int:
     parser.add_argument("--part", choices=PARTS, action="append", help="only this one, may be repeated")
     options = parser.parse_args()
     print(f"preparing: {options.contacts:,} contacts …", file=sys.stderr)
-    with tempfile.TemporaryDirectory(prefix="dialerd-bench-") as name:
-        figures = measure(options.contacts, options.campaigns, options.part or PARTS, Path(name))
+    with tempfile.TemporaryDirectory(prefix="dialerd-bench-") as name, shelf(Path(name)) as kept:
+        figures = measure(options.contacts, options.campaigns, options.part or PARTS, Path(name), kept)
     report("a million contacts waiting", figures, as_json=options.json)
     return 0
 

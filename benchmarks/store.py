@@ -1,7 +1,8 @@
-"""The SQLite store alone: what a turn costs, whether an import holds turns up, how long the do-not-call list takes.
+"""A store alone: what a turn costs, whether an import holds turns up, how long the do-not-call list takes.
 
-A turn opens or ends `--at-once` calls together. Prints one line of JSON for each part; a commit is durable in all of
-them, so the disk's own fdatasync is printed beside it.
+STORE=postgresql measures a private PostgreSQL, else it is SQLite. A turn opens or ends `--at-once` calls together.
+Prints one line of JSON for each part; a commit is durable in all of them, so the disk's own fdatasync is printed
+beside it.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from pathlib import Path
 import uvloop
 
 from benchmarks.prepared import MADE, campaign, fill, people
+from benchmarks.stores import shelf
 from benchmarks.testbed import fdatasync_times
 from dialerd.core.clock import Instant, Millis, Mono
 from dialerd.core.dnc import DncEntry
@@ -52,7 +54,8 @@ from dialerd.core.model import (
     TryState,
 )
 from dialerd.core.world import call_id
-from dialerd.store.sqlite import SqliteStore
+from dialerd.ports import Store
+from dialerd.store.choice import store_at
 
 GATE = {
     "at": "2025-11-24T21:30:00.000+05:30 Asia/Kolkata",
@@ -133,7 +136,7 @@ def ending(calls: Sequence[Call]) -> list[Entry]:
     return [*entries, CountersMoved(calls[0].campaign_id, moved)]
 
 
-async def turns(store: SqliteStore, ident: CampaignId, options: argparse.Namespace) -> dict[str, float]:
+async def turns(store: Store, ident: CampaignId, options: argparse.Namespace) -> dict[str, float]:
     """Open and end calls, turn by turn."""
     prepared: list[tuple[list[Entry], list[Entry]]] = []
     first = 0
@@ -155,7 +158,7 @@ async def turns(store: SqliteStore, ident: CampaignId, options: argparse.Namespa
     }
 
 
-async def timed(store: SqliteStore, entries: Sequence[Entry]) -> float:
+async def timed(store: Store, entries: Sequence[Entry]) -> float:
     """Seconds of one commit."""
     started = time.perf_counter()
     await store.commit(entries)
@@ -168,7 +171,7 @@ def spread(name: str, values: Sequence[float]) -> dict[str, float]:
     return {f"{name}_p50": round(cut[49] * 1e3, 2), f"{name}_p99": round(cut[98] * 1e3, 2)}
 
 
-async def importing(store: SqliteStore, ident: CampaignId) -> dict[str, float]:
+async def importing(store: Store, ident: CampaignId) -> dict[str, float]:
     """Import 10,000 rows; then commit a small turn every 2 ms, alone and while 100,000 rows come in."""
     started = time.perf_counter()
     await fill(store, campaign(1_000_001), people(10_000))
@@ -184,7 +187,7 @@ async def importing(store: SqliteStore, ident: CampaignId) -> dict[str, float]:
     }
 
 
-async def steady(store: SqliteStore, ident: CampaignId, until: asyncio.Task[None]) -> list[float]:
+async def steady(store: Store, ident: CampaignId, until: asyncio.Task[None]) -> list[float]:
     """Small turns until a task has ended."""
     values = []
     while not until.done():
@@ -194,7 +197,7 @@ async def steady(store: SqliteStore, ident: CampaignId, until: asyncio.Task[None
     return values
 
 
-async def do_not_call(store: SqliteStore, count: int) -> dict[str, float]:
+async def do_not_call(store: Store, count: int) -> dict[str, float]:
     """Store a do-not-call list in an order unlike that of its numbers, and read it as at a start."""
     numbers = (f"+9197{number * 7_919 % 100_000_000:08d}" for number in range(count))
     started = time.perf_counter()
@@ -220,9 +223,9 @@ def resident() -> int:
     return pages * os.sysconf("SC_PAGE_SIZE") // 1_048_576
 
 
-async def run(options: argparse.Namespace, folder: Path) -> None:
+async def run(options: argparse.Namespace, folder: Path, address: str) -> None:
     """All parts, on one store."""
-    store = SqliteStore(folder / "bench.db", "bench")
+    store = store_at(address, "bench")
     await store.open()
     try:
         started = time.perf_counter()
@@ -237,13 +240,13 @@ async def run(options: argparse.Namespace, folder: Path) -> None:
         print(json.dumps(await do_not_call(store, options.dnc)))
     finally:
         await store.close()
-    await reopened(folder)
+    await reopened(address)
 
 
-async def reopened(folder: Path) -> None:
+async def reopened(address: str) -> None:
     """What a restart costs."""
     started = time.perf_counter()
-    store = SqliteStore(folder / "bench.db", "bench")
+    store = store_at(address, "bench")
     await store.open()
     try:
         state = await store.open_state(MADE)
@@ -264,8 +267,9 @@ def main() -> None:
     parser.add_argument("--at-once", type=int, default=30)
     parser.add_argument("--folder", type=Path, default=None, help="on the disk to be measured")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(dir=options.folder) as folder:
-        uvloop.run(run(options, Path(folder)))
+    with tempfile.TemporaryDirectory(dir=options.folder) as folder, shelf(Path(folder)) as kept:
+        address = kept.new("bench")
+        uvloop.run(run(options, Path(folder), address))
 
 
 if __name__ == "__main__":

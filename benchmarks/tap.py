@@ -22,7 +22,7 @@ from dialerd.core.effects import Originate
 from dialerd.core.journal import Entry, TryOpened
 from dialerd.core.messages import Event, OriginateAccepted, TryEnded
 from dialerd.ports import Sink
-from dialerd.store.sqlite import SqliteStore
+from dialerd.store.writing import Writing
 
 VARIABLE = "BENCH_TAP"
 COMMAND = (sys.executable, "-m", "benchmarks.tap")
@@ -53,12 +53,14 @@ class Notes:
 _notes = Notes()
 
 
-class _Store(SqliteStore):
-    async def commit(self, entries: Sequence[Entry]) -> None:
-        begun = time.monotonic()
-        await super().commit(entries)
-        opened = [str(entry.attempt.channel) for entry in entries if isinstance(entry, TryOpened)]
-        _notes.commits.append((begun, time.monotonic(), opened))
+_plain_commit = Writing.commit
+
+
+async def _commit(store: Writing, entries: Sequence[Entry]) -> None:
+    begun = time.monotonic()
+    await _plain_commit(store, entries)
+    opened = [str(entry.attempt.channel) for entry in entries if isinstance(entry, TryOpened)]
+    _notes.commits.append((begun, time.monotonic(), opened))
 
 
 class _Telephony(AsteriskTelephony):
@@ -85,7 +87,8 @@ def read(path: Path) -> Notes:
 def main() -> int:
     """Run the daemon, tapped."""
     target = Path(os.environ[VARIABLE])
-    vars(daemon).update(SqliteStore=_Store, AsteriskTelephony=_Telephony)
+    Writing.commit = _commit  # type: ignore[method-assign]
+    vars(daemon).update(AsteriskTelephony=_Telephony)
     try:
         return __main__.main([])
     finally:

@@ -14,6 +14,7 @@ import uvloop
 from dialerd import __version__, daemon, logs
 from dialerd.config import ConfigError, Settings, load
 from dialerd.core.errors import PortError
+from dialerd.store.choice import called
 
 _EPILOG = """\
 Settings come from FILE (TOML), from DIALERD_… variables ('__' nests: DIALERD_HTTP__PORT=8081) and from systemd
@@ -40,6 +41,9 @@ def main(arguments: list[str] | None = None) -> int:
         _report(error, options.config)
         return 2
     if options.check_config:
+        if faults := uvloop.run(daemon.check(settings)):
+            _report(ConfigError(faults), options.config)
+            return 2
         sys.stdout.write(_summary(settings))
         return 0
     logs.configure(settings.log)
@@ -64,7 +68,8 @@ def _summary(settings: Settings) -> str:
         f"{trunk.name} ({trunk.max_channels} channels, {trunk.calls_per_second:g} calls/s)"
         for trunk in settings.trunk_list
     )
-    where = f"Asterisk: {settings.asterisk.ari_url}; state: {settings.state_dir}"
+    store = f"; store: {called(settings.store_url)}" if settings.store.url else ""
+    where = f"Asterisk: {settings.asterisk.ari_url}; state: {settings.state_dir}{store}"
     return f"The settings are fine. {where}; trunks: {trunks}\n"
 
 

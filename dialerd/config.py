@@ -47,6 +47,8 @@ T = TypeVar("T")
 
 _TRUNK_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 _PJSIP_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+_POSTGRES = re.compile(r"postgres(ql)?://")
+_DATABASE = re.compile(r"postgres(ql)?://[^/?#\s]*/[^/?#\s]+(\?[^#\s]*)?")
 
 
 def _parse_number(value: object) -> E164:
@@ -167,14 +169,25 @@ class TrunkSettings(_Section):
 class StoreSettings(_Section):
     """Where state lives; empty: an SQLite file in the state directory."""
 
-    url: str = ""
+    url: str = Field(default="", repr=False)
+    password: SecretStr | None = None
+    """Of the PostgreSQL role, so that it need not stand in the address."""
 
     @field_validator("url")
     @classmethod
     def _scheme_is_known(cls, value: str) -> str:
-        if value and not value.startswith("sqlite:///"):
-            raise ValueError("must be a sqlite:///PATH address")
+        if _POSTGRES.match(value):
+            if not _DATABASE.fullmatch(value):
+                raise ValueError("must name a database: postgresql://USER@HOST:PORT/DATABASE")
+        elif value and not value.startswith("sqlite:///"):
+            raise ValueError("must be a sqlite:///PATH or a postgresql://USER@HOST/DATABASE address")
         return value
+
+    @model_validator(mode="after")
+    def _password_is_of_use(self) -> StoreSettings:
+        if self.password is not None and not _POSTGRES.match(self.url):
+            raise ValueError("password is set, and url is no postgresql:// address")
+        return self
 
 
 def _is_loopback(host: str) -> bool:
@@ -358,6 +371,11 @@ class Settings(BaseSettings):
     def store_url(self) -> str:
         """The store's address, the default resolved."""
         return self.store.url or f"sqlite:///{self.state_dir / 'dialerd.db'}"
+
+    @property
+    def store_password(self) -> str | None:
+        """Of the PostgreSQL role; None: it is in the address, in a password file, or not needed."""
+        return self.store.password.get_secret_value() if self.store.password is not None else None
 
     @property
     def policy(self) -> Policy:

@@ -32,7 +32,7 @@ from dialerd.control.observation import Pulse
 from dialerd.core.clock import to_datetime
 from dialerd.core.compliance import Compliance
 from dialerd.core.effects import Announce
-from dialerd.core.errors import PortError
+from dialerd.core.errors import Fault, PortError
 from dialerd.core.legal import legal_rules
 from dialerd.core.model import Campaign, InstanceId
 from dialerd.core.zones import parse_default_zones
@@ -48,13 +48,23 @@ from dialerd.media.address import Address
 from dialerd.media.ari import AriLogin
 from dialerd.media.pool import MediaPool
 from dialerd.numbering import callee_zones, holiday_dates, pin_zones, tzdata_version
-from dialerd.store.sqlite import SqliteStore
+from dialerd.ports import Store
+from dialerd.store import choice
 
-BIND_RETRY = 2.0
+START_RETRY = 2.0
 HOLIDAY_YEARS = 5
 """Years from the start whose holidays the legal hours know."""
 
 _log = structlog.get_logger("dialerd")
+
+
+async def check(settings: Settings) -> list[Fault]:
+    """What of the settings proves wrong when it is tried; nothing is changed."""
+    try:
+        await choice.check(settings.store_url, settings.store_password)
+    except PortError as error:
+        return [Fault("store.url", str(error))]
+    return []
 
 
 async def run(settings: Settings) -> None:
@@ -63,9 +73,10 @@ async def run(settings: Settings) -> None:
     _warn(settings)
     stops = _Stops()
     async with AsyncExitStack() as down:
-        store = SqliteStore(settings.store_url, settings.instance)
+        store = choice.store_at(settings.store_url, settings.instance, settings.store_password)
         _make_state_dir(settings.state_dir)
-        await store.open()
+        if not await _open(store, stops):
+            return
         down.push_async_callback(store.close)
         clock = SystemClock()
         feed, tally = Feed(clock), Tally()
@@ -133,6 +144,13 @@ class _Stops:
         self.first.set()
         self.second.set()
 
+    async def within(self, seconds: float) -> bool:
+        """Whether the daemon is told to stop within so many seconds."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self.first.wait()
+        return self.first.is_set()
+
     def _signalled(self, name: str) -> None:
         (self.second if self.first.is_set() else self.first).set()
         _log.info("dialerd.signalled", signal=name, draining=not self.second.is_set())
@@ -167,6 +185,24 @@ async def _background(work: Coroutine[Any, Any, None], what: str, stops: _Stops)
             await task
 
 
+async def _open(store: Store, stops: _Stops) -> bool:
+    """Open the store, trying until it is there; False: told to stop meanwhile. Raises `PortError` for good."""
+    told = ""
+    while True:
+        try:
+            await store.open()
+        except PortError as error:
+            if not error.retryable:
+                raise
+            if str(error) != told:
+                told = str(error)
+                _log.error("store.not_open", detail=told, dialing="not before this is mended")
+        else:
+            return True
+        if await stops.within(START_RETRY):
+            return False
+
+
 async def _bind(server: ApiServer, stops: _Stops) -> bool:
     """Take the listeners' addresses, trying until they are free; False: told to stop meanwhile."""
     told = ""
@@ -179,14 +215,11 @@ async def _bind(server: ApiServer, stops: _Stops) -> bool:
                 _log.error("api.not_listening", detail=told, dialing="not before this is mended")
         else:
             return True
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(BIND_RETRY):
-                await stops.first.wait()
-        if stops.first.is_set():
+        if await stops.within(START_RETRY):
             return False
 
 
-async def _prepare_scripts(live: Sequence[Campaign], store: SqliteStore, media: MediaPool) -> None:
+async def _prepare_scripts(live: Sequence[Campaign], store: Store, media: MediaPool) -> None:
     """The media workers need the scripts of every live campaign, at the versions they were created with."""
     for ident, version, language in {(c.script_id, c.script_version, c.language) for c in live}:
         script = await store.script(ident, version)
@@ -240,7 +273,7 @@ def _telephony(settings: Settings, engine: Engine, media: MediaPool) -> Asterisk
 def _service(
     settings: Settings,
     engine: Engine,
-    store: SqliteStore,
+    store: Store,
     media: MediaPool,
     clock: SystemClock,
     helper: Helper,

@@ -23,8 +23,8 @@ from typing import Any, TypeVar
 
 import asyncpg
 
-from dialerd.store.migrate import migrate_postgres
 from dialerd.store.postgres_access import Access
+from dialerd.store.postgres_migrate import migrate_postgres
 from dialerd.store.tables import metadata
 
 T = TypeVar("T")
@@ -36,10 +36,17 @@ _CONF = """
 listen_addresses = '127.0.0.1'
 port = {port}
 unix_socket_directories = '{folder}'
-shared_buffers = 32MB
+shared_buffers = {shared_buffers}
 max_connections = 40
 log_min_messages = warning
 autovacuum_naptime = 10s
+"""
+
+
+# One role needs its password; all others are let in.
+_ACCESS = """
+host all locked 127.0.0.1/32 scram-sha-256
+host all all 127.0.0.1/32 trust
 """
 
 
@@ -57,13 +64,14 @@ class Server:
 
     # --- its life --------------------------------------------------------------------------------
 
-    def create(self) -> None:
+    def create(self, shared_buffers: str) -> None:
         """Make its files."""
         self._run(
             "initdb", "-D", str(self._data), "-U", ROLE, "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8"
         )
         with (self._data / "postgresql.conf").open("a") as conf:
-            conf.write(_CONF.format(port=self.port, folder=self.folder))
+            conf.write(_CONF.format(port=self.port, folder=self.folder, shared_buffers=shared_buffers))
+        (self._data / "pg_hba.conf").write_text(_ACCESS)
 
     def start(self) -> None:
         """Start it; it answers when this returns."""
@@ -118,9 +126,9 @@ class Server:
 
     # --- its databases ---------------------------------------------------------------------------
 
-    def url(self, database: str) -> str:
+    def url(self, database: str, role: str = ROLE) -> str:
         """The address of a database, on loopback."""
-        return f"postgresql://{ROLE}@127.0.0.1:{self.port}/{database}"
+        return f"postgresql://{role}@127.0.0.1:{self.port}/{database}"
 
     def database(self) -> str:
         """The address of a database with nothing but dialerd's tables in it."""
@@ -169,28 +177,28 @@ def aside(work: Coroutine[Any, Any, T]) -> T:
         return thread.submit(asyncio.run, work).result()
 
 
-async def execute(url: str, *statements: str) -> list[Any]:
-    """Run statements, each for itself; the rows of the last one."""
+async def execute(url: str, *statements: str, values: Sequence[Any] = ()) -> list[Any]:
+    """Run statements, each for itself and with the same values; the rows of the last one."""
     connection = await asyncpg.connect(url)
     try:
         rows: list[Any] = []
         for statement in statements:
-            rows = await connection.fetch(statement)
+            rows = await connection.fetch(statement, *values)
         return rows
     finally:
         await connection.close()
 
 
 @contextmanager
-def server() -> Iterator[Server]:
-    """A running server until the block ends."""
+def server(shared_buffers: str = "32MB") -> Iterator[Server]:
+    """A running server until the block ends, with so much memory for its pages."""
     # Not in pytest's folders: those are closed to the user that PostgreSQL runs as.
     folder = Path(tempfile.mkdtemp(prefix="dialerd-pg-"))
     try:
         if os.geteuid() == 0:
             shutil.chown(folder, **_owner())
         made = Server(folder, _free_port())
-        made.create()
+        made.create(shared_buffers)
         made.start()
         try:
             yield made

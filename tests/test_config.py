@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
+from dialerd.__main__ import main
 from dialerd.config import ConfigError, load
+from tests.postgres import Server
 
 GOOD = """
 [asterisk]
@@ -192,3 +195,90 @@ def test_what_a_trunk_is_set_up_with_reaches_the_dialer(tmp_path: Path) -> None:
     assert (trunk.registration, trunk.prefixes, trunk.adaptive) == ("carrier-reg", ("91", "1"), False)
     assert (trunk.caller_id_cap, trunk.caller_id_rest, trunk.caller_id_rest_below) == (80, 1_800_000, 0.4)
     assert settings.policy.caps == ((86_400_000, 2), (7 * 86_400_000, 4))
+
+
+STORE = (
+    GOOD
+    + """
+[store]
+"""
+)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "sqlite:////srv/dialerd.db",
+        "postgresql://dialerd@db/dialerd",
+        "postgres://dialerd:hunter2@db1:5433,db2/dialerd?sslmode=require",
+        "postgresql:///dialerd?host=/run/postgresql",
+    ],
+)
+def test_the_store_may_be_a_file_or_a_database(tmp_path: Path, url: str) -> None:
+    settings = load(written(tmp_path, f'{STORE}url = "{url}"\n'))
+    assert settings.store_url == url
+    assert settings.store_password is None
+    assert "hunter2" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("store", "loc", "message"),
+    [
+        ('url = "postgresql://dialerd@db"', "store.url", "must name a database"),
+        ('url = "postgresql://dialerd@db/"', "store.url", "must name a database"),
+        ('url = "mysql://db/dialerd"', "store.url", "must be a sqlite:///PATH or a postgresql://"),
+        ('password = "secret"', "store", "password is set, and url is no postgresql:// address"),
+    ],
+)
+def test_an_address_of_no_store_is_named(tmp_path: Path, store: str, loc: str, message: str) -> None:
+    found = faults(written(tmp_path, f"{STORE}{store}\n"))
+    assert message in found[loc]
+    assert "secret" not in str(found)
+
+
+def test_the_stores_password_comes_from_a_credential(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "store__password").write_text("open sesame\n")
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    settings = load(written(tmp_path, f'{STORE}url = "postgresql://dialerd@db/dialerd"\n'))
+    assert settings.store_password == "open sesame"
+    assert "sesame" not in repr(settings)
+
+
+def test_the_check_tells_a_database_that_can_be_used(
+    tmp_path: Path, postgres: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    url = postgres.database()
+    path = written(tmp_path, f'{STORE}url = "{url}"\n')
+    assert main(["--config", str(path), "--check-config"]) == 0
+    assert f"store: {url}" in capsys.readouterr().out
+    postgres.give_back(url)
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        (
+            "postgresql://u:secret@127.0.0.1:1/dialerd",
+            "u@127.0.0.1:1/dialerd failed: .*check that the server runs",
+        ),
+        ("{nowhere}", "nowhere failed: .*create the database"),
+        ("{newer}", "has schema 9999, which this version of dialerd does not know"),
+        ("{forbidden}", "may not create them"),
+    ],
+)
+def test_the_check_names_a_database_that_cannot_be_used(
+    tmp_path: Path, postgres: Server, capsys: pytest.CaptureFixture[str], address: str, said: str
+) -> None:
+    newer, empty = postgres.database(), postgres.empty()
+    postgres.execute("UPDATE alembic_version SET version_num = '9999'", url=newer)
+    postgres.execute("DROP ROLE IF EXISTS stranger", "CREATE ROLE stranger LOGIN")
+    url = address.format(
+        nowhere=postgres.url("nowhere"),
+        newer=newer,
+        forbidden=postgres.url(empty.rpartition("/")[2], "stranger"),
+    )
+    path = written(tmp_path, f'{STORE}url = "{url}"\n')
+    assert main(["--config", str(path), "--check-config"]) == 2
+    told = capsys.readouterr().err
+    assert re.search(f"  store.url: .*{said}", told)
+    assert "secret" not in told

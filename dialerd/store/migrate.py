@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from collections.abc import Iterable
 from pathlib import Path
 
 from alembic import command
@@ -15,14 +16,11 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, create_engine, event, exc
-from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 from dialerd.core.errors import PortError
 from dialerd.store.faults import fault
 from dialerd.store.lock import FILE_MODE
-from dialerd.store.postgres_access import Access
-from dialerd.store.postgres_faults import mapped
 
 
 def migrate_sqlite(path: Path) -> None:
@@ -44,37 +42,19 @@ def migrate_sqlite(path: Path) -> None:
         engine.dispose()
 
 
-async def migrate_postgres(access: Access) -> None:
-    """Create the tables or upgrade them, all or nothing; the caller holds the lock. Raises `PortError`."""
-    engine = create_async_engine(
-        "postgresql+asyncpg://",
-        async_creator=lambda: access.connect("dialerd migrations"),
-        poolclass=NullPool,
-    )
-    try:
-        with mapped(access.name):
-            try:
-                async with engine.begin() as connection:
-                    await connection.run_sync(upgrade, access.name)
-            except exc.DBAPIError as error:
-                raise _driver_error(error) from error
-    finally:
-        await engine.dispose()
-
-
-def _driver_error(error: exc.DBAPIError) -> BaseException:
-    """What the driver has raised, under two layers of SQLAlchemy's."""
-    return getattr(error.orig, "__cause__", None) or error
-
-
 def upgrade(connection: Connection, store: str) -> None:
     """Upgrade the database behind `connection` to the newest schema; `store` names it to people."""
-    config = Config()
-    config.set_main_option("script_location", "dialerd.store:migrations")
+    config = _config()
     config.attributes["connection"] = connection
-    scripts = ScriptDirectory.from_config(config)
-    known = {script.revision for script in scripts.walk_revisions()}
     present = MigrationContext.configure(connection).get_current_heads()
+    refuse_unknown(present, store)
+    if set(present) != set(ScriptDirectory.from_config(config).get_heads()):
+        command.upgrade(config, "head")
+
+
+def refuse_unknown(present: Iterable[str], store: str) -> None:
+    """Raise `PortError` if the schema of a store is one that only a newer version knows."""
+    known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
     for revision in present:
         if revision not in known:
             raise PortError(
@@ -82,8 +62,12 @@ def upgrade(connection: Connection, store: str) -> None:
                 "version has upgraded it. Install that version, or restore the backup made before the upgrade",
                 retryable=False,
             )
-    if set(present) != set(scripts.get_heads()):
-        command.upgrade(config, "head")
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", "dialerd.store:migrations")
+    return config
 
 
 def _create(path: Path) -> None:

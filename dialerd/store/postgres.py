@@ -5,13 +5,16 @@ Commits are durable when they return (synchronous_commit is on). One daemon a da
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import AsyncExitStack
 
 from dialerd.core.clock import Instant
+from dialerd.core.errors import PortError
 from dialerd.ports import OpenState
-from dialerd.store.migrate import migrate_postgres
+from dialerd.store.migrate import refuse_unknown
 from dialerd.store.postgres_access import Access
 from dialerd.store.postgres_faults import mapped
+from dialerd.store.postgres_migrate import migrate_postgres
 from dialerd.store.postgres_reader import PostgresReader
 from dialerd.store.postgres_session import PostgresSession
 from dialerd.store.postgres_writer import PostgresWriter
@@ -23,6 +26,12 @@ ENGINE_PATIENCE = 4.0
 PEOPLE_PATIENCE = 10.0
 REPORT_PATIENCE = 120.0
 """Seconds until a query of the engine, one that a person waits for, and a report must have been answered."""
+IN_ORDER = {"enable_sort": "off", "enable_bitmapscan": "off"}
+"""What the engine waits for comes from an index in its order. The planner, who cannot know how many contacts of a
+campaign are due, would read and sort all of them for the first few."""
+
+
+_MAY_CREATE = "SELECT coalesce(has_schema_privilege(current_schema(), 'CREATE'), false)"
 
 
 class PostgresStore(Reads, Writing):
@@ -33,7 +42,7 @@ class PostgresStore(Reads, Writing):
         self._access = access
         self._session = PostgresSession(access, instance, self._writer_moved)
         self._writer = PostgresWriter(access.name, self._session)
-        self._engine_reader = PostgresReader(access, f"dialerd reader {instance}", ENGINE_PATIENCE)
+        self._engine_reader = PostgresReader(access, f"dialerd reader {instance}", ENGINE_PATIENCE, IN_ORDER)
         self._people_reader = PostgresReader(access, f"dialerd lists {instance}", PEOPLE_PATIENCE)
         self._report_reader = PostgresReader(access, f"dialerd reports {instance}", REPORT_PATIENCE)
         lanes = (self._engine_reader, self._people_reader, self._report_reader)
@@ -78,3 +87,22 @@ class PostgresStore(Reads, Writing):
         self._engine_reader.drop()
         self._people_reader.drop()
         self._report_reader.drop()
+
+
+async def examine(access: Access) -> None:
+    """Connect and look whether a store could be opened here; nothing is changed. Raises `PortError`."""
+    with mapped(access.name):
+        connection = await access.connect("dialerd check")
+        try:
+            async with asyncio.timeout(ENGINE_PATIENCE):
+                if await connection.fetchval("SELECT to_regclass('alembic_version') IS NOT NULL"):
+                    rows = await connection.fetch("SELECT version_num FROM alembic_version")
+                    refuse_unknown([row[0] for row in rows], access.name)
+                elif not await connection.fetchval(_MAY_CREATE):
+                    raise PortError(
+                        f"the store {access.name} has no tables and dialerd's role may not create them: make it the "
+                        "owner of the database",
+                        retryable=False,
+                    )
+        finally:
+            connection.terminate()

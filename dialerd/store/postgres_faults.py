@@ -29,7 +29,7 @@ _REMEDIES = {
     "53": "the server lacks resources: see its log",
     "55P03": "another program holds a lock on dialerd's tables: end that",
     "57014": "the server was too slow, or somebody cancelled the statement",
-    "57": "the server is starting, stopping or was told to end connections",
+    "57": "it is starting, stopping or was told to end its connections: wait until it is up, or start it",
     "58": "check the server's disk and its free space",
 }
 """By SQLSTATE, or by its first two characters, which name its class (PostgreSQL: error codes)."""
@@ -83,7 +83,7 @@ def _unquoted(said: str) -> str:
     return said.split(":", 1)[0]
 
 
-FAULTS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError, OverflowError)
+FAULTS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, OverflowError)
 """What the driver raises. A lost connection is one of these too."""
 
 

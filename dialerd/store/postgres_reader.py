@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import asyncpg
@@ -17,9 +18,16 @@ from dialerd.store.sql import Sql
 class PostgresReader:
     """Runs queries one after another; each sees one committed state."""
 
-    def __init__(self, access: Access, application: str, patience: float) -> None:
-        """`patience`: seconds until a query must have been answered."""
+    def __init__(
+        self,
+        access: Access,
+        application: str,
+        patience: float,
+        settings: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        """`patience`: seconds until a query must have been answered. `settings`: of the server, for its planner."""
         self._access = access
+        self._settings = settings
         self._application = application
         self._patience = patience
         self._connection: asyncpg.Connection | None = None
@@ -68,6 +76,7 @@ class PostgresReader:
 
     async def _connect(self) -> asyncpg.Connection:
         settings = {
+            **self._settings,
             "default_transaction_read_only": "on",
             "statement_timeout": str(round(self._patience * 1_000)),
         }

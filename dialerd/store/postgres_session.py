@@ -23,6 +23,7 @@ import orjson
 from dialerd.core.clock import Instant, to_iso
 from dialerd.core.errors import InvariantError, PortError
 from dialerd.store.postgres_access import Access
+from dialerd.store.postgres_faults import FAULTS
 from dialerd.store.tables import WRITER
 
 _LOCK = (0x6469616C, 1)
@@ -108,7 +109,7 @@ class PostgresSession:
             async with asyncio.timeout(_PATIENCE):
                 await connection.execute("SELECT pg_advisory_unlock_all()")
                 await connection.close()
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
+        except FAULTS:
             connection.terminate()
 
     def drop(self) -> None:
@@ -124,13 +125,17 @@ class PostgresSession:
         connection = await self.connected()
         self._last += 1
         before, after = _literal(self._holder.mark(self._stored)), _literal(self._holder.mark(self._last))
-        # One message, one round trip.
-        status = await connection.execute(
-            f"BEGIN; UPDATE state SET value = {after} WHERE key = '{WRITER}' AND value = {before}"
-        )
-        if status != "UPDATE 1":
-            await self._settle(connection)
-            raise self._break("is not as its only writer has left it: somebody has changed its state")
+        try:
+            # One message, one round trip.
+            status = await connection.execute(
+                f"BEGIN; UPDATE state SET value = {after} WHERE key = '{WRITER}' AND value = {before}"
+            )
+            if status != "UPDATE 1":
+                await self._settle(connection)
+                raise self._break("is not as its only writer has left it: somebody has changed its state")
+        except BaseException:
+            self.drop()
+            raise
         return connection
 
     async def commit(self, connection: asyncpg.Connection) -> None:

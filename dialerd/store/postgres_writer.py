@@ -28,6 +28,8 @@ LEAST = 1.0
 """Seconds that a transaction gets at least, however long it has waited for its turn."""
 SETTLING = 1.5
 """Seconds in which to learn at once what became of a transaction in doubt; else it is learned later."""
+_OURS = (InvariantError, asyncpg.DataError, asyncpg.IntegrityConstraintViolationError)
+"""What is wrong with the transaction and not with the server."""
 
 
 @dataclass(eq=False, slots=True)
@@ -168,23 +170,22 @@ class PostgresWriter:
                 results.append(await _perform(connection, job.steps.popleft()))
             self._unconfirmed = results
             await self._session.commit(connection)
-        except (asyncpg.PostgresError, InvariantError):
-            await self._roll_back(connection)
-            raise
-        except BaseException:
-            # It is not known what state the connection is in. Without it the server rolls back.
-            self._session.drop()
+        except BaseException as error:
+            if isinstance(error, _OURS) and self._session.doubtful is None:
+                await self._roll_back(connection)
+            else:
+                # It is not known what state the connection is in, or the server is not one to write to any more.
+                # Without the connection the server rolls back.
+                self._session.drop()
             raise
         return results
 
     async def _roll_back(self, connection: asyncpg.Connection) -> None:
         try:
-            if self._session.doubtful is None:
-                await connection.execute("ROLLBACK")
-                return
-        except FAULTS:
-            pass
-        self._session.drop()
+            await connection.execute("ROLLBACK")
+        except BaseException:
+            self._session.drop()
+            raise
 
     async def _was_stored(self, error: PortError) -> bool:
         """Of a transaction whose COMMIT failed. Raises `InDoubtError` if that cannot be told now."""

@@ -24,6 +24,7 @@ from tests.kill.accounts import Books, Terms, compare
 from tests.kill.ledger import Ledger
 from tests.kill.proxy import Proxy, proxy
 from tests.kill.witness import Sight
+from tests.postgres import Server
 
 SCRIPT = ROOT / "config" / "scripts" / "personal-loan-cross-sell.yaml"
 POLL = 0.05
@@ -53,6 +54,10 @@ class Drill:
     """A command that runs the daemon in its own process."""
     ari: Proxy | None = None
     ami: Proxy | None = None
+    store: Proxy | None = None
+    """What stands before PostgreSQL."""
+    database: str | None = None
+    """The address of the daemon's PostgreSQL database, past the proxy; None: its store is a file."""
     lives: list[Life] = field(default_factory=list)
     pbx_kills: list[float] = field(default_factory=list)
     _daemon: Daemon | None = None
@@ -76,7 +81,7 @@ class Drill:
     @property
     def ledger(self) -> Ledger:
         """The daemon's store."""
-        return Ledger(self.state / "dialerd.db")
+        return Ledger(self.database or self.state / "dialerd.db")
 
     # --- the daemon --------------------------------------------------------------------------------
 
@@ -169,16 +174,23 @@ class Drill:
 
 @contextmanager
 def stage(
-    folder: Path, *, proxied: bool = False, settings: Mapping[str, str] = MappingProxyType({})
+    folder: Path,
+    *,
+    proxied: bool = False,
+    settings: Mapping[str, str] = MappingProxyType({}),
+    postgres: Server | None = None,
 ) -> Iterator[Drill]:
     """A lab whose trunks lead to the phone network, with a daemon that has its script and is ready.
 
-    `proxied` puts a proxy before ARI and one before AMI. At the end nothing that the daemons started may be left.
+    `proxied` puts a proxy before ARI, one before AMI and one before PostgreSQL. With `postgres` the daemon's store is
+    a database there. At the end nothing that the daemons started may be left.
     """
     with ExitStack() as scope:
         network = scope.enter_context(callee.network(folder / "sipp"))
         running = scope.enter_context(lab(folder / "lab", trunk=network.address))
         drill = Drill(running, network.folder / "messages.log", {**_settings(running.env), **settings})
+        if postgres is not None:
+            keep_in(drill, postgres)
         if proxied:
             interpose(drill, scope)
         drill.start()
@@ -203,7 +215,7 @@ def _settings(env: Mapping[str, str]) -> dict[str, str]:
 
 
 def interpose(drill: Drill, scope: ExitStack) -> None:
-    """Put a proxy before ARI and one before AMI, for daemons started from now on."""
+    """Put a proxy before each server that the daemon needs, for daemons started from now on."""
     env = drill.running.env
     drill.ari = scope.enter_context(proxy(urlsplit(env["DIALERD_ASTERISK__ARI_URL"]).port or 0))
     drill.ami = scope.enter_context(proxy(int(env["DIALERD_ASTERISK__AMI_PORT"])))
@@ -212,6 +224,17 @@ def interpose(drill: Drill, scope: ExitStack) -> None:
         "DIALERD_ASTERISK__ARI_URL": f"http://127.0.0.1:{drill.ari.port}",
         "DIALERD_ASTERISK__AMI_PORT": str(drill.ami.port),
     }
+    if drill.database is not None:
+        port = urlsplit(drill.database).port or 0
+        drill.store = scope.enter_context(proxy(port))
+        passed = drill.database.replace(f":{port}/", f":{drill.store.port}/")
+        drill.settings = {**drill.settings, "DIALERD_STORE__URL": passed}
+
+
+def keep_in(drill: Drill, postgres: Server) -> None:
+    """The daemon's store is a fresh database on this server."""
+    drill.database = postgres.empty()
+    drill.settings = {**drill.settings, "DIALERD_STORE__URL": drill.database}
 
 
 def _processes(state: Path) -> list[int]:

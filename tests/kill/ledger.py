@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
+import itertools
+import re
 import sqlite3
+import time
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import asyncpg
+
+from tests.postgres import aside, execute
+
+SERVER_DEADLINE = 30.0
+"""Seconds for which a database may not answer."""
 
 
 @dataclass(frozen=True)
@@ -74,9 +85,9 @@ class ContactRow:
 
 @dataclass(frozen=True)
 class Ledger:
-    """A daemon's store at `path`."""
+    """A daemon's store: an SQLite file, or the address of a PostgreSQL database."""
 
-    path: Path
+    store: Path | str
 
     def contacts(self, campaign: str) -> dict[str, ContactRow]:
         """The contacts of a campaign by number, with everything that was tried."""
@@ -154,8 +165,24 @@ class Ledger:
         return found
 
     def _rows(self, query: str, *values: Any) -> list[Any]:
-        with closing(sqlite3.connect(f"{self.path.as_uri()}?mode=ro", uri=True, timeout=10)) as database:
+        if isinstance(self.store, str):
+            return _asked(self.store, query, values)
+        with closing(sqlite3.connect(f"{self.store.as_uri()}?mode=ro", uri=True, timeout=10)) as database:
             return database.execute(query, values).fetchall()
+
+
+def _asked(url: str, query: str, values: Sequence[Any]) -> list[Any]:
+    """Rows from a server that may be down for a while."""
+    numbers = itertools.count(1)
+    numbered = re.sub(r"\?", lambda _: f"${next(numbers)}", query)
+    deadline = time.monotonic() + SERVER_DEADLINE
+    while True:
+        try:
+            return aside(asyncio.wait_for(execute(url, numbered, values=values), 5))
+        except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.2)
 
 
 def _seconds(millis: int | None) -> float | None:

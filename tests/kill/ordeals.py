@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import signal
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -13,6 +14,7 @@ from dialerd.engine.failpoint import Point
 from tests.kill.accounts import Books, Terms
 from tests.kill.drill import POLL, Drill, until
 from tests.kill.proxy import Proxy, Way
+from tests.postgres import Server
 
 LONGEST_LIFE = 6.5
 """Seconds that a daemon lives at most between two kills; it needs two of them to start."""
@@ -24,7 +26,7 @@ RESUMES = 60.0
 
 @dataclass(frozen=True)
 class Harm:
-    """What is done to the way between the daemon and Asterisk, for how many seconds, and how it ends."""
+    """What is done to a server of the daemon or the way there, for how many seconds, and how it ends."""
 
     what: str
     begin: Callable[[], None]
@@ -91,10 +93,25 @@ def harms_of(name: str, link: Proxy) -> list[Harm]:
     """All that can happen to one connection: shorter and longer than the daemon's deadline for a reply (5 s)."""
     return [
         Harm(f"{name} cut", link.cut, 0.5, link.heal),
-        Harm(f"{name} stalled towards Asterisk", lambda: link.stall(Way.TO_ASTERISK), 8.0, link.heal),
+        Harm(f"{name} stalled towards its server", lambda: link.stall(Way.TO_SERVER), 8.0, link.heal),
         Harm(f"{name} stalled towards the daemon", lambda: link.stall(Way.TO_DAEMON), 8.0, link.heal),
         Harm(f"{name} stalled both ways", lambda: link.stall(*Way), 3.0, link.heal),
         Harm(f"{name} half-open", link.half_open, 9.0, link.heal),
+    ]
+
+
+def harms_of_store(database: Server, link: Proxy) -> list[Harm]:
+    """All that can happen to a PostgreSQL server and to the way there."""
+
+    def crash() -> None:
+        database.stop(signal.SIGQUIT)
+
+    return [
+        Harm("PostgreSQL crashed", crash, 0.0, database.start),
+        *harms_of("PostgreSQL", link),
+        Harm("PostgreSQL crashed and away", crash, 5.0, database.start),
+        Harm("PostgreSQL frozen", database.pause, 8.0, database.resume),
+        Harm("PostgreSQL told to stop", lambda: database.stop(signal.SIGINT), 1.0, database.start),
     ]
 
 

@@ -1,6 +1,7 @@
-"""The network between dialerd and Asterisk, which can be cut, stall, or go half-open; loopback, in a thread of its own.
+"""The network between dialerd and a server it needs, which can be cut, stall, or go half-open; in a thread of its own.
 
-It carries bytes and knows nothing of them, but which connection is ARI's events socket.
+The server is Asterisk or PostgreSQL, on loopback. It carries bytes and knows nothing of them, but which connection is
+ARI's events socket.
 """
 
 from __future__ import annotations
@@ -24,12 +25,12 @@ _AT_ONCE = struct.pack("ii", 1, 0)
 class Way(Enum):
     """A direction of the traffic."""
 
-    TO_ASTERISK = "to Asterisk"
+    TO_SERVER = "to the server"
     TO_DAEMON = "to the daemon"
 
 
 class Proxy:
-    """Listens at `port` and passes everything on to Asterisk's port; use `proxy` to make one."""
+    """Listens at `port` and passes everything on to the server's port; use `proxy` to make one."""
 
     def __init__(self, target: int) -> None:
         self._target = target
@@ -69,7 +70,7 @@ class Proxy:
         self._do(begin)
 
     def slow(self, seconds: float) -> None:
-        """Pass on what comes from Asterisk so much later, until `heal`."""
+        """Pass on what comes from the server so much later, until `heal`."""
 
         def begin() -> None:
             self._lag = seconds
@@ -143,15 +144,15 @@ class Proxy:
     def _apply(self) -> None:
         for connection in self._connections:
             connection.lag = self._lag
-            connection.hold(self._stalled | ({Way.TO_ASTERISK} if connection.stranded else set()))
+            connection.hold(self._stalled | ({Way.TO_SERVER} if connection.stranded else set()))
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            asterisk = await asyncio.open_connection("127.0.0.1", self._target)
+            server = await asyncio.open_connection("127.0.0.1", self._target)
         except OSError:
             writer.transport.abort()
             return
-        connection = _Connection((reader, writer), asterisk)
+        connection = _Connection((reader, writer), server)
         connection.dumb = self._half_open
         self._connections.add(connection)
         self._apply()
@@ -167,15 +168,15 @@ _Ends = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 class _Connection:
     """One connection through the proxy. `dumb`: what comes is swallowed, an end is told to nobody."""
 
-    def __init__(self, daemon: _Ends, asterisk: _Ends) -> None:
+    def __init__(self, daemon: _Ends, server: _Ends) -> None:
         self._daemon = daemon
-        self._asterisk = asterisk
+        self._server = server
         self._free = {way: asyncio.Event() for way in Way}
         self.events = False
         self.stranded = False
         self.dumb = False
         self.lag = 0.0
-        """Seconds by which Asterisk's words are late."""
+        """Seconds by which the server's words are late."""
         self.pumps: list[asyncio.Task[None]] = []
 
     def hold(self, ways: frozenset[Way]) -> None:
@@ -188,7 +189,7 @@ class _Connection:
 
     def reset(self) -> None:
         """End it on both sides, without a farewell."""
-        for _, writer in (self._daemon, self._asterisk):
+        for _, writer in (self._daemon, self._server):
             end = writer.get_extra_info("socket")
             if not writer.transport.is_closing():
                 end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
@@ -196,13 +197,20 @@ class _Connection:
 
     async def carry(self) -> None:
         """Carry bytes until both sides have ended."""
-        (daemon_in, daemon_out), (asterisk_in, asterisk_out) = self._daemon, self._asterisk
+        (daemon_in, daemon_out), (server_in, server_out) = self._daemon, self._server
         self.pumps = [
-            asyncio.ensure_future(self._pump(Way.TO_ASTERISK, daemon_in, asterisk_out)),
-            asyncio.ensure_future(self._pump(Way.TO_DAEMON, asterisk_in, daemon_out)),
+            asyncio.ensure_future(self._pump(Way.TO_SERVER, daemon_in, server_out)),
+            asyncio.ensure_future(self._pump(Way.TO_DAEMON, server_in, daemon_out)),
         ]
+        for pump in self.pumps:
+            pump.add_done_callback(self._broke)
         await asyncio.gather(*self.pumps, return_exceptions=True)
         self.reset()
+
+    def _broke(self, pump: asyncio.Task[None]) -> None:
+        """A reset is passed on, unless nobody is told of anything."""
+        if not pump.cancelled() and pump.exception() is not None and not self.dumb:
+            self.reset()
 
     async def _pump(self, way: Way, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while data := await reader.read(_CHUNK):

@@ -12,9 +12,11 @@ from tests.kill import ordeals
 from tests.kill.accounts import Terms, survivors
 from tests.kill.drill import numbers, seed, stage
 from tests.kill.ordeals import Harm
+from tests.postgres import Server
 
 pytestmark = pytest.mark.kill
 
+STORES = pytest.mark.parametrize("store", ["sqlite", "postgres"])
 TERMS = Terms(max_attempts=2, retry_interval=3.0, ring_timeout=4.0)
 
 
@@ -25,10 +27,17 @@ def rng(request: pytest.FixtureRequest) -> random.Random:
     return random.Random(chosen)
 
 
+@pytest.fixture
+def server(request: pytest.FixtureRequest, store: str) -> Server | None:
+    """The PostgreSQL that the daemon's store is on, if it is not a file."""
+    return request.getfixturevalue("postgres") if store == "postgres" else None
+
+
+@STORES
 def test_a_daemon_killed_at_a_hundred_instants_calls_nobody_too_often(
-    tmp_path: Path, rng: random.Random
+    tmp_path: Path, rng: random.Random, server: Server | None
 ) -> None:
-    with stage(tmp_path) as drill:
+    with stage(tmp_path, postgres=server) as drill:
         campaign = drill.campaign(numbers(2_000, 1, rng), TERMS, rate=12.0)
         busy = ordeals.kill_daemon(drill, rng, 100)
         assert drill.ledger.status(campaign) == "running", "dialing must span all kills"
@@ -38,10 +47,11 @@ def test_a_daemon_killed_at_a_hundred_instants_calls_nobody_too_often(
     assert books.figures["lost"] == 0, "Asterisk lived, and its call records tell all"
 
 
+@STORES
 def test_a_daemon_that_dies_on_either_side_of_each_boundary_calls_nobody_too_often(
-    tmp_path: Path, rng: random.Random
+    tmp_path: Path, rng: random.Random, server: Server | None
 ) -> None:
-    with stage(tmp_path) as drill:
+    with stage(tmp_path, postgres=server) as drill:
         campaign = drill.campaign(numbers(300, 2, rng), TERMS, rate=12.0)
         ordeals.die_at(drill, rng, list(Point))
         books = ordeals.reckon(drill, campaign, TERMS, 200)
@@ -49,10 +59,11 @@ def test_a_daemon_that_dies_on_either_side_of_each_boundary_calls_nobody_too_oft
     assert books.figures["tries never sent"] > 0, "that of after-commit never left"
 
 
+@STORES
 def test_an_asterisk_killed_ten_times_loses_calls_and_refunds_none_that_rang(
-    tmp_path: Path, rng: random.Random
+    tmp_path: Path, rng: random.Random, server: Server | None
 ) -> None:
-    with stage(tmp_path) as drill:
+    with stage(tmp_path, postgres=server) as drill:
         campaign = drill.campaign(numbers(400, 3, rng), TERMS, rate=8.0)
         ordeals.kill_asterisk(drill, rng, 10)
         books = ordeals.reckon(drill, campaign, TERMS, 300)
@@ -60,10 +71,11 @@ def test_an_asterisk_killed_ten_times_loses_calls_and_refunds_none_that_rang(
     assert books.figures["lost"] > 0
 
 
+@STORES
 def test_connections_that_are_cut_stall_or_go_half_open_leak_nothing(
-    tmp_path: Path, rng: random.Random
+    tmp_path: Path, rng: random.Random, server: Server | None
 ) -> None:
-    with stage(tmp_path, proxied=True) as drill:
+    with stage(tmp_path, proxied=True, postgres=server) as drill:
         assert drill.ari is not None
         assert drill.ami is not None
         campaign = drill.campaign(numbers(700, 4, rng), TERMS, rate=8.0)
@@ -76,3 +88,17 @@ def test_connections_that_are_cut_stall_or_go_half_open_leak_nothing(
         ordeals.harm_connections(drill, harms)
         books = ordeals.reckon(drill, campaign, TERMS, 300)
     assert books.figures["lost"] == 0, "the same Asterisk lived through it all, and its call records tell all"
+
+
+def test_a_store_that_crashes_and_is_cut_off_loses_nothing_and_repeats_nothing(
+    tmp_path: Path, rng: random.Random, postgres: Server
+) -> None:
+    with stage(tmp_path, proxied=True, postgres=postgres) as drill:
+        assert drill.store is not None
+        campaign = drill.campaign(numbers(900, 5, rng), TERMS, rate=8.0)
+        harms = ordeals.harms_of_store(postgres, drill.store) * 2
+        rng.shuffle(harms)
+        assert len(harms) >= 10
+        ordeals.harm_connections(drill, harms)
+        books = ordeals.reckon(drill, campaign, TERMS, 300)
+    assert books.figures["lost"] == 0, "Asterisk lived through it all, and its call records tell all"

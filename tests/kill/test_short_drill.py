@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -12,6 +13,8 @@ from tests.kill import ordeals
 from tests.kill.accounts import Terms, survivors
 from tests.kill.drill import Drill, numbers, seed, stage
 from tests.kill.ordeals import Harm
+from tests.kill.proxy import Way
+from tests.postgres import Server
 
 pytestmark = pytest.mark.lab
 
@@ -22,9 +25,11 @@ ONCE = Terms(max_attempts=1, retry_interval=1.0, ring_timeout=2.0, refund_spacin
 """A number that is `lost` is barred for a minute: here it has no second attempt to wait for."""
 
 
-@pytest.fixture(scope="module")
-def drill(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Drill]:
-    with stage(tmp_path_factory.mktemp("drill"), proxied=True, settings=QUICK) as up:
+@pytest.fixture(scope="module", params=["sqlite", "postgres"])
+def drill(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Drill]:
+    server = request.getfixturevalue("postgres") if request.param == "postgres" else None
+    folder = tmp_path_factory.mktemp("drill")
+    with stage(folder, proxied=True, settings=QUICK, postgres=server) as up:
         yield up
 
 
@@ -46,6 +51,7 @@ def test_a_daemon_that_is_killed_and_cut_off_calls_nobody_too_often(drill: Drill
     assert books.figures["lost"] == 0, "Asterisk lived, and its call records tell all"
 
 
+@pytest.mark.parametrize("drill", ["sqlite"], indirect=True)
 def test_an_asterisk_that_is_killed_loses_calls_and_refunds_none_that_rang(
     drill: Drill, rng: random.Random
 ) -> None:
@@ -53,3 +59,19 @@ def test_an_asterisk_that_is_killed_loses_calls_and_refunds_none_that_rang(
     ordeals.kill_asterisk(drill, rng, 1)
     ordeals.reckon(drill, campaign, ONCE, 90)
     assert survivors(drill.ledger.contacts(campaign), drill.sights(), drill.pbx_kills) == []
+
+
+@pytest.mark.parametrize("drill", ["postgres"], indirect=True)
+def test_a_store_that_is_killed_and_cut_off_loses_nothing(
+    drill: Drill, rng: random.Random, postgres: Server
+) -> None:
+    assert drill.store is not None
+    campaign = drill.campaign(numbers(80, 3, rng), TWICE, rate=8.0)
+    harms = [
+        Harm("PostgreSQL crashed", lambda: postgres.stop(signal.SIGQUIT), 0.0, postgres.start),
+        Harm("PostgreSQL cut", drill.store.cut, 0.2, drill.store.heal),
+        Harm("PostgreSQL stalled", lambda: drill.store.stall(*Way), 5.0, drill.store.heal),
+    ]
+    ordeals.harm_connections(drill, harms)
+    books = ordeals.reckon(drill, campaign, TWICE, 90)
+    assert books.figures["lost"] == 0, "Asterisk lived, and its call records tell all"

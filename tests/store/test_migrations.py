@@ -14,6 +14,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import create_engine
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from dialerd.core.clock import Instant, Millis
 from dialerd.core.errors import PortError
@@ -28,8 +29,12 @@ from dialerd.core.model import (
     ScriptId,
 )
 from dialerd.store.migrate import migrate_sqlite
+from dialerd.store.postgres import PostgresStore
+from dialerd.store.postgres_access import Access
+from dialerd.store.postgres_migrate import migrate_postgres
 from dialerd.store.sqlite import SqliteStore
 from dialerd.store.tables import metadata
+from tests.postgres import Server, execute
 
 
 def schema(path: Path) -> dict[str, str]:
@@ -63,6 +68,81 @@ def test_migrating_twice_changes_nothing(path: Path) -> None:
     migrate_sqlite(path)
     assert schema(path) == before
 
+
+# --- PostgreSQL ----------------------------------------------------------------------------------
+
+ASKED = (
+    "SELECT table_name, column_name, data_type, is_nullable, column_default, collation_name"
+    " FROM information_schema.columns WHERE table_schema = 'public'",
+    "SELECT tablename, indexdef FROM pg_indexes WHERE schemaname = 'public'",
+    "SELECT conrelid::regclass::text, pg_get_constraintdef(oid) FROM pg_constraint"
+    " WHERE connamespace = 'public'::regnamespace",
+)
+
+
+async def postgres_schema(url: str) -> list[str]:
+    """Every column, index and constraint, but those of the migrations' own table."""
+    found = [tuple(row) for query in ASKED for row in await execute(url, query)]
+    return sorted(row for row in map(repr, found) if "alembic_version" not in row)
+
+
+async def made_by_tables(url: str) -> None:
+    engine = create_async_engine(url.replace("postgresql:", "postgresql+asyncpg:"))
+    async with engine.begin() as connection:
+        await connection.run_sync(metadata.create_all)
+    await engine.dispose()
+
+
+async def test_the_migrations_make_on_postgresql_what_the_tables_say(postgres: Server) -> None:
+    migrated, made = postgres.empty(), postgres.empty()
+    await migrate_postgres(Access(migrated))
+    await made_by_tables(made)
+    assert await postgres_schema(migrated) == await postgres_schema(made)
+    assert len(await postgres_schema(migrated)) > 100
+    await migrate_postgres(Access(migrated))
+    assert await postgres_schema(migrated) == await postgres_schema(made)
+
+
+async def test_keys_are_ordered_by_their_bytes_on_postgresql(postgres: Server) -> None:
+    url = postgres.database()
+    rows = await execute(
+        url,
+        "SELECT table_name || '.' || column_name FROM information_schema.columns"
+        " WHERE table_schema = 'public' AND collation_name = 'C' AND table_name IN ('calls', 'contacts')",
+    )
+    assert {row[0] for row in rows} == {
+        "calls.id",
+        "calls.campaign_id",
+        "calls.phone",
+        "contacts.campaign_id",
+        "contacts.phone",
+    }
+
+
+async def test_a_postgresql_migration_that_fails_leaves_nothing(postgres: Server) -> None:
+    url = postgres.empty()
+    await execute(url, "CREATE TABLE scripts (id TEXT)")
+    with pytest.raises(PortError, match=r'relation "scripts" already exists.*restore them from a backup'):
+        await migrate_postgres(Access(url))
+    assert len(await execute(url, "SELECT 1 FROM pg_tables WHERE schemaname = 'public'")) == 1
+
+
+async def test_a_postgresql_database_from_the_future_is_refused_by_name(postgres: Server) -> None:
+    url = postgres.database()
+    await execute(url, "UPDATE alembic_version SET version_num = '9999'")
+    with pytest.raises(PortError, match=r"has schema 9999, .* newer version") as caught:
+        await PostgresStore(Access(url), "d1").open()
+    assert not caught.value.retryable
+
+
+async def test_an_empty_postgresql_database_is_made_a_store(postgres: Server) -> None:
+    store = PostgresStore(Access(postgres.empty()), "d1")
+    await store.open()
+    assert (await store.open_state(Instant(0))).campaigns == ()
+    await store.close()
+
+
+# --- from one version to the next ----------------------------------------------------------------
 
 FIRST = """
 INSERT INTO campaigns (id, name, script_id, script_version, language, status, created_at, max_attempts,
