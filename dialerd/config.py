@@ -94,6 +94,27 @@ class TrunkSettings(_Section):
     )
     strip: str = Field(default="", pattern=r"^[0-9]{0,15}$")
     prepend: str = Field(default="", pattern=r"^[0-9]{0,10}$")
+    adaptive: bool = Field(
+        default=True,
+        description="begin slowly, and slow down while the carrier has no room (503, congestion)",
+    )
+    caller_id_daily_cap: int | None = Field(
+        default=None, ge=1, description="calls a day that show one number"
+    )
+    caller_id_rest_minutes: float = Field(
+        default=60, ge=0, le=10_080, description="rest of a number that is answered less than others; 0: none"
+    )
+    caller_id_rest_below: float = Field(
+        default=0.5, gt=0, lt=1, description="part of the others' answer rate below which a number rests"
+    )
+
+    @field_validator("caller_ids")
+    @classmethod
+    def _caller_ids_once(cls, value: list[str]) -> list[str]:
+        twice = sorted({number for number in value if value.count(number) > 1})
+        if twice:
+            raise ValueError(f"named twice: {', '.join(twice)}")
+        return value
 
     @field_validator("prefixes")
     @classmethod
@@ -104,6 +125,14 @@ class TrunkSettings(_Section):
         twice = sorted({prefix for prefix in value if value.count(prefix) > 1})
         if twice:
             raise ValueError(f"named twice: {', '.join(twice)}")
+        needless = sorted(
+            f"{long} lies within {short or 'all numbers'}"
+            for long in value
+            for short in value
+            if long != short and long.startswith(short)
+        )
+        if needless:
+            raise ValueError(f"overlap, leave the longer one out: {', '.join(needless)}")
         return value
 
     @field_validator("endpoint")
@@ -153,6 +182,9 @@ class DialingSettings(_Section):
     audit_seconds: float = Field(default=5, gt=0, le=600)
     """How often open calls are compared with Asterisk's channels."""
     min_gap_minutes: float = Field(default=15, ge=0, le=1_440)
+    max_calls_per_24h: int | None = Field(default=None, ge=1)
+    max_calls_per_7d: int | None = Field(default=None, ge=1)
+    """Frequency caps: calls to one number over all campaigns, callbacks and single calls included; empty: no cap."""
     refund_minutes: list[float] = Field(default=[1, 5, 15])
     max_call_minutes: float = Field(default=10, gt=0, le=240)
 
@@ -287,6 +319,14 @@ class Settings(BaseSettings):
         """The rules of dialing in the core's terms."""
         return Policy(
             min_gap=minutes(self.dialing.min_gap_minutes),
+            caps=tuple(
+                (minutes(60 * hours), most)
+                for hours, most in (
+                    (24, self.dialing.max_calls_per_24h),
+                    (168, self.dialing.max_calls_per_7d),
+                )
+                if most is not None
+            ),
             refund_spacing=tuple(minutes(wait) for wait in self.dialing.refund_minutes),
             max_call=minutes(self.dialing.max_call_minutes),
             clock_settle=seconds(self.dialing.clock_settle_seconds),
@@ -307,6 +347,10 @@ class Settings(BaseSettings):
                 prefixes=tuple(prefix.removeprefix("+") for prefix in trunk.prefixes),
                 strip=trunk.strip,
                 prepend=trunk.prepend,
+                adaptive=trunk.adaptive,
+                caller_id_cap=trunk.caller_id_daily_cap,
+                caller_id_rest=minutes(trunk.caller_id_rest_minutes),
+                caller_id_rest_below=trunk.caller_id_rest_below,
             )
             for name, trunk in self.trunks.items()
         )

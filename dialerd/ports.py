@@ -7,7 +7,7 @@ Adapters (`store`, `asterisk`, `media`) implement them, fakes in `sim` pass the 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from dialerd.core.clock import Instant, Now
@@ -32,6 +32,7 @@ from dialerd.core.model import (
     ChannelId,
     Contact,
     ContactId,
+    ContactKind,
     ContactState,
     Halt,
     ImportId,
@@ -155,14 +156,17 @@ class OpenState:
     """When the last call to a number ended, for numbers called since the instant asked for."""
     halt: Halt | None = None
     trunks: tuple[TrunkChange, ...] = ()
+    shown: Mapping[E164, tuple[tuple[int, int], ...]] = field(default_factory=dict)
+    """For each caller id the hours (since 1970) in which it was shown since the instant asked for, and how often."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReadyBatch:
-    """Waiting contacts in dialing order."""
+    """Waiting contacts, each kind in dialing order."""
 
     contacts: tuple[Contact, ...]
-    exhausted: bool
+    exhausted: frozenset[ContactKind]
+    """Kinds of which no more are due."""
     next_due: Instant | None
     """When the earliest waiting contact that is not due yet becomes due."""
 
@@ -241,14 +245,46 @@ class Store(Journal, Protocol):
         """Finish what was begun, release the lock."""
         ...
 
-    async def open_state(self, rested_since: Instant) -> OpenState:
-        """What the engine must hold; drops imports that were never sealed."""
+    async def open_state(self, rested_since: Instant, shown_since: Instant | None = None) -> OpenState:
+        """What the engine must hold; drops imports that were never sealed.
+
+        `rested_since`: ends of calls from then on; `shown_since`: caller ids from then on, None for none.
+        """
         ...
 
     async def ready(
-        self, campaign: CampaignId, now: Instant, held: frozenset[ContactId], limit: int
+        self,
+        campaign: CampaignId,
+        now: Instant,
+        held: frozenset[ContactId],
+        limits: tuple[int, int, int],
+        recent_since: Instant | None = None,
     ) -> ReadyBatch:
-        """At most `limit` due waiting contacts (`not_before` ≤ now) outside `held`, by (not_before, id)."""
+        """Of each kind at most `limits` due waiting contacts outside `held`, by (not_before, id).
+
+        Due: `not_before` ≤ now. `recent_since`: give them the counted calls to their numbers since then, as
+        `Contact.recent`.
+        """
+        ...
+
+    async def ready_under(
+        self,
+        campaign: CampaignId,
+        now: Instant,
+        held: frozenset[ContactId],
+        prefixes: Sequence[str],
+        behind: str,
+        limit: int,
+        recent_since: Instant | None = None,
+    ) -> Sequence[Contact]:
+        """At most `limit` due waiting contacts outside `held` whose digits begin with a prefix, by their numbers.
+
+        Only numbers greater than `behind`; fewer than `limit` only if there are no more.
+        """
+        ...
+
+    async def recent_calls(self, phone: E164, since: Instant) -> tuple[Instant, ...]:
+        """Starts of the counted calls to a number after `since`, over all campaigns, oldest first."""
         ...
 
     async def begin_import(self, campaign: CampaignId) -> ImportId:

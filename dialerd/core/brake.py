@@ -1,4 +1,4 @@
-"""What a trunk's finals say of the trunk itself: rests after congestion, and the brake on a burning list.
+"""What a trunk's finals say of the trunk itself: the brake on a burning list.
 
 A carrier that answers nearly everything with 403, 404 or 484 does not know our numbers or us. The trunk is paused
 before it burns the list, and the contacts it has finished that way are given back. It places and ends no call.
@@ -7,7 +7,7 @@ before it burns the list, and the contacts it has finished that way are given ba
 from __future__ import annotations
 
 from dialerd.core import retry
-from dialerd.core.clock import Instant, Millis, after, mono_after
+from dialerd.core.clock import Instant, after
 from dialerd.core.journal import TrunkSaved
 from dialerd.core.model import Contact, ContactState, TrunkChange, TrunkName, Try
 from dialerd.core.record import replace
@@ -18,27 +18,9 @@ FINALS = 20
 """Consecutive finals that are looked at."""
 BURNT = 16
 """So many of them (80%) being refusals of the number pauses the trunk."""
-FIRST_REST = Millis(200)
-LONGEST_REST = Millis(2_000)
 
 _BURNT_CODES = frozenset({403, 404, 484})
 _BURNT_CAUSES = frozenset({1, 28})
-
-
-def note_congestion(turn: Turn, trunk: TrunkName, *, congested: bool) -> None:
-    """A congested carrier gets a rest, doubled while it stays congested; any other final ends that."""
-    line = turn.world.lines.get(trunk)
-    if line is None:
-        return
-    now = turn.now.mono
-    if not congested:
-        if line.congestions:
-            turn.world.lines.put(trunk, replace(line, congestions=0))
-    elif now >= line.rest_until:
-        # Finals that come in during a rest tell of starts before it.
-        rest = min(LONGEST_REST, FIRST_REST << min(line.congestions, 16))
-        rested = replace(line, congestions=line.congestions + 1, rest_until=mono_after(now, Millis(rest)))
-        turn.world.lines.put(trunk, rested)
 
 
 def note_final(turn: Turn, ended: Try, dialing: Contact | None, after: Contact | None) -> None:

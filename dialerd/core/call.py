@@ -7,7 +7,7 @@ attempt either goes on over another trunk, or is closed and its contact finished
 
 from __future__ import annotations
 
-from dialerd.core import ending, outcome, retry, tries
+from dialerd.core import ending, outcome, retry, slowdown, tries
 from dialerd.core.clock import Millis, mono_after
 from dialerd.core.donotcall import list_callee, take_out
 from dialerd.core.effects import (
@@ -122,6 +122,7 @@ def on_ringing(turn: Turn, event: TryRinging) -> None:
 def mark_ringing(turn: Turn, call: Call, attempt: Try) -> None:
     """Journal that the phone rings, so that no restart forgets that the attempt counts."""
     tries.save_try(turn, call, replace(attempt, state=TryState.RINGING, ringing_at=turn.now.wall))
+    slowdown.note_taken(turn, call, attempt.trunk)
 
 
 def on_answered(turn: Turn, event: TryAnswered) -> None:
@@ -158,6 +159,8 @@ def mark_answered(turn: Turn, call: Call, attempt: Try) -> Call:
     answered = replace(attempt, state=TryState.ANSWERED, answered_at=now.wall)
     deadline = mono_after(now.mono, Millis(turn.world.policy.max_call + turn.world.policy.backstop))
     call = replace(call, tries=(*call.tries[:-1], answered), deadline=deadline)
+    if attempt.ringing_at is None:
+        slowdown.note_taken(turn, call, attempt.trunk)
     if call.contact is not None:
         contact = replace(
             call.contact,

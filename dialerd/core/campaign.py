@@ -23,11 +23,12 @@ from dialerd.core.commands import (
     StartCampaign,
     StopCampaign,
 )
-from dialerd.core.effects import LoadReady
+from dialerd.core.effects import LoadReady, SeekReady
 from dialerd.core.journal import CampaignAdmitted, CampaignSaved, ImportSealed, WaitingClosed
 from dialerd.core.messages import (
     LoadFailed,
     ReadyLoaded,
+    ReadySought,
 )
 from dialerd.core.model import (
     Call,
@@ -35,17 +36,23 @@ from dialerd.core.model import (
     CampaignId,
     CampaignStatus,
     ChannelId,
+    ContactKind,
     ContactState,
     Reason,
+    TrunkName,
     TryState,
 )
 from dialerd.core.record import replace
 from dialerd.core.turn import Turn
-from dialerd.core.world import Queue
+from dialerd.core.world import Queue, Sought
 
 MOST_DEFERRED = 512
 """With so many contacts waiting in memory for their numbers to be free, no more are read."""
 _LOAD_RETRY = 1_000
+_SEEK_AGAIN = 30_000
+_LOAD_AGAIN = 1_000
+"""Milliseconds between two looks for what has become due: a retry may wait that much longer, the store is not asked for
+each one."""
 _UNFINISHED = tuple("state:" + state for state in ContactState if state.waiting or state.busy)
 """Counters of the contacts that a campaign is not done with."""
 
@@ -70,7 +77,7 @@ def add_contacts(turn: Turn, command: AddContacts) -> Answer:
         return _refuse(campaign, "add contacts to", None)
     turn.record(ImportSealed(campaign.id, command.import_id))
     turn.count(campaign.id, metrics.imported(command.contacts, command.suppressed))
-    turn.set_queue(campaign.id, replace(turn.queue(campaign.id), exhausted=False))
+    turn.set_queue(campaign.id, replace(turn.queue(campaign.id), exhausted=frozenset(), sought={}))
     turn.world.look_at(campaign.id, Instant(0))
     turn.announce("campaign.contacts_added", {"campaign": campaign.id, "contacts": command.contacts})
     return Done(changed=True)
@@ -94,7 +101,7 @@ def edit(turn: Turn, command: EditCampaign) -> Answer:
     edited = replace(edited, version=campaign.version + 1)
     _save(turn, edited, "campaign.edited")
     turn.world.look_at(campaign.id, Instant(0))
-    turn.world.hot[campaign.id] = None
+    turn.world.wake(campaign.id)
     return Done(changed=True)
 
 
@@ -219,21 +226,38 @@ def _refill(turn: Turn, campaign: Campaign) -> None:
     ready = tuple(d.contact for d in queue.deferred if d.until <= now)
     if ready:
         waiting = tuple(d for d in queue.deferred if d.until > now)
-        queue = replace(queue, contacts=queue.contacts + ready, deferred=waiting)
+        queue = queue.added(ready, deferred=waiting)
         turn.set_queue(campaign.id, queue)
     for deferred in queue.deferred:
         turn.world.look_at(campaign.id, deferred.until)
     if queue.contacts:
-        turn.world.hot[campaign.id] = None
-    if queue.loading or len(queue.contacts) >= turn.world.low_water or len(queue.deferred) >= MOST_DEFERRED:
+        turn.world.wake(campaign.id)
+    if queue.loading or len(queue.deferred) >= MOST_DEFERRED:
         return
-    if queue.exhausted and (queue.next_due is None or queue.next_due > now):
-        if queue.next_due is not None:
-            turn.world.look_at(campaign.id, queue.next_due)
-        return
+    if not is_low(turn, queue):
+        if queue.next_due is None:
+            return
+        load_at = Instant(max(queue.next_due, queue.loaded_at + _LOAD_AGAIN))
+        if load_at > now:
+            turn.world.look_at(campaign.id, load_at)
+            return
+    _load(turn, campaign, queue)
+
+
+def is_low(turn: Turn, queue: Queue) -> bool:
+    """Whether a kind of contacts runs out in memory, of which the store has more that are due."""
+    low = turn.world.low_water
+    return any(kind not in queue.exhausted and len(queue.of(kind)) < low for kind in ContactKind)
+
+
+def _load(turn: Turn, campaign: Campaign, queue: Queue) -> None:
+    now, policy = turn.now.wall, turn.world.policy
     running = frozenset(call.contact.id for call in _calls(turn, campaign.id) if call.contact is not None)
-    turn.set_queue(campaign.id, replace(queue, loading=True, next_due=None))
-    turn.do(LoadReady(campaign.id, queue.held() | running, turn.world.batch))
+    fresh, retries, callbacks = (max(0, turn.world.batch - len(queue.of(kind))) for kind in ContactKind)
+    turn.set_queue(campaign.id, replace(queue, loading=True, loaded_at=now, next_due=None))
+    # A cap looks back from the instant of the call, which is behind this one.
+    since = Instant(now - max(window for window, _ in policy.caps)) if policy.caps else None
+    turn.do(LoadReady(campaign.id, queue.held() | running, (fresh, retries, callbacks), since))
 
 
 def on_loaded(turn: Turn, event: ReadyLoaded) -> None:
@@ -249,9 +273,8 @@ def on_loaded(turn: Turn, event: ReadyLoaded) -> None:
         fresh = ()
     turn.set_queue(
         event.campaign,
-        replace(
-            queue,
-            contacts=queue.contacts + fresh,
+        queue.added(
+            fresh,
             loading=False,
             fault=None,
             exhausted=event.exhausted,
@@ -261,12 +284,51 @@ def on_loaded(turn: Turn, event: ReadyLoaded) -> None:
     tend(turn, event.campaign)
 
 
+def seek(turn: Turn, ident: CampaignId, trunk: TrunkName) -> None:
+    """None of a campaign's contacts in memory takes a trunk that is free: the store may hold some behind them."""
+    campaign, queue, policy = turn.world.campaigns.get(ident), turn.queue(ident), turn.world.policy
+    line, now = turn.world.lines.get(trunk), turn.now.wall
+    if campaign is None or line is None or queue.loading or queue.exhausted == frozenset(ContactKind):
+        return
+    sought = queue.sought.get(trunk, Sought())
+    if sought.dry_at is not None and now < sought.dry_at + _SEEK_AGAIN:
+        return
+    running = frozenset(call.contact.id for call in _calls(turn, ident) if call.contact is not None)
+    turn.set_queue(ident, replace(queue, loading=True))
+    since = Instant(now - max(window for window, _ in policy.caps)) if policy.caps else None
+    prefixes = line.trunk.prefixes
+    held = queue.held() | running
+    turn.do(SeekReady(ident, trunk, prefixes, sought.behind, held, turn.world.batch, since))
+
+
+def on_sought(turn: Turn, event: ReadySought) -> None:
+    """Contacts that one trunk takes have been found, or the list holds none that is due."""
+    campaign = turn.world.campaigns.get(event.campaign)
+    if campaign is None:
+        return
+    queue = turn.queue(event.campaign)
+    known = queue.held() | event.held
+    fresh = [contact for contact in event.contacts if contact.id not in known]
+    if not campaign.status.live or campaign.closing:
+        fresh = []
+    before = queue.sought.get(event.trunk, Sought())
+    if event.dry:
+        # Behind the last number the search begins anew; it is dry if it began with the first one.
+        sought = Sought("", turn.now.wall if not before.behind and not fresh else None)
+    else:
+        sought = Sought(event.contacts[-1].phone)
+    searches = {**queue.sought, event.trunk: sought}
+    turn.set_queue(event.campaign, queue.added(fresh, loading=False, fault=None, sought=searches))
+    turn.world.wake(event.campaign)
+    tend(turn, event.campaign)
+
+
 def on_load_failed(turn: Turn, event: LoadFailed) -> None:
     """The store could not be read: try again in a second, and dial nobody of this campaign until then."""
     if turn.world.campaigns.get(event.campaign) is None:
         return
     queue = turn.queue(event.campaign)
-    turn.set_queue(event.campaign, replace(queue, loading=False, exhausted=False, fault=event.detail))
+    turn.set_queue(event.campaign, replace(queue, loading=False, exhausted=frozenset(), fault=event.detail))
     turn.world.look_at(event.campaign, Instant(turn.now.wall + _LOAD_RETRY))
 
 
@@ -289,7 +351,9 @@ def _close_waiting(turn: Turn, campaign: Campaign, final: ContactState) -> None:
     turn.record(WaitingClosed(campaign.id, final))
     turn.count(campaign.id, metrics.closed_waiting(turn.world.counters.get(campaign.id) or {}, final))
     queue = turn.queue(campaign.id)
-    turn.set_queue(campaign.id, Queue(live=queue.live, exhausted=True, loading=queue.loading))
+    turn.set_queue(
+        campaign.id, Queue(live=queue.live, exhausted=frozenset(ContactKind), loading=queue.loading)
+    )
 
 
 def _forget_if_over(turn: Turn, ident: CampaignId) -> None:
@@ -298,11 +362,7 @@ def _forget_if_over(turn: Turn, ident: CampaignId) -> None:
     campaign = world.campaigns.get(ident)
     if campaign is None or campaign.status.live or turn.queue(ident).live:
         return
-    world.campaigns.remove(ident)
-    world.queues.remove(ident)
-    world.counters.remove(ident)
-    world.campaign_meters.pop(ident, None)
-    world.hot.pop(ident, None)
+    world.forget(ident)
 
 
 def _set_running(turn: Turn, campaign: Campaign, kind: str) -> Campaign:

@@ -59,7 +59,7 @@ def _shift(turn: Turn, since: Instant, by: Millis) -> None:
     for ident, queue in list(world.queues.committed.items()):
         # The store's instants have moved or not, by what they mean: it is asked again. Whoever was set aside in memory
         # meets the gate again, which knows what has moved.
-        world.queues.put(ident, replace(queue, next_due=None, exhausted=False))
+        world.queues.put(ident, replace(queue, next_due=None, exhausted=frozenset()))
 
 
 def _settle(turn: Turn) -> None:
@@ -73,5 +73,5 @@ def _settle(turn: Turn) -> None:
     turn.set_host(replace(host, clock=None))
     turn.announce("clock.steady", {})
     for campaign in turn.world.campaigns.values():
-        turn.world.hot[campaign.id] = None
+        turn.world.wake(campaign.id)
         turn.world.look_at(campaign.id, Instant(0))

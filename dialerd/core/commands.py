@@ -12,6 +12,7 @@ from dataclasses import (
 )
 from typing import Any
 
+from dialerd.core.clock import Instant
 from dialerd.core.dnc import DncEntry
 from dialerd.core.model import (
     E164,
@@ -102,6 +103,8 @@ class PlaceCall:
     name: str | None = None
     timezone: str | None = None
     variables: Mapping[str, Any] = field(default_factory=dict)
+    recent: tuple[Instant, ...] = ()
+    """Starts of earlier calls to the number, as far back as frequency caps look."""
 
 
 @record

@@ -73,7 +73,24 @@ class LoadReady:
 
     campaign: CampaignId
     held: frozenset[ContactId]
+    limits: tuple[int, int, int]
+    """How many of each kind at most, in the order of `ContactKind`."""
+    recent_since: Instant | None = None
+    """Since when calls to their numbers are of interest; None: never."""
+
+
+@record
+class SeekReady:
+    """Read due contacts of a campaign whose numbers one trunk takes, in the order of their numbers."""
+
+    campaign: CampaignId
+    trunk: TrunkName
+    prefixes: tuple[str, ...]
+    behind: str
+    """The number behind which they are looked for; empty: from the first."""
+    held: frozenset[ContactId]
     limit: int
+    recent_since: Instant | None = None
 
 
 @record
@@ -139,6 +156,7 @@ Effect = (
     | AttachAgent
     | DetachAgent
     | LoadReady
+    | SeekReady
     | SeekEvidence
     | FindNumbers
     | CountChannels

@@ -6,7 +6,7 @@ another trunk, or is closed and its contact finished, refunded or left waiting.
 
 from __future__ import annotations
 
-from dialerd.core import brake, gate, metrics, outcome, retry, tries
+from dialerd.core import brake, callerid, gate, metrics, outcome, retry, slowdown, tries
 from dialerd.core.clock import Instant, Millis, mono_after
 from dialerd.core.donotcall import list_callee
 from dialerd.core.effects import DetachAgent
@@ -24,7 +24,7 @@ from dialerd.core.model import (
     Try,
     TryState,
 )
-from dialerd.core.outcome import Outcome
+from dialerd.core.outcome import FaultSide, Outcome
 from dialerd.core.record import replace
 from dialerd.core.turn import Turn
 
@@ -39,7 +39,7 @@ def end_answered(turn: Turn, call: Call, ended: Try, fault: Reason | None = None
     """
     call = tries.save_try(turn, call, ended)
     turn.use_line(ended.trunk, -1)
-    brake.note_congestion(turn, ended.trunk, congested=False)
+    callerid.note_final(turn, ended, answered=True)
     brake.note_final(turn, ended, None, None)
     # Without a media worker the word cannot come yet: it comes with the worker, or not at all.
     patience = LAST_WORD if turn.host.sessions else turn.world.policy.backstop
@@ -98,10 +98,12 @@ def end_try(turn: Turn, call: Call, ended: Try, verdict: Outcome) -> None:
     turn.use_line(ended.trunk, -1)
     if verdict.pauses_trunk:
         brake.pause_trunk(turn, ended.trunk, verdict.pauses_trunk)
-    brake.note_congestion(turn, ended.trunk, congested=verdict.congested)
+    slowdown.note_end(turn, call, ended, verdict)
     if verdict.failover and ended.ringing_at is None and _fail_over(turn, call):
         return
     counts = outcome.counts_against_callee(call.tries, verdict)
+    if counts and verdict.fault is FaultSide.CALLEE:
+        callerid.note_final(turn, ended, answered=False)
     contact, campaign = call.contact, tries.campaign_of(turn, call)
     policy, now = turn.world.policy, turn.now.wall
     if contact is None or campaign is None:
@@ -123,10 +125,10 @@ def _fail_over(turn: Turn, call: Call) -> bool:
     if call.hangup is not None or not turn.planning:
         return False
     tried = frozenset(attempt.trunk for attempt in call.tries)
-    line = gate.failover_line(turn.world, ask_again(turn, call), turn.now, tried)
-    if line is None:
+    route = gate.failover_route(turn.world, ask_again(turn, call), turn.now, tried)
+    if route is None:
         return False
-    tries.open_try(turn, call, line)
+    tries.open_try(turn, call, route.line, route.caller_id)
     return True
 
 
@@ -151,6 +153,8 @@ def close(
     rang = any(attempt.state is not TryState.NOT_SENT for attempt in call.tries)
     if rang:
         _rest(turn, call, ended_at, reason)
+    if counted and world.policy.caps:
+        world.called(call.phone, call.started_at, turn.now.wall)
     talk = Millis(max(0, ended_at - answered_at)) if answered_at is not None else Millis(0)
     disposition = (call.report.disposition or CONNECTED) if answered_at is not None else NOT_REACHABLE
     closed = ClosedCall(
@@ -224,6 +228,6 @@ def _return_contact(turn: Turn, call: Call, contact: Contact) -> Contact:
     turn.set_queue(call.campaign_id, replace(queue, live=max(0, queue.live - 1)))
     if contact.state.waiting:
         turn.wait_for(contact)
-    turn.world.hot[call.campaign_id] = None
+    turn.world.wake(call.campaign_id, changed=False)
     turn.world.look_at(call.campaign_id, Instant(0))
     return contact

@@ -34,6 +34,8 @@ class Ask:
     campaign: Campaign | None = None
     contact: Contact | None = None
     timezone: str | None = None
+    recent: tuple[Instant, ...] = ()
+    """Starts of earlier calls to the number, for a call without contact."""
 
 
 @record
@@ -41,6 +43,7 @@ class Passed:
     """Every rule agreed: the trunk to use and the receipt to store."""
 
     line: Line
+    caller_id: E164
     receipt: dict[str, Any]
 
 
@@ -53,19 +56,19 @@ def evaluate(world: World, ask: Ask, now: Now) -> Passed | Check:
             if not check.ok:
                 return check
             said[check.rule] = check.detail
-    route = trunk_check(world, ask.phone, ask.terms, now, _NONE)
+    route = trunk_check(world, ask.phone, ask.terms, now, _NONE, ask.contact)
     if isinstance(route, Check):
         return route
     line = route.line
     said["trunk"] = f"{line.trunk.name}: {line.in_use} of {line.trunk.max_channels} in use"
-    return Passed(line, _receipt(world, callee, said, now.wall))
+    return Passed(line, route.caller_id, _receipt(world, callee, said, now.wall))
 
 
 def why(world: World, ask: Ask, now: Now) -> list[Check]:
     """Everything that stands between this call and being placed now, in the order of the evaluation."""
     callee = world.compliance.callee(ask.phone, ask.timezone)
     found = [check for checks in _stages(world, ask, callee, now) for check in checks if not check.ok]
-    route = trunk_check(world, ask.phone, ask.terms, now, _NONE)
+    route = trunk_check(world, ask.phone, ask.terms, now, _NONE, ask.contact)
     return [*found, route] if isinstance(route, Check) else found
 
 
@@ -89,7 +92,7 @@ def campaign_why(world: World, campaign: Campaign, now: Now) -> list[Check]:
     return found
 
 
-def failover_line(world: World, ask: Ask, now: Now, tried: frozenset[TrunkName]) -> Line | None:
+def failover_route(world: World, ask: Ask, now: Now, tried: frozenset[TrunkName]) -> Route | None:
     """The trunk over which a running attempt may go on: every rule but those on what it already holds."""
     callee = world.compliance.callee(ask.phone, ask.timezone)
     rules: list[Iterable[Check]] = [
@@ -102,8 +105,8 @@ def failover_line(world: World, ask: Ask, now: Now, tried: frozenset[TrunkName])
         return None
     if any(not check.ok for checks in rules for check in checks):
         return None
-    route = trunk_check(world, ask.phone, ask.terms, now, tried)
-    return route.line if isinstance(route, Route) else None
+    route = trunk_check(world, ask.phone, ask.terms, now, tried, ask.contact)
+    return route if isinstance(route, Route) else None
 
 
 def recheck(world: World, order: Originate, now: Instant) -> str | None:
@@ -140,7 +143,7 @@ def _stages(world: World, ask: Ask, callee: Callee, now: Now) -> Iterator[Iterab
     yield _number_checks(world, ask, callee, now.wall)
     if ask.contact is not None and ask.campaign is not None:
         yield _contact_checks(ask.campaign, ask.contact, now.wall)
-    yield _line_checks(world, ask.phone, now.wall)
+    yield _line_checks(world, ask, now.wall)
     yield capacity_checks(world, ask.campaign, now)
 
 
@@ -191,7 +194,8 @@ def _contact_checks(campaign: Campaign, contact: Contact, now: Instant) -> Itera
     yield Check("not-before", Scope.CONTACT, contact.not_before <= now, due or "any time", contact.not_before)
 
 
-def _line_checks(world: World, phone: E164, now: Instant) -> Iterator[Check]:
+def _line_checks(world: World, ask: Ask, now: Instant) -> Iterator[Check]:
+    phone = ask.phone
     live = world.numbers.get(phone)
     again = after(now, BUSY_NUMBER_RECHECK) if live else None
     yield Check("live-call", Scope.CONTACT, live is None, f"call {live} is live" if live else "none", again)
@@ -199,6 +203,25 @@ def _line_checks(world: World, phone: E164, now: Instant) -> Iterator[Check]:
     free = after(rested, world.policy.min_gap) if rested is not None else None
     ended = f"last call ended {to_iso(rested)}" if rested is not None else "no recent call"
     yield Check("min-gap", Scope.CONTACT, free is None or free <= now, ended, free)
+    if world.policy.caps:
+        yield _frequency(world, ask, now)
+
+
+def _frequency(world: World, ask: Ask, now: Instant) -> Check:
+    """Whether the number has had as many calls as any cap allows; over all campaigns."""
+    told = ask.contact.recent if ask.contact is not None else ask.recent
+    starts = sorted({*told, *(world.recent.get(ask.phone) or ())})
+    until: list[Instant] = []
+    said = []
+    for window, most in world.policy.caps:
+        within = [start for start in starts if start > now - window]
+        said.append(f"{len(within)} of {most} calls in {window / _HOUR:g} h")
+        if len(within) >= most:
+            until.append(after(within[len(within) - most], window))
+    return Check("frequency", Scope.CONTACT, not until, ", ".join(said), max(until, default=None))
+
+
+_HOUR = 3_600_000
 
 
 def capacity_checks(world: World, campaign: Campaign | None, now: Now) -> Iterator[Check]:

@@ -18,7 +18,9 @@ from dialerd.core.model import (
     ChannelId,
     Contact,
     ContactId,
+    ContactKind,
     Reason,
+    TrunkName,
 )
 from dialerd.core.record import record
 
@@ -219,9 +221,20 @@ class ReadyLoaded:
     contacts: tuple[Contact, ...]
     held: frozenset[ContactId]
     """Contacts that the engine held when it asked: stale in this answer."""
-    exhausted: bool
-    """No further contact waits beyond these."""
+    exhausted: frozenset[ContactKind]
+    """Kinds of which no further contact is due beyond these."""
     next_due: Instant | None
+
+
+@record
+class ReadySought:
+    """Due contacts that one trunk takes, in the order of their numbers. `dry`: there are no more behind them."""
+
+    campaign: CampaignId
+    trunk: TrunkName
+    contacts: tuple[Contact, ...]
+    held: frozenset[ContactId]
+    dry: bool
 
 
 @record
@@ -295,6 +308,7 @@ Event = (
     | MediaHeld
     | OriginateWithheld
     | ReadyLoaded
+    | ReadySought
     | LoadFailed
     | NumbersFound
     | DncLoaded

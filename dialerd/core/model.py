@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import field
 from datetime import date
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 from typing import Any, NewType
 
 from dialerd.core.clock import Instant, Millis, Mono
@@ -69,6 +69,14 @@ class CampaignStatus(StrEnum):
         return self in (CampaignStatus.SCHEDULED, CampaignStatus.RUNNING, CampaignStatus.PAUSED)
 
 
+class ContactKind(IntEnum):
+    """What kind of call a waiting contact waits for; a campaign shares its starts between them."""
+
+    FRESH = 1
+    RETRY = 2
+    CALLBACK = 3
+
+
 class ContactState(StrEnum):
     """Where a contact stands in its campaign."""
 
@@ -85,12 +93,24 @@ class ContactState(StrEnum):
     @property
     def waiting(self) -> bool:
         """Whether the contact still waits for a call."""
-        return self in (ContactState.PENDING, ContactState.RETRY_WAITING, ContactState.CALLBACK_WAITING)
+        return self in _KINDS
+
+    @property
+    def kind(self) -> ContactKind | None:
+        """What it waits for; None: it does not wait."""
+        return _KINDS.get(self)
 
     @property
     def busy(self) -> bool:
         """Whether an attempt at the contact is running."""
         return self in (ContactState.DIALING, ContactState.IN_CALL)
+
+
+_KINDS = {
+    ContactState.PENDING: ContactKind.FRESH,
+    ContactState.RETRY_WAITING: ContactKind.RETRY,
+    ContactState.CALLBACK_WAITING: ContactKind.CALLBACK,
+}
 
 
 class Reason(StrEnum):
@@ -139,6 +159,19 @@ class Terms:
 
 
 @record
+class Shares:
+    """How a campaign's starts are shared between the kinds of contacts, as long as all of them wait."""
+
+    fresh: float = 1.0
+    retries: float = 1.0
+    callbacks: float = 8.0
+
+    def of(self, kind: ContactKind) -> float:
+        """The share of a kind."""
+        return (self.fresh, self.retries, self.callbacks)[kind - 1]
+
+
+@record
 class Campaign:
     """One batch of calls sharing a script, a window and a contact list."""
 
@@ -172,6 +205,7 @@ class Campaign:
     """Days in the campaign's zone on which nothing is dialed."""
     retry_rules: Mapping[Reason, RetryRule] = field(default_factory=dict)
     max_callbacks: int = 1
+    shares: Shares = Shares()
     version: int = 1
     """Counts edits: what an `If-Match` is compared with."""
     started_at: Instant | None = None
@@ -214,6 +248,12 @@ class Contact:
     """Callbacks placed; they are no attempts."""
     callback_unmet: Instant | None = None
     """The callee asked to be called at this instant, which no window of the campaign allows."""
+    caller_id: E164 | None = None
+    """The caller id it was last called with, and is called with again where that is possible."""
+    recent: tuple[Instant, ...] = ()
+    """Starts of counted calls to its number, over all campaigns, as far back as frequency caps look: as read from the
+    store at `read_at`, never written."""
+    read_at: Instant = field(default=Instant(0), compare=False)
 
 
 class TryState(StrEnum):
@@ -348,6 +388,14 @@ class Trunk:
     """Leading digits that are taken off (after the format), if the number has them."""
     prepend: str = ""
     """Digits that are put in front then: an access code, or a national prefix."""
+    adaptive: bool = True
+    """Whether the rate follows what the carrier takes (`dialerd.core.adaptive`)."""
+    caller_id_cap: int | None = None
+    """How many calls a day may show one of its numbers."""
+    caller_id_rest: Millis = Millis(0)
+    """How long a number rests that is answered much less than the others; 0: never."""
+    caller_id_rest_below: float = 0.5
+    """Answered so little, as a part of the others' rate."""
 
     def dialed(self, phone: E164) -> str:
         """The user part of the request URI for `phone`."""
@@ -378,6 +426,8 @@ class Policy:
     """Wait after a reconnect before the absence of a try is believed."""
     clock_settle: Millis = Millis(60_000)
     """How long the wall clock must agree with the monotonic one, after a step, before anything is dialed again."""
+    caps: tuple[tuple[Millis, int], ...] = ()
+    """Frequency caps: within any such time so many counted calls to one number at most, over all campaigns."""
     audit: Millis = Millis(5_000)
     """How often calls are compared with the channels that Asterisk has, while there are any."""
 
@@ -399,3 +449,5 @@ class TrunkChange:
     max_channels: int | None = None
     calls_per_second: float | None = None
     """None: as configured."""
+    resting: Mapping[str, int] = field(default_factory=dict)
+    """Caller ids that are not shown before an instant."""

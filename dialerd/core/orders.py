@@ -11,6 +11,7 @@ from typing import Any
 from dialerd.core import call as calls
 from dialerd.core import campaign as campaigns
 from dialerd.core import gate
+from dialerd.core.adaptive import begin
 from dialerd.core.brake import pause_trunk
 from dialerd.core.clock import Instant
 from dialerd.core.commands import (
@@ -88,7 +89,7 @@ def _halt(turn: Turn, halt: Halt | None) -> None:
 def wake_all(turn: Turn) -> None:
     """What kept everything from dialing is gone: look at every campaign."""
     for campaign in turn.world.campaigns.values():
-        turn.world.hot[campaign.id] = None
+        turn.world.wake(campaign.id)
         turn.world.look_at(campaign.id, Instant(0))
 
 
@@ -103,12 +104,10 @@ def _change_trunk(turn: Turn, command: ChangeTrunk) -> Answer:
         pause_trunk(turn, command.trunk, command.paused)
         line = turn.world.lines[command.trunk]
     before = line.change or TrunkChange(command.trunk)
-    change = TrunkChange(
-        command.trunk,
-        None if command.mended else before.paused,
-        command.max_channels if command.max_channels is not None else before.max_channels,
-        command.calls_per_second if command.calls_per_second is not None else before.calls_per_second,
-    )
+    limits = {"max_channels": command.max_channels, "calls_per_second": command.calls_per_second}
+    change = replace(before, **{name: limit for name, limit in limits.items() if limit is not None})
+    if command.mended:
+        change = replace(change, paused=None)
     if change != before:
         turn.record(TrunkSaved(change))
         turn.world.lines.put(command.trunk, changed_line(replace(line, finals=()), change))
@@ -124,7 +123,9 @@ def changed_line(line: Line, change: TrunkChange) -> Line:
         trunk = replace(trunk, max_channels=change.max_channels)
     if change.calls_per_second is not None:
         trunk = replace(trunk, calls_per_second=change.calls_per_second)
-    return replace(line, trunk=trunk, paused=change.paused, change=change)
+    resumed = line.paused is not None and change.paused is None
+    pace = begin(trunk) if resumed else line.pace
+    return replace(line, trunk=trunk, paused=change.paused, change=change, pace=pace)
 
 
 # --- the do-not-call list ------------------------------------------------------------------------
@@ -153,7 +154,7 @@ def _unlist_numbers(turn: Turn, command: UnlistNumbers) -> Answer:
 def _place_call(turn: Turn, command: PlaceCall) -> Answer:
     """One call of its own: through every gate now, never queued."""
     world, now = turn.world, turn.now
-    ask = gate.Ask(command.phone, command.terms, None, None, command.timezone)
+    ask = gate.Ask(command.phone, command.terms, None, None, command.timezone, command.recent)
     free = turn.planning and turn.flow.unanswered < world.policy.max_unanswered_originates
     verdict = gate.evaluate(world, ask, now) if free else _NOT_NOW
     if isinstance(verdict, Check):

@@ -38,7 +38,8 @@ class Meter:
         """A meter of another rate that remembers the starts of this one."""
         fresh = Meter(rate)
         fresh._starts.extend(self._starts)
-        fresh._even = min(self._even, (self._starts[-1] if self._starts else -_WINDOW) + fresh._interval)
+        # What was caught up stays caught up: a rate that changes often must not give that again each time.
+        fresh._even = self._even - self._interval + fresh._interval if self._starts else self._even
         return fresh
 
     def free_at(self, now: Mono) -> Mono:

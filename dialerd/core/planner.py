@@ -1,20 +1,22 @@
 """Which contact is dialed next, over which trunk: as many as slots, rates and Asterisk allow at this instant.
 
-Campaigns with something to dial take turns, one contact each, so none starves. Every contact passes the gate
-here, in the same turn that commits its attempt.
+Campaigns share the starts of each trunk by weight (`dialerd.core.sharing`), a campaign's kinds of contacts theirs by
+its shares. Every contact passes the gate here, in the same turn that commits its attempt.
 """
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Mapping
 from dataclasses import field
 from typing import Any
 
 from dialerd.core import retry, tries
+from dialerd.core.campaign import is_low, seek
 from dialerd.core.clock import Instant, Millis, Mono, after
 from dialerd.core.donotcall import suppress
 from dialerd.core.effects import WakeAt
-from dialerd.core.gate import Ask, Passed, evaluate, rate_free_at
+from dialerd.core.gate import Ask, Passed, daemon_checks, evaluate, rate_free_at
 from dialerd.core.journal import CallOpened
 from dialerd.core.model import (
     NOT_REACHABLE,
@@ -22,17 +24,21 @@ from dialerd.core.model import (
     Campaign,
     CampaignId,
     Contact,
+    ContactKind,
     ContactState,
     ScriptId,
+    TrunkName,
 )
 from dialerd.core.record import record, replace
-from dialerd.core.routing import free_again
+from dialerd.core.routing import free_again, is_free, preferred
 from dialerd.core.turn import Turn
 from dialerd.core.verdict import Check, Scope
 from dialerd.core.world import Deferred, Queue, call_id, next_call_number
 
 NEAR = Millis(5_000)
 """A contact barred for longer than this waits in the store, so that it holds up nobody."""
+READ_AGAIN = Millis(3_000_000)
+"""Where frequency caps hold, a contact is read again after this: well before calls of that age are forgotten here."""
 
 
 @record
@@ -47,40 +53,85 @@ class Conversation:
 
 
 def plan(turn: Turn) -> None:
-    """Open as many calls as may be placed now."""
+    """Open as many calls as may be placed now: trunk by trunk, each one's campaigns in their turn."""
     world = turn.world
-    if turn.host.boot is None or not world.hot:
+    if turn.host.boot is None:
         return
-    budget = world.policy.max_unanswered_originates - turn.flow.unanswered
-    dialed = True
-    while dialed and budget > 0:
-        dialed = False
-        for ident in list(world.hot):
-            if budget <= 0:
-                return
-            refusal = _dial_next(turn, ident)
-            if refusal is None:
-                # Its turn is taken: the others come first now.
-                del world.hot[ident]
-                world.hot[ident] = None
-                budget -= 1
-                dialed = True
-            elif not _goes_on(turn, ident, refusal):
-                return
+    _line_up(turn)
+    if any(world.rotas.values()) and all(check.ok for check in daemon_checks(world, turn.now.wall)):
+        _share_out(turn)
+    _wake_when_free(turn)
 
 
-def _goes_on(turn: Turn, ident: CampaignId, refusal: Check) -> bool:
-    """Whether another campaign may still dial in this turn. Who was refused a trunk keeps its place in the row."""
+def _share_out(turn: Turn) -> None:
     world = turn.world
-    if refusal.scope is Scope.DAEMON:
-        return False
-    if refusal.scope is Scope.TRUNKS or refusal.rule == "campaign-rate":
-        _wake_when_lifted(turn, ident, refusal)
-        return refusal.scope is not Scope.TRUNKS or _any_trunk_free(turn)
-    del world.hot[ident]
-    if refusal.until is not None:
+    budget = world.policy.max_unanswered_originates - turn.flow.unanswered
+    left = -1
+    # A trunk that fills up sends contacts on to the next: until nobody finds a place any more.
+    while budget > 0 and budget != left:
+        left = budget
+        for name in world.rotas:
+            budget = _serve(turn, name, budget)
+
+
+def _line_up(turn: Turn) -> None:
+    """Campaigns that may have something to dial again take their places."""
+    world = turn.world
+    while world.sleepers and world.sleepers[0][0] <= turn.now.mono:
+        world.wake(heapq.heappop(world.sleepers)[1], changed=False)
+    for ident, changed in world.hot.items():
+        campaign = world.campaigns.get(ident)
+        if campaign is None:
+            continue
+        if changed:
+            world.elsewhere.pop(ident, None)
+        barred = world.elsewhere.get(ident, ())
+        for name, rota in world.rotas.items():
+            if name not in barred and (not campaign.trunks or name in campaign.trunks):
+                rota.enter(ident)
+    world.hot.clear()
+
+
+def _serve(turn: Turn, name: TrunkName, budget: int) -> int:
+    """Give the starts that a trunk has now to its campaigns; what is left of the budget."""
+    world, rota = turn.world, turn.world.rotas[name]
+    waits: list[CampaignId] = []
+    while budget > 0 and is_free(world, world.lines[name], turn.now.mono):
+        ident = rota.first()
+        if ident is None:
+            break
+        refusal = _dial_next(turn, ident, name)
+        if refusal is None:
+            budget -= 1
+        elif refusal.scope is Scope.DAEMON:
+            budget = 0
+        elif refusal.scope is Scope.TRUNKS:
+            # Another trunk is better for its contacts, or none of this one's numbers may be shown.
+            rota.leave(ident)
+            waits.append(ident)
+            if refusal.until is not None:
+                world.look_at(ident, refusal.until)
+        elif refusal is _NOT_OVER_THIS:
+            rota.leave(ident)
+            world.elsewhere.setdefault(ident, set()).add(name)
+            seek(turn, ident, name)
+        else:
+            _step_back(turn, ident, refusal)
+    for ident in waits:
+        rota.enter(ident)
+    return budget
+
+
+def _step_back(turn: Turn, ident: CampaignId, refusal: Check) -> None:
+    """The campaign may not dial over any trunk until its refusal lifts."""
+    world = turn.world
+    for rota in world.rotas.values():
+        rota.leave(ident)
+    campaign = world.campaigns.get(ident)
+    if refusal.rule == "campaign-rate" and campaign is not None:
+        heapq.heappush(world.sleepers, (rate_free_at(world, campaign, turn.now.mono), ident))
+    elif refusal.until is not None:
         world.look_at(ident, refusal.until)
-    return True
 
 
 def open_call(turn: Turn, ask: Ask, passed: Passed, talk: Conversation) -> Call:
@@ -113,10 +164,10 @@ def open_call(turn: Turn, ask: Ask, passed: Passed, talk: Conversation) -> Call:
     meter = turn.world.campaign_meter(ask.campaign) if ask.campaign is not None else None
     if meter is not None:
         meter.take(turn.now.mono)
-    call = tries.open_try(turn, call, passed.line)
+    call = tries.open_try(turn, call, passed.line, passed.caller_id)
     turn.world.numbers.put(ask.phone, call.id)
-    if contact is not None and dialing is not None:
-        turn.save_contact(contact, dialing)
+    if contact is not None and call.contact is not None:
+        turn.save_contact(contact, call.contact)
     return call
 
 
@@ -127,40 +178,80 @@ def _dialing(contact: Contact, *, callback: bool) -> Contact:
     return replace(begun, attempts=contact.attempts + 1)
 
 
-def _dial_next(turn: Turn, ident: CampaignId) -> Check | None:
-    """Dial the campaign's next contact that may be dialed; None: done, otherwise what stands in the way."""
-    campaign = turn.world.campaigns.get(ident)
-    queue = turn.world.queues.get(ident)
-    if campaign is None or queue is None or not queue.contacts:
+def _dial_next(turn: Turn, ident: CampaignId, trunk: TrunkName) -> Check | None:
+    """Dial the campaign's next contact that may be dialed over `trunk`; None: done, else what stands in the way."""
+    campaign, queue = turn.world.campaigns.get(ident), turn.world.queues.get(ident)
+    if campaign is None or queue is None:
         return _NOTHING_DUE
-    while queue.contacts:
-        contact = queue.contacts[0]
-        ask = Ask(contact.phone, campaign.terms, campaign, contact, contact.timezone)
-        verdict = evaluate(turn.world, ask, turn.now)
-        if isinstance(verdict, Passed):
-            rest = replace(queue, contacts=queue.contacts[1:], live=queue.live + 1)
-            turn.set_queue(ident, rest)
-            if len(rest.contacts) < turn.world.low_water:
-                turn.world.look_at(ident, turn.now.wall)
-            talk = Conversation(campaign.language, campaign.script_id, campaign.script_version)
-            open_call(turn, ask, verdict, talk)
-            return None
-        if verdict.scope is not Scope.CONTACT:
-            return verdict
-        queue = _set_aside(turn, campaign, queue, verdict)
-        turn.set_queue(ident, queue)
-        turn.world.look_at(ident, turn.now.wall)
-    return _NOTHING_DUE
+    rota = turn.world.kind_rota(ident)
+    waiting = [kind for kind in reversed(ContactKind) if queue.of(kind)]
+    refusal = _NOTHING_DUE
+    for kind in sorted(waiting, key=rota.tag) if len(waiting) > 1 else waiting:
+        while (place := _place(turn, campaign, queue.of(kind), trunk)) is not None:
+            if isinstance(place, Check):
+                refusal = place if refusal is not _BETTER_ELSEWHERE else refusal
+                break
+            contact = queue.of(kind)[place]
+            others = queue.of(kind)[:place] + queue.of(kind)[place + 1 :]
+            ask = Ask(contact.phone, campaign.terms, campaign, contact, contact.timezone)
+            verdict = _stale(turn, contact) or evaluate(turn.world, ask, turn.now)
+            if isinstance(verdict, Passed):
+                rota.took(kind, campaign.shares.of(kind))
+                _take(turn, campaign, queue.put(kind, others, live=queue.live + 1))
+                talk = Conversation(campaign.language, campaign.script_id, campaign.script_version)
+                open_call(turn, ask, verdict, talk)
+                return None
+            if verdict.scope is not Scope.CONTACT:
+                return verdict
+            queue = _set_aside(turn, campaign, queue.put(kind, others), contact, verdict)
+            turn.set_queue(ident, queue)
+            turn.world.look_at(ident, turn.now.wall)
+    return refusal
+
+
+def _take(turn: Turn, campaign: Campaign, rest: Queue) -> None:
+    turn.set_queue(campaign.id, rest)
+    if not rest.loading and is_low(turn, rest):
+        turn.world.look_at(campaign.id, turn.now.wall)
+
+
+def _place(
+    turn: Turn, campaign: Campaign, contacts: tuple[Contact, ...], trunk: TrunkName
+) -> int | Check | None:
+    """The first contact that takes `trunk` now; a refusal: none does; None: there is no contact."""
+    if not contacts:
+        return None
+    if len(turn.world.rotas) == 1 and turn.world.lines[trunk].trunk.prefixes == ("",):
+        return 0
+    refusal = _NOT_OVER_THIS
+    terms = campaign.terms
+    for place, contact in enumerate(contacts):
+        best, may = preferred(turn.world, contact, terms, turn.now)
+        if best == trunk:
+            return place
+        if trunk in may:
+            refusal = _BETTER_ELSEWHERE
+    return refusal
+
+
+def _stale(turn: Turn, contact: Contact) -> Check | None:
+    """Whether calls to its number may be unknown here: it was read from the store too long ago."""
+    if not turn.world.policy.caps or contact.read_at > turn.now.wall - READ_AGAIN:
+        return None
+    return _READ_AGAIN
 
 
 _NOTHING_DUE = Check("nothing-due", Scope.CAMPAIGN, False, "no contact is due")
+_NOT_OVER_THIS = Check("trunk", Scope.CAMPAIGN, False, "no contact in memory takes this trunk")
+_BETTER_ELSEWHERE = Check("trunk", Scope.TRUNKS, False, "its contacts take a better trunk first")
+_READ_AGAIN = Check("read-again", Scope.CONTACT, False, "it was read from the store too long ago")
 
 
-def _set_aside(turn: Turn, campaign: Campaign, queue: Queue, refusal: Check) -> Queue:
-    """The first contact may not be called now: it leaves the queue, to where its refusal says."""
-    contact = queue.contacts[0]
-    rest = replace(queue, contacts=queue.contacts[1:])
+def _set_aside(turn: Turn, campaign: Campaign, rest: Queue, contact: Contact, refusal: Check) -> Queue:
+    """A contact may not be called now: it goes to where its refusal says; the queue without or behind it."""
     until = refusal.until
+    if refusal is _READ_AGAIN:
+        return replace(rest, exhausted=frozenset())
     if refusal.rule == "dnc" and until is None:
         listed = turn.world.dnc.match(contact.phone, turn.now.wall)
         if listed is not None and listed.pattern in turn.host.sweeps:
@@ -188,26 +279,14 @@ def _set_aside(turn: Turn, campaign: Campaign, queue: Queue, refusal: Check) -> 
 _UNKNOWN_RECHECK = Millis(3_600_000)
 
 
-def _any_trunk_free(turn: Turn) -> bool:
-    """Whether any call at all could still find a trunk in this turn."""
-    now = turn.now.mono
-    return any(
-        line.paused is None
-        and line.reachable is not False
-        and line.in_use < line.trunk.max_channels
-        and free_again(turn.world, line, now) <= now
-        for line in turn.world.lines.values()
-    )
-
-
-def _wake_when_lifted(turn: Turn, ident: CampaignId, refusal: Check) -> None:
+def _wake_when_free(turn: Turn) -> None:
     """A rate that is used up wakes the planner when it is free again."""
-    world, now = turn.world, turn.now
-    campaign = world.campaigns.get(ident)
-    if refusal.rule == "campaign-rate" and campaign is not None:
-        turn.do(WakeAt(rate_free_at(world, campaign, now.mono)))
-    else:
-        waits = [free_again(world, line, now.mono) for line in world.lines.values() if line.paused is None]
-        later = [at for at in waits if at > now.mono]
-        if later:
-            turn.do(WakeAt(min(later)))
+    world, now = turn.world, turn.now.mono
+    waits = [at for at, _ in world.sleepers[:1]]
+    for name, rota in world.rotas.items():
+        line = world.lines[name]
+        if len(rota) and line.paused is None and line.in_use < line.trunk.max_channels:
+            waits.append(free_again(world, line, now))
+    later = [at for at in waits if at > now]
+    if later:
+        turn.do(WakeAt(min(later)))

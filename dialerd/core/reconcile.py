@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dialerd.core import call as calls
 from dialerd.core import ending, outcome
+from dialerd.core.adaptive import begin
 from dialerd.core.clock import Instant, Millis, mono_after
 from dialerd.core.effects import (
     HangUp,
@@ -69,7 +70,7 @@ def on_host_up(turn: Turn, event: HostUp) -> None:
     if missing:
         turn.do(SeekEvidence(event.boot, frozenset(missing), turn.world.policy.settle))
     for ident in turn.world.campaigns.committed:
-        turn.world.hot[ident] = None
+        turn.world.wake(ident)
 
 
 def on_evidence(turn: Turn, event: EvidenceFound) -> None:
@@ -103,7 +104,7 @@ def on_dnc_loaded(turn: Turn, event: DncLoaded) -> None:
     dnc.version = max(dnc.version, event.version)
     dnc.detail = None
     for ident in turn.world.campaigns.committed:
-        turn.world.hot[ident] = None
+        turn.world.wake(ident)
 
 
 def on_dnc_unreadable(turn: Turn, event: DncUnreadable) -> None:
@@ -115,7 +116,9 @@ def on_reachability(turn: Turn, event: TrunkReachability) -> None:
     """Asterisk's own check of a trunk: an unreachable one is not dialed over."""
     for line in list(turn.world.lines.values()):
         if line.trunk.endpoint == event.endpoint and line.reachable is not event.reachable:
-            turn.world.lines.put(line.trunk.name, replace(line, reachable=event.reachable))
+            back = event.reachable and line.reachable is False
+            pace = begin(line.trunk) if back else line.pace
+            turn.world.lines.put(line.trunk.name, replace(line, reachable=event.reachable, pace=pace))
             kind = {True: "trunk.up", False: "trunk.down", None: "trunk.unqualified"}[event.reachable]
             turn.announce(kind, {"trunk": line.trunk.name, "detail": event.detail})
 
@@ -127,6 +130,7 @@ def sweep(turn: Turn) -> None:
         return
     world.next_sweep = mono_after(now.mono, SWEEP)
     world.forget_rested(now.wall)
+    world.forget_called(now.wall)
     overdue = [call for call in world.calls.values() if call.deadline <= now.mono]
     for call in overdue:
         if call.current.state is TryState.ENDED:

@@ -5,22 +5,31 @@ It chooses and takes nothing: whoever opens the try takes the channel and the st
 
 from __future__ import annotations
 
+from dialerd.core import callerid
 from dialerd.core.clock import Instant, Mono, Now
-from dialerd.core.model import E164, Terms, TrunkName
+from dialerd.core.model import E164, Contact, Terms, TrunkName
 from dialerd.core.record import record
 from dialerd.core.verdict import Check, Scope
 from dialerd.core.world import Line, World
 
+NO_CALLER_ID = "has no caller id left: each is at its daily cap, or rests"
+
 
 @record
 class Route:
-    """The trunk a call may take now."""
+    """The trunk a call may take now, and the number it shows there."""
 
     line: Line
+    caller_id: E164
 
 
 def trunk_check(
-    world: World, phone: E164 | None, terms: Terms, now: Now, exclude: frozenset[TrunkName]
+    world: World,
+    phone: E164 | None,
+    terms: Terms,
+    now: Now,
+    exclude: frozenset[TrunkName],
+    contact: Contact | None = None,
 ) -> Check | Route:
     """The best trunk for `phone` with a free channel and a rate token, or why there is none.
 
@@ -31,16 +40,19 @@ def trunk_check(
     for line in candidates(world, phone, terms):
         if line.trunk.name in exclude:
             continue
-        fault = _fault(line, terms)
+        caller_id = callerid.choose(world, line, terms, contact, now.wall)
+        fault = _fault(line, terms, caller_id)
         if fault is not None:
             refusals.append(f"trunk {line.trunk.name} {fault}")
+            if fault == NO_CALLER_ID:
+                until.append(callerid.free_again(line, now.wall))
             continue
         free_at = free_again(world, line, now.mono)
-        if free_at > now.mono:
+        if caller_id is None or free_at > now.mono:
             refusals.append(f"trunk {line.trunk.name}: {_waits_for(line, now.mono)}")
             until.append(Instant(now.wall + (free_at - now.mono + 999) // 1000))
         else:
-            return Route(line)
+            return Route(line, caller_id)
     refusals += [f"trunk {name} is not configured" for name in terms.trunks if world.lines.get(name) is None]
     detail = "; ".join(refusals) or f"no trunk takes {phone.masked if phone else 'any number'}"
     return Check("trunk", Scope.TRUNKS, False, detail, min(until, default=None))
@@ -62,10 +74,29 @@ def candidates(world: World, phone: E164 | None, terms: Terms) -> list[Line]:
 
 def free_again(world: World, line: Line, now: Mono) -> Mono:
     """When the trunk's rate and its rest after congestion allow the next start."""
-    return max(world.trunk_meter(line.trunk).free_at(now), line.rest_until)
+    return max(world.trunk_meter(line).free_at(now), line.rest_until)
 
 
-def _fault(line: Line, terms: Terms) -> str | None:
+def is_free(world: World, line: Line, now: Mono) -> bool:
+    """Whether any call at all could take the trunk now."""
+    return (
+        line.paused is None
+        and line.reachable is not False
+        and line.in_use < line.trunk.max_channels
+        and free_again(world, line, now) <= now
+    )
+
+
+def preferred(
+    world: World, contact: Contact, terms: Terms, now: Now
+) -> tuple[TrunkName | None, set[TrunkName]]:
+    """The trunk that a contact would take now (None: none is free), and all that it ever may."""
+    lines = candidates(world, contact.phone, terms)
+    free = (line.trunk.name for line in lines if is_free(world, line, now.mono))
+    return next(free, None), {line.trunk.name for line in lines}
+
+
+def _fault(line: Line, terms: Terms, caller_id: E164 | None) -> str | None:
     """What no waiting of a moment mends."""
     if line.paused is not None:
         return f"is paused: {line.paused}"
@@ -75,10 +106,16 @@ def _fault(line: Line, terms: Terms) -> str | None:
         return f"does not carry the caller id {terms.caller_id}"
     if line.in_use >= line.trunk.max_channels:
         return f"has {line.in_use} of {line.trunk.max_channels} channels in use"
+    if caller_id is None:
+        return NO_CALLER_ID
     return None
 
 
 def _waits_for(line: Line, now: Mono) -> str:
     if line.rest_until > now:
         return f"rests after congestion ({line.congestions} in a row)"
-    return f"{line.trunk.calls_per_second:g} calls a second reached"
+    slowed = line.rate < line.trunk.calls_per_second
+    rate = f"{line.rate:.3g} calls a second reached"
+    return (
+        f"{rate} (slowed from {line.trunk.calls_per_second:g}: the carrier takes no more)" if slowed else rate
+    )

@@ -6,21 +6,24 @@ A try is committed with its channel id before anything leaves for Asterisk. What
 
 from __future__ import annotations
 
+from dialerd.core import callerid
 from dialerd.core.clock import Millis, mono_after
 from dialerd.core.effects import Originate
 from dialerd.core.journal import TryOpened, TrySaved
-from dialerd.core.model import Call, Campaign, ChannelId, Try, TryState
+from dialerd.core.model import E164, Call, Campaign, ChannelId, Try, TryState
 from dialerd.core.record import replace
 from dialerd.core.turn import Turn
 from dialerd.core.world import Line, call_of, channel_id
 
 
-def open_try(turn: Turn, call: Call, line: Line) -> Call:
-    """Commit one more try of `call` on `line`, and send its originate after the commit."""
+def open_try(turn: Turn, call: Call, line: Line, caller_id: E164) -> Call:
+    """Commit one more try of `call` on `line`, and send its originate after the commit.
+
+    It takes a channel and a start of the trunk, and a start of the campaign's turn on it.
+    """
     world, now = turn.world, turn.now
     number = len(call.tries) + 1
     trunk = line.trunk
-    caller_id = call.terms.caller_id or trunk.caller_ids[0]
     attempt = Try(
         channel=channel_id(world.instance, call.id, number),
         number=number,
@@ -32,10 +35,15 @@ def open_try(turn: Turn, call: Call, line: Line) -> Call:
     )
     ring_timeout = call.terms.ring_timeout
     deadline = mono_after(now.mono, Millis(ring_timeout + world.policy.backstop))
-    call = replace(call, tries=(*call.tries, attempt), deadline=deadline)
+    contact = replace(call.contact, caller_id=caller_id) if call.contact is not None else None
+    call = replace(call, tries=(*call.tries, attempt), deadline=deadline, contact=contact)
     world.calls.put(call.id, call)
     turn.use_line(trunk.name, 1)
-    world.trunk_meter(trunk).take(now.mono)
+    world.trunk_meter(line).take(now.mono)
+    callerid.shown(world, caller_id, now.wall)
+    campaign = campaign_of(turn, call)
+    if campaign is not None:
+        world.rotas[trunk.name].took(campaign.id, campaign.weight)
     turn.set_flow(replace(turn.flow, unanswered=turn.flow.unanswered + 1))
     turn.record(TryOpened(call.id, attempt))
     turn.do(

@@ -8,9 +8,12 @@ harm: which campaigns may have something to dial, when to look at one again, and
 from __future__ import annotations
 
 import heapq
+from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
+from dialerd.core.adaptive import Pace, begin
 from dialerd.core.clock import Instant, Mono
 from dialerd.core.compliance import Compliance
 from dialerd.core.dnc import DncList
@@ -23,6 +26,7 @@ from dialerd.core.model import (
     ChannelId,
     Contact,
     ContactId,
+    ContactKind,
     Halt,
     InstanceId,
     Policy,
@@ -32,12 +36,16 @@ from dialerd.core.model import (
 )
 from dialerd.core.pacing import Meter
 from dialerd.core.record import record, replace
+from dialerd.core.sharing import Rota
 from dialerd.core.table import Table
+from dialerd.core.usage import Usage
 
 CALL_IDS_PER_MILLI = 64
-MOST_QUEUED = 16_384
+MOST_QUEUED = 65_536
 """Contacts that all queues together aim to hold."""
 LARGEST_BATCH, SMALLEST_BATCH = 256, 16
+RECENT_KEPT = 3_600_000
+"""Milliseconds for which ended calls are remembered for frequency caps."""
 STALE_ALLOWED = 64
 """Superseded entries that the agenda may carry before it is rebuilt."""
 
@@ -88,6 +96,8 @@ class Line:
 
     trunk: Trunk
     """As configured, with the limits that were set since."""
+    pace: Pace
+    """How fast it may go now."""
     in_use: int = 0
     paused: str | None = None
     reachable: bool | None = None
@@ -99,6 +109,12 @@ class Line:
     """Congested finals in a row."""
     finals: tuple[Final, ...] = ()
     """The last finals, for the list-burn brake (`dialerd.core.brake`)."""
+
+    @property
+    def rate(self) -> float:
+        """Calls a second that it may start now."""
+        full = self.trunk.calls_per_second
+        return min(full, self.pace.rate) if self.trunk.adaptive else full
 
 
 @record
@@ -120,32 +136,74 @@ class Deferred:
 
 
 @record
+class Sought:
+    """A search for contacts that one trunk takes."""
+
+    behind: str = ""
+    """The number it has come to."""
+    dry_at: Instant | None = None
+    """When the whole list held none that was due."""
+
+
+@record
 class Queue:
     """A campaign's due contacts in memory, and what is known of those still in the store."""
 
-    contacts: tuple[Contact, ...] = ()
+    fresh: tuple[Contact, ...] = ()
+    retries: tuple[Contact, ...] = ()
+    callbacks: tuple[Contact, ...] = ()
     deferred: tuple[Deferred, ...] = ()
     loading: bool = False
-    exhausted: bool = False
-    """The store holds no due contact beyond these."""
+    loaded_at: Instant = Instant(0)
+    """When the store was last asked."""
+    exhausted: frozenset[ContactKind] = frozenset()
+    """Kinds of which the store holds no due contact beyond these."""
     next_due: Instant | None = None
     """When the next waiting contact that is not here becomes due."""
+    sought: Mapping[TrunkName, Sought] = field(default_factory=dict)
+    """How far the store was searched for contacts that one trunk takes, where none of those here does."""
     live: int = 0
     """Attempts of this campaign that are running."""
     fault: str | None = None
     """Why its waiting contacts could not be read from the store; None: they were, last time."""
 
+    @property
+    def contacts(self) -> tuple[Contact, ...]:
+        """All that are due, kind by kind."""
+        return self.fresh + self.retries + self.callbacks
+
+    def of(self, kind: ContactKind) -> tuple[Contact, ...]:
+        """Those of one kind that are due, in dialing order."""
+        return (self.fresh, self.retries, self.callbacks)[kind - 1]
+
+    def put(self, kind: ContactKind, contacts: tuple[Contact, ...], **changes: Any) -> Queue:
+        """The queue with other contacts of a kind."""
+        return replace(self, **{_PLACES[kind]: contacts}, **changes)
+
+    def added(self, contacts: Iterable[Contact], **changes: Any) -> Queue:
+        """The queue with more due contacts at the end of their kinds."""
+        queue = replace(self, **changes) if changes else self
+        listed = list(contacts)
+        for kind in ContactKind:
+            more = tuple(contact for contact in listed if contact.state.kind is kind)
+            if more:
+                queue = queue.put(kind, queue.of(kind) + more)
+        return queue
+
     def without(self, contact: ContactId) -> Queue:
         """The queue without one contact."""
-        return replace(
-            self,
-            contacts=tuple(c for c in self.contacts if c.id != contact),
-            deferred=tuple(d for d in self.deferred if d.contact.id != contact),
+        kept = tuple(d for d in self.deferred if d.contact.id != contact)
+        return Queue.added(
+            replace(self, fresh=(), retries=(), callbacks=(), deferred=kept),
+            (c for c in self.contacts if c.id != contact),
         )
 
     def held(self) -> frozenset[ContactId]:
         """Ids of the contacts held here."""
         return frozenset(c.id for c in self.contacts) | {d.contact.id for d in self.deferred}
+
+
+_PLACES = {ContactKind.FRESH: "fresh", ContactKind.RETRY: "retries", ContactKind.CALLBACK: "callbacks"}
 
 
 @dataclass(slots=True)
@@ -169,8 +227,22 @@ class World:
     compliance: Compliance = field(default_factory=Compliance)
     trunk_meters: dict[TrunkName, Meter] = field(default_factory=dict)
     campaign_meters: dict[CampaignId, Meter] = field(default_factory=dict)
-    hot: dict[CampaignId, None] = field(default_factory=dict)
-    """Campaigns that may have something to dial now, in the order they take turns."""
+    hot: dict[CampaignId, bool] = field(default_factory=dict)
+    """Campaigns that may have something to dial since the last plan, and whether their queues have changed."""
+    rotas: dict[TrunkName, Rota[CampaignId]] = field(default_factory=dict)
+    """For each trunk the campaigns that have something to dial over it."""
+    kind_rotas: dict[CampaignId, Rota[ContactKind]] = field(default_factory=dict)
+    """For each campaign how its starts went to kinds of contacts."""
+    elsewhere: dict[CampaignId, set[TrunkName]] = field(default_factory=dict)
+    """Trunks that none of the contacts in a campaign's queue may take."""
+    sleepers: list[tuple[Mono, CampaignId]] = field(default_factory=list)
+    """Campaigns whose own rate is used up, and when it is free again (a heap)."""
+    usage: dict[E164, Usage] = field(default_factory=dict)
+    """How much each caller id was shown."""
+    recent: Table[E164, tuple[Instant, ...]] = field(default_factory=Table)
+    """Starts of counted calls that ended within the last hour, where frequency caps ask for them."""
+    recents: deque[tuple[Instant, E164]] = field(default_factory=deque)
+    """What is in `recent`, in the order of its ends."""
     agenda: list[tuple[Instant, CampaignId]] = field(default_factory=list)
     """When to look at a campaign again (a heap)."""
     next_look: dict[CampaignId, Instant] = field(default_factory=dict)
@@ -196,8 +268,8 @@ class World:
             instance=instance,
             policy=policy,
             host=Table({"": Host()}),
-            lines=Table({trunk.name: Line(trunk) for trunk in listed}),
-            trunk_meters={trunk.name: Meter(trunk.calls_per_second) for trunk in listed},
+            lines=Table({trunk.name: Line(trunk, begin(trunk)) for trunk in listed}),
+            rotas={trunk.name: Rota() for trunk in listed},
             compliance=compliance or Compliance(),
         )
 
@@ -212,6 +284,7 @@ class World:
             self.calls,
             self.numbers,
             self.rested,
+            self.recent,
             self.dnc,
         )  # type: ignore[return-value]
 
@@ -225,7 +298,7 @@ class World:
         for table in self._tables():
             table.discard()
         for ident in self.campaigns.committed:
-            self.hot[ident] = None
+            self.wake(ident)
             self.look_at(ident, Instant(0))
         self.rests = [(ended, number) for number, ended in self.rested.committed.items()]
         heapq.heapify(self.rests)
@@ -248,16 +321,57 @@ class World:
         self.campaign_meters[campaign.id] = meter
         return meter
 
-    def trunk_meter(self, trunk: Trunk) -> Meter:
+    def trunk_meter(self, line: Line) -> Meter:
         """The meter of a trunk's rate, as it is now."""
-        meter = _metered(self.trunk_meters.get(trunk.name), trunk.calls_per_second)
-        self.trunk_meters[trunk.name] = meter
+        name = line.trunk.name
+        meter = _metered(self.trunk_meters.get(name), line.rate)
+        self.trunk_meters[name] = meter
         return meter
+
+    def usage_of(self, caller_id: E164) -> Usage:
+        """How much a caller id was shown."""
+        usage = self.usage.get(caller_id)
+        if usage is None:
+            usage = self.usage[caller_id] = Usage()
+        return usage
+
+    def wake(self, campaign: CampaignId, *, changed: bool = True) -> None:
+        """The campaign may have something to dial; `changed` False: only what keeps it from dialing has changed."""
+        self.hot[campaign] = changed or self.hot.get(campaign, False)
+
+    def kind_rota(self, campaign: CampaignId) -> Rota[ContactKind]:
+        """How the campaign's starts went to kinds of contacts."""
+        rota = self.kind_rotas.get(campaign)
+        if rota is None:
+            rota = self.kind_rotas[campaign] = Rota()
+        return rota
+
+    def forget(self, campaign: CampaignId) -> None:
+        """The campaign is over: nothing of it stays in memory."""
+        for table in (self.campaigns, self.queues, self.counters):
+            table.remove(campaign)
+        for hints in (self.campaign_meters, self.hot, self.kind_rotas, self.elsewhere):
+            hints.pop(campaign, None)
+        for rota in self.rotas.values():
+            rota.forget(campaign)
 
     def rest(self, number: E164, ended: Instant) -> None:
         """The minimum gap of a number runs from `ended`."""
         self.rested.put(number, ended)
         heapq.heappush(self.rests, (ended, number))
+
+    def called(self, number: E164, started: Instant, ended: Instant) -> None:
+        """A counted call to a number has ended: frequency caps see it from here on."""
+        self.recent.put(number, (*(self.recent.get(number) or ()), started))
+        self.recents.append((ended, number))
+
+    def forget_called(self, now: Instant) -> None:
+        """Leave to the store what it has told since, of calls that ended long ago."""
+        while self.recents and self.recents[0][0] + RECENT_KEPT <= now:
+            _, number = self.recents.popleft()
+            known = self.recent.get(number)
+            if known is not None:
+                self.recent.put(number, known[1:]) if len(known) > 1 else self.recent.remove(number)
 
     def forget_rested(self, now: Instant) -> None:
         """Drop the minimum gaps that have run out; no others are looked at, for there may be very many."""

@@ -99,6 +99,7 @@ class Calls:
     async def _dial(self, contact: NewContact, script: Script, fields: CallFields) -> dict[str, Any]:
         language = spoken(script, fields.language or "") or ""
         await self._scripts.prepare(script, language)
+        recent = await self._engine.recent_calls(contact.phone)
         carried = await self._engine.command(
             PlaceCall(
                 contact.phone,
@@ -109,6 +110,7 @@ class Calls:
                 contact.name,
                 contact.timezone,
                 contact.variables,
+                recent,
             )
         )
         answer = carried.answer

@@ -91,7 +91,7 @@ class Campaigns:
         contact = await self._store.contact(campaign.id, phone)
         if contact is None:
             raise not_found(f"contact in {campaign.id} with the number", phone)
-        reasons = self._against(campaign, contact)
+        reasons = await self._against(campaign, contact)
         return {
             "campaign_id": campaign.id,
             "status": campaign.status.value,
@@ -100,12 +100,15 @@ class Campaigns:
             "reasons": reasons,
         }
 
-    def _against(self, campaign: Campaign, contact: Contact) -> Reasons:
+    async def _against(self, campaign: Campaign, contact: Contact) -> Reasons:
         if contact.state.busy:
             return []
         if not contact.state.waiting:
             return [{"reason": "contact", "detail": _ended(contact), "until": None}]
-        return self._engine.why(campaign, contact) if campaign.status.live else _over(campaign)
+        if not campaign.status.live:
+            return _over(campaign)
+        recent = await self._engine.recent_calls(contact.phone)
+        return self._engine.why(campaign, replace(contact, recent=recent))
 
     # --- change ----------------------------------------------------------------------------------
 

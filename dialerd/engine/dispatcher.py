@@ -23,6 +23,7 @@ from dialerd.core.effects import (
     Originate,
     ReleaseMedia,
     SeekEvidence,
+    SeekReady,
 )
 from dialerd.core.errors import PortError
 from dialerd.core.messages import (
@@ -33,6 +34,7 @@ from dialerd.core.messages import (
     NumbersFound,
     OriginateWithheld,
     ReadyLoaded,
+    ReadySought,
 )
 from dialerd.core.model import CampaignId
 from dialerd.core.world import World
@@ -77,6 +79,7 @@ class Dispatcher:
             AttachAgent: media.attach,
             DetachAgent: lambda effect: media.detach(effect.call),
             LoadReady: lambda effect: self._spawn(self._load(effect)),
+            SeekReady: lambda effect: self._spawn(self._seek_ready(effect)),
             SeekEvidence: lambda effect: self._spawn(evidence.seek(effect, telephony, sink, listener)),
             FindNumbers: lambda effect: self._spawn(self._find_numbers(effect)),
             CountChannels: lambda effect: self._spawn(self._count(effect)),
@@ -118,13 +121,32 @@ class Dispatcher:
         try:
             async with self._loads, asyncio.timeout(READ_DEADLINE):
                 batch = await self._store.ready(
-                    order.campaign, self._clock.now().wall, order.held, order.limit
+                    order.campaign, self._clock.now().wall, order.held, order.limits, order.recent_since
                 )
         except (PortError, TimeoutError) as error:
             self._unread(error)
             self._sink(LoadFailed(order.campaign, str(error) or "the store did not answer in 10 s"))
             return
         self._sink(ReadyLoaded(order.campaign, batch.contacts, order.held, batch.exhausted, batch.next_due))
+
+    async def _seek_ready(self, order: SeekReady) -> None:
+        try:
+            async with self._loads, asyncio.timeout(READ_DEADLINE):
+                found = await self._store.ready_under(
+                    order.campaign,
+                    self._clock.now().wall,
+                    order.held,
+                    order.prefixes,
+                    order.behind,
+                    order.limit,
+                    order.recent_since,
+                )
+        except (PortError, TimeoutError) as error:
+            self._unread(error)
+            self._sink(LoadFailed(order.campaign, str(error) or "the store did not answer in 10 s"))
+            return
+        dry = len(found) < order.limit
+        self._sink(ReadySought(order.campaign, order.trunk, tuple(found), order.held, dry))
 
     async def _find_numbers(self, order: FindNumbers) -> None:
         try:

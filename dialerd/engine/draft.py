@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from dialerd.core import gate
 from dialerd.core.clock import SECOND, Instant, Millis, minutes, to_iso
 from dialerd.core.errors import Fault
-from dialerd.core.model import Campaign, Reason, RetryRule
+from dialerd.core.model import Campaign, Reason, RetryRule, Shares
 from dialerd.core.retry import NEVER_AGAIN, REPEATABLE
 from dialerd.engine.fields import Language, Number, Text, not_yet, read_model
 from dialerd.engine.schedule import Schedule, ScheduleFields, read_schedule
@@ -47,6 +47,19 @@ class RetryRuleFields(BaseModel):
     )
 
 
+Share = Annotated[Number, Field(gt=0, le=1_000)]
+
+
+class SharesFields(BaseModel):
+    """How starts are shared between kinds of contacts, as long as all of them wait."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    fresh: Share = 1
+    retries: Share = 1
+    callbacks: Share = 8
+
+
 class EditableFields(TermsFields):
     """What may be changed while a campaign lives."""
 
@@ -65,7 +78,10 @@ class EditableFields(TermsFields):
     )
     max_concurrent_calls: int | None = Field(None, ge=1, le=100_000)
     calls_per_second: Number | None = Field(None, gt=0, le=1_000)
-    weight: Number = Field(1, gt=0, le=1_000)
+    weight: Number = Field(
+        1, gt=0, le=1_000, description="starts on a trunk, in proportion to those of the others that share it"
+    )
+    shares: SharesFields = SharesFields()
     keep_open: bool = False
 
 
@@ -169,6 +185,7 @@ def _attributes(fields: EditableFields, interval: Millis) -> dict[str, Any]:
         "max_concurrent_calls": fields.max_concurrent_calls,
         "calls_per_second": fields.calls_per_second,
         "weight": fields.weight,
+        "shares": Shares(**fields.shares.model_dump()),
         "trunks": terms.trunks,
         "caller_id": terms.caller_id,
         "keep_open": fields.keep_open,

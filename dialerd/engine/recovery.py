@@ -11,6 +11,7 @@ from dataclasses import replace
 from dialerd.core.clock import Instant, Now, mono_after
 from dialerd.core.model import Call, TryState
 from dialerd.core.orders import changed_line
+from dialerd.core.usage import Usage
 from dialerd.core.world import Queue, World, call_number
 from dialerd.ports import OpenState
 
@@ -25,6 +26,8 @@ def restore(world: World, state: OpenState, now: Now) -> None:
         _restore_call(world, call, now)
     for number, ended in state.rested.items():
         world.rest(number, ended)
+    for caller_id, hours in state.shown.items():
+        world.usage[caller_id] = Usage(hours)
     for change in state.trunks:
         line = world.lines.get(change.trunk)
         if line is not None:

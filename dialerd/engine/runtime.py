@@ -51,6 +51,7 @@ from dialerd.core.model import (
 )
 from dialerd.core.step import step
 from dialerd.core.turn import Turn
+from dialerd.core.usage import HOUR, HOURS
 from dialerd.core.verdict import Check
 from dialerd.core.world import World, call_of
 from dialerd.engine import recovery
@@ -175,6 +176,13 @@ class Engine:
             raise PortError(dnc.detail, retryable=True)
         return dnc.match(phone, self._clock.now().wall)
 
+    async def recent_calls(self, phone: E164) -> tuple[Instant, ...]:
+        """Starts of the counted calls to a number, as far back as frequency caps look. Raises `PortError`."""
+        caps, now = self._world.policy.caps, self._clock.now().wall
+        if not caps:
+            return ()
+        return await self._store.recent_calls(phone, Instant(now - max(window for window, _ in caps)))
+
     def callee(self, phone: E164, timezone: str | None) -> Callee:
         """What is known of a number's place; `timezone` is what its contact says."""
         return self._world.compliance.callee(phone, timezone)
@@ -189,14 +197,17 @@ class Engine:
 
     def status(self) -> EngineStatus:
         """The daemon as it stands."""
-        return describe(self._world, self._outage.fault, self._draining)
+        return describe(self._world, self._outage.fault, self._draining, self._clock.now().wall)
 
     # --- life ------------------------------------------------------------------------------------
 
     async def restore(self) -> Sequence[Campaign]:
         """Take up what the store holds. Returns the live campaigns."""
-        since = Instant(self._clock.now().wall - self._world.policy.min_gap)
-        state = await self._store.open_state(since)
+        now = self._clock.now().wall
+        since = Instant(now - self._world.policy.min_gap)
+        trunks = [line.trunk for line in self._world.lines.committed.values()]
+        counted = any(len(trunk.caller_ids) > 1 or trunk.caller_id_cap is not None for trunk in trunks)
+        state = await self._store.open_state(since, Instant(now - HOURS * HOUR) if counted else None)
         recovery.restore(self._world, state, self._clock.now())
         _log.info("engine.restored", campaigns=len(state.campaigns), open_calls=len(state.calls))
         return state.campaigns

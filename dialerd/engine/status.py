@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dialerd.core.clock import to_iso
+from dialerd.core.callerid import Shown, pool
+from dialerd.core.clock import Instant, to_iso
 from dialerd.core.commands import Answer
 from dialerd.core.model import TrunkName
 from dialerd.core.verdict import Check
@@ -41,6 +42,11 @@ class TrunkStatus:
     refused: int
     """Calls that were refused for their numbers, of the last `finals`."""
     finals: int
+    rate: float
+    """Calls a second that its carrier takes now, as far as that is known."""
+    turned_away: float
+    """The part of the last calls for which its carrier had no room."""
+    caller_ids: tuple[Shown, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +72,7 @@ class EngineStatus:
     trunks: tuple[TrunkStatus, ...]
 
 
-def describe(world: World, store_fault: str | None, draining: bool) -> EngineStatus:
+def describe(world: World, store_fault: str | None, draining: bool, now: Instant) -> EngineStatus:
     """The engine's status from committed state."""
     host = world.host.committed[""]
     store_fault = store_fault or _unread(world)
@@ -104,7 +110,7 @@ def describe(world: World, store_fault: str | None, draining: bool) -> EngineSta
         halt=host.halt,
         dnc_entries=len(world.dnc),
         media_sessions=host.sessions,
-        trunks=tuple(_trunk(line) for line in lines),
+        trunks=tuple(_trunk(world, line, now) for line in lines),
     )
 
 
@@ -114,7 +120,7 @@ def _unread(world: World) -> str | None:
     return next((fault for fault in faults if fault is not None), None)
 
 
-def _trunk(line: Line) -> TrunkStatus:
+def _trunk(world: World, line: Line, now: Instant) -> TrunkStatus:
     return TrunkStatus(
         name=line.trunk.name,
         endpoint=line.trunk.endpoint,
@@ -126,4 +132,7 @@ def _trunk(line: Line) -> TrunkStatus:
         congestions=line.congestions,
         refused=sum(final.burnt for final in line.finals),
         finals=len(line.finals),
+        rate=line.rate,
+        turned_away=line.pace.share,
+        caller_ids=tuple(pool(world, line, now)),
     )

@@ -57,6 +57,11 @@ def campaign_view(
         "max_concurrent_calls": campaign.max_concurrent_calls,
         "calls_per_second": campaign.calls_per_second,
         "weight": number(campaign.weight),
+        "shares": {
+            "fresh": number(campaign.shares.fresh),
+            "retries": number(campaign.shares.retries),
+            "callbacks": number(campaign.shares.callbacks),
+        },
         "trunks": list(campaign.trunks),
         "caller_id": campaign.caller_id,
         "keep_open": campaign.keep_open,
@@ -240,6 +245,18 @@ def trunk_view(line: TrunkStatus, configured: Trunk) -> dict[str, Any]:
         "channels_in_use": line.channels_in_use,
         "max_channels": line.max_channels,
         "calls_per_second": number(line.calls_per_second),
+        "rate_now": number(round(line.rate, 3)),
+        "turned_away": round(line.turned_away, 3),
+        "caller_ids": [
+            {
+                "caller_id": used.number,
+                "calls_24h": used.calls,
+                "answered": used.answered,
+                "of_last_calls": used.finals,
+                "rests_until": to_iso(used.rests_until),
+            }
+            for used in line.caller_ids
+        ],
         "configured": {
             "max_channels": configured.max_channels,
             "calls_per_second": number(configured.calls_per_second),

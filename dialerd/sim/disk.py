@@ -186,6 +186,7 @@ class FakeDisk:
             retries=after.retries,
             callbacks=after.callbacks,
             callback_unmet=after.callback_unmet,
+            caller_id=after.caller_id,
         )
         self.contacts.put(after.id, replace(before, contact=saved))
 

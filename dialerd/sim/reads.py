@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeVar
@@ -18,10 +19,12 @@ from dialerd.core.model import (
     CampaignId,
     Contact,
     ContactId,
+    ContactKind,
     ContactState,
     ScriptId,
     Try,
 )
+from dialerd.core.usage import HOUR
 from dialerd.ports import (
     ApiKey,
     CallFilter,
@@ -52,7 +55,7 @@ class FakeReads:
 
     # --- the engine ------------------------------------------------------------------------------
 
-    def _held(self, rested_since: Instant) -> OpenState:
+    def _held(self, rested_since: Instant, shown_since: Instant | None) -> OpenState:
         """What the engine must hold."""
         disk = self._opened()
         running = [kept for kept in disk.calls.values() if kept.closed is None]
@@ -74,21 +77,80 @@ class FakeReads:
             },
             halt=disk.halt.get(""),
             trunks=tuple(sorted(disk.trunks.values(), key=lambda change: change.trunk)),
+            shown=self._shown(shown_since) if shown_since is not None else {},
         )
 
+    def _shown(self, since: Instant) -> dict[E164, tuple[tuple[int, int], ...]]:
+        calls = (kept.call for kept in self.disk.calls.values() if kept.call.started_at >= since)
+        tries = Counter((one.caller_id, one.opened_at // HOUR) for call in calls for one in call.tries)
+        numbers = sorted({number for number, _ in tries})
+        return {
+            number: tuple((hour, tries[one, hour]) for one, hour in sorted(tries) if one == number)
+            for number in numbers
+        }
+
     async def ready(
-        self, campaign: CampaignId, now: Instant, held: frozenset[ContactId], limit: int
+        self,
+        campaign: CampaignId,
+        now: Instant,
+        held: frozenset[ContactId],
+        limits: tuple[int, int, int],
+        recent_since: Instant | None = None,
     ) -> ReadyBatch:
-        """At most `limit` due waiting contacts outside `held`, by (not_before, id)."""
+        """Of each kind at most so many (`limits`) due waiting contacts outside `held`, by (not_before, id)."""
         self._opened()
         waiting = [
             contact for contact in self._sealed(campaign) if contact.state.waiting and contact.id not in held
         ]
         waiting.sort(key=lambda contact: (contact.not_before, contact.id))
-        due = [contact for contact in waiting if contact.not_before <= now]
-        later = waiting[len(due) :]
-        next_due = later[0].not_before if later else None
-        return ReadyBatch(tuple(due[:limit]), len(due) <= limit, next_due)
+        due: list[Contact] = []
+        exhausted = set(ContactKind)
+        for kind, limit in zip(ContactKind, limits, strict=True):
+            of_kind = [one for one in waiting if one.state.kind is kind and one.not_before <= now]
+            due += of_kind[:limit]
+            if len(of_kind) > limit:
+                exhausted.discard(kind)
+        if recent_since is not None:
+            due = [replace(one, recent=self._recent(one.phone, recent_since)) for one in due]
+        next_due = min((one.not_before for one in waiting if one.not_before > now), default=None)
+        shown = tuple(replace(one, read_at=now) for one in due)
+        return ReadyBatch(shown, frozenset(exhausted), next_due)
+
+    async def ready_under(
+        self,
+        campaign: CampaignId,
+        now: Instant,
+        held: frozenset[ContactId],
+        prefixes: Sequence[str],
+        behind: str,
+        limit: int,
+        recent_since: Instant | None = None,
+    ) -> Sequence[Contact]:
+        """At most `limit` due waiting contacts outside `held` whose digits begin with a prefix, by their numbers."""
+        self._opened()
+        found = [
+            contact
+            for contact in self._sealed(campaign)
+            if contact.state.waiting
+            and contact.not_before <= now
+            and contact.id not in held
+            and contact.phone > behind
+            and contact.phone.startswith(tuple(f"+{prefix}" for prefix in prefixes))
+        ]
+        found.sort(key=lambda contact: contact.phone)
+        if recent_since is not None:
+            found = [replace(one, recent=self._recent(one.phone, recent_since)) for one in found[:limit]]
+        return [replace(contact, read_at=now) for contact in found[:limit]]
+
+    async def recent_calls(self, phone: E164, since: Instant) -> tuple[Instant, ...]:
+        """Starts of the counted calls to a number after `since`, over all campaigns, oldest first."""
+        self._opened()
+        return self._recent(phone, since)
+
+    def _recent(self, phone: E164, since: Instant) -> tuple[Instant, ...]:
+        kept = (kept for kept in self.disk.calls.values() if kept.call.phone == phone)
+        counted = (kept.call for kept in kept if kept.closed is None or kept.closed.counted)
+        return tuple(sorted(call.started_at for call in counted if call.started_at > since))
 
     async def waiting_under(self, pattern: str, limit: int) -> Sequence[Contact]:
         """At most `limit` sealed waiting contacts of live campaigns whose number matches a do-not-call pattern."""

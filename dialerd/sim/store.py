@@ -55,11 +55,11 @@ class FakeStore(FakeReads):
         if self._is_open:
             self.crash()
 
-    async def open_state(self, rested_since: Instant) -> OpenState:
+    async def open_state(self, rested_since: Instant, shown_since: Instant | None = None) -> OpenState:
         """What the engine must hold; drops imports that were never sealed."""
         for unsealed in [item.id for item in self._opened().imports.values() if not item.sealed]:
             await self.drop_import(unsealed)
-        return self._held(rested_since)
+        return self._held(rested_since, shown_since)
 
     # --- the journal -----------------------------------------------------------------------------
 

@@ -30,7 +30,7 @@ from dialerd.core.journal import (
     WaitingClosed,
     WaitingShifted,
 )
-from dialerd.core.model import Call, CallStatus, Campaign, TrunkChange, Try
+from dialerd.core.model import Call, CallStatus, Campaign, Shares, TrunkChange, Try
 from dialerd.store.sql import to_json, to_json_or_null
 from dialerd.store.tables import (
     DNC_VERSION,
@@ -107,6 +107,7 @@ def _campaign_changes(campaign: Campaign) -> Row:
         _retry_rules(campaign),
         campaign.max_callbacks,
         campaign.version,
+        to_json_or_null(campaign.shares) if campaign.shares != Shares() else None,
     )
 
 
@@ -135,6 +136,7 @@ CONTACT_CHANGES: Columns = (
     contacts.c.retries,
     contacts.c.callbacks,
     contacts.c.callback_unmet,
+    contacts.c.caller_id,
 )
 
 
@@ -144,7 +146,7 @@ def contact_saved(entry: ContactSaved) -> list[Row]:
     return [
         (
             contact.state,
-            1 if contact.state.waiting else 0,
+            contact.state.kind or 0,
             contact.not_before,
             contact.attempts,
             contact.turns,
@@ -156,6 +158,7 @@ def contact_saved(entry: ContactSaved) -> list[Row]:
             to_json_or_null(contact.retries),
             contact.callbacks,
             contact.callback_unmet,
+            contact.caller_id,
             contact.id,
         )
     ]

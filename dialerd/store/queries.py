@@ -6,7 +6,7 @@ answered from an index without sorting.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from functools import cache
 from typing import Any
@@ -16,8 +16,10 @@ from sqlalchemy import (
     Dialect,
     Select,
     Subquery,
+    Text,
     bindparam,
     case,
+    cast,
     distinct,
     func,
     literal_column,
@@ -26,7 +28,7 @@ from sqlalchemy import (
     union_all,
 )
 
-from dialerd.core.model import CallStatus, CampaignStatus
+from dialerd.core.model import CallStatus, CampaignStatus, ContactKind
 from dialerd.ports import CallFilter, CampaignFilter
 from dialerd.store.rows import CALL, CAMPAIGN, CONTACT, DNC, KEY, SCRIPT, TRY
 from dialerd.store.sql import Sql, compiled, ids_in
@@ -46,7 +48,6 @@ from dialerd.store.tables import (
 )
 
 # Written as literals: an index over a part of a table serves only queries that state that part.
-_WAITING = contacts.c.waiting == literal_column("1")
 _IS_SEALED = imports.c.state == literal_column(f"'{IMPORT_SEALED}'")
 _OPEN = calls.c.status == literal_column(f"'{CallStatus.IN_PROGRESS}'")
 
@@ -84,20 +85,58 @@ def _paged(query: Select[Any]) -> Select[Any]:
 
 @cache
 def ready(dialect: Dialect) -> Sql:
-    """`CONTACT` of due contacts in dialing order, at most `limit`, and after them the next one due later.
+    """`CONTACT` and recent calls: of each kind of contact those that are due, in dialing order, and the next one.
 
-    Parameters: campaign, now, held (JSON list of ids), limit.
+    Parameters: campaign, now, held (JSON list of ids), since (the call after which calls are recent), `ready_limits`.
     """
-    free = (
-        select(*CONTACT)
-        .where(contacts.c.campaign_id == bindparam("campaign"), _WAITING)
+    parts = []
+    for kind in ContactKind:
+        free = (
+            select(*CONTACT, _recent(dialect))
+            .where(contacts.c.campaign_id == bindparam("campaign"))
+            .where(contacts.c.waiting == literal_column(str(kind.value)))
+            .where(contacts.c.import_id.in_(_sealed()))
+            .where(contacts.c.id.not_in(ids_in("held", dialect)))
+            .order_by(contacts.c.not_before, contacts.c.id)
+        )
+        due = free.where(contacts.c.not_before <= bindparam("now")).limit(bindparam(f"limit_{kind}"))
+        later = free.where(contacts.c.not_before > bindparam("now")).limit(literal_column("1"))
+        parts += [select(due.subquery()), select(later.subquery())]
+    return compiled(union_all(*parts), dialect)
+
+
+@cache
+def ready_under(dialect: Dialect) -> Sql:
+    """`CONTACT` and recent calls of due contacts in a span of numbers, by number.
+
+    Parameters: campaign, now, held (JSON list of ids), first, last (of the span), behind, limit, since (as `ready`).
+    """
+    query = (
+        select(*CONTACT, _recent(dialect))
+        .where(contacts.c.campaign_id == bindparam("campaign"))
+        .where(contacts.c.phone >= bindparam("first"), contacts.c.phone <= bindparam("last"))
+        .where(contacts.c.phone > bindparam("behind"))
+        .where(contacts.c.waiting >= literal_column("1"), contacts.c.not_before <= bindparam("now"))
         .where(contacts.c.import_id.in_(_sealed()))
         .where(contacts.c.id.not_in(ids_in("held", dialect)))
-        .order_by(contacts.c.not_before, contacts.c.id)
+        .order_by(contacts.c.phone)
+        .limit(bindparam("limit"))
     )
-    due = free.where(contacts.c.not_before <= bindparam("now")).limit(bindparam("limit"))
-    later = free.where(contacts.c.not_before > bindparam("now")).limit(literal_column("1"))
-    return compiled(union_all(select(due.subquery()), select(later.subquery())), dialect)
+    return compiled(query, dialect)
+
+
+def ready_limits(limits: Sequence[int]) -> dict[str, int]:
+    """Parameters of `ready`: of each kind one more than is wanted, to learn whether there are more."""
+    return {f"limit_{kind}": limit + 1 for kind, limit in zip(ContactKind, limits, strict=True)}
+
+
+def _recent(dialect: Dialect) -> ColumnElement[Any]:
+    """The starts of counted calls to a contact's number after the call `since`; ids are in the order of time."""
+    joined = func.string_agg if dialect.name == "postgresql" else func.group_concat
+    started = cast(calls.c.started_at, Text)
+    query = select(joined(started, literal_column("','")))
+    query = query.where(calls.c.phone == contacts.c.phone, calls.c.id > bindparam("since"), calls.c.counted)
+    return query.correlate(contacts).scalar_subquery().label("recent")
 
 
 def live() -> ColumnElement[bool]:
@@ -155,6 +194,24 @@ def rested(dialect: Dialect) -> Sql:
 
 
 @cache
+def shown(dialect: Dialect) -> Sql:
+    """Caller id, hour since 1970 and number of tries, by caller id and hour. Parameter: since."""
+    hour = (tries.c.opened_at / literal_column("3600000")).label("hour")
+    if dialect.name == "sqlite":
+        # SQLAlchemy would make a division of it that has fractions.
+        hour = literal_column("tries.opened_at / 3600000").label("hour")
+    query = (
+        select(tries.c.caller_id, hour, func.count())
+        .select_from(calls)
+        .join(tries, tries.c.call_id == calls.c.id)
+        .where(calls.c.started_at >= bindparam("since"))
+        .group_by(tries.c.caller_id, literal_column("hour"))
+        .order_by(tries.c.caller_id, literal_column("hour"))
+    )
+    return compiled(query, dialect)
+
+
+@cache
 def decided(dialect: Dialect) -> Sql:
     """Key and value of all that was decided of the daemon, by key."""
     return compiled(select(state.c.key, state.c.value).order_by(state.c.key), dialect)
@@ -165,6 +222,14 @@ def dnc_patterns(dialect: Dialect) -> Sql:
     """Pattern and end of entries of the do-not-call list, by pattern. Parameters: after, limit."""
     query = select(dnc.c.pattern, dnc.c.expires_at).where(dnc.c.pattern > bindparam("after"))
     return compiled(query.order_by(dnc.c.pattern).limit(bindparam("limit")), dialect)
+
+
+@cache
+def recent_calls(dialect: Dialect) -> Sql:
+    """Starts of the counted calls to a number, oldest first. Parameters: phone, since (the call they are behind)."""
+    query = select(calls.c.started_at).where(calls.c.phone == bindparam("phone"))
+    query = query.where(calls.c.id > bindparam("since"), calls.c.counted).order_by(calls.c.id)
+    return compiled(query, dialect)
 
 
 @cache
@@ -184,8 +249,7 @@ def waiting_under(dialect: Dialect) -> Sql:
         .join(imports, imports.c.id == contacts.c.import_id)
         .where(live(), campaigns.c.id >= bindparam("campaign"))
         .where(contacts.c.phone >= begin, contacts.c.phone <= bindparam("last"))
-        # Not `_WAITING`: SQLite would look through the index over all waiting contacts.
-        .where(contacts.c.waiting > literal_column("0"), _IS_SEALED)
+        .where(contacts.c.waiting >= literal_column("1"), _IS_SEALED)
         .order_by(campaigns.c.id, contacts.c.phone)
         .limit(bindparam("limit"))
     )

@@ -21,9 +21,11 @@ from dialerd.core.model import (
     CampaignId,
     Contact,
     ContactId,
+    ContactKind,
     ContactState,
     ScriptId,
 )
+from dialerd.core.world import CALL_IDS_PER_MILLI, call_id
 from dialerd.ports import (
     ApiKey,
     CallFilter,
@@ -67,7 +69,7 @@ class Reads:
 
     # --- the engine ------------------------------------------------------------------------------
 
-    async def _held(self, rested_since: Instant) -> OpenState:
+    async def _held(self, rested_since: Instant, shown_since: Instant | None) -> OpenState:
         """What the engine must hold."""
         dialect, lane = self._dialect, self._engine
         held = await self._ask(lane, queries.held_campaigns(dialect), {}, rows.campaigns_with_counters)
@@ -80,21 +82,70 @@ class Reads:
             rested=await self._ask(lane, queries.rested(dialect), {"since": rested_since}, rows.rested),
             halt=decided.halt,
             trunks=decided.trunks,
+            shown=await self._shown(shown_since) if shown_since is not None else {},
         )
 
+    async def _shown(self, since: Instant) -> dict[E164, tuple[tuple[int, int], ...]]:
+        return await self._ask(self._engine, queries.shown(self._dialect), {"since": since}, rows.shown)
+
     async def ready(
-        self, campaign: CampaignId, now: Instant, held: frozenset[ContactId], limit: int
+        self,
+        campaign: CampaignId,
+        now: Instant,
+        held: frozenset[ContactId],
+        limits: tuple[int, int, int],
+        recent_since: Instant | None = None,
     ) -> ReadyBatch:
-        """At most `limit` due waiting contacts outside `held`, by (not_before, id)."""
-        values = {"campaign": campaign, "now": now, "held": to_json(list(held)), "limit": limit + 1}
-        found = await self._ask(self._engine, queries.ready(self._dialect), values, rows.contacts_of)
-        due = [contact for contact in found if contact.not_before <= now]
-        later = found[len(due) :]
-        return ReadyBatch(
-            contacts=tuple(due[:limit]),
-            exhausted=len(due) <= limit,
-            next_due=later[0].not_before if later else None,
+        """Of each kind at most so many (`limits`) due waiting contacts outside `held`, by (not_before, id)."""
+        values = {"campaign": campaign, "now": now, "held": to_json(list(held))}
+        values |= {"since": _after(recent_since), **queries.ready_limits(limits)}
+        found = await self._ask(
+            self._engine,
+            queries.ready(self._dialect),
+            values,
+            lambda given: rows.contacts_and_recent(given, now),
         )
+        return batch_of(found, now, limits)
+
+    async def ready_under(
+        self,
+        campaign: CampaignId,
+        now: Instant,
+        held: frozenset[ContactId],
+        prefixes: Sequence[str],
+        behind: str,
+        limit: int,
+        recent_since: Instant | None = None,
+    ) -> Sequence[Contact]:
+        """At most `limit` due waiting contacts outside `held` whose digits begin with a prefix, by their numbers."""
+        found: list[Contact] = []
+        values = {
+            "campaign": campaign,
+            "now": now,
+            "held": to_json(list(held)),
+            "since": _after(recent_since),
+        }
+        for prefix in sorted(prefixes):
+            first, last = span(f"+{prefix}*")
+            if len(found) < limit and behind < last:
+                bounds = {
+                    "first": max(first, behind),
+                    "behind": behind,
+                    "last": last,
+                    "limit": limit - len(found),
+                }
+                found += await self._ask(
+                    self._engine,
+                    queries.ready_under(self._dialect),
+                    values | bounds,
+                    lambda given: rows.contacts_and_recent(given, now),
+                )
+        return found
+
+    async def recent_calls(self, phone: E164, since: Instant) -> tuple[Instant, ...]:
+        """Starts of the counted calls to a number after `since`, over all campaigns, oldest first."""
+        values = {"phone": phone, "since": _after(since)}
+        return await self._ask(self._engine, queries.recent_calls(self._dialect), values, rows.instants)
 
     async def waiting_under(self, pattern: str, limit: int) -> Sequence[Contact]:
         """At most `limit` sealed waiting contacts of live campaigns whose number matches a do-not-call pattern."""
@@ -247,6 +298,24 @@ class _Sweep:
         """Parameters of `queries.waiting_under`."""
         first, last = span(self.pattern)
         return {"campaign": self.campaign, "since": self.since, "first": first, "last": last}
+
+
+def batch_of(found: Sequence[Contact], now: Instant, limits: tuple[int, int, int]) -> ReadyBatch:
+    """Contacts, of each kind one more than `limits` say if there are more, as what the engine asked for."""
+    due: list[Contact] = []
+    exhausted = set(ContactKind)
+    for kind, limit in zip(ContactKind, limits, strict=True):
+        of_kind = [contact for contact in found if contact.state.kind is kind and contact.not_before <= now]
+        due += of_kind[:limit]
+        if len(of_kind) > limit:
+            exhausted.discard(kind)
+    later = (contact.not_before for contact in found if contact.not_before > now)
+    return ReadyBatch(tuple(due), frozenset(exhausted), min(later, default=None))
+
+
+def _after(since: Instant | None) -> str:
+    """The call id that calls after `since` are behind; None: that none is behind."""
+    return "cal_~" if since is None else call_id(since * CALL_IDS_PER_MILLI)
 
 
 def _of(page: Page) -> dict[str, int]:

@@ -32,6 +32,7 @@ from dialerd.core.model import (
     Reason,
     RetryRule,
     ScriptId,
+    Shares,
     TrunkChange,
     TrunkName,
     Try,
@@ -80,6 +81,7 @@ CONTACT: Columns = (
     contacts.c.retries,
     contacts.c.callbacks,
     contacts.c.callback_unmet,
+    contacts.c.caller_id,
 )
 CALL: Columns = tuple(column for column in calls.c if column is not calls.c.contact_id)
 
@@ -108,6 +110,7 @@ def _campaign(row: Row) -> Campaign:
         hours=tuple(_slot(slot) for slot in _list(values["hours"])),
         holidays=tuple(_list(values["holidays"])),
         closed=frozenset(date.fromisoformat(day) for day in _list(values["closed"])),
+        shares=Shares(**_mapping(values["shares"])),
         retry_rules={
             Reason(reason): RetryRule(**rule) for reason, rule in _mapping(values["retry_rules"]).items()
         },
@@ -146,7 +149,20 @@ def contact(row: Row) -> Contact:
         retries=_mapping(row[16]),
         callbacks=row[17],
         callback_unmet=row[18],
+        caller_id=row[19],
     )
+
+
+def contacts_and_recent(rows: Iterable[Row], read_at: Instant) -> list[Contact]:
+    """Contacts from rows of `CONTACT` and the starts of recent calls to their numbers, with commas between."""
+    return [
+        replace(
+            contact(row),
+            recent=tuple(Instant(int(at)) for at in (row[-1] or "").split(",") if at),
+            read_at=read_at,
+        )
+        for row in rows
+    ]
 
 
 def attempt(row: Row) -> Try:
@@ -326,6 +342,19 @@ def only(rows: Sequence[Row]) -> Any:
 def rested(rows: Iterable[Row]) -> dict[E164, Instant]:
     """Numbers and when the last call to them ended."""
     return {E164(phone): Instant(ended) for phone, ended in rows}
+
+
+def shown(rows: Iterable[Row]) -> dict[E164, tuple[tuple[int, int], ...]]:
+    """Hours and calls of each caller id; rows of one are neighbours."""
+    return {
+        E164(number): tuple((hour, calls) for _, hour, calls in group)
+        for number, group in groupby(rows, key=lambda row: row[0])
+    }
+
+
+def instants(rows: Iterable[Row]) -> tuple[Instant, ...]:
+    """The one column of the rows, instants."""
+    return tuple(Instant(at) for (at,) in rows)
 
 
 def audited(rows: Iterable[Row]) -> tuple[list[tuple[Contact, int]], dict[str, int]]:

@@ -73,11 +73,11 @@ class SqliteStore(Reads):
             stack.push_async_callback(self._people_reader.close)
             stack.push_async_callback(self._engine_reader.close)
 
-    async def open_state(self, rested_since: Instant) -> OpenState:
+    async def open_state(self, rested_since: Instant, shown_since: Instant | None = None) -> OpenState:
         """What the engine must hold; drops imports that were never sealed. Raises `PortError`."""
         for import_id in await self._writer.run(_unsealed):
             await self.drop_import(import_id)
-        return await self._held(rested_since)
+        return await self._held(rested_since, shown_since)
 
     # --- the journal -----------------------------------------------------------------------------
 

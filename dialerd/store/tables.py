@@ -26,6 +26,8 @@ from sqlalchemy import (
     text,
 )
 
+from dialerd.core.model import ContactKind
+
 IMPORT_OPEN = "open"
 IMPORT_SEALED = "sealed"
 IMPORT_DROPPED = "dropped"
@@ -37,6 +39,13 @@ TRUNK = "trunk:"
 """Keys of `state`; a trunk's is followed by its name."""
 NOTHING = "null"
 """The value of a key of `state` that is about to be deleted."""
+
+WAITING = {
+    ContactKind.FRESH: "contacts_fresh",
+    ContactKind.RETRY: "contacts_retries",
+    ContactKind.CALLBACK: "contacts_callbacks",
+}
+"""The index over each kind of waiting contacts."""
 
 # SQLite makes a column its row id, and so spares an index, only if its type is exactly INTEGER.
 _ROW_ID = BigInteger().with_variant(Integer, "sqlite")
@@ -75,6 +84,7 @@ campaigns = Table(
     Column("retry_rules", Text),
     Column("max_callbacks", Integer, nullable=False, server_default=text("1")),
     Column("version", Integer, nullable=False, server_default=text("1")),
+    Column("shares", Text),
 )
 
 counters = Table(
@@ -107,6 +117,7 @@ contacts = Table(
     Column("import_id", BigInteger, nullable=False),
     Column("phone", Text, nullable=False),
     Column("state", Text, nullable=False),
+    # The number of its `ContactKind`; 0: it does not wait.
     Column("waiting", SmallInteger, nullable=False),
     Column("not_before", BigInteger, nullable=False),
     Column("attempts", Integer, nullable=False),
@@ -123,16 +134,20 @@ contacts = Table(
     Column("retries", Text),
     Column("callbacks", Integer, nullable=False, server_default=text("0")),
     Column("callback_unmet", BigInteger),
+    Column("caller_id", Text),
     UniqueConstraint("campaign_id", "phone", name="contacts_by_phone"),
-    # Only waiting contacts are in it, in dialing order: the ready query never sorts, and a contact that has
-    # left the waiting states costs no index write any more.
-    Index(
-        "contacts_waiting",
-        "campaign_id",
-        "not_before",
-        "id",
-        sqlite_where=text("waiting = 1"),
-        postgresql_where=text("waiting = 1"),
+    # Only waiting contacts are in them, each kind in dialing order: the ready query never sorts, and a contact that
+    # has left the waiting states costs no index write any more. One index over the kinds would be searched by range.
+    *(
+        Index(
+            name,
+            "campaign_id",
+            "not_before",
+            "id",
+            sqlite_where=text(f"waiting = {kind.value}"),
+            postgresql_where=text(f"waiting = {kind.value}"),
+        )
+        for kind, name in WAITING.items()
     ),
 )
 

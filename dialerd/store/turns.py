@@ -35,7 +35,7 @@ from dialerd.core.journal import (
     WaitingClosed,
     WaitingShifted,
 )
-from dialerd.core.model import ContactState
+from dialerd.core.model import ContactKind
 from dialerd.store import encode
 from dialerd.store.encode import Row
 from dialerd.store.queries import live
@@ -159,7 +159,7 @@ def _ordered(dialect: Dialect) -> list[Step]:
 def _alone(dialect: Dialect) -> list[Step]:
     """What is executed in its place among the others, since its order with them, or with its own kind, matters."""
     return [
-        (WaitingClosed, _close_waiting(dialect), encode.waiting_closed),
+        *((WaitingClosed, _close_waiting(kind, dialect), encode.waiting_closed) for kind in ContactKind),
         (WaitingShifted, _shift_waiting(dialect), encode.waiting_shifted),
         (WaitingShifted, _shift_ends(dialect), encode.ends_shifted),
         (DncChanged, _list_number(dialect), encode.dnc_added),
@@ -189,14 +189,16 @@ def _seal_import(dialect: Dialect) -> Write:
     return Write("import seal", positional(sealing, dialect, ["import", "campaign"]), exact=True)
 
 
-def _close_waiting(dialect: Dialect) -> Write:
+def _close_waiting(kind: ContactKind, dialect: Dialect) -> Write:
     closing = (
         contacts.update()
         .ordered_values((contacts.c.state, bindparam("final")), (contacts.c.waiting, literal_column("0")))
         .where(contacts.c.campaign_id == bindparam("campaign"))
-        .where(contacts.c.waiting == literal_column("1"))
+        .where(contacts.c.waiting == literal_column(str(kind.value)))
     )
-    return Write("waiting close", positional(closing, dialect, ["final", "campaign"]), exact=False)
+    return Write(
+        f"waiting close {kind.name}", positional(closing, dialect, ["final", "campaign"]), exact=False
+    )
 
 
 def _shift_waiting(dialect: Dialect) -> Write:
@@ -204,8 +206,8 @@ def _shift_waiting(dialect: Dialect) -> Write:
         contacts.update()
         .values(not_before=contacts.c.not_before + bindparam("by"))
         .where(contacts.c.campaign_id.in_(select(campaigns.c.id).where(live())))
-        .where(contacts.c.waiting == literal_column("1"), contacts.c.not_before > bindparam("since"))
-        .where(contacts.c.state == literal_column(f"'{ContactState.RETRY_WAITING}'"))
+        .where(contacts.c.waiting == literal_column(str(ContactKind.RETRY.value)))
+        .where(contacts.c.not_before > bindparam("since"))
     )
     return Write("waiting shift", positional(shifting, dialect, ["by", "since"]), exact=False)
 

@@ -271,8 +271,8 @@ async def test_what_waits_for_an_interval_waits_longer_by_the_step(store: Store)
     moved = [contact.not_before - START for contact in found]
     assert moved == [-START, 0, 3_600_001, 2, 3, 4, 5]
     assert found[0] == fresh
-    batch = await store.ready(CMP, Instant(START + 3_600_000), NONE, 10)
-    assert [contact.id for contact in batch.contacts] == [fresh.id, due.id, barred.id, asked.id]
+    batch = await store.ready(CMP, Instant(START + 3_600_000), NONE, (10, 10, 10))
+    assert [contact.id for contact in batch.contacts] == [fresh.id, barred.id, due.id, asked.id]
     assert batch.next_due == START + 3_600_001
 
 

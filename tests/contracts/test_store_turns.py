@@ -65,7 +65,7 @@ async def test_closing_the_waiting_spares_those_in_calls_and_those_of_others(sto
     assert [contact.state for contact in found] == ["expired", "dialing", "finished"]
     assert found[0] == replace(waiting, state=ContactState.EXPIRED)
     assert list((await store.contacts(foreign.campaign_id, ALL))[0]) == [foreign]
-    assert (await store.ready(CMP, START, frozenset(), 10)).contacts == ()
+    assert (await store.ready(CMP, START, frozenset(), (10, 10, 10))).contacts == ()
 
 
 async def test_a_turn_is_applied_in_order_around_the_closing_of_the_waiting(store: Store) -> None:

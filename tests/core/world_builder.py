@@ -25,6 +25,8 @@ from dialerd.core.effects import (
     LoadReady,
     Originate,
     SeekEvidence,
+    SeekReady,
+    WakeAt,
 )
 from dialerd.core.journal import (
     CallClosed,
@@ -47,6 +49,7 @@ from dialerd.core.messages import (
     NumbersFound,
     OriginateAccepted,
     ReadyLoaded,
+    ReadySought,
     Tick,
     TryAnswered,
     TryEnded,
@@ -171,6 +174,8 @@ class Driver:
     """The turn at which the daemon dies, and whether that turn is written."""
     turns: int = 0
     crashes: int = 0
+    wake_at: Mono | None = None
+    """When the last turn wanted to be woken."""
     _sequence: int = 0
     _imports: int = 0
     _ends: dict[ChannelId, TryEnded] = field(default_factory=dict)
@@ -299,11 +304,8 @@ class Driver:
             instants.append(now + self.world.agenda[0][0] - self.now.wall)
         if self.world.calls.committed or self.world.host.committed[""].clock is not None:
             instants.append(now + 1_000)
-        if self.world.hot:
-            waits = [meter.free_at(self.now.mono) for meter in self.world.trunk_meters.values()]
-            waits += [meter.free_at(self.now.mono) for meter in self.world.campaign_meters.values()]
-            waits += [line.rest_until for line in self.world.lines.committed.values()]
-            instants += [(wait + 999) // 1_000 for wait in waits if wait > self.now.mono]
+        if self.wake_at is not None:
+            instants.append((self.wake_at + 999) // 1_000)
         return max(min(instants), now) if instants else None
 
     def _advance(self, millis: int) -> None:
@@ -324,6 +326,7 @@ class Driver:
             self.restart()
             return answers
         self.world.adopt()
+        self.wake_at = min((effect.at for effect in turn.effects if isinstance(effect, WakeAt)), default=None)
         for effect in turn.effects:
             self._carry_out(effect)
         return answers
@@ -420,10 +423,24 @@ class Driver:
     def _load(self, order: LoadReady) -> None:
         store = FakeStore(disk=self.disk)
         now_or_never(store.open())
-        batch = now_or_never(store.ready(order.campaign, self.now.wall, order.held, order.limit))
+        batch = now_or_never(
+            store.ready(order.campaign, self.now.wall, order.held, order.limits, order.recent_since)
+        )
         store.crash()
         loaded = ReadyLoaded(order.campaign, batch.contacts, order.held, batch.exhausted, batch.next_due)
         self.later(1, loaded)
+
+    def _seek_ready(self, order: SeekReady) -> None:
+        store = FakeStore(disk=self.disk)
+        now_or_never(store.open())
+        found = now_or_never(
+            store.ready_under(
+                order.campaign, self.now.wall, order.held, order.prefixes, order.behind, order.limit
+            )
+        )
+        store.crash()
+        dry = len(found) < order.limit
+        self.later(1, ReadySought(order.campaign, order.trunk, tuple(found), order.held, dry))
 
     def _find(self, order: FindNumbers) -> None:
         store = FakeStore(disk=self.disk)
@@ -453,6 +470,7 @@ _CARRIERS: dict[type, Callable[[Driver, Any], object]] = {
     AttachAgent: Driver._attach,
     DetachAgent: lambda driver, effect: driver.later(1, AgentFinished(effect.call, AgentReport())),
     LoadReady: Driver._load,
+    SeekReady: Driver._seek_ready,
     FindNumbers: Driver._find,
     CountChannels: lambda driver, effect: driver.later(
         1, ChannelsCounted(effect.boot, frozenset(driver.live))

@@ -17,7 +17,7 @@ from dialerd.core.messages import (
     CallRecord,
     LiveChannel,
 )
-from dialerd.core.model import CallId, CampaignId, ChannelId, Contact, ContactId
+from dialerd.core.model import CallId, CampaignId, ChannelId, Contact, ContactId, ContactKind
 from dialerd.ports import Dnc, OpenState, ReadyBatch, Script, Snapshot
 from tests.core.world_builder import START
 
@@ -62,18 +62,23 @@ class RecordingStore:
     async def probe(self) -> None:
         await self.commit([])
 
-    async def open_state(self, rested_since: Instant) -> OpenState:
+    async def open_state(self, rested_since: Instant, shown_since: Instant | None = None) -> OpenState:
         return OpenState((), {}, (), None, {})
 
     async def ready(
-        self, campaign: CampaignId, now: Instant, held: frozenset[ContactId], limit: int
+        self,
+        campaign: CampaignId,
+        now: Instant,
+        held: frozenset[ContactId],
+        limits: tuple[int, int, int],
+        recent_since: Instant | None = None,
     ) -> ReadyBatch:
         assert any(isinstance(entry, CampaignAdmitted) for entry in self.committed)
         if self.unread:
             raise self.unread.pop(0)
         free = [contact for contact in self.contacts if contact.id not in held]
         self.contacts = []
-        return ReadyBatch(tuple(free), True, None)
+        return ReadyBatch(tuple(free), frozenset(ContactKind), None)
 
     async def dnc(self) -> Dnc:
         return Dnc(0, ())

@@ -63,7 +63,7 @@ def ended_call() -> Call:
 class Restarted(RecordingStore):
     """The store of a daemon that died between the end of a call and its last word."""
 
-    async def open_state(self, rested_since: Instant) -> OpenState:
+    async def open_state(self, rested_since: Instant, shown_since: Instant | None = None) -> OpenState:
         running = campaign(status=CampaignStatus.RUNNING)
         counters = {"total": 1, "state:in_call": 1, "called": 1, "connected": 1}
         return OpenState((running,), {running.id: counters}, (ended_call(),), CALL, {})

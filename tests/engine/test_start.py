@@ -9,7 +9,7 @@ import pytest
 
 from dialerd.core.clock import Instant
 from dialerd.core.messages import HostUp, ManagerUp, MediaCapacity
-from dialerd.core.model import CampaignId, CampaignStatus, ContactId, InstanceId
+from dialerd.core.model import CampaignId, CampaignStatus, ContactId, ContactKind, InstanceId
 from dialerd.engine.runtime import Engine
 from dialerd.ports import Dnc, OpenState, ReadyBatch
 from tests.core.world_builder import campaign, contacts, policy, trunk
@@ -26,20 +26,25 @@ class OneReader(RecordingStore):
     queues_read: int = 0
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
-    async def open_state(self, rested_since: Instant) -> OpenState:
+    async def open_state(self, rested_since: Instant, shown_since: Instant | None = None) -> OpenState:
         names = [CampaignId(f"cmp_{number:012x}") for number in range(MANY)]
         live = tuple(campaign(id=name, status=CampaignStatus.RUNNING, end_at=None) for name in names)
         return OpenState(live, {name: {"state:pending": 1} for name in names}, (), None, {})
 
     async def ready(
-        self, campaign: CampaignId, now: Instant, held: frozenset[ContactId], limit: int
+        self,
+        campaign: CampaignId,
+        now: Instant,
+        held: frozenset[ContactId],
+        limits: tuple[int, int, int],
+        recent_since: Instant | None = None,
     ) -> ReadyBatch:
         async with self.turn:
             await asyncio.sleep(0)
             self.queues_read += 1
             number = int(campaign.removeprefix("cmp_"), 16)
             (waiting,) = contacts(1, campaign, first=number + 1)
-            return ReadyBatch(() if waiting.id in held else (waiting,), True, None)
+            return ReadyBatch(() if waiting.id in held else (waiting,), frozenset(ContactKind), None)
 
     async def dnc(self) -> Dnc:
         for _ in range(3):

@@ -48,9 +48,8 @@ PLAN = (
     Behaviour("rings-out", _last_two(70, 76), rings=NEVER, code=480, reason="no_answer"),
     Behaviour("declines", _last_two(77, 83), rings=600, code=603, reason="rejected"),
     Behaviour("unknown", _last_two(84, 89), code=404, reason="invalid_number"),
-    # One number of a list: a carrier that says 503 again and again is rested, which would be all that is left to see.
-    Behaviour("congested", ("000090",), code=503, reason="congestion"),
-    Behaviour("fails", _last_two(90, 92), code=500, reason="congestion"),
+    Behaviour("congested", _last_two(90, 91), code=503, reason="congestion"),
+    Behaviour("fails", ("92",), code=500, reason="congestion"),
     Behaviour("breaks", _last_two(93, 99), rings=400, code=502, reason="congestion"),
 )
 """Who behaves how; the first that fits."""

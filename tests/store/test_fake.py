@@ -258,7 +258,7 @@ async def seen(store: Store, campaigns: list[Campaign]) -> list[object]:
             contacts, total = await store.contacts(campaign.id, ALL, state)
             found.append((list(contacts), total))
         found.append(await store.audit_counters(campaign.id))
-        found.append(await store.ready(campaign.id, Instant(START + 20), frozenset(), 5))
+        found.append(await store.ready(campaign.id, Instant(START + 20), frozenset(), (5, 5, 5)))
     return found
 
 

@@ -118,7 +118,7 @@ async def test_damage_met_while_dialing_stops_it_for_good_and_stores_nothing(pat
             await store.commit([NumberFreed(PHONE, 1), ContactSaved(people[250])])
         assert not caught.value.retryable
         with pytest.raises(PortError, match="must be restored from a backup") as caught:
-            await store.ready(CMP, START, frozenset(), 500)
+            await store.ready(CMP, START, frozenset(), (500, 500, 500))
         assert not caught.value.retryable
     assert await rested(store) == {}
     await store.close()
@@ -140,7 +140,7 @@ async def test_a_row_that_was_never_written_so_is_damage_and_is_not_quoted(
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute(f"UPDATE contacts SET {column} = CAST(? AS TEXT)", (value,))
     with pytest.raises(PortError, match="is damaged") as caught:
-        await store.ready(CMP, START, frozenset(), 10)
+        await store.ready(CMP, START, frozenset(), (10, 10, 10))
     assert not caught.value.retryable
     assert "9198" not in str(caught.value)
 

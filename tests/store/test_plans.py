@@ -13,6 +13,7 @@ from sqlalchemy.dialects.postgresql.asyncpg import dialect as asyncpg
 from dialerd.store import queries
 from dialerd.store.migrate import migrate_sqlite
 from dialerd.store.sql import SQLITE, Sql
+from dialerd.store.tables import WAITING
 from dialerd.store.turns import Planner
 
 
@@ -40,19 +41,24 @@ def write_plan(database: sqlite3.Connection, name: str) -> list[str]:
 
 def test_ready_contacts_come_from_their_index_in_order(database: sqlite3.Connection) -> None:
     steps = query_plan(database, queries.ready(SQLITE))
-    wanted = "SEARCH contacts USING INDEX contacts_waiting (campaign_id=? AND not_before"
-    assert [step[: len(wanted)] for step in steps if "contacts" in step] == [wanted, wanted]
+    found = [step.partition("not_before")[0] for step in steps if "contacts" in step]
+    assert found == [
+        f"SEARCH contacts USING INDEX {name} (campaign_id=? AND "
+        for name in WAITING.values()
+        for _ in range(2)
+    ]
     assert not [step for step in steps if "TEMP B-TREE" in step]
 
 
 def test_waiting_contacts_are_closed_through_their_index(database: sqlite3.Connection) -> None:
-    steps = write_plan(database, "waiting close")
-    assert steps == ["SEARCH contacts USING INDEX contacts_waiting (campaign_id=?)"]
+    for kind, name in WAITING.items():
+        steps = write_plan(database, f"waiting close {kind.name}")
+        assert steps == [f"SEARCH contacts USING INDEX {name} (campaign_id=?)"]
 
 
 def test_waiting_contacts_are_shifted_through_their_index(database: sqlite3.Connection) -> None:
     steps = write_plan(database, "waiting shift")
-    assert "SEARCH contacts USING INDEX contacts_waiting (campaign_id=? AND not_before>?)" in steps
+    assert "SEARCH contacts USING INDEX contacts_retries (campaign_id=? AND not_before>?)" in steps
     assert not [step for step in steps if step.startswith("SCAN contacts")]
 
 
