@@ -11,7 +11,7 @@ from dialerd.control import problems, shapes
 from dialerd.control.auth import KeyRing, PeerPolicy
 from dialerd.control.context import Control
 from dialerd.control.guard import Guard
-from dialerd.control.routes import calls, campaigns, contacts, daemon, dnc, keys, scripts, trunks
+from dialerd.control.routes import calls, campaigns, contacts, daemon, dnc, forecasts, keys, scripts, trunks
 from dialerd.engine.draft import CampaignFields
 from dialerd.engine.service import Service
 
@@ -40,7 +40,7 @@ def create_app(
     ring = KeyRing(service, secret)
     app.state.control = Control(service, ring, spool_dir, max_bytes)
     problems.install(app)
-    for noun in (campaigns, contacts, calls, dnc, scripts, trunks, keys, daemon):
+    for noun in (campaigns, contacts, forecasts, calls, dnc, scripts, trunks, keys, daemon):
         app.include_router(noun.router)
     app.add_middleware(Guard, keys=ring, peers=PeerPolicy(group))
     _describe(app)

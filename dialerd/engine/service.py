@@ -6,11 +6,15 @@ that is out is `PortError`. Commands go through the engine's mailbox; queries re
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from dialerd.engine.admission import Admission
 from dialerd.engine.calls import Calls
 from dialerd.engine.campaigns import Campaigns
+from dialerd.engine.case import Forecaster
 from dialerd.engine.contactlist import ContactIntake
 from dialerd.engine.dnc import DoNotCall
+from dialerd.engine.forecasts import Forecasts
 from dialerd.engine.keys import Keys
 from dialerd.engine.loading import Loader
 from dialerd.engine.operation import Operation
@@ -32,11 +36,17 @@ class Service:
         settings: ServiceSettings,
         intake: ContactIntake,
         parse_script: ScriptParser,
+        forecaster: Forecaster,
+        spool_dir: Path,
     ) -> None:
+        """`spool_dir`: an existing folder for working files."""
         self.scripts = Scripts(store, media, clock, parse_script)
         admission = Admission(self.scripts, Loader(engine, store, clock), clock, settings, intake)
         self.campaigns = Campaigns(engine, store, clock, settings, admission)
         self.calls = Calls(engine, store, self.scripts, settings, intake)
         self.dnc = DoNotCall(engine, store, clock, intake)
+        self.forecasts = Forecasts(
+            engine, store, clock, settings, self.scripts, intake, forecaster, spool_dir
+        )
         self.keys = Keys(store, clock)
         self.operation = Operation(engine, store, settings)

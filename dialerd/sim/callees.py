@@ -14,7 +14,7 @@ from hashlib import blake2b
 from itertools import accumulate
 from typing import Generic, Protocol, TypeVar
 
-from dialerd.core.clock import Instant, Millis
+from dialerd.core.clock import Instant
 from dialerd.core.effects import Originate
 from dialerd.core.model import CONNECTED, E164, Reason
 

@@ -1,139 +1,238 @@
 """The contacts of simulated campaigns: what the store is to the engine, without a store's cost.
 
-It answers the questions that a turn's effects ask of the store (`ready`, `under`) and takes the journal's entries on
-contacts. Of strangers, who stand for other campaigns' contacts, only those exist that have been asked for.
+It answers the questions that a turn's effects ask of the store and takes the journal's entries on contacts. Of
+strangers, who stand for contacts of other campaigns, only those exist that have been asked for.
 """
 
 from __future__ import annotations
 
 import heapq
+from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from dialerd.core.clock import Instant
-from dialerd.core.journal import ContactSaved, Entry, WaitingClosed
-from dialerd.core.model import CampaignId, Contact, ContactId, ContactState
+from dialerd.core.journal import CallClosed, ContactSaved, Entry, WaitingClosed
+from dialerd.core.model import E164, CampaignId, Contact, ContactId, ContactKind, ContactState
 from dialerd.core.record import replace
 from dialerd.ports import ReadyBatch
+
+_Heap = list[tuple[Instant, ContactId]]
+
+
+class _List:
+    """One campaign's contacts."""
+
+    __slots__ = ("by_number", "given", "ids", "strangers", "unfinished", "waiting")
+
+    def __init__(self) -> None:
+        self.ids: list[ContactId] = []
+        self.unfinished = 0
+        self.waiting: dict[ContactKind, _Heap] = {kind: [] for kind in ContactKind}
+        """Heaps; an entry holds while its contact waits for that kind of call since then."""
+        self.given: set[ContactId] = set()
+        """Contacts that the engine was given: they are in no heap."""
+        self.strangers: Iterator[Contact] | None = None
+        self.by_number: list[tuple[str, ContactId]] = []
 
 
 class People:
     """Every contact, and for each campaign those that wait, in dialing order."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, remembers: bool = False) -> None:
+        """`remembers`: whether anybody will ask for the calls to a number (`recent_since`)."""
         self.contacts: dict[ContactId, Contact] = {}
-        self.unfinished: dict[CampaignId, int] = defaultdict(int)
-        """Contacts of each campaign that it is not done with, strangers who were not asked for included."""
-        self._waiting: dict[CampaignId, list[tuple[Instant, ContactId]]] = defaultdict(list)
-        """Heaps; an entry holds while its contact waits since then."""
-        self._given: dict[CampaignId, set[ContactId]] = defaultdict(set)
-        """Contacts that the engine was given: they are not in the heap."""
-        self._strangers: dict[CampaignId, Iterator[Contact]] = {}
-        self._by_number: dict[str, list[ContactId]] = defaultdict(list)
+        self._remembers = remembers
+        self._lists: dict[CampaignId, _List] = defaultdict(_List)
+        self._numbers: dict[str, list[ContactId]] = defaultdict(list)
+        self._starts: dict[E164, tuple[Instant, ...]] = {}
+        """Counted calls to a number."""
 
     def add(self, people: Iterable[Contact]) -> None:
         """Take up contacts of any campaigns."""
         for contact in people:
             self._put(contact)
-            self.unfinished[contact.campaign_id] += _open(contact.state)
+            self._lists[contact.campaign_id].unfinished += _open(contact.state)
 
     def expect(self, campaign: CampaignId, strangers: Iterator[Contact], count: int) -> None:
         """Have `count` contacts of a campaign come from `strangers` as they are asked for; none was called before."""
-        self._strangers[campaign] = strangers
-        self.unfinished[campaign] += count
+        found = self._lists[campaign]
+        found.strangers = strangers
+        found.unfinished += count
 
     def of(self, campaign: CampaignId) -> Iterator[Contact]:
-        """The contacts of a campaign."""
-        return (contact for contact in self.contacts.values() if contact.campaign_id == campaign)
+        """The contacts of a campaign that there are."""
+        return (self.contacts[ident] for ident in self._lists[campaign].ids)
+
+    def unfinished(self, campaign: CampaignId) -> int:
+        """How many contacts a campaign is not done with."""
+        return self._lists[campaign].unfinished
 
     def first_waiting(self, campaign: CampaignId) -> Contact | None:
-        """The contact whose turn comes next, of those that the engine does not hold."""
-        heap = self._waiting[campaign]
-        while heap:
-            due, ident = heap[0]
-            contact = self.contacts[ident]
-            if contact.state.waiting and contact.not_before == due:
-                return contact
-            heapq.heappop(heap)
-        return None
+        """Of the contacts that the engine does not hold the one that is due first."""
+        found = self._lists[campaign]
+        firsts = [self._first(found, kind) for kind in ContactKind]
+        return min((one for one in firsts if one), key=lambda one: one.not_before, default=None)
 
     # --- what is asked of the store --------------------------------------------------------------
 
     def ready(
-        self, campaign: CampaignId, now: Instant, held: frozenset[ContactId], limit: int
+        self,
+        campaign: CampaignId,
+        now: Instant,
+        held: frozenset[ContactId],
+        limits: tuple[int, int, int],
+        recent_since: Instant | None = None,
     ) -> ReadyBatch:
         """As `Store.ready`."""
-        self._take_back(campaign, held)
+        listed = self._lists[campaign]
+        self._take_back(listed, held)
+        due: list[Contact] = []
+        exhausted = set(ContactKind)
+        later: list[Instant] = []
+        for kind, limit in zip(ContactKind, limits, strict=True):
+            heap = listed.waiting[kind]
+            most = len(due) + limit
+            while (first := self._first(listed, kind)) is not None:
+                if first.not_before > now:
+                    later.append(first.not_before)
+                    break
+                if len(due) == most:
+                    exhausted.discard(kind)
+                    break
+                heapq.heappop(heap)
+                listed.given.add(first.id)
+                due.append(first)
+        return ReadyBatch(
+            tuple(self._read(due, now, recent_since)), frozenset(exhausted), min(later, default=None)
+        )
+
+    def ready_under(
+        self,
+        campaign: CampaignId,
+        now: Instant,
+        held: frozenset[ContactId],
+        prefixes: Sequence[str],
+        behind: str,
+        limit: int,
+        recent_since: Instant | None = None,
+    ) -> list[Contact]:
+        """As `Store.ready_under`. They stay in their heaps: who is asked for again is told apart by `held`."""
+        listed = self._lists[campaign]
+        self._know(listed, limit)
+        if len(listed.by_number) != len(listed.ids):
+            listed.by_number = sorted((self.contacts[ident].phone, ident) for ident in listed.ids)
+        begins = tuple(f"+{prefix}" for prefix in prefixes)
         found: list[Contact] = []
-        heap, given = self._waiting[campaign], self._given[campaign]
-        while len(found) < limit:
-            contact = self._next(campaign, now)
-            if contact is None:
-                break
-            heapq.heappop(heap)
-            given.add(contact.id)
-            found.append(contact)
-        first = self._next(campaign, now)
-        later = self.first_waiting(campaign) if first is None else None
-        return ReadyBatch(tuple(found), first is None, later.not_before if later is not None else None)
+        for phone, ident in listed.by_number[bisect_right(listed.by_number, (behind, _LAST)) :]:
+            contact = self.contacts[ident]
+            if not contact.state.waiting or contact.not_before > now or ident in held:
+                continue
+            if phone.startswith(begins):
+                found.append(contact)
+                if len(found) == limit:
+                    break
+        return self._read(found, now, recent_since)
 
     def under(self, pattern: str, limit: int) -> tuple[Contact, ...]:
         """As `Store.waiting_under`, for a whole number: no other pattern is listed while calls are simulated."""
-        known = (self.contacts[ident] for ident in self._by_number.get(pattern, ()))
+        known = (self.contacts[ident] for ident in self._numbers.get(pattern, ()))
         return tuple(contact for contact in known if contact.state.waiting)[:limit]
 
     def take(self, entry: Entry) -> None:
         """Do what an entry of the journal says of contacts."""
-        if type(entry) is ContactSaved:
-            self._save(entry.contact)
-        elif type(entry) is WaitingClosed:
-            self._close(entry.campaign, entry.state)
+        kind = type(entry)
+        if kind is ContactSaved:
+            self._save(entry.contact)  # type: ignore[union-attr]
+        elif self._remembers and isinstance(entry, CallClosed) and entry.closed.counted:
+            phone = entry.call.phone
+            self._starts[phone] = (*self._starts.get(phone, ()), entry.call.started_at)
+        elif isinstance(entry, WaitingClosed):
+            self._close(self._lists[entry.campaign], entry.state)
 
     # --- inside ----------------------------------------------------------------------------------
 
-    def _next(self, campaign: CampaignId, now: Instant) -> Contact | None:
-        """The waiting contact that is due first: strangers, whom nobody has called yet, before who was called."""
-        contact = self.first_waiting(campaign)
-        if campaign in self._strangers and (contact is None or contact.not_before):
-            stranger = next(self._strangers[campaign], None)
-            if stranger is not None:
-                self._put(stranger)
-                contact = stranger
-        return contact if contact is not None and contact.not_before <= now else None
+    def _first(self, listed: _List, kind: ContactKind) -> Contact | None:
+        """The waiting contact of a kind that is due first, of those that the engine was not given."""
+        heap = listed.waiting[kind]
+        while True:
+            if not heap and kind is ContactKind.FRESH and listed.strangers is not None:
+                self._know(listed, _STRANGERS)
+            if not heap:
+                return None
+            due, ident = heap[0]
+            contact = self.contacts[ident]
+            if contact.state.kind is kind and contact.not_before == due and ident not in listed.given:
+                return contact
+            heapq.heappop(heap)
+
+    def _know(self, listed: _List, count: int) -> None:
+        """Have more strangers exist."""
+        if listed.strangers is None:
+            return
+        for _ in range(count):
+            stranger = next(listed.strangers, None)
+            if stranger is None:
+                listed.strangers = None
+                return
+            self._put(stranger)
+
+    def _read(self, found: list[Contact], now: Instant, since: Instant | None) -> list[Contact]:
+        """Contacts as the store gives them, with the calls to their numbers where those are asked for."""
+        if since is None:
+            return found
+        return [
+            replace(
+                one, recent=tuple(at for at in self._starts.get(one.phone, ()) if at > since), read_at=now
+            )
+            for one in found
+        ]
 
     def _put(self, contact: Contact) -> None:
-        self.contacts[contact.id] = contact
-        self._by_number[contact.phone].append(contact.id)
-        if contact.state.waiting:
-            heapq.heappush(self._waiting[contact.campaign_id], (contact.not_before, contact.id))
+        ident = contact.id
+        self.contacts[ident] = contact
+        self._numbers[contact.phone].append(ident)
+        if contact.recent:
+            self._starts.setdefault(contact.phone, contact.recent)
+        listed = self._lists[contact.campaign_id]
+        listed.ids.append(ident)
+        self._wait(listed, contact)
 
-    def _take_back(self, campaign: CampaignId, held: frozenset[ContactId]) -> None:
+    def _wait(self, listed: _List, contact: Contact) -> None:
+        kind = contact.state.kind
+        if kind is not None:
+            heapq.heappush(listed.waiting[kind], (contact.not_before, contact.id))
+
+    def _take_back(self, listed: _List, held: frozenset[ContactId]) -> None:
         """What the engine was given and holds no more, although it still waits, waits here again."""
-        given = self._given[campaign]
-        for ident in sorted(given - held):
-            given.discard(ident)
-            contact = self.contacts[ident]
-            if contact.state.waiting:
-                heapq.heappush(self._waiting[campaign], (contact.not_before, ident))
+        for ident in sorted(listed.given - held):
+            listed.given.discard(ident)
+            self._wait(listed, self.contacts[ident])
 
     def _save(self, contact: Contact) -> None:
         before = self.contacts[contact.id].state
         self.contacts[contact.id] = contact
-        campaign, state = contact.campaign_id, contact.state
-        self._given[campaign].discard(contact.id)
-        if state.waiting:
-            heapq.heappush(self._waiting[campaign], (contact.not_before, contact.id))
-        self.unfinished[campaign] += _open(state) - _open(before)
+        listed = self._lists[contact.campaign_id]
+        listed.given.discard(contact.id)
+        listed.unfinished += _open(contact.state) - _open(before)
+        self._wait(listed, contact)
 
-    def _close(self, campaign: CampaignId, final: ContactState) -> None:
-        for contact in list(self.of(campaign)):
+    def _close(self, listed: _List, final: ContactState) -> None:
+        while listed.strangers is not None:
+            self._know(listed, _STRANGERS)
+        for ident in listed.ids:
+            contact = self.contacts[ident]
             if contact.state.waiting:
-                self.contacts[contact.id] = replace(contact, state=final)
-                self.unfinished[campaign] -= 1
-        self._waiting[campaign].clear()
-        self._given[campaign].clear()
-        left = self._strangers.pop(campaign, None)
-        self.unfinished[campaign] -= sum(1 for _ in left) if left is not None else 0
+                self.contacts[ident] = replace(contact, state=final)
+                listed.unfinished -= 1
+        listed.given.clear()
+        for heap in listed.waiting.values():
+            heap.clear()
+
+
+_STRANGERS = 256
+"""So many come to be at a time."""
+_LAST = ContactId(1 << 62)
 
 
 def _open(state: ContactState) -> int:

@@ -13,6 +13,7 @@ from typing import Any
 
 from dialerd.core import reconcile
 from dialerd.core.clock import MICROS_PER_MILLI, Instant, Millis, Mono, Now, mono_after
+from dialerd.core.dnc import DncPatterns
 from dialerd.core.effects import (
     AttachAgent,
     DetachAgent,
@@ -21,6 +22,7 @@ from dialerd.core.effects import (
     HangUp,
     LoadReady,
     Originate,
+    SeekReady,
     WakeAt,
     WakeAtWall,
 )
@@ -33,9 +35,9 @@ from dialerd.core.messages import (
     MediaCapacity,
     NumbersFound,
     ReadyLoaded,
+    ReadySought,
     Tick,
 )
-from dialerd.core.dnc import DncPatterns
 from dialerd.core.step import step
 from dialerd.core.world import World
 from dialerd.sim.callees import World as Callees
@@ -90,6 +92,7 @@ class Simulation:
             AttachAgent: network.attach,
             DetachAgent: lambda effect: network.detach(effect.call),
             LoadReady: self._load,
+            SeekReady: self._seek,
             FindNumbers: self._find,
             WakeAt: lambda effect: self._wake_at(self._ticks(effect.at, tick * MICROS_PER_MILLI), effect),
             WakeAtWall: lambda effect: self._wake_at(self._ticks(effect.at - start, tick)),
@@ -148,9 +151,24 @@ class Simulation:
         network.originate(order)
 
     def _load(self, order: LoadReady) -> None:
-        batch = self.people.ready(order.campaign, self._now.wall, order.held, order.limit)
+        batch = self.people.ready(
+            order.campaign, self._now.wall, order.held, order.limits, order.recent_since
+        )
         loaded = ReadyLoaded(order.campaign, batch.contacts, order.held, batch.exhausted, batch.next_due)
         self._post(self._at, loaded)
+
+    def _seek(self, order: SeekReady) -> None:
+        found = self.people.ready_under(
+            order.campaign,
+            self._now.wall,
+            order.held,
+            order.prefixes,
+            order.behind,
+            order.limit,
+            order.recent_since,
+        )
+        dry = len(found) < order.limit
+        self._post(self._at, ReadySought(order.campaign, order.trunk, tuple(found), order.held, dry))
 
     def _find(self, order: FindNumbers) -> None:
         found = self.people.under(order.pattern, order.limit)

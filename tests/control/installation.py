@@ -36,12 +36,14 @@ from dialerd.core.model import (
     Trunk,
     TrunkName,
 )
+from dialerd.engine.case import Case, read_bulk
 from dialerd.engine.runtime import Engine
 from dialerd.engine.service import Service
 from dialerd.engine.settings import ServiceSettings
 from dialerd.intake.process import Intake
 from dialerd.numbering import callee_zones, holiday_dates
 from dialerd.ports import CallFilter, CallRow, Page, Script, Snapshot, TryRow
+from dialerd.sim import forecast
 from dialerd.sim.disk import FakeDisk
 from dialerd.sim.store import FakeStore
 
@@ -218,6 +220,11 @@ async def installation(
     engine = Engine(InstanceId("test"), policy, TRUNKS, store, clock, lambda announced: None, compliance)
     intake = Intake(helper or InlineHelper(), state_dir / "spool", MAX_CONTACTS)
     intake.prepare()
+    rules = compliance
+
+    async def foretell(case: Case) -> dict[str, Any]:
+        return forecast.tell(case, read_bulk(case), rules)
+
     service = Service(
         engine,
         store,
@@ -226,6 +233,8 @@ async def installation(
         ServiceSettings("test", "0.0.0", TRUNKS, holiday_dates),
         intake,
         parse_script,
+        foretell,
+        state_dir / "spool",
     )
     secret = load_secret(state_dir / "key.secret")
     app = create_app(
