@@ -15,6 +15,7 @@ from typing import Any
 from dialerd.core.clock import SECOND, Instant
 from dialerd.core.model import CONNECTED, E164, Reason
 from dialerd.engine.case import Assumptions
+from dialerd.engine.views import number
 from dialerd.ports import PastCall
 from dialerd.sim.callees import ENDS, Habits, Spread
 
@@ -108,7 +109,7 @@ def learn(
         "answer_rate": rate,
         "answer_rate_by_hour": _of(everybody, {f"{at:02}": round(share, 3) for at, share in by_hour.items()}),
         "talk_seconds": talk_seconds,
-        "ring_seconds": _of(answered, round(ring.mean / SECOND, 1)),
+        "ring_seconds": _of(answered, number(round(ring.mean / SECOND, 1))),
         "failures": _of(failed, {str(reason): round(share, 3) for reason, share in failures.items()}),
         "dispositions": _of(answered, {str(label): round(share, 3) for label, share in labels.items()}),
     }
@@ -138,7 +139,7 @@ def _of(told: _Told, value: Any) -> Learned:
 
 def _answer_rate(told: _Told, assumed: Assumptions, hour: LocalHour) -> tuple[Learned, dict[int, float]]:
     if assumed.answer_rate is not None:
-        return Learned(float(assumed.answer_rate), GIVEN), {}
+        return Learned(number(assumed.answer_rate), GIVEN), {}
     if not told.calls:
         return Learned(ANSWER_RATE, DEFAULT), {}
     answered = sum(call.talk_ms is not None for call in told.calls)
@@ -156,8 +157,8 @@ def _answer_rate(told: _Told, assumed: Assumptions, hour: LocalHour) -> tuple[Le
 def _talk(told: _Told, assumed: Assumptions) -> tuple[Spread, Learned]:
     spread = _spread([call.talk_ms or 0 for call in told.calls], TALK_SECONDS)
     if assumed.talk_seconds is not None:
-        return spread.scaled(assumed.talk_seconds * SECOND), Learned(float(assumed.talk_seconds), GIVEN)
-    return spread, _of(told, round(spread.mean / SECOND, 1))
+        return spread.scaled(assumed.talk_seconds * SECOND), Learned(number(assumed.talk_seconds), GIVEN)
+    return spread, _of(told, number(round(spread.mean / SECOND, 1)))
 
 
 def _spread(millis: Sequence[int], default_seconds: float) -> Spread:

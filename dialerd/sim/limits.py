@@ -9,15 +9,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from dialerd.core import gate
-from dialerd.core.clock import Instant, Millis, Now
+from dialerd.core.clock import MICROS_PER_MILLI, Instant, Millis, Now
 from dialerd.core.model import Campaign, CampaignId, ContactState
 from dialerd.core.routing import candidates, free_again
 from dialerd.core.verdict import Scope
 from dialerd.core.world import Line, World
 from dialerd.sim.people import People
 
-LOOK = Millis(1_000)
+LOOK, RAREST_LOOK = Millis(1_000), Millis(60_000)
 """Between two looks; what is found holds until the next one."""
+LOOKS = 500
+"""So many looks there are at least in a run that is longer than these seconds."""
 
 TRUNK_CHANNELS, TRUNK_RATE = "trunk-channels", "trunk-rate"
 NOTHING_LEFT = "nothing-left"
@@ -54,7 +56,13 @@ class Limits:
 
     def look(self, world: World, now: Now) -> None:
         """A turn is over."""
-        if self._looked is not None and now.wall - self._looked < LOOK:
+        if self._looked is not None:
+            pause = min(RAREST_LOOK, max(LOOK, now.mono // MICROS_PER_MILLI // LOOKS))
+            if now.wall - self._looked < pause:
+                return
+        queue = world.queues.get(self._campaign)
+        if queue is not None and queue.loading:
+            # Its next contacts come in the same tick.
             return
         self.close(now.wall)
         campaign = world.campaigns.get(self._campaign)
@@ -95,7 +103,7 @@ class Limits:
             return NOTHING_LEFT
         ask = gate.Ask(contact.phone, campaign.terms, campaign, contact, contact.timezone)
         barred = [check.rule for check in gate.why(world, ask, now) if check.scope is Scope.CONTACT]
-        if barred == ["not-before"] and contact.state is ContactState.RETRY_WAITING:
+        if barred[:1] == ["not-before"] and contact.state is ContactState.RETRY_WAITING:
             return RETRY_INTERVAL
         return barred[0] if barred else _NOTHING_DUE
 

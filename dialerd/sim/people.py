@@ -23,13 +23,15 @@ _Heap = list[tuple[Instant, ContactId]]
 class _List:
     """One campaign's contacts."""
 
-    __slots__ = ("by_number", "given", "ids", "strangers", "unfinished", "waiting")
+    __slots__ = ("by_number", "due", "given", "ids", "later", "strangers", "unfinished")
 
     def __init__(self) -> None:
         self.ids: list[ContactId] = []
         self.unfinished = 0
-        self.waiting: dict[ContactKind, _Heap] = {kind: [] for kind in ContactKind}
-        """Heaps; an entry holds while its contact waits for that kind of call since then."""
+        self.due: dict[ContactKind, _Heap] = {kind: [] for kind in ContactKind}
+        self.later: dict[ContactKind, _Heap] = {kind: [] for kind in ContactKind}
+        """Heaps; an entry holds while its contact waits for that kind of call since then. What has become due moves
+        from `later` to `due` when it is asked for: time only advances."""
         self.given: set[ContactId] = set()
         """Contacts that the engine was given: they are in no heap."""
         self.strangers: Iterator[Contact] | None = None
@@ -71,7 +73,9 @@ class People:
     def first_waiting(self, campaign: CampaignId) -> Contact | None:
         """Of the contacts that the engine does not hold the one that is due first."""
         found = self._lists[campaign]
-        firsts = [self._first(found, kind) for kind in ContactKind]
+        firsts = [
+            self._first(found, heaps, kind) for heaps in (found.due, found.later) for kind in ContactKind
+        ]
         return min((one for one in firsts if one), key=lambda one: one.not_before, default=None)
 
     # --- what is asked of the store --------------------------------------------------------------
@@ -91,16 +95,15 @@ class People:
         exhausted = set(ContactKind)
         later: list[Instant] = []
         for kind, limit in zip(ContactKind, limits, strict=True):
-            heap = listed.waiting[kind]
+            self._fall_due(listed, kind, now)
+            if (next_one := self._first(listed, listed.later, kind)) is not None:
+                later.append(next_one.not_before)
             most = len(due) + limit
-            while (first := self._first(listed, kind)) is not None:
-                if first.not_before > now:
-                    later.append(first.not_before)
-                    break
+            while (first := self._first(listed, listed.due, kind)) is not None:
                 if len(due) == most:
                     exhausted.discard(kind)
                     break
-                heapq.heappop(heap)
+                heapq.heappop(listed.due[kind])
                 listed.given.add(first.id)
                 due.append(first)
         return ReadyBatch(
@@ -152,19 +155,23 @@ class People:
 
     # --- inside ----------------------------------------------------------------------------------
 
-    def _first(self, listed: _List, kind: ContactKind) -> Contact | None:
-        """The waiting contact of a kind that is due first, of those that the engine was not given."""
-        heap = listed.waiting[kind]
-        while True:
-            if not heap and kind is ContactKind.FRESH and listed.strangers is not None:
-                self._know(listed, _STRANGERS)
-            if not heap:
-                return None
+    def _first(self, listed: _List, heaps: dict[ContactKind, _Heap], kind: ContactKind) -> Contact | None:
+        """The waiting contact of a kind that comes first in a heap, of those that the engine was not given."""
+        heap = heaps[kind]
+        while heap:
             due, ident = heap[0]
             contact = self.contacts[ident]
             if contact.state.kind is kind and contact.not_before == due and ident not in listed.given:
                 return contact
             heapq.heappop(heap)
+        return None
+
+    def _fall_due(self, listed: _List, kind: ContactKind, now: Instant) -> None:
+        later, due = listed.later[kind], listed.due[kind]
+        while later and later[0][0] <= now:
+            heapq.heappush(due, heapq.heappop(later))
+        if kind is ContactKind.FRESH and listed.strangers is not None and len(due) <= _STRANGERS:
+            self._know(listed, 2 * _STRANGERS)
 
     def _know(self, listed: _List, count: int) -> None:
         """Have more strangers exist."""
@@ -201,7 +208,8 @@ class People:
     def _wait(self, listed: _List, contact: Contact) -> None:
         kind = contact.state.kind
         if kind is not None:
-            heapq.heappush(listed.waiting[kind], (contact.not_before, contact.id))
+            heaps = listed.later if contact.not_before else listed.due
+            heapq.heappush(heaps[kind], (contact.not_before, contact.id))
 
     def _take_back(self, listed: _List, held: frozenset[ContactId]) -> None:
         """What the engine was given and holds no more, although it still waits, waits here again."""
@@ -226,7 +234,7 @@ class People:
                 self.contacts[ident] = replace(contact, state=final)
                 listed.unfinished -= 1
         listed.given.clear()
-        for heap in listed.waiting.values():
+        for heap in (*listed.due.values(), *listed.later.values()):
             heap.clear()
 
 

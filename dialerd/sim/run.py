@@ -135,14 +135,15 @@ def run(case: Case, bulk: Bulk, habits: Habits, rules: Compliance, setting: Sett
     """Simulate until the campaign is done. Raises `TooLong`."""
     world, people = _world(case, bulk, rules, setting)
     callees = Callees(case.assumed.seed, habits, lambda phone, at: local_hour(rules, phone, None, at))
-    seen = Run(setting, world, people, Limits(setting.campaign.id, people), last_call=case.now)
+    begins = max(case.now, setting.campaign.start_at or case.now)
+    seen = Run(setting, world, people, Limits(setting.campaign.id, people), last_call=begins)
     simulation = Simulation(world, people, callees, case.now, seen)
     simulation.begin(setting.sessions)
     while people.unfinished(seen.campaign):
         if simulation.turns % LOOK_AT_CLOCK == 0:
             budget.spend(seen.calls_of_all)
         now = simulation.now.wall
-        if now - case.now > HORIZON or now - seen.last_call > SILENCE or not simulation.advance():
+        if now - begins > HORIZON or now - seen.last_call > SILENCE or not simulation.advance():
             break
     else:
         seen.finished_at = simulation.now.wall

@@ -11,13 +11,11 @@ import heapq
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from dialerd.core import reconcile
-from dialerd.core.clock import MICROS_PER_MILLI, Instant, Millis, Mono, Now, mono_after
+from dialerd.core.clock import MICROS_PER_MILLI, Instant, Millis, Mono, Now
 from dialerd.core.dnc import DncPatterns
 from dialerd.core.effects import (
     AttachAgent,
     DetachAgent,
-    Effect,
     FindNumbers,
     HangUp,
     LoadReady,
@@ -94,7 +92,7 @@ class Simulation:
             LoadReady: self._load,
             SeekReady: self._seek,
             FindNumbers: self._find,
-            WakeAt: lambda effect: self._wake_at(self._ticks(effect.at, tick * MICROS_PER_MILLI), effect),
+            WakeAt: self._wake_up,
             WakeAtWall: lambda effect: self._wake_at(self._ticks(effect.at - start, tick)),
             Originate: lambda effect: self._send(network, effect),
         }
@@ -178,15 +176,14 @@ class Simulation:
         self._posted += 1
         heapq.heappush(self._heap, (at, self._posted, event))
 
-    def _wake_at(self, at: int, effect: Effect | None = None) -> None:
-        if isinstance(effect, WakeAt) and self._only_looks(effect):
-            return
+    def _wake_up(self, order: WakeAt) -> None:
+        # The end of every call is in the heap: none is silent.
+        if not order.for_silence:
+            self._wake_at(self._ticks(order.at, self._tick * MICROS_PER_MILLI))
+
+    def _wake_at(self, at: int) -> None:
         at = max(at, self._at + 1)
         self._wake = at if self._wake is None else min(self._wake, at)
-
-    def _only_looks(self, effect: WakeAt) -> bool:
-        """Whether it would only be seen that no call is silent: here the end of each is in the heap."""
-        return effect.at == mono_after(self._now.mono, reconcile.SWEEP) and bool(self._heap)
 
     @staticmethod
     def _ticks(span: int, tick: int) -> int:

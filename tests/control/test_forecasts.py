@@ -90,7 +90,9 @@ async def test_assumptions_that_cannot_be_are_named_at_once(
     api: httpx.AsyncClient, campaign: dict[str, Any]
 ) -> None:
     path = f"/v1/campaigns/{campaign['campaign_id']}/simulate"
-    wrong = await api.post(path, json={"answer_rate": 2, "talk_seconds": 0, "trunk_channels": 0, "seed": "x", "so": 1})
+    wrong = await api.post(
+        path, json={"answer_rate": 2, "talk_seconds": 0, "trunk_channels": 0, "seed": "x", "so": 1}
+    )
     assert wrong.status_code == 422
     assert {fault["loc"] for fault in wrong.json()["errors"]} == {
         *("answer_rate", "talk_seconds", "trunk_channels", "seed", "so"),

@@ -177,7 +177,6 @@ class Driver:
     wake_at: Mono | None = None
     """When the last turn wanted to be woken."""
     _sequence: int = 0
-    _imports: int = 0
     _ends: dict[ChannelId, TryEnded] = field(default_factory=dict)
     _answers: dict[ChannelId, int] = field(default_factory=dict)
     _behaviours: dict[ChannelId, Behaviour] = field(default_factory=dict)
@@ -217,14 +216,7 @@ class Driver:
 
     def list_people(self, ident: CampaignId, people: Iterable[Contact]) -> ImportId:
         """Store contacts under an import that is not sealed yet."""
-        self._imports += 1
-        fresh = ImportId(self._imports)
-        self.disk.imports.put(fresh, StoredImport(fresh, ident))
-        for contact in people:
-            self.disk.contacts.put(contact.id, StoredContact(contact, fresh))
-        for table in (self.disk.imports, self.disk.contacts):
-            table.adopt()
-        return fresh
+        return list_people(self.disk, ident, people)
 
     # --- what happens ----------------------------------------------------------------------------
 
@@ -448,6 +440,18 @@ class Driver:
         found = tuple(now_or_never(store.waiting_under(order.pattern, order.limit)))
         store.crash()
         self.later(1, NumbersFound(order.pattern, found, len(found) >= order.limit))
+
+
+def list_people(disk: FakeDisk, ident: CampaignId, people: Iterable[Contact]) -> ImportId:
+    """Store contacts under an import that is not sealed yet."""
+    disk.last_import += 1
+    fresh = ImportId(disk.last_import)
+    disk.imports.put(fresh, StoredImport(fresh, ident))
+    for contact in people:
+        disk.contacts.put(contact.id, StoredContact(contact, fresh))
+    for table in (disk.imports, disk.contacts):
+        table.adopt()
+    return fresh
 
 
 def now_or_never(work: Coroutine[Any, Any, T]) -> T:
