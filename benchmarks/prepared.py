@@ -16,7 +16,8 @@ from dialerd.core.clock import Instant
 from dialerd.core.journal import CampaignAdmitted, CountersMoved
 from dialerd.core.model import E164, Campaign, CampaignId, CampaignStatus, ScriptId
 from dialerd.ports import NewContact, Script
-from dialerd.store.sqlite import CHUNK, SqliteStore
+from dialerd.store.sqlite import SqliteStore
+from dialerd.store.writing import CHUNK
 
 MADE = Instant(1_764_000_000_000)
 SCRIPT = """

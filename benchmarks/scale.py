@@ -36,7 +36,7 @@ from scripts.running import ROOT, Daemon, Lab, lab
 from tests.sipp import callee, invites
 
 CALLS = sized(5_000, 300)
-WARM_UP = sized(2_000, 100)
+WARM_UP = sized(3_000)
 SETTLED = sized(4, 1)
 """Seconds of dialing before those that count."""
 COUNTED = sized(12, 2)

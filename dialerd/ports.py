@@ -244,7 +244,18 @@ class Journal(Protocol):
     """The writing side of the store: one writer, whole transactions."""
 
     async def commit(self, entries: Sequence[Entry]) -> None:
-        """Make all entries durable, or none. Raises PortError (I/O, disk, lock) or InvariantError (integrity)."""
+        """Make all entries durable, or none. Raises PortError (I/O, disk, lock) or InvariantError (integrity).
+
+        InDoubtError, a PortError: it is one of the two, and `settle` will tell which. It returns or raises within
+        seconds, whatever the store does.
+        """
+        ...
+
+    async def settle(self, transaction: int) -> bool:
+        """Whether the entries of a commit that raised InDoubtError are stored; asked once.
+
+        Raises PortError while that cannot be told.
+        """
         ...
 
     async def probe(self) -> None:

@@ -44,7 +44,7 @@ from dialerd.core.model import (
 )
 from dialerd.core.record import replace
 from dialerd.core.turn import Turn
-from dialerd.core.world import Queue, Sought
+from dialerd.core.world import SMALLEST_BATCH, Queue, Sought
 
 MOST_DEFERRED = 512
 """With so many contacts waiting in memory for their numbers to be free, no more are read."""
@@ -53,8 +53,6 @@ _SEEK_AGAIN = 30_000
 _LOAD_AGAIN = 1_000
 """Milliseconds between two looks for what has become due: a retry may wait that much longer, the store is not asked for
 each one."""
-_UNFINISHED = tuple("state:" + state for state in ContactState if state.waiting or state.busy)
-"""Counters of the contacts that a campaign is not done with."""
 
 
 def admit(turn: Turn, command: AdmitCampaign) -> Answer:
@@ -253,7 +251,9 @@ def is_low(turn: Turn, queue: Queue) -> bool:
 def _load(turn: Turn, campaign: Campaign, queue: Queue) -> None:
     now, policy = turn.now.wall, turn.world.policy
     running = frozenset(call.contact.id for call in _calls(turn, campaign.id) if call.contact is not None)
-    fresh, retries, callbacks = (max(0, turn.world.batch - len(queue.of(kind))) for kind in ContactKind)
+    # A thousand campaigns begin at once, and most of them dial a few calls only: the first look is a short one.
+    batch = turn.world.batch if queue.loaded_at else SMALLEST_BATCH
+    fresh, retries, callbacks = (max(0, batch - len(queue.of(kind))) for kind in ContactKind)
     turn.set_queue(campaign.id, replace(queue, loading=True, loaded_at=now, next_due=None))
     # A cap looks back from the instant of the call, which is behind this one.
     since = Instant(now - max(window for window, _ in policy.caps)) if policy.caps else None
@@ -341,7 +341,7 @@ def _complete_if_done(turn: Turn, campaign: Campaign) -> None:
     dialing_is_over = campaign.closing
     if campaign.status is CampaignStatus.RUNNING and not campaign.keep_open:
         counters = turn.world.counters.get(campaign.id) or {}
-        dialing_is_over = dialing_is_over or not any(counters.get(key) for key in _UNFINISHED)
+        dialing_is_over = dialing_is_over or not metrics.unfinished(counters)
     if dialing_is_over:
         done = replace(campaign, status=CampaignStatus.COMPLETED, finished_at=turn.now.wall, closing=False)
         _save(turn, done, "campaign.completed")

@@ -225,9 +225,14 @@ def _return_contact(turn: Turn, call: Call, contact: Contact) -> Contact:
         contact = replace(contact, state=ContactState.EXPIRED)
     turn.save_contact(before, contact)
     queue = turn.queue(call.campaign_id)
-    turn.set_queue(call.campaign_id, replace(queue, live=max(0, queue.live - 1)))
+    live = max(0, queue.live - 1)
+    turn.set_queue(call.campaign_id, replace(queue, live=live))
     if contact.state.waiting:
         turn.wait_for(contact)
     turn.world.wake(call.campaign_id, changed=False)
-    turn.world.look_at(call.campaign_id, Instant(0))
+    counters = turn.world.counters.get(call.campaign_id) or {}
+    going_on = campaign is not None and campaign.status.live and not campaign.closing
+    if not live and not (going_on and metrics.unfinished(counters)):
+        # It may have been the last: its campaign is looked at for its end.
+        turn.world.look_at(call.campaign_id, Instant(0))
     return contact

@@ -3,6 +3,7 @@
 DialerError
 ├── RequestError     the caller's fault: answered as problem+json, exit code 1 or 2
 ├── PortError        infrastructure failed: `retryable` was decided where the error was born
+│   └── InDoubtError     it failed so that nobody can tell yet whether what was asked for was done
 └── InvariantError   our own fault: log it, fail that one thing, keep serving
 """
 
@@ -72,6 +73,14 @@ class PortError(DialerError):
     def __init__(self, message: str, *, retryable: bool) -> None:
         super().__init__(message)
         self.retryable = retryable
+
+
+class InDoubtError(PortError):
+    """`transaction` was sent off and no answer came: it is stored or it is not. `Journal.settle` tells, later."""
+
+    def __init__(self, message: str, transaction: int) -> None:
+        super().__init__(message, retryable=True)
+        self.transaction = transaction
 
 
 class InvariantError(DialerError):

@@ -119,6 +119,14 @@ def grouped(counters: Mapping[str, int], kind: str) -> dict[str, dict[str, int]]
     return found
 
 
+_UNFINISHED = tuple("state:" + state for state in ContactState if state.waiting or state.busy)
+
+
+def unfinished(counters: Mapping[str, int]) -> bool:
+    """Whether there are contacts that a campaign is not done with."""
+    return any(counters.get(key) for key in _UNFINISHED)
+
+
 def closed_waiting(counters: Mapping[str, int], final: ContactState) -> dict[str, int]:
     """How the counters change when every waiting contact takes the state `final`."""
     deltas: Counter[str] = Counter()

@@ -310,8 +310,8 @@ class World:
 
     @property
     def low_water(self) -> int:
-        """A queue shorter than this is refilled."""
-        return self.batch // 4
+        """A queue shorter than this is refilled: early where few campaigns dial fast."""
+        return max(SMALLEST_BATCH // 4, (self.batch - SMALLEST_BATCH * 4) // 3)
 
     def campaign_meter(self, campaign: Campaign) -> Meter | None:
         """The meter of a campaign's own rate, as it is now; None: it has none."""

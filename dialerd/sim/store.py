@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, fields, is_dataclass, replace
 
 from dialerd.core.clock import Instant
-from dialerd.core.errors import DialerError, InvariantError, PortError
+from dialerd.core.errors import DialerError, InDoubtError, InvariantError, PortError
 from dialerd.core.journal import Entry
 from dialerd.core.model import CampaignId, Contact, ContactId, ContactState, ImportId
 from dialerd.ports import ApiKey, NewContact, OpenState, Script
@@ -19,6 +19,14 @@ from dialerd.sim.disk import FakeDisk, StoredContact, StoredImport
 from dialerd.sim.reads import FakeReads
 
 CHUNK = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """What becomes of a commit that gets no answer."""
+
+    stored: bool
+    silent: int
 
 
 class FakeStore(FakeReads):
@@ -29,12 +37,19 @@ class FakeStore(FakeReads):
         self.disk = disk if disk is not None else FakeDisk()
         self._is_open = False
         self._faults: deque[DialerError] = deque()
+        self._doubt: Doubt | None = None
+        self._fates: dict[int, bool] = {}
+        self._transactions = 0
 
     # --- what only a fake has --------------------------------------------------------------------
 
     def fail_next_commit(self, error: DialerError) -> None:
         """Have the next commit raise `error` and store nothing; several calls fail several commits."""
         self._faults.append(error)
+
+    def doubt_next_commit(self, *, stored: bool, silent: int = 0) -> None:
+        """Have the next commit raise `InDoubtError`; everything fails `silent` times before `settle` tells its fate."""
+        self._doubt = Doubt(stored, silent)
 
     def crash(self) -> None:
         """The daemon is killed: the disk is free for another store."""
@@ -68,7 +83,23 @@ class FakeStore(FakeReads):
         disk = self._opened()
         if self._faults and entries:
             raise self._faults.popleft()
-        disk.write(entries)
+        doubt, self._doubt = self._doubt, None
+        for entry in entries:
+            _refuse_unfit(entry)
+        self._transactions += 1
+        if doubt is None or doubt.stored:
+            disk.write(entries)
+        if doubt is not None:
+            self._fates[self._transactions] = doubt.stored
+            self._faults.extend(PortError("the store is out", retryable=True) for _ in range(doubt.silent))
+            raise InDoubtError("the store did not answer", self._transactions)
+
+    async def settle(self, transaction: int) -> bool:
+        """Whether a commit that raised `InDoubtError` is stored. Raises `PortError`."""
+        self._opened()
+        if self._faults:
+            raise self._faults.popleft()
+        return self._fates.pop(transaction)
 
     async def probe(self) -> None:
         """Fail as the next commit would. Raises `PortError`."""
@@ -98,6 +129,8 @@ class FakeStore(FakeReads):
         if found is None or found.sealed or found.campaign != campaign:
             raise InvariantError(f"import {import_id} of campaign {campaign} is not open")
         added = 0
+        for row in rows:
+            _refuse_unfit(row)
         for row in rows:
             if (campaign, row.phone) in disk.phones:
                 continue
@@ -141,6 +174,7 @@ class FakeStore(FakeReads):
     async def add_script(self, script: Script) -> None:
         """Store a script version. Raises `InvariantError` if that version exists."""
         disk = self._opened()
+        _refuse_unfit(script)
         if (script.id, script.version) in disk.scripts:
             raise InvariantError(f"script {script.id} has version {script.version} already")
         disk.scripts.put((script.id, script.version), script)
@@ -149,6 +183,7 @@ class FakeStore(FakeReads):
     async def add_key(self, key: ApiKey) -> None:
         """Store an API key's digest. Raises `InvariantError` if its id or digest exists."""
         disk = self._opened()
+        _refuse_unfit(key)
         if key.id in disk.keys or any(known.digest == key.digest for known in disk.keys.values()):
             raise InvariantError(f"key {key.id} or its digest exists")
         disk.keys.put(key.id, key)
@@ -163,3 +198,15 @@ class FakeStore(FakeReads):
         keys.put(key_id, replace(known, revoked_at=known.revoked_at if known.revoked_at is not None else at))
         keys.adopt()
         return True
+
+
+def _refuse_unfit(record: object) -> None:
+    """As the real ones do: what becomes a column of text."""
+    if isinstance(record, str) and any(char == "\0" or "\ud800" <= char <= "\udfff" for char in record):
+        raise InvariantError("a text with a NUL or a lone surrogate cannot be stored; nothing was stored")
+    if is_dataclass(record):
+        for item in fields(record):
+            _refuse_unfit(getattr(record, item.name))
+    elif isinstance(record, tuple):
+        for item in record:
+            _refuse_unfit(item)

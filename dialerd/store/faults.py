@@ -58,3 +58,5 @@ def mapped(path: Path) -> Iterator[None]:
         raise fault(error, path) from error
     except OverflowError as error:
         raise InvariantError(f"the store refused what does not fit it: {error}") from error
+    except UnicodeEncodeError as error:
+        raise InvariantError(f"the store refused what is no text: {error.reason}") from error

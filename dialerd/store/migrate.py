@@ -15,11 +15,14 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, create_engine, event, exc
+from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
 from dialerd.core.errors import PortError
 from dialerd.store.faults import fault
 from dialerd.store.lock import FILE_MODE
+from dialerd.store.postgres_access import Access
+from dialerd.store.postgres_faults import mapped
 
 
 def migrate_sqlite(path: Path) -> None:
@@ -39,6 +42,29 @@ def migrate_sqlite(path: Path) -> None:
         raise
     finally:
         engine.dispose()
+
+
+async def migrate_postgres(access: Access) -> None:
+    """Create the tables or upgrade them, all or nothing; the caller holds the lock. Raises `PortError`."""
+    engine = create_async_engine(
+        "postgresql+asyncpg://",
+        async_creator=lambda: access.connect("dialerd migrations"),
+        poolclass=NullPool,
+    )
+    try:
+        with mapped(access.name):
+            try:
+                async with engine.begin() as connection:
+                    await connection.run_sync(upgrade, access.name)
+            except exc.DBAPIError as error:
+                raise _driver_error(error) from error
+    finally:
+        await engine.dispose()
+
+
+def _driver_error(error: exc.DBAPIError) -> BaseException:
+    """What the driver has raised, under two layers of SQLAlchemy's."""
+    return getattr(error.orig, "__cause__", None) or error
 
 
 def upgrade(connection: Connection, store: str) -> None:

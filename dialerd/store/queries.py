@@ -12,6 +12,7 @@ from functools import cache
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     ColumnElement,
     Dialect,
     Select,
@@ -196,10 +197,7 @@ def rested(dialect: Dialect) -> Sql:
 @cache
 def shown(dialect: Dialect) -> Sql:
     """Caller id, hour since 1970 and number of tries, by caller id and hour. Parameter: since."""
-    hour = (tries.c.opened_at / literal_column("3600000")).label("hour")
-    if dialect.name == "sqlite":
-        # SQLAlchemy would make a division of it that has fractions.
-        hour = literal_column("tries.opened_at / 3600000").label("hour")
+    hour = (tries.c.opened_at // literal_column("3600000", BigInteger)).label("hour")
     query = (
         select(tries.c.caller_id, hour, func.count())
         .select_from(calls)

@@ -98,6 +98,7 @@ PAST: Columns = (
     tries.c.ended_at,
 )
 
+_UNREAD = Instant(0)
 _CALL_AT = {column.name: place for place, column in enumerate(CALL)}
 
 
@@ -140,8 +141,8 @@ def contacts_of(rows: Iterable[Row]) -> list[Contact]:
     return [contact(row) for row in rows]
 
 
-def contact(row: Row) -> Contact:
-    """A contact from `CONTACT`."""
+def contact(row: Row, recent: tuple[Instant, ...] = (), read_at: Instant = _UNREAD) -> Contact:
+    """A contact from `CONTACT`, and what else is known of it."""
     return Contact(
         id=ContactId(row[0]),
         campaign_id=CampaignId(row[1]),
@@ -163,19 +164,18 @@ def contact(row: Row) -> Contact:
         callbacks=row[17],
         callback_unmet=row[18],
         caller_id=row[19],
+        recent=recent,
+        read_at=read_at,
     )
 
 
 def contacts_and_recent(rows: Iterable[Row], read_at: Instant) -> list[Contact]:
     """Contacts from rows of `CONTACT` and the starts of recent calls to their numbers, with commas between."""
-    return [
-        replace(
-            contact(row),
-            recent=tuple(Instant(int(at)) for at in (row[-1] or "").split(",") if at),
-            read_at=read_at,
-        )
-        for row in rows
-    ]
+    return [contact(row, _starts(row[-1]) if row[-1] else (), read_at) for row in rows]
+
+
+def _starts(joined: str) -> tuple[Instant, ...]:
+    return tuple(Instant(int(at)) for at in joined.split(","))
 
 
 def attempt(row: Row) -> Try:

@@ -39,6 +39,8 @@ TRUNK = "trunk:"
 """Keys of `state`; a trunk's is followed by its name."""
 NOTHING = "null"
 """The value of a key of `state` that is about to be deleted."""
+WRITER = "writer"
+"""Key of `state`: who writes to a PostgreSQL store, and its last transaction."""
 
 WAITING = {
     ContactKind.FRESH: "contacts_fresh",
@@ -49,13 +51,15 @@ WAITING = {
 
 # SQLite makes a column its row id, and so spares an index, only if its type is exactly INTEGER.
 _ROW_ID = BigInteger().with_variant(Integer, "sqlite")
+# What is ordered, joined or asked for as a range, by the order of its bytes whatever the database's locale.
+_KEY = Text().with_variant(Text(collation="C"), "postgresql")
 
 metadata = MetaData()
 
 campaigns = Table(
     "campaigns",
     metadata,
-    Column("id", Text, primary_key=True),
+    Column("id", _KEY, primary_key=True),
     Column("name", Text, nullable=False),
     Column("script_id", Text, nullable=False),
     Column("script_version", Integer, nullable=False),
@@ -90,8 +94,8 @@ campaigns = Table(
 counters = Table(
     "counters",
     metadata,
-    Column("campaign_id", Text, ForeignKey("campaigns.id"), primary_key=True),
-    Column("key", Text, primary_key=True),
+    Column("campaign_id", _KEY, ForeignKey("campaigns.id"), primary_key=True),
+    Column("key", _KEY, primary_key=True),
     Column("value", BigInteger, nullable=False),
     sqlite_with_rowid=False,
 )
@@ -101,7 +105,7 @@ imports = Table(
     metadata,
     Column("id", _ROW_ID, primary_key=True),
     # No foreign key: the contacts of a new campaign are stored before the campaign is.
-    Column("campaign_id", Text, nullable=False),
+    Column("campaign_id", _KEY, nullable=False),
     Column("state", Text, nullable=False),
     Column("contacts", BigInteger, nullable=False),
     Index("imports_by_campaign", "campaign_id"),
@@ -113,9 +117,9 @@ contacts = Table(
     "contacts",
     metadata,
     Column("id", _ROW_ID, primary_key=True),
-    Column("campaign_id", Text, nullable=False),
+    Column("campaign_id", _KEY, nullable=False),
     Column("import_id", BigInteger, nullable=False),
-    Column("phone", Text, nullable=False),
+    Column("phone", _KEY, nullable=False),
     Column("state", Text, nullable=False),
     # The number of its `ContactKind`; 0: it does not wait.
     Column("waiting", SmallInteger, nullable=False),
@@ -154,11 +158,11 @@ contacts = Table(
 calls = Table(
     "calls",
     metadata,
-    Column("id", Text, primary_key=True),
-    Column("campaign_id", Text, ForeignKey("campaigns.id")),
+    Column("id", _KEY, primary_key=True),
+    Column("campaign_id", _KEY, ForeignKey("campaigns.id")),
     # No foreign key: deleting a contact would look through all calls.
     Column("contact_id", BigInteger),
-    Column("phone", Text, nullable=False),
+    Column("phone", _KEY, nullable=False),
     Column("language", Text, nullable=False),
     Column("script_id", Text, nullable=False),
     Column("script_version", Integer, nullable=False),
@@ -196,7 +200,7 @@ calls = Table(
 tries = Table(
     "tries",
     metadata,
-    Column("call_id", Text, ForeignKey("calls.id"), primary_key=True),
+    Column("call_id", _KEY, ForeignKey("calls.id"), primary_key=True),
     Column("number", Integer, primary_key=True),
     Column("channel", Text, nullable=False),
     Column("trunk", Text, nullable=False),
@@ -215,7 +219,7 @@ tries = Table(
 numbers = Table(
     "numbers",
     metadata,
-    Column("phone", Text, primary_key=True),
+    Column("phone", _KEY, primary_key=True),
     Column("last_ended_at", BigInteger, nullable=False),
     sqlite_with_rowid=False,
 )
@@ -223,7 +227,7 @@ numbers = Table(
 dnc = Table(
     "dnc",
     metadata,
-    Column("pattern", Text, primary_key=True),
+    Column("pattern", _KEY, primary_key=True),
     Column("reason", Text, nullable=False),
     Column("source", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
@@ -235,7 +239,7 @@ dnc = Table(
 state = Table(
     "state",
     metadata,
-    Column("key", Text, primary_key=True),
+    Column("key", _KEY, primary_key=True),
     # JSON.
     Column("value", Text, nullable=False),
     sqlite_with_rowid=False,
@@ -244,7 +248,7 @@ state = Table(
 scripts = Table(
     "scripts",
     metadata,
-    Column("id", Text, primary_key=True),
+    Column("id", _KEY, primary_key=True),
     Column("version", Integer, primary_key=True),
     Column("name", Text, nullable=False),
     Column("languages", Text, nullable=False),
@@ -257,7 +261,7 @@ scripts = Table(
 api_keys = Table(
     "api_keys",
     metadata,
-    Column("id", Text, primary_key=True),
+    Column("id", _KEY, primary_key=True),
     Column("name", Text, nullable=False),
     Column("scope", Text, nullable=False),
     Column("digest", LargeBinary, nullable=False, unique=True),

@@ -9,12 +9,12 @@ import pytest
 
 from dialerd.ports import Store
 
-from .stores import PLACES, Place
+from .stores import STORES, Place, place_of
 
 
-@pytest.fixture(params=sorted(PLACES))
+@pytest.fixture(params=STORES)
 async def place(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Place]:
-    made = PLACES[request.param](tmp_path)
+    made = place_of(request.param, tmp_path, request)
     yield made
     await made.close()
 

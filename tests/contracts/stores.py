@@ -1,6 +1,6 @@
 """The stores under contract, and records to put into them.
 
-To add a store: a subclass of `Place`, and its name in `PLACES`.
+To add a store: a subclass of `Place`, its name in `STORES`, and a line in `place_of`.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+
+import pytest
 
 from dialerd.core.clock import Instant, Millis, Mono
 from dialerd.core.journal import CallOpened, CampaignAdmitted, ContactSaved, Entry, TryOpened
@@ -32,8 +34,11 @@ from dialerd.core.model import (
 from dialerd.ports import NewContact, Page, Store
 from dialerd.sim.disk import FakeDisk
 from dialerd.sim.store import FakeStore
+from dialerd.store.postgres import PostgresStore
+from dialerd.store.postgres_access import Access
 from dialerd.store.sqlite import SqliteStore
 from tests.core.world_builder import CMP, START, campaign
+from tests.postgres import Server
 
 ALL = Page(1_000, 0)
 
@@ -83,7 +88,28 @@ class SqlitePlace(Place):
         return SqliteStore(self.folder / "dialerd.db", instance)
 
 
-PLACES: dict[str, type[Place]] = {"fake": FakePlace, "sqlite": SqlitePlace}
+class PostgresPlace(Place):
+    def __init__(self, folder: Path, server: Server) -> None:
+        super().__init__(folder)
+        self.server = server
+        self.url = server.database()
+
+    def make(self, instance: str) -> Store:
+        return PostgresStore(Access(self.url), instance)
+
+    async def close(self) -> None:
+        await super().close()
+        self.server.give_back(self.url)
+
+
+STORES = ("fake", "sqlite", "postgres")
+
+
+def place_of(name: str, folder: Path, request: pytest.FixtureRequest) -> Place:
+    """An empty place for stores of this kind."""
+    if name == "postgres":
+        return PostgresPlace(folder, request.getfixturevalue("postgres"))
+    return {"fake": FakePlace, "sqlite": SqlitePlace}[name](folder)
 
 
 def person(number: int, **changes: object) -> NewContact:
@@ -169,8 +195,8 @@ def another_campaign(number: int, **changes: object) -> Campaign:
 __all__ = [
     "ALL",
     "CMP",
-    "PLACES",
     "START",
+    "STORES",
     "Place",
     "admitted",
     "another_campaign",
@@ -181,4 +207,5 @@ __all__ = [
     "first_try",
     "opening",
     "person",
+    "place_of",
 ]

@@ -113,6 +113,16 @@ async def test_calls_are_filtered(store: Store) -> None:
     assert await called(store, every) == ([3], 1)
 
 
+async def test_what_is_asked_for_with_a_nul_is_nowhere(store: Store) -> None:
+    (contact,) = await admitted(store, [person(1)])
+    await store.commit(opening(attempt(contact)))
+    assert await called(store, CallFilter(disposition="paid\0")) == ([], 0)
+    assert await called(store, CallFilter(phone=contact.phone + "\0")) == ([], 0)
+    assert await store.campaign(CampaignId(CMP + "\0")) is None
+    assert await store.script(ScriptId("s\0")) is None
+    assert await store.dnc_entry(contact.phone + "\0") is None
+
+
 # --- scripts -------------------------------------------------------------------------------------
 
 
@@ -144,6 +154,16 @@ async def test_a_version_is_stored_once(store: Store) -> None:
     with pytest.raises(InvariantError):
         await store.add_script(replace(script(), name="other"))
     assert await store.script(ScriptId("s")) == script()
+
+
+async def test_a_script_or_a_contact_with_a_nul_is_refused(store: Store) -> None:
+    with pytest.raises(InvariantError):
+        await store.add_script(replace(script(), name="a\0b"))
+    assert await store.scripts(ALL) == ([], 0)
+    import_id = await store.begin_import(CMP)
+    with pytest.raises(InvariantError):
+        await store.add_contacts(import_id, CMP, [person(1), person(2, name="a\0b")])
+    assert await store.add_contacts(import_id, CMP, [person(1), person(2)]) == 2
 
 
 async def test_scripts_are_listed_by_their_newest_version(store: Store) -> None:

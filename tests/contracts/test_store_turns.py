@@ -28,6 +28,7 @@ from dialerd.core.journal import (
 )
 from dialerd.core.model import (
     E164,
+    AgentReport,
     Call,
     CampaignId,
     Contact,
@@ -147,6 +148,34 @@ async def test_a_turn_with_an_impossible_entry_leaves_nothing(store: Store, what
     assert list((await store.contacts(CMP, ALL))[0]) == [dialing(contact)]
     await store.commit(opening(fresh))
     assert len((await store.open_state(Instant(0))).calls) == 2
+
+
+UNFIT = {
+    "a campaign's name": CampaignSaved(campaign(name="a\0b")),
+    "what an agent reports": CallReported(attempt(None, report=AgentReport(disposition="a\0b"))),
+    "a lone surrogate": CampaignSaved(campaign(name="a\ud800b")),
+}
+
+
+@pytest.mark.parametrize("what", sorted(UNFIT))
+async def test_text_that_cannot_be_kept_is_refused_with_its_turn(store: Store, what: str) -> None:
+    await admitted(store, [person(1)])
+    await store.commit(opening(attempt(None)))
+    with pytest.raises(InvariantError):
+        await store.commit([NumberFreed(E164("+919876500001"), START), UNFIT[what]])
+    assert (await store.open_state(Instant(0))).rested == {}
+    found = await store.campaign(CMP)
+    assert found is not None
+    assert found[0] == campaign()
+
+
+async def test_json_keeps_what_text_cannot(store: Store) -> None:
+    call = attempt(None, report=AgentReport(captured={"keys": "1\0002"}))
+    await store.commit(opening(call))
+    await store.commit([CallReported(call)])
+    row = await store.call(call.id)
+    assert row is not None
+    assert row.captured == {"keys": "1\0002"}
 
 
 async def test_an_empty_turn_is_nothing(store: Store) -> None:

@@ -210,12 +210,16 @@ class Installation:
 
 @asynccontextmanager
 async def installation(
-    state_dir: Path, helper: Any = None, group: str = "no-such-group", compliance: Compliance | None = None
+    state_dir: Path,
+    helper: Any = None,
+    group: str = "no-such-group",
+    compliance: Compliance | None = None,
+    caps: tuple[tuple[Millis, int], ...] = (),
 ) -> AsyncIterator[Installation]:
     """A running installation with its working files under `state_dir`; without `compliance` no hour is illegal."""
     store, media, telephony, clock = ToldStore(), MemoryMedia(), SilentTelephony(), Clock()
     await store.open()
-    policy = Policy(min_gap=Millis(0), refund_spacing=(Millis(0),) * 3)
+    policy = Policy(min_gap=Millis(0), refund_spacing=(Millis(0),) * 3, caps=caps)
     compliance = compliance or Compliance(None, ZONES)
     engine = Engine(InstanceId("test"), policy, TRUNKS, store, clock, lambda announced: None, compliance)
     intake = Intake(helper or InlineHelper(), state_dir / "spool", MAX_CONTACTS)

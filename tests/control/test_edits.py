@@ -84,6 +84,14 @@ async def test_null_takes_a_field_back_to_its_default(api: httpx.AsyncClient, pa
     assert set(map(str, free["schedule"].values())) == {"None", "[]"}
 
 
+async def test_shares_are_set_shown_and_taken_back(api: httpx.AsyncClient, path: str) -> None:
+    plain = {"fresh": 1, "retries": 1, "callbacks": 8}
+    assert (await api.get(path)).json()["shares"] == plain
+    after = await patched(api, path, shares={"fresh": 2.5, "retries": 0.5})
+    assert after["shares"] == {"fresh": 2.5, "retries": 0.5, "callbacks": 8}
+    assert (await patched(api, path, shares=None))["shares"] == plain
+
+
 async def test_a_schedule_can_be_sent_back_as_it_was_read(api: httpx.AsyncClient, path: str) -> None:
     for schedule in ((await api.get(path)).json()["schedule"], None):
         shown = await patched(api, path, schedule=schedule)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from dialerd.core.clock import Millis
+from dialerd.core.messages import TryEnded
 from dialerd.engine.status import Carried
-from tests.control.installation import Installation, call_row
+from tests.control.installation import Installation, call_row, client_of, installation
 
 RULED = {
     "retry_rules": {"busy": {"after_minutes": 5, "max": 3}, "dropped": {"after_minutes": 0}},
@@ -260,6 +263,33 @@ async def test_one_call_is_placed_now_or_refused_with_the_reasons(
     assert [item["reason"] for item in again.json()["why"]] == ["live-call"]
     assert (await api.post(f"/v1/calls/{placed.json()['id']}/hangup")).status_code == 200
     assert daemon.telephony.hung_up
+
+
+async def test_frequency_caps_bar_a_number_in_single_calls_and_campaigns_and_why_says_so(
+    tmp_path: Path,
+) -> None:
+    async with (
+        installation(tmp_path, caps=((Millis(86_400_000), 1),)) as daemon,
+        client_of(daemon) as api,
+    ):
+        await daemon.add_script()
+        daemon.connect()
+        call = {
+            "phone": "+919876540001",
+            "script_id": "loan",
+            "language": "en-IN",
+            "variables": {"loan_amount": 5},
+        }
+        assert (await api.post("/v1/calls", json=call)).status_code == 201
+        daemon.engine.post(TryEnded(daemon.telephony.originated[0].channel, 17, 486))
+        refused = await api.post("/v1/calls", json=call)
+        assert [item["reason"] for item in refused.json()["why"]] == ["frequency"]
+        listed = [{"phone": call["phone"], "loan_amount": 5}]
+        created = (await api.post("/v1/campaigns", json=body(contacts=listed))).json()
+        found = (await api.get(f"/v1/campaigns/{created['campaign_id']}/contacts/{call['phone']}/why")).json()
+        (told,) = [item for item in found["reasons"] if item["reason"] == "frequency"]
+        assert told["detail"] == "1 of 1 calls in 24 h"
+        assert told["until"] is not None
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ branch_labels = None
 depends_on = None
 
 _ROW_ID = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+_KEY = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 
 
 def upgrade() -> None:
@@ -24,7 +25,7 @@ def upgrade() -> None:
 def _campaigns() -> None:
     op.create_table(
         "campaigns",
-        sa.Column("id", sa.Text, primary_key=True),
+        sa.Column("id", _KEY, primary_key=True),
         sa.Column("name", sa.Text, nullable=False),
         sa.Column("script_id", sa.Text, nullable=False),
         sa.Column("script_version", sa.Integer, nullable=False),
@@ -50,8 +51,8 @@ def _campaigns() -> None:
     )
     op.create_table(
         "counters",
-        sa.Column("campaign_id", sa.Text, sa.ForeignKey("campaigns.id"), primary_key=True),
-        sa.Column("key", sa.Text, primary_key=True),
+        sa.Column("campaign_id", _KEY, sa.ForeignKey("campaigns.id"), primary_key=True),
+        sa.Column("key", _KEY, primary_key=True),
         sa.Column("value", sa.BigInteger, nullable=False),
         sqlite_with_rowid=False,
     )
@@ -61,7 +62,7 @@ def _contacts() -> None:
     op.create_table(
         "imports",
         sa.Column("id", _ROW_ID, primary_key=True),
-        sa.Column("campaign_id", sa.Text, nullable=False),
+        sa.Column("campaign_id", _KEY, nullable=False),
         sa.Column("state", sa.Text, nullable=False),
         sa.Column("contacts", sa.BigInteger, nullable=False),
         sqlite_autoincrement=True,
@@ -70,9 +71,9 @@ def _contacts() -> None:
     op.create_table(
         "contacts",
         sa.Column("id", _ROW_ID, primary_key=True),
-        sa.Column("campaign_id", sa.Text, nullable=False),
+        sa.Column("campaign_id", _KEY, nullable=False),
         sa.Column("import_id", sa.BigInteger, nullable=False),
-        sa.Column("phone", sa.Text, nullable=False),
+        sa.Column("phone", _KEY, nullable=False),
         sa.Column("state", sa.Text, nullable=False),
         sa.Column("waiting", sa.SmallInteger, nullable=False),
         sa.Column("not_before", sa.BigInteger, nullable=False),
@@ -98,7 +99,7 @@ def _contacts() -> None:
     )
     op.create_table(
         "numbers",
-        sa.Column("phone", sa.Text, primary_key=True),
+        sa.Column("phone", _KEY, primary_key=True),
         sa.Column("last_ended_at", sa.BigInteger, nullable=False),
         sqlite_with_rowid=False,
     )
@@ -107,10 +108,10 @@ def _contacts() -> None:
 def _calls() -> None:
     op.create_table(
         "calls",
-        sa.Column("id", sa.Text, primary_key=True),
-        sa.Column("campaign_id", sa.Text, sa.ForeignKey("campaigns.id")),
+        sa.Column("id", _KEY, primary_key=True),
+        sa.Column("campaign_id", _KEY, sa.ForeignKey("campaigns.id")),
         sa.Column("contact_id", sa.BigInteger),
-        sa.Column("phone", sa.Text, nullable=False),
+        sa.Column("phone", _KEY, nullable=False),
         sa.Column("language", sa.Text, nullable=False),
         sa.Column("script_id", sa.Text, nullable=False),
         sa.Column("script_version", sa.Integer, nullable=False),
@@ -140,7 +141,7 @@ def _calls() -> None:
     )
     op.create_table(
         "tries",
-        sa.Column("call_id", sa.Text, sa.ForeignKey("calls.id"), primary_key=True),
+        sa.Column("call_id", _KEY, sa.ForeignKey("calls.id"), primary_key=True),
         sa.Column("number", sa.Integer, primary_key=True),
         sa.Column("channel", sa.Text, nullable=False),
         sa.Column("trunk", sa.Text, nullable=False),
@@ -160,7 +161,7 @@ def _calls() -> None:
 def _scripts_and_keys() -> None:
     op.create_table(
         "scripts",
-        sa.Column("id", sa.Text, primary_key=True),
+        sa.Column("id", _KEY, primary_key=True),
         sa.Column("version", sa.Integer, primary_key=True),
         sa.Column("name", sa.Text, nullable=False),
         sa.Column("languages", sa.Text, nullable=False),
@@ -171,7 +172,7 @@ def _scripts_and_keys() -> None:
     )
     op.create_table(
         "api_keys",
-        sa.Column("id", sa.Text, primary_key=True),
+        sa.Column("id", _KEY, primary_key=True),
         sa.Column("name", sa.Text, nullable=False),
         sa.Column("scope", sa.Text, nullable=False),
         sa.Column("digest", sa.LargeBinary, nullable=False, unique=True),

@@ -10,6 +10,8 @@ down_revision = "0001"
 branch_labels = None
 depends_on = None
 
+_KEY = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
+
 
 def upgrade() -> None:
     """Add columns in place, without rewriting a table, and two tables."""
@@ -47,7 +49,7 @@ def _widen(table: str, *columns: sa.Column[object]) -> None:
 def _dnc_and_state() -> None:
     op.create_table(
         "dnc",
-        sa.Column("pattern", sa.Text, primary_key=True),
+        sa.Column("pattern", _KEY, primary_key=True),
         sa.Column("reason", sa.Text, nullable=False),
         sa.Column("source", sa.Text, nullable=False),
         sa.Column("created_at", sa.BigInteger, nullable=False),
@@ -57,7 +59,7 @@ def _dnc_and_state() -> None:
     op.create_index("dnc_by_creation", "dnc", ["created_at", "pattern"])
     op.create_table(
         "state",
-        sa.Column("key", sa.Text, primary_key=True),
+        sa.Column("key", _KEY, primary_key=True),
         sa.Column("value", sa.Text, nullable=False),
         sqlite_with_rowid=False,
     )

@@ -1,0 +1,145 @@
+"""What is written in one transaction, the same for every database.
+
+A transaction is a generator: it hands out statements and is sent their answers, so that one text serves a driver
+that blocks in a thread and one that is awaited. It runs nothing itself and knows no database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias, TypeVar
+
+from sqlalchemy import Dialect
+
+from dialerd.core.errors import InvariantError
+from dialerd.core.journal import Entry
+from dialerd.core.model import CampaignId, ImportId
+from dialerd.ports import NewContact
+from dialerd.store import writes
+from dialerd.store.sql import Sql
+from dialerd.store.tables import IMPORT_SEALED
+from dialerd.store.turns import Planner
+from dialerd.store.writes import Row
+
+T = TypeVar("T")
+
+STEP = 50
+"""Rows of bulk work that a turn of the engine may have to wait for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Run a statement with each of these rows. The answer is how many rows of the database it has changed."""
+
+    sql: str
+    rows: Sequence[Row]
+    counted: bool = True
+    """Without it any number may be the answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """Run a statement that gives rows. The answer is all of them."""
+
+    sql: str
+    row: Row
+
+
+Asked: TypeAlias = Change | Fetch
+Transaction: TypeAlias = Generator[Asked, Any, T]
+
+
+def turn(planner: Planner, entries: Iterable[Entry]) -> Transaction[None]:
+    """A turn of the engine. Raises `InvariantError` for what does not fit the store."""
+    for write, rows in planner.plan(entries):
+        _refuse_nul(rows)
+        changed = yield Change(write.sql, rows, counted=write.exact)
+        if write.exact and changed != len(rows):
+            raise InvariantError(f"{write.name}: {changed} of {len(rows)} rows found; nothing was stored")
+
+
+def probe(dialect: Dialect) -> Transaction[None]:
+    """Write a row and remove it."""
+    import_id = yield from begin_import(dialect, CampaignId("cmp_probe"))
+    yield from _execute(writes.forget_import(dialect), {"import": import_id})
+
+
+# --- imports -------------------------------------------------------------------------------------
+
+
+def begin_import(dialect: Dialect, campaign: CampaignId) -> Transaction[ImportId]:
+    """A fresh open import."""
+    ((ident,),) = yield _fetch(writes.begin_import(dialect), {"campaign": campaign})
+    return ImportId(ident)
+
+
+def add_contacts(
+    dialect: Dialect, import_id: ImportId, campaign: CampaignId, people: Sequence[NewContact]
+) -> Transaction[int]:
+    """How many were new to the campaign. Raises `InvariantError` if the import is not open."""
+    rows = writes.contact_rows(import_id, campaign, people)
+    _refuse_nul(rows)
+    added: int = yield Change(writes.add_contact(dialect), rows)
+    values = {"added": added, "import": import_id, "campaign": campaign}
+    if (yield from _execute(writes.grow_import(dialect), values)) != 1:
+        raise InvariantError(f"import {import_id} of campaign {campaign} is not open")
+    return added
+
+
+def doom_import(dialect: Dialect, import_id: ImportId) -> Transaction[CampaignId | None]:
+    """From here it cannot be sealed; None: there is none. Raises `InvariantError` if it is sealed."""
+    found = yield _fetch(writes.import_state(dialect), {"import": import_id})
+    if not found:
+        return None
+    ((state, campaign),) = found
+    if state == IMPORT_SEALED:
+        raise InvariantError(f"import {import_id} is sealed: its contacts belong to campaign {campaign}")
+    yield from _execute(writes.doom_import(dialect), {"import": import_id})
+    return CampaignId(campaign)
+
+
+def empty_import(dialect: Dialect, import_id: ImportId, campaign: CampaignId) -> Transaction[bool]:
+    """Delete some contacts of a doomed import, at last itself; whether there may be more."""
+    values = {"campaign": campaign, "import": import_id, "limit": STEP}
+    if (yield from _execute(writes.empty_import(dialect), values)) == STEP:
+        return True
+    yield from _execute(writes.forget_import(dialect), {"import": import_id})
+    return False
+
+
+def unsealed(dialect: Dialect) -> Transaction[list[ImportId]]:
+    """The imports that are not sealed."""
+    found = yield _fetch(writes.unsealed_imports(dialect), {})
+    return [ImportId(ident) for (ident,) in found]
+
+
+# --- single rows ---------------------------------------------------------------------------------
+
+
+def insert(sql: str, row: Row) -> Transaction[None]:
+    """One row. Raises `InvariantError` if it cannot be stored."""
+    _refuse_nul([row])
+    yield Change(sql, [row])
+
+
+def change(sql: Sql, values: Mapping[str, Any]) -> Transaction[int]:
+    """How many rows it changed."""
+    return (yield from _execute(sql, values))
+
+
+def _execute(sql: Sql, values: Mapping[str, Any]) -> Transaction[int]:
+    changed: int = yield Change(sql.text, [sql.bind(values)])
+    return changed
+
+
+def _fetch(sql: Sql, values: Mapping[str, Any]) -> Fetch:
+    return Fetch(sql.text, sql.bind(values))
+
+
+def _refuse_nul(rows: Iterable[Row]) -> None:
+    """PostgreSQL cannot hold it in a text, so that none may: what one store takes, the other takes too."""
+    for row in rows:
+        for value in row:
+            if isinstance(value, str) and "\0" in value:
+                raise InvariantError("a text with a NUL character cannot be stored; nothing was stored")
