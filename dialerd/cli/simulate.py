@@ -74,6 +74,12 @@ def simulate(
         float | None,
         typer.Option(metavar="SECONDS", help="Mean length of an answered call. Default: as past calls tell."),
     ] = None,
+    ring_seconds: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SECONDS", help="Mean time until somebody answers. Default: as past calls tell."
+        ),
+    ] = None,
     trunk_channels: Annotated[
         int | None, typer.Option(metavar="N", help="Channels of each of its trunks. Default: as configured.")
     ] = None,
@@ -87,6 +93,7 @@ def simulate(
         {
             "answer_rate": answer_rate,
             "talk_seconds": talk_seconds,
+            "ring_seconds": ring_seconds,
             "trunk_channels": trunk_channels,
             "seed": seed,
         }

@@ -71,6 +71,8 @@ class Table(Generic[K, V]):
 
     def adopt(self) -> None:
         """Make the pending changes the committed rows."""
+        if not self._pending:
+            return
         for key, row in self._pending.items():
             if row is None:
                 self._rows.pop(key, None)

@@ -36,6 +36,7 @@ class Assumptions(BaseModel):
 
     answer_rate: Number | None = Field(None, ge=0, le=1, description="answered calls of all calls")
     talk_seconds: Number | None = Field(None, gt=0, le=36_000, description="mean length of an answered call")
+    ring_seconds: Number | None = Field(None, gt=0, le=600, description="mean time until somebody answers")
     trunk_channels: int | None = Field(
         None, ge=1, le=100_000, description="channels of each trunk that the campaign may use"
     )

@@ -50,7 +50,9 @@ def _lifted(bound: Bound, setting: Setting) -> Change | None:
         says = f"trunk {trunk.name}: {channels} channels instead of {trunk.max_channels}"
         setting = _with_trunk(setting, replace(trunk, max_channels=channels))
     elif bound.rule == limits.TRUNK_RATE and trunk is not None:
-        rate = trunk.calls_per_second * MORE
+        # No second holds a part of a call.
+        more = trunk.calls_per_second * MORE
+        rate = float(ceil(more)) if more > 1 else more
         says = f"trunk {trunk.name}: {rate:g} calls a second instead of {trunk.calls_per_second:g}"
         setting = _with_trunk(setting, replace(trunk, calls_per_second=rate))
     elif bound.rule == "engine-session":

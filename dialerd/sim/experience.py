@@ -92,8 +92,12 @@ def learn(
     answered = _enough(groups, lambda call: call.talk_ms is not None)
     failed = _enough(groups, lambda call: call.talk_ms is None)
     rate, by_hour = _answer_rate(everybody, assumed, hour)
-    talk, talk_seconds = _talk(answered, assumed)
-    ring = _spread([call.ring_ms for call in answered.calls], RING_SECONDS)
+    talk, talk_seconds = _duration(
+        answered, [call.talk_ms or 0 for call in answered.calls], assumed.talk_seconds, TALK_SECONDS
+    )
+    ring, ring_seconds = _duration(
+        answered, [call.ring_ms for call in answered.calls], assumed.ring_seconds, RING_SECONDS
+    )
     labels = _shares(call.disposition for call in answered.calls) or {CONNECTED: 1.0}
     failures = _shares(call.reason for call in failed.calls if call.reason in ENDS) or dict(FAILURES)
     habits = Habits(
@@ -109,7 +113,7 @@ def learn(
         "answer_rate": rate,
         "answer_rate_by_hour": _of(everybody, {f"{at:02}": round(share, 3) for at, share in by_hour.items()}),
         "talk_seconds": talk_seconds,
-        "ring_seconds": _of(answered, number(round(ring.mean / SECOND, 1))),
+        "ring_seconds": ring_seconds,
         "failures": _of(failed, {str(reason): round(share, 3) for reason, share in failures.items()}),
         "dispositions": _of(answered, {str(label): round(share, 3) for label, share in labels.items()}),
     }
@@ -154,10 +158,13 @@ def _answer_rate(told: _Told, assumed: Assumptions, hour: LocalHour) -> tuple[Le
     return _of(told, round(answered / len(told.calls), 4)), by_hour
 
 
-def _talk(told: _Told, assumed: Assumptions) -> tuple[Spread, Learned]:
-    spread = _spread([call.talk_ms or 0 for call in told.calls], TALK_SECONDS)
-    if assumed.talk_seconds is not None:
-        return spread.scaled(assumed.talk_seconds * SECOND), Learned(number(assumed.talk_seconds), GIVEN)
+def _duration(
+    told: _Told, millis: Sequence[int], assumed: float | None, default: float
+) -> tuple[Spread, Learned]:
+    """Durations as they came, brought to the mean that is assumed; seconds."""
+    spread = _spread(millis, default)
+    if assumed is not None:
+        return spread.scaled(assumed * SECOND), Learned(number(assumed), GIVEN)
     return spread, _of(told, number(round(spread.mean / SECOND, 1)))
 
 

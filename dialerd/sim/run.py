@@ -95,6 +95,7 @@ class Run(Watcher):
     talk_ms: int = 0
     last_call: Instant = Instant(0)
     finished_at: Instant | None = None
+    turns: int = 0
     by_hour: dict[int, Counter[str]] = field(default_factory=dict)
     by_trunk: Counter[str] = field(default_factory=Counter)
     peaks: dict[TrunkName, int] = field(default_factory=dict)
@@ -147,6 +148,7 @@ def run(case: Case, bulk: Bulk, habits: Habits, rules: Compliance, setting: Sett
             break
     else:
         seen.finished_at = simulation.now.wall
+    seen.turns = simulation.turns
     seen.limits.close(simulation.now.wall)
     return seen
 
