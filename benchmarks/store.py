@@ -138,7 +138,7 @@ async def turns(store: SqliteStore, ident: CampaignId, options: argparse.Namespa
     prepared: list[tuple[list[Entry], list[Entry]]] = []
     first = 0
     while len(prepared) * options.at_once < options.calls:
-        batch = await store.ready(ident, MADE, frozenset(), options.at_once * (len(prepared) + 1))
+        batch = await store.ready(ident, MADE, frozenset(), (options.at_once * (len(prepared) + 1), 0, 0))
         calls, entries = opening(batch.contacts[-options.at_once :], first)
         prepared.append((entries, ending(calls)))
         first += len(calls)
@@ -247,7 +247,7 @@ async def reopened(folder: Path) -> None:
     await store.open()
     try:
         state = await store.open_state(MADE)
-        await store.ready(campaign(0).id, MADE, frozenset(), 256)
+        await store.ready(campaign(0).id, MADE, frozenset(), (256, 256, 256))
     finally:
         await store.close()
     took = round(time.perf_counter() - started, 3)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import tomllib
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -21,6 +22,7 @@ from pydantic import (
     SecretStr,
     ValidationError,
     field_validator,
+    model_validator,
 )
 from pydantic_settings import (
     BaseSettings,
@@ -156,11 +158,35 @@ class StoreSettings(_Section):
         return value
 
 
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
 class HttpSettings(_Section):
     """The HTTP API on TCP."""
 
     host: str = "127.0.0.1"
     port: int = Field(default=8080, ge=0, le=65535)
+    requests_per_minute: int = Field(
+        default=1_000,
+        ge=0,
+        description="of each key; 0: no limit. Halts, hang-ups and do-not-call are never limited",
+    )
+    beyond_loopback: bool = Field(
+        default=False, description="say plainly that keys and numbers may cross the network unencrypted"
+    )
+
+    @model_validator(mode="after")
+    def _plain_http_stays_here(self) -> HttpSettings:
+        if not self.beyond_loopback and not _is_loopback(self.host):
+            raise ValueError(
+                f"{self.host} is reached from other machines, and keys and phone numbers would cross the network "
+                "unencrypted: listen on 127.0.0.1 behind a proxy with TLS, or set http.beyond_loopback = true"
+            )
+        return self
 
 
 class ControlSettings(_Section):

@@ -28,14 +28,18 @@ from dialerd.config import Settings
 from dialerd.control.app import create_app
 from dialerd.control.auth import load_secret
 from dialerd.control.listeners import ApiServer
+from dialerd.control.observation import Pulse
+from dialerd.core.effects import Announce
 from dialerd.core.errors import PortError
 from dialerd.core.model import Campaign, InstanceId
 from dialerd.engine import failpoint
 from dialerd.engine.case import Case
+from dialerd.engine.feed import Feed
 from dialerd.engine.runtime import Engine
 from dialerd.engine.scripts import ParsedScript
 from dialerd.engine.service import Service
 from dialerd.engine.settings import ServiceSettings
+from dialerd.engine.tally import Tally
 from dialerd.intake.process import Helper, Intake
 from dialerd.media.address import Address
 from dialerd.media.ari import AriLogin
@@ -62,13 +66,20 @@ async def run(settings: Settings) -> None:
         await store.open()
         down.push_async_callback(store.close)
         clock = SystemClock()
+        feed, tally = Feed(clock), Tally()
+
+        def listener(announcement: Announce) -> None:
+            logs.listener(announcement)
+            feed.hear(announcement)
+            tally.hear(announcement)
+
         engine = Engine(
             InstanceId(settings.instance),
             settings.policy,
             settings.trunk_list,
             store,
             clock,
-            logs.listener,
+            listener,
             compliance(_rules(settings), clock.now().wall),
             failpoint.from_environment(os.environ),
         )
@@ -78,7 +89,7 @@ async def run(settings: Settings) -> None:
         helper, simulator = Helper(), Helper(FORECAST_DEADLINE)
         for child in (helper, simulator):
             down.push_async_callback(child.close)
-        service = _service(settings, engine, store, media, clock, helper, simulator)
+        service = _service(settings, engine, store, media, clock, helper, simulator, feed, tally)
         server = _server(settings, service)
         if not await _bind(server, stops):
             return
@@ -90,6 +101,8 @@ async def run(settings: Settings) -> None:
         await down.enter_async_context(_background(engine.run(telephony, media), "engine", stops))
         await down.enter_async_context(_background(server.run(), "api", stops))
         down.push_async_callback(server.close)
+        # Before the server: an open stream would keep it from closing.
+        down.callback(feed.close)
         await helper.start()
         # What is there by now stays: the collector need not look at it again, which would stop dialing each time.
         gc.freeze()
@@ -225,6 +238,8 @@ def _service(
     clock: SystemClock,
     helper: Helper,
     simulator: Helper,
+    feed: Feed,
+    tally: Tally,
 ) -> Service:
     intake = Intake(helper, _spool_dir(settings), settings.imports.max_contacts)
     intake.prepare()
@@ -240,22 +255,25 @@ def _service(
         version=__version__,
         trunks=settings.trunk_list,
         holiday_dates=holiday_dates,
+        spool_dir=_spool_dir(settings),
     )
-    return Service(engine, store, media, clock, about, intake, parse, foretell, _spool_dir(settings))
+    return Service(engine, store, media, clock, about, intake, parse, feed, tally, foretell)
 
 
 def _server(settings: Settings, service: Service) -> ApiServer:
+    pulse = Pulse()
     app = create_app(
         service,
+        pulse=pulse,
         secret=load_secret(settings.state_dir / "key-secret"),
         group=settings.control.group,
         spool_dir=_spool_dir(settings),
         max_bytes=settings.imports.max_bytes,
         version=__version__,
+        requests_per_minute=settings.http.requests_per_minute,
     )
-    return ApiServer(
-        app, settings.http.host, settings.http.port, settings.control.socket, settings.control.group
-    )
+    http, control = settings.http, settings.control
+    return ApiServer(app, http.host, http.port, control.socket, control.group, pulse)
 
 
 def _spool_dir(settings: Settings) -> Path:

@@ -118,6 +118,16 @@ def test_where_audio_is_brought_is_an_address_and_a_port(
     assert "between 1 and 65535" in faults(written(tmp_path, GOOD))["media.listen"]
 
 
+def test_the_api_crosses_the_network_unencrypted_only_if_that_is_said_plainly(tmp_path: Path) -> None:
+    for host in ("0.0.0.0", "192.168.1.5", "::", "pbx.example.com"):
+        found = faults(written(tmp_path, GOOD + f'[http]\nhost = "{host}"\n'))
+        assert "beyond_loopback" in found["http"]
+        said = load(written(tmp_path, GOOD + f'[http]\nhost = "{host}"\nbeyond_loopback = true\n'))
+        assert said.http.host == host
+    for host in ("127.0.0.1", "::1", "localhost"):
+        assert load(written(tmp_path, GOOD + f'[http]\nhost = "{host}"\n')).http.host == host
+
+
 def test_a_missing_file_and_bad_toml_are_named(tmp_path: Path) -> None:
     assert "no such file" in faults(tmp_path / "missing.toml")[str(tmp_path / "missing.toml")]
     broken = written(tmp_path, "[asterisk\n")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,8 @@ REFUSED, BAD_INPUT, UNREACHABLE = 1, 2, 3
 
 _BAD_INPUT = (400, 413, 415, 422)
 # Creating a campaign may wait for the script's prompts to be rendered.
+# The daemon shows every 15 seconds that a stream lives.
+_STREAM = httpx.Timeout(30.0, read=45.0, connect=5.0)
 _TIMEOUT = httpx.Timeout(30.0, read=180.0, connect=5.0)
 
 
@@ -141,6 +143,20 @@ class Api:
             page["data"] += more["data"]
         return {**page, "limit": limit}
 
+    def events(self, path: str, after: str | None) -> Iterator[dict[str, Any]]:
+        """Server-sent events from behind `after` on, until the daemon ends them. Raises `CliError`."""
+        headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": after} if after else {})
+        try:
+            with self._client.stream("GET", path, headers=headers, timeout=_STREAM) as response:
+                if not response.is_success:
+                    response.read()
+                    raise _refusal(response)
+                yield from _events(response.iter_lines())
+        except (httpx.UnsupportedProtocol, httpx.InvalidURL) as error:
+            raise bad_input(f"cannot use {self._target}: {error}") from None
+        except httpx.TransportError as error:
+            raise self._unreachable(error) from None
+
     def _send(self, method: str, path: str, **request: Any) -> Any:
         try:
             response = self._client.request(method, path, **request)
@@ -164,6 +180,19 @@ class Api:
                 "Another socket: --socket PATH or DIALERD_CONTROL__SOCKET; over TCP: --url and --key"
             )
         return CliError(UNREACHABLE, {"title": "Not reachable", "detail": detail}, step)
+
+
+def _events(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
+    """Events of a stream; comments, which only show that it lives, are left out."""
+    fields: dict[str, str] = {}
+    for line in lines:
+        if not line:
+            if "data" in fields:
+                yield {"id": fields.get("id"), **json.loads(fields["data"])}
+            fields = {}
+        elif not line.startswith(":"):
+            name, _, value = line.partition(": ")
+            fields[name] = value
 
 
 def _json(body: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from dialerd import __version__
-from dialerd.cli import call, campaign, dnc, key, script, trunk
+from dialerd.cli import call, campaign, dnc, events, key, script, trunk
 from dialerd.cli.client import DEFAULT_SOCKET, REFUSED, CliError, Target
 from dialerd.cli.options import Ringing, RingingCalls
 from dialerd.cli.output import Output, report, shown
@@ -101,6 +101,11 @@ def resume(context: typer.Context) -> None:
 def panic(context: typer.Context) -> None:
     """Hang up every call of dialerd's and place none until `dialerctl resume`."""
     _halt(context, "panic", {})
+
+
+command(app, "events", "dialerctl events", "dialerctl --json events --campaign cmp_8f3a2b1c9d4e")(
+    events.events
+)
 
 
 def _halt(context: typer.Context, verb: str, body: dict[str, Any]) -> None:

@@ -11,7 +11,20 @@ from dialerd.control import problems, shapes
 from dialerd.control.auth import KeyRing, PeerPolicy
 from dialerd.control.context import Control
 from dialerd.control.guard import Guard
-from dialerd.control.routes import calls, campaigns, contacts, daemon, dnc, forecasts, keys, scripts, trunks
+from dialerd.control.observation import Pulse
+from dialerd.control.ratelimit import RateLimit
+from dialerd.control.routes import (
+    calls,
+    campaigns,
+    contacts,
+    daemon,
+    dnc,
+    events,
+    forecasts,
+    keys,
+    scripts,
+    trunks,
+)
 from dialerd.engine.draft import CampaignFields
 from dialerd.engine.service import Service
 
@@ -20,14 +33,26 @@ _ABOUT = (
     "(dialerctl key create); on the Unix socket the peer's credentials decide. "
     "Every error is application/problem+json and lists every fault of the request."
 )
-_PROBLEM_STATUSES = (400, 401, 403, 404, 408, 409, 412, 413, 415, 422, 503)
+_PROBLEM_STATUSES = (400, 401, 403, 404, 408, 409, 412, 413, 415, 422, 429, 503)
 
 
 def create_app(
-    service: Service, *, secret: bytes, group: str, spool_dir: Path, max_bytes: int, version: str
+    service: Service,
+    *,
+    secret: bytes,
+    group: str,
+    spool_dir: Path,
+    max_bytes: int,
+    version: str,
+    requests_per_minute: int = 0,
+    pulse: Pulse | None = None,
 ) -> FastAPI:
-    """The API over `service`. `secret`: see `auth.load_secret`; `group`: whose members may use the socket;
-    `spool_dir`: an existing folder for uploads; `max_bytes`: the largest contact list."""
+    """The API over `service`.
+
+    `secret`: see `auth.load_secret`; `group`: whose members may use the socket; `spool_dir`: an existing folder for
+    uploads; `max_bytes`: the largest contact list; `requests_per_minute`: of each key, 0 for no limit; `pulse`: what
+    the server notes of the event loop.
+    """
     app = FastAPI(
         title="dialerd",
         version=version,
@@ -38,11 +63,11 @@ def create_app(
         redirect_slashes=False,
     )
     ring = KeyRing(service, secret)
-    app.state.control = Control(service, ring, spool_dir, max_bytes)
+    app.state.control = Control(service, ring, spool_dir, max_bytes, pulse or Pulse(), version)
     problems.install(app)
-    for noun in (campaigns, contacts, forecasts, calls, dnc, scripts, trunks, keys, daemon):
+    for noun in (campaigns, contacts, forecasts, calls, dnc, scripts, trunks, keys, events, daemon):
         app.include_router(noun.router)
-    app.add_middleware(Guard, keys=ring, peers=PeerPolicy(group))
+    app.add_middleware(Guard, keys=ring, peers=PeerPolicy(group), rate=RateLimit(requests_per_minute))
     _describe(app)
     return app
 

@@ -14,6 +14,7 @@ from typing import Annotated
 from fastapi import Depends, Query, Request
 
 from dialerd.control.auth import KeyRing
+from dialerd.control.observation import Pulse
 from dialerd.core.clock import YEARS, Instant, from_datetime
 from dialerd.core.errors import Fault, invalid
 from dialerd.engine.service import Service
@@ -31,6 +32,8 @@ class Control:
     spool_dir: Path
     max_bytes: int
     """Bytes of a contact list."""
+    pulse: Pulse
+    version: str
 
     @contextmanager
     def upload(self) -> Iterator[Path]:

@@ -8,32 +8,47 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dialerd.control import problems
 from dialerd.control.auth import OPEN_PATHS, KeyRing, Peer, PeerPolicy, Principal, permit
+from dialerd.control.ratelimit import Allowance, RateLimit, is_free
 from dialerd.core.errors import PortError, RequestError
+
+
+class _Reply:
+    """The way back to the client: knows whether an answer has begun, and tells what is left to its key."""
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.started = False
+        self.allowance: Allowance | None = None
+
+    async def __call__(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.started = True
+            if self.allowance is not None:
+                message["headers"] = [*message.get("headers", ()), *self.allowance.headers]
+        await self._send(message)
 
 
 class Guard:
     """ASGI middleware: authenticates every request and turns what escapes the app into a problem."""
 
-    def __init__(self, app: ASGIApp, keys: KeyRing, peers: PeerPolicy) -> None:
+    def __init__(self, app: ASGIApp, keys: KeyRing, peers: PeerPolicy, rate: RateLimit) -> None:
         self._app = app
         self._keys = keys
         self._peers = peers
+        self._rate = rate
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        started = False
-
-        async def watched(message: Message) -> None:
-            nonlocal started
-            started = started or message["type"] == "http.response.start"
-            await send(message)
-
+        reply = _Reply(send)
         try:
             await self._admit(scope)
-            await self._app(scope, receive, watched)
+            reply.allowance = self._count(scope)
+            if reply.allowance is not None and reply.allowance.refused:
+                raise _too_many(reply.allowance)
+            await self._app(scope, receive, reply)
         except ClientDisconnect:
             return
         except RequestError as error:
@@ -44,8 +59,15 @@ class Guard:
             response = problems.of_exception(error, scope["method"], scope["path"])
         else:
             return
-        if not started:
-            await response(scope, receive, send)
+        if not reply.started:
+            await response(scope, receive, reply)
+
+    def _count(self, scope: Scope) -> Allowance | None:
+        """What is left to the key; local users have none, and no limit."""
+        principal = scope.get("state", {}).get("principal")
+        if principal is None or scope["state"].get("peer") is not None:
+            return None
+        return self._rate.take(principal.name, free=is_free(scope["method"], scope["path"]))
 
     async def _admit(self, scope: Scope) -> None:
         path = scope["path"]
@@ -60,3 +82,13 @@ class Guard:
         if peer is not None:
             return self._peers.principal(peer)
         return await self._keys.principal(headers)
+
+
+def _too_many(allowance: Allowance) -> RequestError:
+    return RequestError(
+        429,
+        "rate-limit",
+        "Too many requests",
+        f"the key has made {allowance.limit} requests within a minute; the next is taken in {allowance.reset} s",
+        retry_after=allowance.reset,
+    )

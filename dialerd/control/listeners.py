@@ -13,6 +13,7 @@ import grp
 import os
 import socket
 import stat
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,6 +24,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from dialerd.control.auth import peer_of
 from dialerd.control.holders import holder_of_port
+from dialerd.control.observation import Pulse
 from dialerd.core.errors import PortError
 
 GRACE_SECONDS = 5
@@ -45,8 +47,11 @@ class _Protocol(HttpToolsProtocol):
 class _Server(uvicorn.Server):
     """uvicorn without its signal handlers and without its ten wake-ups a second."""
 
-    def __init__(self, config: uvicorn.Config, listening: asyncio.Event, ending: asyncio.Event) -> None:
+    def __init__(
+        self, config: uvicorn.Config, listening: asyncio.Event, ending: asyncio.Event, pulse: Pulse
+    ) -> None:
         super().__init__(config)
+        self._pulse = pulse
         self._listening = listening
         self._ending = ending
 
@@ -62,20 +67,26 @@ class _Server(uvicorn.Server):
         # A tick refreshes the Date header, which has a resolution of one second.
         while not self._ending.is_set():
             await self.on_tick(0)
+            asleep = time.monotonic()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(1.0):
                     await self._ending.wait()
+            if not self._ending.is_set():
+                self._pulse.beat(time.monotonic() - asleep - 1.0)
 
 
 class ApiServer:
     """The API's listeners. `bind`, then `run` until `stop`."""
 
-    def __init__(self, app: ASGIApp, host: str, port: int, socket_path: Path, group: str) -> None:
+    def __init__(
+        self, app: ASGIApp, host: str, port: int, socket_path: Path, group: str, pulse: Pulse | None = None
+    ) -> None:
         self._app = app
         self._host = host
         self._port = port
         self._socket_path = socket_path
         self._group = group
+        self._pulse = pulse or Pulse()
         self._tcp: socket.socket | None = None
         self._unix: socket.socket | None = None
         self._inode: int | None = None
@@ -121,7 +132,7 @@ class ApiServer:
             timeout_graceful_shutdown=GRACE_SECONDS,
         )
         try:
-            await _Server(config, self._listening, self._ending).serve([self._tcp, self._unix])
+            await _Server(config, self._listening, self._ending, self._pulse).serve([self._tcp, self._unix])
         finally:
             self._unlink()
             self._tcp.close()

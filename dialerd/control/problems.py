@@ -74,6 +74,8 @@ def of_request_error(error: RequestError) -> ProblemResponse:
     if isinstance(error, ListRefused):
         extra = {**extra, "errors": _joined(error), "invalid": orjson.Fragment(error.invalid_json)}
     headers = {"WWW-Authenticate": "Bearer"} if error.status == HTTPStatus.UNAUTHORIZED else {}
+    if error.retry_after is not None:
+        headers["Retry-After"] = str(error.retry_after)
     return ProblemResponse(error.status, error.code, error.title, error.detail, error.faults, extra, headers)
 
 

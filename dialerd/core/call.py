@@ -81,6 +81,7 @@ def on_unanswered(turn: Turn, event: OriginateUnanswered) -> None:
 def on_withheld(turn: Turn, event: OriginateWithheld) -> None:
     """The gate refused the committed try before it was sent: the attempt is taken back."""
     _originate_settled(turn)
+    turn.world.refusals[event.rule] += 1
     call, attempt = tries.find(turn, event.channel)
     if call is None or attempt is None:
         return

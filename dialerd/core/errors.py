@@ -40,6 +40,7 @@ class RequestError(DialerError):
         detail: str,
         faults: Sequence[Fault] = (),
         extra: Mapping[str, object] | None = None,
+        retry_after: int | None = None,
     ) -> None:
         super().__init__(detail)
         self.status = status
@@ -48,6 +49,8 @@ class RequestError(DialerError):
         self.detail = detail
         self.faults = tuple(faults)
         self.extra = dict(extra or {})
+        self.retry_after = retry_after
+        """Seconds after which the same request may succeed."""
 
 
 def invalid(faults: Sequence[Fault], **extra: object) -> RequestError:

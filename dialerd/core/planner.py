@@ -201,6 +201,7 @@ def _dial_next(turn: Turn, ident: CampaignId, trunk: TrunkName) -> Check | None:
                 talk = Conversation(campaign.language, campaign.script_id, campaign.script_version)
                 open_call(turn, ask, verdict, talk)
                 return None
+            turn.world.refusals[verdict.rule] += 1
             if verdict.scope is not Scope.CONTACT:
                 return verdict
             queue = _set_aside(turn, campaign, queue.put(kind, others), contact, verdict)

@@ -40,6 +40,7 @@ def open_try(turn: Turn, call: Call, line: Line, caller_id: E164) -> Call:
     world.calls.put(call.id, call)
     turn.use_line(trunk.name, 1)
     world.trunk_meter(line).take(now.mono)
+    world.started[trunk.name] += 1
     callerid.shown(world, caller_id, now.wall)
     campaign = campaign_of(turn, call)
     if campaign is not None:

@@ -8,7 +8,7 @@ harm: which campaigns may have something to dial, when to look at one again, and
 from __future__ import annotations
 
 import heapq
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -241,6 +241,10 @@ class World:
     """How much each caller id was shown."""
     recent: Table[E164, tuple[Instant, ...]] = field(default_factory=Table)
     """Starts of counted calls that ended within the last hour, where frequency caps ask for them."""
+    refusals: Counter[str] = field(default_factory=Counter)
+    """How often each rule of the gate has stood in the way of a call, since the start."""
+    started: Counter[TrunkName] = field(default_factory=Counter)
+    """Originates of each trunk, since the start."""
     recents: deque[tuple[Instant, E164]] = field(default_factory=deque)
     """What is in `recent`, in the order of its ends."""
     agenda: list[tuple[Instant, CampaignId]] = field(default_factory=list)

@@ -16,10 +16,12 @@ from dialerd.core.commands import (
     StopCampaign,
 )
 from dialerd.core.errors import RequestError, conflict, invalid, not_found
+from dialerd.core.metrics import figures
 from dialerd.core.model import E164, Campaign, CampaignId, CampaignStatus, Contact, ContactState
 from dialerd.engine.admission import Admission
 from dialerd.engine.contactlist import ContactFile
 from dialerd.engine.draft import closed_for_good, read_changes
+from dialerd.engine.feed import Happening
 from dialerd.engine.runtime import Engine
 from dialerd.engine.settings import ServiceSettings
 from dialerd.engine.views import campaign_view, contact_view, page_view
@@ -57,6 +59,17 @@ class Campaigns:
         self._admission = admission
 
     # --- read ------------------------------------------------------------------------------------
+
+    def progress(self, ident: str) -> Happening | None:
+        """The figures of a live campaign, as an event; None: the engine does not hold it any more."""
+        found = self._engine.campaign(CampaignId(ident))
+        if found is None:
+            return None
+        campaign, counters = found
+        shown = figures(counters)
+        told = {"progress": shown.progress, "dispositions": shown.dispositions, "metrics": shown.metrics}
+        data = {"campaign_id": ident, "status": campaign.status.value, **told}
+        return Happening(None, "campaign.progress", self._clock.now().wall, data)
 
     async def show(self, ident: str) -> dict[str, Any]:
         """One campaign. Raises `RequestError` 404."""

@@ -63,7 +63,6 @@ class Forecasts:
         scripts: Scripts,
         intake: ContactIntake,
         forecaster: Forecaster,
-        spool_dir: Path,
     ) -> None:
         self._engine = engine
         self._store = store
@@ -72,7 +71,6 @@ class Forecasts:
         self._scripts = scripts
         self._intake = intake
         self._forecaster = forecaster
-        self._spool_dir = spool_dir
 
     async def of_campaign(self, ident: str, given: Mapping[str, Any]) -> dict[str, Any]:
         """What becomes of a campaign from now on. Raises `RequestError` 404, 409, 413, 422; `PortError`."""
@@ -134,7 +132,7 @@ class Forecasts:
         now = self._clock.now().wall
         status = self._engine.status()
         trunks, notes = self._trunks(status)
-        with _spool(self._spool_dir) as (path, file):
+        with _spool(self._settings.spool_dir) as (path, file):
             left_out = await self._keep(contacts, file)
             if left_out:
                 notes.append(f"{left_out} contacts on the do-not-call list are left out")

@@ -15,6 +15,7 @@ from dialerd.engine.campaigns import Carriage
 from dialerd.engine.fields import Number, read_model
 from dialerd.engine.runtime import Engine
 from dialerd.engine.settings import ServiceSettings
+from dialerd.engine.status import EngineStatus
 from dialerd.engine.views import page_view, status_view, trunk_view
 from dialerd.ports import CampaignFilter, Page, Store
 
@@ -59,6 +60,10 @@ class Operation:
             **status_view(self._engine.status(), self._settings.trunks),
             "campaigns": counts,
         }
+
+    def standing(self) -> EngineStatus:
+        """The engine as it stands, for figures."""
+        return self._engine.status()
 
     def readiness(self) -> tuple[bool, dict[str, Any]]:
         """Whether calls can be placed, and the state of everything that takes."""

@@ -2,7 +2,7 @@
 
 A turn takes what has happened, decides (`dialerd.core.step`), commits, adopts, and only then acts and answers.
 It awaits nothing but its commit. What fails in the store is thrown away whole and dialing stops until the
-store is back; what fails in one event costs that event alone.
+store is back; a commit that got no answer is waited for; what fails in one event costs that event alone.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 import structlog
 
@@ -32,7 +31,7 @@ from dialerd.core.effects import (
     WakeAt,
     WakeAtWall,
 )
-from dialerd.core.errors import InvariantError, PortError
+from dialerd.core.errors import InDoubtError, InvariantError, PortError
 from dialerd.core.journal import Entry
 from dialerd.core.messages import (
     Event,
@@ -50,16 +49,16 @@ from dialerd.core.model import (
     TryState,
 )
 from dialerd.core.step import step
-from dialerd.core.turn import Turn
 from dialerd.core.usage import HOUR, HOURS
 from dialerd.core.verdict import Check
 from dialerd.core.world import World, call_of
 from dialerd.engine import recovery
-from dialerd.engine.barrier import Barrier, Wait
+from dialerd.engine.barrier import Barrier
 from dialerd.engine.dispatcher import Dispatcher
 from dialerd.engine.failpoint import Failpoint
 from dialerd.engine.outage import Outage
 from dialerd.engine.status import Carried, EngineStatus, check_view, describe
+from dialerd.engine.taken import Asked, Doubt, Taken
 from dialerd.ports import Clock, Media, Store, Telephony
 
 MAX_EVENTS = 256
@@ -73,12 +72,6 @@ _HUNG_UP = (
     "every call is being hung up and none is placed; that cannot be written down until the store is back"
 )
 _log = structlog.get_logger("dialerd.engine")
-
-
-@dataclass(eq=False, slots=True)
-class _Asked:
-    command: Command
-    answer: asyncio.Future[tuple[Answer, Wait | None]]
 
 
 class Engine:
@@ -101,7 +94,7 @@ class Engine:
         self._listener = listener
         self._failpoint = failpoint
         self._events: deque[Event] = deque()
-        self._asked: deque[_Asked] = deque()
+        self._asked: deque[Asked] = deque()
         self._wake = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
         self._barrier = Barrier()
@@ -109,6 +102,7 @@ class Engine:
         self._draining = False
         self._idle = asyncio.Event()
         self._outage = Outage()
+        self._doubt: Doubt | None = None
         self._last_commit = 0
 
     # --- what others may do ----------------------------------------------------------------------
@@ -127,7 +121,10 @@ class Engine:
         A pause or stop returns when every originate already sent has shown itself. Raises `PortError` if the
         store is out or the engine does not answer in time.
         """
-        asked = _Asked(command, asyncio.get_running_loop().create_future())
+        if isinstance(command, Panic) and self._outage.fault is not None:
+            # The store may take seconds to fail once more.
+            self._hang_up_all()
+        asked = Asked(command, asyncio.get_running_loop().create_future())
         self._asked.append(asked)
         self._wake.set()
         try:
@@ -249,12 +246,12 @@ class Engine:
     # --- turns -----------------------------------------------------------------------------------
 
     async def _turn(self) -> None:
-        # A command whose caller has given up must not be carried out after all.
-        asked = [item for item in self._asked if not item.answer.done()]
-        self._asked.clear()
         if self._outage.broken is not None:
-            self._refuse(asked, self._outage.broken)
+            self._refuse(self._heard(), self._outage.broken)
             return
+        if self._doubt is not None and not await self._settle(self._doubt):
+            return
+        asked = self._heard()
         count = 0 if self._resting() else min(MAX_EVENTS, len(self._events))
         if not count and not asked:
             if self._resting():
@@ -268,14 +265,26 @@ class Engine:
             _log.error("engine.turn_failed", detail=str(error), events=len(events), commands=len(asked))
             await self._one_by_one(events, asked)
         except PortError as error:
-            self._store_failed(error, events, asked)
+            if self._doubt is None:
+                self._store_failed(error, events, asked)
+            else:
+                self._store_failed(error, (), ())
+        self._end_drain()
+
+    def _heard(self) -> list[Asked]:
+        # A command whose caller has given up must not be carried out after all.
+        asked = [item for item in self._asked if not item.answer.done()]
+        self._asked.clear()
+        return asked
+
+    def _end_drain(self) -> None:
         if self._draining and not self._world.calls.committed:
             self._idle.set()
 
     def _resting(self) -> bool:
         return self._outage.resting(self._clock.now().mono)
 
-    async def _take(self, events: Sequence[Event], asked: Sequence[_Asked], *, replay: bool = False) -> None:
+    async def _take(self, events: Sequence[Event], asked: Sequence[Asked], *, replay: bool = False) -> None:
         now = self._clock.now()
         planning = (
             not self._draining
@@ -289,26 +298,34 @@ class Engine:
         commands = [*owed, *(item.command for item in asked)]
         try:
             turn, answers = step(self._world, events, commands, now, planning=planning)
+            taken = Taken(events, asked, turn, answers[len(owed) :], planning)
             entries = turn.entries
             if entries:
-                await self._commit(turn, entries)
+                await self._commit(taken, entries)
             elif self._outage.fault is not None:
                 await self._store.probe()
                 self._outage.recovered()
         except (PortError, InvariantError):
-            self._world.discard()
+            if self._doubt is None:
+                self._world.discard()
             raise
         except Exception as error:
             # A bug in a decision must cost its own event, not the daemon: the batch is replayed singly.
             self._world.discard()
             _log.exception("engine.step_raised")
             raise InvariantError(f"{type(error).__name__}: {error}") from error
-        self._world.adopt()
-        for item, answer in zip(asked, answers[len(owed) :], strict=True):
-            self._answer(item, answer)
-        self._act(turn.effects, planned=planning)
+        self._carry_out(taken)
 
-    def _answer(self, item: _Asked, answer: Answer) -> None:
+    def _carry_out(self, taken: Taken) -> None:
+        """The turn is stored: make it true, answer, act."""
+        self._world.adopt()
+        for item, answer in zip(taken.asked, taken.answers, strict=True):
+            self._answer(item, answer)
+        if self._dispatcher is not None:
+            self._dispatcher.carry_out(taken.turn.effects, self._halted)
+        self._set_timer(taken.turn.effects, planned=taken.planned)
+
+    def _answer(self, item: Asked, answer: Answer) -> None:
         if item.answer.done():
             return
         wait = None
@@ -322,7 +339,7 @@ class Engine:
         call = self._world.calls.committed.get(call_of(channel))
         return call is not None and call.current.channel == channel and call.current.state is TryState.OPEN
 
-    async def _commit(self, turn: Turn, entries: Sequence[Entry]) -> None:
+    async def _commit(self, taken: Taken, entries: Sequence[Entry]) -> None:
         if self._failpoint is not None:
             self._failpoint.committing(entries)
         commit = asyncio.ensure_future(self._store.commit(entries))
@@ -336,15 +353,15 @@ class Engine:
             else:
                 self._world.adopt()
             raise
+        except InDoubtError as error:
+            self._doubt = Doubt(error.transaction, taken)
+            if taken.panics:
+                self._hang_up_all()
+            raise
         if self._failpoint is not None:
             self._failpoint.committed(entries)
-        self._last_commit = self._clock.now().mono - turn.now.mono
+        self._last_commit = self._clock.now().mono - taken.turn.now.mono
         self._outage.recovered()
-
-    def _act(self, effects: Sequence[Effect], *, planned: bool) -> None:
-        if self._dispatcher is not None:
-            self._dispatcher.carry_out(effects, self._halted)
-        self._set_timer(effects, planned=planned)
 
     def _halted(self, campaign: CampaignId | None) -> bool:
         """Whether a pause, stop or panic that concerns the campaign is waiting for the next turn."""
@@ -375,12 +392,18 @@ class Engine:
 
     # --- faults ----------------------------------------------------------------------------------
 
-    async def _one_by_one(self, events: Sequence[Event], asked: Sequence[_Asked]) -> None:
+    async def _one_by_one(self, events: Sequence[Event], asked: Sequence[Asked]) -> None:
         """Replay a failed batch so that the event at fault fails alone."""
-        for item in asked:
+        for index, item in enumerate(asked):
             try:
                 await self._take((), (item,), replay=True)
-            except (InvariantError, PortError) as error:
+            except InvariantError as error:
+                _fail(item, error)
+            except PortError as error:
+                if self._doubt is not None:
+                    self._asked.extendleft(reversed(asked[index + 1 :]))
+                    self._store_failed(error, events, ())
+                    return
                 _fail(item, error)
         # Whatever becomes of the replays, the next turn comes and plans.
         self.post(Tick())
@@ -390,10 +413,31 @@ class Engine:
             except InvariantError as error:
                 _log.error("engine.event_failed", event_kind=type(event).__name__, detail=str(error))
             except PortError as error:
-                self._store_failed(error, events[index:], ())
+                # An event in doubt is not over; one that was not stored comes again.
+                self._store_failed(error, events[index + (self._doubt is not None) :], ())
                 return
 
-    def _store_failed(self, error: PortError, events: Sequence[Event], asked: Sequence[_Asked]) -> None:
+    async def _settle(self, doubt: Doubt) -> bool:
+        """Learn what became of the turn in doubt, and go on from there; False: that is not known yet."""
+        if self._resting() and not self._asked:
+            self._set_timer((), planned=False)
+            return False
+        try:
+            stored = await self._store.settle(doubt.transaction)
+        except PortError as error:
+            self._store_failed(error, (), self._heard())
+            return False
+        _log.info("store.settled", stored=stored)
+        self._doubt = None
+        if stored:
+            self._carry_out(doubt.taken)
+        else:
+            self._world.discard()
+            self._events.extendleft(reversed(doubt.taken.events))
+            self._asked.extendleft(reversed(doubt.taken.asked))
+        return True
+
+    def _store_failed(self, error: PortError, events: Sequence[Event], asked: Sequence[Asked]) -> None:
         """Stop dialing; keep the events for when the store is back, refuse the commands."""
         self._outage.failed(error, self._clock.now().mono)
         if self._outage.broken is not None:
@@ -406,7 +450,7 @@ class Engine:
         self._outage.broke(error)
         self._idle.set()
 
-    def _refuse(self, asked: Sequence[_Asked], error: PortError) -> None:
+    def _refuse(self, asked: Sequence[Asked], error: PortError) -> None:
         """The store is out: nothing is carried out but a panic, which hangs up at once and is written later."""
         for item in asked:
             if isinstance(item.command, Panic):
@@ -426,6 +470,6 @@ class Engine:
             _fail(self._asked.popleft(), error)
 
 
-def _fail(item: _Asked, error: InvariantError | PortError) -> None:
+def _fail(item: Asked, error: InvariantError | PortError) -> None:
     if not item.answer.done():
         item.answer.set_exception(error)

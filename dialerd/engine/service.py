@@ -6,14 +6,13 @@ that is out is `PortError`. Commands go through the engine's mailbox; queries re
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from dialerd.engine.admission import Admission
 from dialerd.engine.calls import Calls
 from dialerd.engine.campaigns import Campaigns
 from dialerd.engine.case import Forecaster
 from dialerd.engine.contactlist import ContactIntake
 from dialerd.engine.dnc import DoNotCall
+from dialerd.engine.feed import Feed
 from dialerd.engine.forecasts import Forecasts
 from dialerd.engine.keys import Keys
 from dialerd.engine.loading import Loader
@@ -21,6 +20,7 @@ from dialerd.engine.operation import Operation
 from dialerd.engine.runtime import Engine
 from dialerd.engine.scripts import ScriptParser, Scripts
 from dialerd.engine.settings import ServiceSettings
+from dialerd.engine.tally import Tally
 from dialerd.ports import Clock, Media, Store
 
 
@@ -36,17 +36,17 @@ class Service:
         settings: ServiceSettings,
         intake: ContactIntake,
         parse_script: ScriptParser,
+        feed: Feed,
+        tally: Tally,
         forecaster: Forecaster,
-        spool_dir: Path,
     ) -> None:
-        """`spool_dir`: an existing folder for working files."""
         self.scripts = Scripts(store, media, clock, parse_script)
         admission = Admission(self.scripts, Loader(engine, store, clock), clock, settings, intake)
         self.campaigns = Campaigns(engine, store, clock, settings, admission)
         self.calls = Calls(engine, store, self.scripts, settings, intake)
         self.dnc = DoNotCall(engine, store, clock, intake)
-        self.forecasts = Forecasts(
-            engine, store, clock, settings, self.scripts, intake, forecaster, spool_dir
-        )
+        self.forecasts = Forecasts(engine, store, clock, settings, self.scripts, intake, forecaster)
         self.keys = Keys(store, clock)
+        self.feed = feed
+        self.tally = tally
         self.operation = Operation(engine, store, settings)

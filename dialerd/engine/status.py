@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from dialerd.core.callerid import Shown, pool
@@ -70,6 +71,10 @@ class EngineStatus:
     dnc_entries: int
     media_sessions: int
     trunks: tuple[TrunkStatus, ...]
+    refusals: Mapping[str, int]
+    """How often each rule of the gate has stood in the way of a call, since the start."""
+    started: Mapping[TrunkName, int]
+    """Originates of each trunk, since the start."""
 
 
 def describe(world: World, store_fault: str | None, draining: bool, now: Instant) -> EngineStatus:
@@ -111,6 +116,8 @@ def describe(world: World, store_fault: str | None, draining: bool, now: Instant
         dnc_entries=len(world.dnc),
         media_sessions=host.sessions,
         trunks=tuple(_trunk(world, line, now) for line in lines),
+        refusals=dict(world.refusals),
+        started=dict(world.started),
     )
 
 

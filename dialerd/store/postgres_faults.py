@@ -42,8 +42,8 @@ def fault(error: BaseException, store: str) -> DialerError:
     """The error in the port's terms."""
     if isinstance(error, asyncpg.PostgresError) and error.sqlstate is not None:
         return _refused(error, error.sqlstate, store)
-    if isinstance(error, asyncpg.DataError | OverflowError):
-        return InvariantError(f"the store refused what does not fit it: {_unquoted(error)}")
+    if isinstance(error, OverflowError):
+        return InvariantError(f"the store refused what does not fit it: {_unquoted(str(error))}")
     if isinstance(error, asyncpg.ClientConfigurationError):
         # Its own words may hold the password.
         return PortError(
@@ -59,11 +59,12 @@ def fault(error: BaseException, store: str) -> DialerError:
 
 
 def _refused(error: asyncpg.PostgresError, code: str, store: str) -> DialerError:
+    # Without its detail, which quotes the row.
     said = f"{error.args[0] if error.args else type(error).__name__} ({code})"
     if code in _DAMAGED:
         return damaged(store, said)
     if code[:2] in _OURS:
-        return InvariantError(f"the store refused what does not fit it: {_unquoted(error)} ({code})")
+        return InvariantError(f"the store refused what does not fit it: {_unquoted(said)} ({code})")
     remedy = _REMEDIES.get(code) or _REMEDIES.get(code[:2]) or "see the server's log"
     return _failed(store, said, remedy)
 
@@ -77,8 +78,9 @@ def _told(error: BaseException) -> str:
     return said or type(error).__name__
 
 
-def _unquoted(error: BaseException) -> str:
-    return str(error).split(":", 1)[0]
+def _unquoted(said: str) -> str:
+    """Without the value that the driver quotes behind a colon."""
+    return said.split(":", 1)[0]
 
 
 FAULTS = (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError, OverflowError)

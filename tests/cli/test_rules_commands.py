@@ -235,3 +235,15 @@ def test_weekly_hours_are_read_as_people_write_them(text: str, days: list[str]) 
 )
 def test_retry_rules_are_read_as_people_write_them(text: str, rule: dict[str, object]) -> None:
     assert rules.retry_rules([text]) == {"busy": rule}
+
+
+def test_events_are_followed_from_where_one_was(ctl: Ctl, campaign: str) -> None:
+    lost = ctl("events", "--after", "1-1", "--count", "1")
+    assert lost.code == 0, lost.err
+    assert "feed.gap" in lost.out
+    first = ctl("--json", "events", "--campaign", campaign, "--after", "1-1", "--count", "1").json
+    assert (first["type"], first["id"]) == ("feed.gap", None)
+    assert first["data"]["campaign_id"] == campaign
+    unknown = ctl("events", "--campaign", "cmp_000000000099")
+    assert unknown.code == 1
+    assert "cmp_000000000099" in unknown.err

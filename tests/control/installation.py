@@ -21,7 +21,7 @@ from dialerd.control.app import create_app
 from dialerd.control.auth import load_secret
 from dialerd.core.clock import Instant, Mono, Now
 from dialerd.core.compliance import Compliance
-from dialerd.core.effects import AttachAgent, Originate
+from dialerd.core.effects import Announce, AttachAgent, Originate
 from dialerd.core.errors import Fault, PortError, invalid
 from dialerd.core.messages import CallRecord, HostUp, LiveChannel, ManagerUp, MediaCapacity
 from dialerd.core.model import (
@@ -37,9 +37,11 @@ from dialerd.core.model import (
     TrunkName,
 )
 from dialerd.engine.case import Case, read_bulk
+from dialerd.engine.feed import Feed
 from dialerd.engine.runtime import Engine
 from dialerd.engine.service import Service
 from dialerd.engine.settings import ServiceSettings
+from dialerd.engine.tally import Tally
 from dialerd.intake.process import Intake
 from dialerd.numbering import callee_zones, holiday_dates
 from dialerd.ports import CallFilter, CallRow, Page, Script, Snapshot, TryRow
@@ -215,13 +217,20 @@ async def installation(
     group: str = "no-such-group",
     compliance: Compliance | None = None,
     caps: tuple[tuple[Millis, int], ...] = (),
+    requests_per_minute: int = 0,
 ) -> AsyncIterator[Installation]:
     """A running installation with its working files under `state_dir`; without `compliance` no hour is illegal."""
     store, media, telephony, clock = ToldStore(), MemoryMedia(), SilentTelephony(), Clock()
     await store.open()
     policy = Policy(min_gap=Millis(0), refund_spacing=(Millis(0),) * 3, caps=caps)
     compliance = compliance or Compliance(None, ZONES)
-    engine = Engine(InstanceId("test"), policy, TRUNKS, store, clock, lambda announced: None, compliance)
+    feed, tally = Feed(clock), Tally()
+
+    def listener(announcement: Announce) -> None:
+        feed.hear(announcement)
+        tally.hear(announcement)
+
+    engine = Engine(InstanceId("test"), policy, TRUNKS, store, clock, listener, compliance)
     intake = Intake(helper or InlineHelper(), state_dir / "spool", MAX_CONTACTS)
     intake.prepare()
     rules = compliance
@@ -234,11 +243,12 @@ async def installation(
         store,
         media,  # type: ignore[arg-type]
         clock,
-        ServiceSettings("test", "0.0.0", TRUNKS, holiday_dates),
+        ServiceSettings("test", "0.0.0", TRUNKS, holiday_dates, state_dir / "spool"),
         intake,
         parse_script,
+        feed,
+        tally,
         foretell,
-        state_dir / "spool",
     )
     secret = load_secret(state_dir / "key.secret")
     app = create_app(
@@ -248,6 +258,7 @@ async def installation(
         spool_dir=state_dir / "spool",
         max_bytes=MAX_BYTES,
         version="0.0.0",
+        requests_per_minute=requests_per_minute,
     )
     running = asyncio.create_task(engine.run(telephony, media))  # type: ignore[arg-type]
     try:

@@ -41,13 +41,15 @@ class ManualClock:
 class RecordingStore:
     """Keeps what is committed; `errors` are raised by the next commits, `gate` holds a commit up.
 
-    `unread` are raised where contacts are asked for.
+    `unread` are raised where contacts are asked for. `fates` are told of commits in doubt, or raised.
     """
 
     contacts: list[Contact]
     committed: list[Entry] = field(default_factory=list)
     errors: list[Exception] = field(default_factory=list)
     unread: list[Exception] = field(default_factory=list)
+    fates: list[bool | Exception] = field(default_factory=list)
+    doubtful: Sequence[Entry] = ()
     gate: asyncio.Event | None = None
     in_commit: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -56,8 +58,17 @@ class RecordingStore:
         if self.gate is not None:
             await self.gate.wait()
         if self.errors:
+            self.doubtful = entries
             raise self.errors.pop(0)
         self.committed.extend(entries)
+
+    async def settle(self, transaction: int) -> bool:
+        fate = self.fates.pop(0)
+        if isinstance(fate, Exception):
+            raise fate
+        if fate:
+            self.committed.extend(self.doubtful)
+        return fate
 
     async def probe(self) -> None:
         await self.commit([])

@@ -17,8 +17,8 @@ from dialerd.core.commands import (
     ResumeDaemon,
     StopCampaign,
 )
-from dialerd.core.errors import InvariantError, PortError
-from dialerd.core.journal import CallClosed, DaemonSaved, TryOpened, TrySaved
+from dialerd.core.errors import InDoubtError, InvariantError, PortError
+from dialerd.core.journal import CallClosed, CampaignAdmitted, DaemonSaved, TryOpened, TrySaved
 from dialerd.core.messages import (
     HostUp,
     ManagerUp,
@@ -151,6 +151,92 @@ async def test_a_panic_hangs_up_though_the_store_is_out_and_nothing_is_dialed_wh
         rig.clock.advance(60_000)
         rig.engine.post(Tick())
         await rig.until(lambda: len(rig.telephony.originated) == 2)
+
+
+NO_ANSWER = InDoubtError("no answer", 7)
+OUT = PortError("still no answer", retryable=True)
+
+
+@asynccontextmanager
+async def in_doubt(*fates: bool | Exception) -> AsyncIterator[Rig]:
+    """An engine whose first attempt is in doubt, and the fate of it."""
+    async with running(1) as rig:
+        await rig.admit(1)
+        rig.store.errors, rig.store.fates = [NO_ANSWER], list(fates)
+        await rig.until(lambda: rig.engine.status().store == "no answer")
+        yield rig
+
+
+async def test_nothing_is_dialed_while_a_commit_is_in_doubt() -> None:
+    async with in_doubt(OUT, OUT, True) as rig:
+        assert not rig.engine.status().dialing
+        assert rig.engine.blocked(CMP)[0]["reason"] == "store"
+        for left in (2, 1):
+            rig.clock.advance(1_500)
+            rig.engine.post(Tick())
+            await rig.until(lambda wanted=left: len(rig.store.fates) == wanted)  # type: ignore[misc]
+        assert rig.entries(TryOpened) == []
+        assert rig.telephony.originated == []
+
+
+@pytest.mark.parametrize("stored", [True, False])
+async def test_a_commit_in_doubt_is_done_once_whatever_became_of_it(stored: bool) -> None:
+    async with in_doubt(OUT, stored) as rig:
+        for _ in range(3):
+            rig.clock.advance(1_500)
+            rig.engine.post(MediaCapacity(100))
+            await asyncio.sleep(0.01)
+        await rig.until(lambda: len(rig.telephony.originated) == 1)
+        assert len(rig.entries(TryOpened)) == 1
+        assert rig.engine.status().dialing
+
+
+@pytest.mark.parametrize("stored", [True, False])
+async def test_a_command_in_doubt_is_answered_when_it_is_known(stored: bool) -> None:
+    async with running(0) as rig:
+        rig.store.errors, rig.store.fates = [NO_ANSWER], [stored]
+        admitting = asyncio.create_task(rig.admit(0))
+        await rig.until(lambda: rig.engine.status().store == "no answer")
+        assert not admitting.done()
+        rig.clock.advance(1_500)
+        rig.engine.post(Tick())
+        await admitting
+        assert [entry.campaign.id for entry in rig.entries(CampaignAdmitted)] == [CMP]  # type: ignore[attr-defined]
+
+
+async def test_a_command_is_refused_while_another_is_in_doubt() -> None:
+    async with in_doubt(OUT, True) as rig:
+        with pytest.raises(PortError, match="still no answer"):
+            await rig.engine.command(PauseCampaign(CMP))
+
+
+async def test_a_panic_in_doubt_hangs_up_at_once_and_holds_when_it_is_known() -> None:
+    async with running(5, channels=1) as rig:
+        await rig.admit(5)
+        await rig.until(lambda: len(rig.telephony.originated) == 1)
+        rig.store.errors, rig.store.fates = [NO_ANSWER], [False]
+        panicking = asyncio.create_task(rig.engine.command(Panic()))
+        await rig.until(lambda: rig.telephony.hung_up == [rig.telephony.originated[0].channel])
+        rig.clock.advance(1_500)
+        rig.engine.post(Tick())
+        await panicking
+        assert rig.engine.status().halt is Halt.PANIC
+
+
+async def test_a_panic_does_not_wait_for_a_store_that_is_out() -> None:
+    async with running(5, channels=1) as rig:
+        await rig.admit(5)
+        await rig.until(lambda: len(rig.telephony.originated) == 1)
+        channel = rig.telephony.originated[0].channel
+        rig.store.errors = [PortError("stalled", retryable=True)]
+        with pytest.raises(PortError, match="stalled"):
+            await rig.engine.command(PauseCampaign(CMP))
+        rig.store.gate = asyncio.Event()
+        panicking = asyncio.create_task(rig.engine.command(Panic()))
+        await rig.until(lambda: channel in rig.telephony.hung_up)
+        assert not panicking.done()
+        rig.store.gate.set()
+        await panicking
 
 
 async def test_an_integrity_error_costs_its_own_event_alone() -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from fastapi import APIRouter, Request
-from starlette.responses import HTMLResponse, JSONResponse
+from prometheus_client import CONTENT_TYPE_LATEST
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 
 from dialerd.control import bodies, orders, shapes
 from dialerd.control.context import Controlled
 from dialerd.control.docs import render
+from dialerd.control.observation import exposition
 
 router = APIRouter(tags=["daemon"])
 
@@ -50,6 +52,16 @@ async def readiness(control: Controlled) -> JSONResponse:
     """200 when calls can be placed, else 503 with the reasons. No key."""
     ready, body = control.service.operation.readiness()
     return JSONResponse(body, 200 if ready else 503)
+
+
+@router.get("/metrics", response_class=PlainTextResponse)
+async def metrics(control: Controlled) -> Response:
+    """Figures for Prometheus: calls, trunks, the gate's refusals, drift, lag. Scope `read`."""
+    service = control.service
+    text = exposition(
+        service.operation.standing(), service.tally, control.pulse, service.feed.listeners, control.version
+    )
+    return Response(text, media_type=CONTENT_TYPE_LATEST)
 
 
 @router.get("/openapi.json", include_in_schema=False)

@@ -1,0 +1,119 @@
+"""The daemon's figures in the text format of Prometheus, collected when somebody asks. It holds none of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+
+from dialerd.engine.status import EngineStatus
+from dialerd.engine.tally import Tally
+
+
+class Pulse:
+    """How late the event loop is: what wakes every second anyway notes here by how much it was late."""
+
+    def __init__(self) -> None:
+        self.lag = 0.0
+        """Seconds, at the last look."""
+        self.most = 0.0
+        """Since the start."""
+
+    def beat(self, late: float) -> None:
+        """A wake-up came this many seconds late."""
+        self.lag = max(0.0, late)
+        self.most = max(self.most, self.lag)
+
+
+def exposition(status: EngineStatus, tally: Tally, pulse: Pulse, streams: int, version: str) -> bytes:
+    """All figures, as text."""
+    registry = CollectorRegistry()
+    registry.register(_Collected(status, tally, pulse, streams, version))
+    return generate_latest(registry)
+
+
+class _Collected:
+    def __init__(self, status: EngineStatus, tally: Tally, pulse: Pulse, streams: int, version: str) -> None:
+        self._status = status
+        self._tally = tally
+        self._pulse = pulse
+        self._streams = streams
+        self._version = version
+
+    def collect(self) -> Iterator[Metric]:
+        """Every family."""
+        yield from self._daemon()
+        yield from self._calls()
+        yield from self._trunks()
+
+    def _daemon(self) -> Iterator[Metric]:
+        status = self._status
+        about = GaugeMetricFamily("dialerd_info", "The version that runs.", labels=["version"])
+        about.add_metric([self._version], 1)
+        yield about
+        yield GaugeMetricFamily("dialerd_dialing", "1 if calls can be placed.", value=int(status.dialing))
+        parts = GaugeMetricFamily("dialerd_up", "1 if a dependency is in order.", labels=["part"])
+        parts.add_metric(["asterisk"], int(status.asterisk == "connected"))
+        parts.add_metric(["manager"], int(status.manager == "connected"))
+        parts.add_metric(["store"], int(status.store == "ok"))
+        parts.add_metric(["media"], int(status.media == "ok"))
+        yield parts
+        lag = "Seconds by which the event loop was late, at the last look."
+        yield GaugeMetricFamily("dialerd_loop_lag_seconds", lag, value=self._pulse.lag)
+        most = "The most of it since the start."
+        yield GaugeMetricFamily("dialerd_loop_lag_most_seconds", most, value=self._pulse.most)
+        yield GaugeMetricFamily("dialerd_event_streams", "Open event streams.", value=self._streams)
+        entries = "Entries of the do-not-call list."
+        yield GaugeMetricFamily("dialerd_dnc_entries", entries, value=status.dnc_entries)
+
+    def _calls(self) -> Iterator[Metric]:
+        status, tally = self._status, self._tally
+        yield GaugeMetricFamily("dialerd_live_calls", "Calls that are open now.", value=status.live_calls)
+        sessions = "Calls that voice agents can hold at once."
+        yield GaugeMetricFamily("dialerd_agent_sessions", sessions, value=status.media_sessions)
+        ended = CounterMetricFamily(
+            "dialerd_calls_ended", "Attempts that have ended.", labels=["disposition", "reason"]
+        )
+        for (disposition, reason), count in sorted(tally.ended.items()):
+            ended.add_metric([disposition, reason], count)
+        yield ended
+        yield CounterMetricFamily("dialerd_calls_answered", "Calls that were answered.", value=tally.answered)
+        suppressed = "Contacts taken out of queues for the do-not-call list."
+        yield CounterMetricFamily("dialerd_contacts_suppressed", suppressed, value=tally.suppressed)
+        drift = "Differences between the books and Asterisk that audits have healed."
+        yield CounterMetricFamily("dialerd_slot_drift", drift, value=status.slot_drift)
+        refusals = CounterMetricFamily(
+            "dialerd_gate_refusals",
+            "Times that a rule of the gate stood in the way of a call.",
+            labels=["rule"],
+        )
+        for rule, count in sorted(status.refusals.items()):
+            refusals.add_metric([rule], count)
+        yield refusals
+
+    def _trunks(self) -> Iterator[Metric]:
+        label = ["trunk"]
+        started = CounterMetricFamily(
+            "dialerd_trunk_originates", "Originates that were committed.", labels=label
+        )
+        in_use = GaugeMetricFamily("dialerd_trunk_channels_in_use", "Channels that are taken.", labels=label)
+        channels = GaugeMetricFamily("dialerd_trunk_channels", "Channels that may be taken.", labels=label)
+        rate = GaugeMetricFamily(
+            "dialerd_trunk_calls_per_second", "Calls a second that the trunk may start now.", labels=label
+        )
+        full = GaugeMetricFamily(
+            "dialerd_trunk_calls_per_second_limit", "Calls a second that it may start at most.", labels=label
+        )
+        usable = GaugeMetricFamily(
+            "dialerd_trunk_usable", "1 if it is neither paused nor down.", labels=label
+        )
+        for trunk in self._status.trunks:
+            name = [str(trunk.name)]
+            started.add_metric(name, self._status.started.get(trunk.name, 0))
+            in_use.add_metric(name, trunk.channels_in_use)
+            channels.add_metric(name, trunk.max_channels)
+            rate.add_metric(name, trunk.rate)
+            full.add_metric(name, trunk.calls_per_second)
+            usable.add_metric(name, int(trunk.paused is None and trunk.reachable is not False))
+        yield from (started, in_use, channels, rate, full, usable)
