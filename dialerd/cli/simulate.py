@@ -222,7 +222,9 @@ def _show_limits(out: Output, found: Mapping[str, Any]) -> None:
 def _show_changes(out: Output, found: Mapping[str, Any]) -> None:
     if found["changes"] or found["changes_not_tried"]:
         out.line("")
-        out.line("What would change it:")
+        part = next((one["tried_on"] for one in found["changes"] if one["tried_on"] != "all"), None)
+        tried = f" (tried on {part} of the contacts and of every limit)" if part else ""
+        out.line(f"What would change it{tried}:")
     for change in found["changes"]:
         out.line(f"  {change['change']}: {_effect(found, change)}")
     for untried in found["changes_not_tried"]:

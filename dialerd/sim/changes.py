@@ -93,6 +93,43 @@ def _eased(rule: str, campaign: Campaign) -> tuple[str, Campaign] | None:
     return None
 
 
+LEAST_CHANNELS, LEAST_RATE = 4, 1.0
+"""Of a trunk in a smaller world: with fewer, chance would be most of what is seen."""
+
+
+def smaller(setting: Setting, calls: int, enough: int) -> int:
+    """Into how many parts a world of `calls` calls can be divided, and one of them still tell the same."""
+    parts = [calls // enough]
+    for trunk in setting.trunks:
+        parts += [trunk.max_channels // LEAST_CHANNELS, int(trunk.calls_per_second / LEAST_RATE)]
+    most = setting.campaign.max_concurrent_calls
+    if most is not None:
+        parts.append(most // LEAST_CHANNELS)
+    return max(1, min(parts))
+
+
+def part_of(setting: Setting, parts: int) -> Setting:
+    """The same setting in a world `parts` times smaller: it takes as long with as many times fewer contacts."""
+    campaign = setting.campaign
+    most, rate = campaign.max_concurrent_calls, campaign.calls_per_second
+    return Setting(
+        replace(
+            campaign,
+            max_concurrent_calls=None if most is None else max(1, round(most / parts)),
+            calls_per_second=None if rate is None else rate / parts,
+        ),
+        tuple(
+            replace(
+                trunk,
+                max_channels=max(1, round(trunk.max_channels / parts)),
+                calls_per_second=trunk.calls_per_second / parts,
+            )
+            for trunk in setting.trunks
+        ),
+        max(1, round(setting.sessions / parts)),
+    )
+
+
 def _longer(before: Run) -> Change | None:
     """The window a day longer, if its end leaves contacts unreached."""
     campaign = before.setting.campaign

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from math import ceil
 from typing import Any
 
 from dialerd.core import gate, metrics
@@ -25,13 +26,15 @@ from dialerd.engine.case import Bulk, Case, read_bulk
 from dialerd.engine.views import number
 from dialerd.numbering import Rules, compliance, pin_zones
 from dialerd.sim.callees import Habits
-from dialerd.sim.changes import Change, changes
+from dialerd.sim.changes import Change, changes, part_of, smaller
 from dialerd.sim.experience import learn
 from dialerd.sim.run import Budget, Run, Setting, TooLong, local_hour, run
 
 MOST_SECONDS = 90.0
 """For a forecast with all its runs."""
 MOST_CHANGES = 4
+ENOUGH_CALLS = 4_000
+"""Calls from which the effect of a change can be seen."""
 _HOUR = 3_600_000
 _DAY = 24 * _HOUR
 
@@ -66,7 +69,7 @@ def tell(case: Case, bulk: Bulk, rules: Compliance, budget: Budget | None = None
             base = run(case, bulk, known.habits, rules, setting, budget)
         except TooLong as reached:
             raise _too_large(case, reached) from None
-        trials = _Trials(case, bulk, known.habits, rules, budget, budget.clock() - began)
+        trials = _Trials.after(base, budget.clock() - began, case, bulk, known.habits, rules)
         for change in changes(base, _span(case, base)):
             trials.attempt(base, change)
     return {
@@ -110,17 +113,36 @@ def tell(case: Case, bulk: Bulk, rules: Compliance, budget: Budget | None = None
 
 @dataclass(slots=True)
 class _Trials:
-    """Runs with one limit lifted, as many as there is time for."""
+    """Runs with one limit lifted, as many as there is time for; of a large campaign in a smaller world."""
 
     case: Case
     bulk: Bulk
     habits: Habits
     rules: Compliance
     budget: Budget
+    parts: int
+    """How many times smaller."""
     seconds: float
-    """What a run takes."""
+    """What a run took last."""
+    base: Run | None = None
+    """What the others are compared with."""
     told: list[dict[str, Any]] = field(default_factory=list)
     untried: list[str] = field(default_factory=list)
+
+    @classmethod
+    def after(
+        cls, base: Run, seconds: float, case: Case, bulk: Bulk, habits: Habits, rules: Compliance
+    ) -> _Trials:
+        """Trials that follow a run which took so many seconds."""
+        parts = smaller(base.setting, base.calls_of_all, ENOUGH_CALLS)
+        rivals = tuple(replace(rival, waiting=ceil(rival.waiting / parts)) for rival in case.rivals)
+        unanswered = max(1, case.policy.max_unanswered_originates // parts)
+        policy = replace(case.policy, max_unanswered_originates=unanswered)
+        part = replace(case, rivals=rivals, policy=policy)
+        fewer = replace(bulk, contacts=bulk.contacts[::parts])
+        return cls(
+            part, fewer, habits, rules, base.budget, parts, seconds / parts, base if parts == 1 else None
+        )
 
     def attempt(self, base: Run, change: Change) -> None:
         """Run with a change, if there is time."""
@@ -129,12 +151,18 @@ class _Trials:
             self.untried.append(change.says)
             return
         try:
-            other = run(self.case, self.bulk, self.habits, self.rules, change.setting, self.budget)
+            if self.base is None:
+                self.base = self._run(base.setting)
+            other = self._run(change.setting)
         except TooLong:
             self.untried.append(change.says)
             return
         about = {"change": change.says, "rule": change.rule, "trunk": change.subject}
-        self.told.append({**about, **_against(base, other)})
+        self.told.append({**about, **_against(base, self.base, other, self.parts)})
+
+    def _run(self, setting: Setting) -> Run:
+        part = part_of(setting, self.parts)
+        return run(self.case, self.bulk, self.habits, self.rules, part, self.budget)
 
 
 UNSTORED = "cmp_simulated"
@@ -259,15 +287,21 @@ def _limits(case: Case, seen: Run) -> list[dict[str, Any]]:
     ]
 
 
-def _against(base: Run, other: Run) -> dict[str, Any]:
-    sooner = None
-    if base.finished_at is not None and other.finished_at is not None:
-        sooner = number((base.finished_at - other.finished_at) / SECOND)
+def _against(base: Run, compared: Run, other: Run, parts: int) -> dict[str, Any]:
+    """What a change brings; in a smaller world the difference counts, and is that of the whole one."""
+    sooner = finishes = None
+    if compared.finished_at is not None and other.finished_at is not None:
+        sooner = number((compared.finished_at - other.finished_at) / SECOND)
+    if sooner is not None and base.finished_at is not None:
+        finishes = to_iso(Instant(base.finished_at - round(sooner * SECOND)))
+    elif other.finished_at is not None:
+        finishes = to_iso(other.finished_at)
     left = [one for one in other.people.of(other.campaign) if one.state is ContactState.EXPIRED]
     return {
-        "finishes_at": to_iso(other.finished_at),
+        "finishes_at": finishes,
         "sooner_seconds": sooner,
-        "never_called": sum(not one.turns for one in left),
+        "never_called": parts * sum(not one.turns for one in left),
+        "tried_on": f"1/{parts}" if parts > 1 else "all",
     }
 
 

@@ -89,6 +89,7 @@ class Run(Watcher):
     world: World
     people: People
     limits: Limits
+    budget: Budget
     calls: int = 0
     calls_of_all: int = 0
     answered: int = 0
@@ -107,8 +108,9 @@ class Run(Watcher):
 
     def wrote(self, entries: Sequence[Entry], now: Instant) -> None:
         """Calls that are over are counted in the hour in which they were placed."""
+        mine = self.setting.campaign.id
         for entry in entries:
-            if type(entry) is CallClosed and entry.call.campaign_id == self.campaign:
+            if type(entry) is CallClosed and entry.call.campaign_id == mine:
                 hour = self.by_hour.setdefault(entry.call.started_at // _HOUR, Counter())
                 hour["calls"] += 1
                 self.calls += 1
@@ -137,10 +139,11 @@ def run(case: Case, bulk: Bulk, habits: Habits, rules: Compliance, setting: Sett
     world, people = _world(case, bulk, rules, setting)
     callees = Callees(case.assumed.seed, habits, lambda phone, at: local_hour(rules, phone, None, at))
     begins = max(case.now, setting.campaign.start_at or case.now)
-    seen = Run(setting, world, people, Limits(setting.campaign.id, people), last_call=begins)
+    seen = Run(setting, world, people, Limits(setting.campaign.id, people), budget, last_call=begins)
     simulation = Simulation(world, people, callees, case.now, seen)
     simulation.begin(setting.sessions)
-    while people.unfinished(seen.campaign):
+    mine = setting.campaign.id
+    while people.unfinished(mine):
         if simulation.turns % LOOK_AT_CLOCK == 0:
             budget.spend(seen.calls_of_all)
         now = simulation.now.wall

@@ -25,8 +25,11 @@ from dialerd.core.windows import Slot
 from dialerd.engine.case import Assumptions, Bulk, Case, Rival, contact_line, past_line, read_bulk
 from dialerd.numbering import Rules, compliance
 from dialerd.ports import PastCall
+from dialerd.sim import forecast
+from dialerd.sim.changes import part_of, smaller
+from dialerd.sim.experience import learn
 from dialerd.sim.forecast import in_child, tell
-from dialerd.sim.run import Budget
+from dialerd.sim.run import Budget, Setting, run
 from tests.core.world_builder import START, campaign, contacts, policy, trunk
 
 ANYWHERE = Compliance()
@@ -216,6 +219,32 @@ def test_a_change_for_which_there_is_no_time_is_named() -> None:
     found = tell(case(trunk(channels=2)), Bulk(contacts(20), {}, [], []), ANYWHERE, budget)
     assert found["changes"] == []
     assert found["changes_not_tried"] == ["trunk lab: 3 channels instead of 2"]
+
+
+def test_a_smaller_world_takes_as_long_with_as_many_times_fewer_contacts() -> None:
+    about = case(trunk(channels=40, rate=20.0), of=running(max_attempts=2), answer_rate=0.5)
+    habits = learn([], [], about.assumed, lambda *_: None).habits
+    setting = Setting(about.campaign, about.trunks, about.sessions)
+    people = contacts(800)
+    assert smaller(setting, 80_000, 4_000) == 10
+
+    def seconds(parts: int) -> float:
+        part = Bulk(people[::parts], {}, [], [])
+        seen = run(about, part, habits, ANYWHERE, part_of(setting, parts), Budget(until=float("inf")))
+        assert seen.finished_at is not None
+        return (seen.finished_at - START) / 1_000
+
+    assert seconds(10) == pytest.approx(seconds(1), rel=0.15)
+
+
+def test_the_changes_of_a_large_campaign_are_tried_in_a_smaller_world(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(forecast, "ENOUGH_CALLS", 100)
+    found = told(case(trunk(channels=16, rate=40.0)), contacts(400))
+    (change,) = (one for one in found["changes"] if one["rule"] == "trunk-channels")
+    assert change["tried_on"] == "1/4"
+    assert 0.15 * found["seconds"] < change["sooner_seconds"] < 0.5 * found["seconds"]
 
 
 def test_a_case_comes_through_its_file_as_it_was(tmp_path: Path) -> None:
