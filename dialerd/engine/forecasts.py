@@ -85,7 +85,7 @@ class Forecasts:
             state = "closing" if found[0].closing else found[0].status.value
             raise conflict(f"there is nothing to forecast of a campaign that is {state}", state=state)
         _refuse_many(waiting_of(found[1]))
-        return await self._forecast(found[0], self._waiting(campaign), assumed)
+        return await self._forecast(found[0], self._waiting(campaign), assumed, _running(found[1]))
 
     async def of_list(self, fields: Mapping[str, Any] | None, contacts: ContactFile) -> dict[str, Any]:
         """What would become of a campaign that is not stored. `fields` None: they stand in the JSON document.
@@ -94,16 +94,16 @@ class Forecasts:
         fault.
         """
         given = dict(await self._intake.document(contacts.path) if fields is None else fields)
-        assumed, faults = read_model(Assumptions, given.pop("assume", None) or {})
-        faults = [Fault(f"assume.{fault.loc}", fault.msg) for fault in faults]
-        said = _UNNAMED | {key: value for key, value in given.items() if value is not None}
+        assumed, faults = _assumptions(given.pop("assume", None))
+        given = {key: value for key, value in given.items() if value is not None}
+        now = self._clock.now().wall
+        draft, wrong = read_draft(_UNNAMED | given, now, self._settings)
+        faults += wrong
         script = None
         if "script_id" in given:
-            script, wrong = await self._scripts.chosen(given["script_id"], given.get("language"))
+            language = draft.fields.language if "language" in given else None
+            script, wrong = await self._scripts.chosen(draft.fields.script_id, language)
             faults += wrong
-        now = self._clock.now().wall
-        draft, wrong = read_draft(said, now, self._settings)
-        faults += wrong
         campaign = None
         if not faults:
             campaign = _made(draft.attributes, now)
@@ -127,11 +127,17 @@ class Forecasts:
     # --- what a case is made of ------------------------------------------------------------------
 
     async def _forecast(
-        self, campaign: Campaign, contacts: AsyncIterator[list[Contact]], assumed: Assumptions
+        self,
+        campaign: Campaign,
+        contacts: AsyncIterator[list[Contact]],
+        assumed: Assumptions,
+        running: int = 0,
     ) -> dict[str, Any]:
         now = self._clock.now().wall
         status = self._engine.status()
         trunks, notes = self._trunks(status)
+        if running:
+            notes.append(f"{running} calls are running now: they are left out, with their contacts")
         with _spool(self._settings.spool_dir) as (path, file):
             left_out = await self._keep(contacts, file)
             if left_out:
@@ -225,6 +231,14 @@ class Forecasts:
                 await asyncio.sleep(0)
 
 
+def _assumptions(given: object) -> tuple[Assumptions, list[Fault]]:
+    """What a list's request takes for granted."""
+    if given is not None and not isinstance(given, Mapping):
+        return Assumptions(), [Fault("assume", "must be an object")]
+    assumed, faults = read_model(Assumptions, given or {})
+    return assumed, [Fault(f"assume.{fault.loc}", fault.msg) for fault in faults]
+
+
 # --- campaigns -----------------------------------------------------------------------------------
 
 _UNNAMED = {"name": "not stored", "script_id": "none", "language": "en"}
@@ -271,6 +285,10 @@ def _share(campaign: Campaign, other: Campaign) -> bool:
 def waiting_of(counters: Mapping[str, int]) -> int:
     """How many contacts of a campaign wait for a call."""
     return sum(counters.get("state:" + state, 0) for state in ContactState if state.waiting)
+
+
+def _running(counters: Mapping[str, int]) -> int:
+    return sum(counters.get("state:" + state, 0) for state in ContactState if state.busy)
 
 
 def _refuse_many(contacts: int) -> None:

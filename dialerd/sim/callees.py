@@ -37,7 +37,7 @@ class Behaviour:
     callback_after_ms: int | None = None
 
 
-class World(Protocol):
+class Population(Protocol):
     """Everybody who can be called."""
 
     def meet(self, order: Originate, now: Instant) -> Behaviour:

@@ -20,7 +20,7 @@ from dialerd.core import gate, metrics
 from dialerd.core.clock import SECOND, Instant, to_iso
 from dialerd.core.compliance import Compliance
 from dialerd.core.errors import RequestError
-from dialerd.core.model import Contact, ContactState, Trunk
+from dialerd.core.model import CALLBACK_REQUESTED, Contact, ContactState, Trunk
 from dialerd.core.windows import Window, opening
 from dialerd.engine.case import Bulk, Case, read_bulk
 from dialerd.engine.views import number
@@ -281,6 +281,11 @@ def _limits(case: Case, seen: Run) -> list[dict[str, Any]]:
             "share": round(min(1.0, bound.millis / span), 3),
             "first": to_iso(bound.first),
             "last": to_iso(bound.last),
+            "by_hour": [
+                {"hour": to_iso(Instant(hour * _HOUR)), "seconds": number(round(millis / SECOND, 1))}
+                for hour, millis in sorted(bound.by_hour.items())
+                if millis
+            ],
         }
         for bound in found
         if bound.millis
@@ -313,6 +318,8 @@ def _notes(case: Case, seen: Run) -> list[str]:
         )
     if "trunk-paused" in {bound.rule for bound in seen.limits.found.values()} and not case.paused:
         notes.append("a trunk is paused on the way: nearly all of its calls are refused for their numbers")
+    if any(one.disposition == CALLBACK_REQUESTED for one in seen.people.of(seen.campaign)):
+        notes.append("callees who ask to be called back are not called back in the simulation")
     if any(trunk.caller_id_cap is not None for trunk in case.trunks):
         notes.append("what caller ids were shown today before now is not counted against their daily cap")
     return notes

@@ -54,9 +54,9 @@ class Limits:
         self._held: tuple[tuple[str, str | None], ...] = ()
         self.found: dict[tuple[str, str | None], Bound] = {}
 
-    def look(self, world: World, now: Now) -> None:
-        """A turn is over."""
-        if self._looked is not None:
+    def look(self, world: World, now: Now, *, at_once: bool = False) -> None:
+        """A turn is over. `at_once`: what is found holds for long."""
+        if self._looked is not None and not at_once:
             pause = min(RAREST_LOOK, max(LOOK, now.mono // MICROS_PER_MILLI // LOOKS))
             if now.wall - self._looked < pause:
                 return
@@ -128,7 +128,7 @@ _HOUR = 3_600_000
 
 
 def _spread(bound: Bound, since: Instant, until: Instant) -> None:
-    """Only of a stretch that is shorter than an hour it matters where in the hours it lies."""
+    """A stretch, hour by hour."""
     for hour in range(since // _HOUR, (until - 1) // _HOUR + 1):
         begin, end = max(since, hour * _HOUR), min(until, (hour + 1) * _HOUR)
         bound.by_hour[hour] = bound.by_hour.get(hour, 0) + max(0, end - begin)

@@ -19,7 +19,7 @@ from dialerd.core.messages import (
     TryRinging,
 )
 from dialerd.core.model import AgentReport, CallId, ChannelId
-from dialerd.sim.callees import Behaviour, World
+from dialerd.sim.callees import Behaviour, Population
 
 NORMAL_CLEARING = 16
 AT_ONCE = 1
@@ -29,9 +29,11 @@ AT_ONCE = 1
 class Network:
     """Every channel that has not ended."""
 
-    def __init__(self, world: World, later: Callable[[int, Event], None], now: Callable[[], Instant]) -> None:
+    def __init__(
+        self, people: Population, later: Callable[[int, Event], None], now: Callable[[], Instant]
+    ) -> None:
         """`later(milliseconds, event)` posts an event after a while."""
-        self._world = world
+        self._people = people
         self._later = later
         self._now = now
         self._talks: dict[ChannelId, Behaviour] = {}
@@ -39,7 +41,7 @@ class Network:
 
     def originate(self, order: Originate) -> None:
         """The INVITE leaves. That the dial has begun (`TryShown`) is not told: it changes no decision."""
-        behaviour = self._world.meet(order, self._now())
+        behaviour = self._people.meet(order, self._now())
         self._later(AT_ONCE, OriginateAccepted(order.channel))
         if behaviour.rings:
             self._later(AT_ONCE, TryRinging(order.channel))

@@ -133,6 +133,10 @@ class Run(Watcher):
         """Look at what holds the campaign up."""
         self.limits.look(world, now)
 
+    def rests(self, world: World, now: Now) -> None:
+        """What holds it up now does so for a while."""
+        self.limits.look(world, now, at_once=True)
+
 
 def run(case: Case, bulk: Bulk, habits: Habits, rules: Compliance, setting: Setting, budget: Budget) -> Run:
     """Simulate until the campaign is done. Raises `TooLong`."""

@@ -38,12 +38,15 @@ from dialerd.core.messages import (
 )
 from dialerd.core.step import step
 from dialerd.core.world import World
-from dialerd.sim.callees import World as Callees
+from dialerd.sim.callees import Population
 from dialerd.sim.network import Network
 from dialerd.sim.people import People
 
 TICK = Millis(20)
 """Short enough for a hundred calls a second: the rate meters catch up on 100 ms."""
+
+
+A_WHILE = Millis(1_000)
 
 
 class Watcher:
@@ -58,6 +61,9 @@ class Watcher:
     def turned(self, world: World, now: Now) -> None:
         """A turn is over, and adopted."""
 
+    def rests(self, world: World, now: Now) -> None:
+        """Nothing will happen for a while."""
+
 
 class Simulation:
     """One world, from `start` on."""
@@ -66,7 +72,7 @@ class Simulation:
         self,
         world: World,
         people: People,
-        callees: Callees,
+        callees: Population,
         start: Instant,
         watcher: Watcher | None = None,
         tick: Millis = TICK,
@@ -93,7 +99,7 @@ class Simulation:
             SeekReady: self._seek,
             FindNumbers: self._find,
             WakeAt: self._wake_up,
-            WakeAtWall: lambda effect: self._wake_at(self._ticks(effect.at - start, tick)),
+            WakeAtWall: lambda effect: self._wake_at(_ticks(effect.at - start, tick)),
             Originate: lambda effect: self._send(network, effect),
         }
 
@@ -102,15 +108,15 @@ class Simulation:
         """Both clocks; they agree for ever."""
         return self._now
 
-    def begin(self, sessions: int, listed: DncPatterns | None = None) -> None:
-        """Asterisk, the media workers and the do-not-call list are there."""
-        dnc = DncLoaded(0, listed if listed is not None else DncPatterns())
-        for event in (HostUp("simulated", "", ()), ManagerUp(), MediaCapacity(sessions), dnc):
+    def begin(self, sessions: int) -> None:
+        """Asterisk, the media workers and a do-not-call list without entries are there."""
+        known = DncLoaded(0, DncPatterns())
+        for event in (HostUp("simulated", "", ()), ManagerUp(), MediaCapacity(sessions), known):
             self._post(self._at, event)
 
     def later(self, millis: int, event: Event) -> None:
         """Something happens after a while, in the next tick at the earliest."""
-        self._post(self._at + max(1, self._ticks(millis, self._tick)), event)
+        self._post(self._at + max(1, _ticks(millis, self._tick)), event)
 
     def advance(self) -> bool:
         """Let time pass until something is due, and take the turn; False: nothing ever is."""
@@ -120,6 +126,8 @@ class Simulation:
         if at is None:
             return False
         if at > self._at:
+            if (at - self._at) * self._tick >= A_WHILE:
+                self._watcher.rests(self.world, self._now)
             self._at = at
             millis = at * self._tick
             self._now = Now(Instant(self._start + millis), Mono(millis * MICROS_PER_MILLI))
@@ -179,15 +187,16 @@ class Simulation:
     def _wake_up(self, order: WakeAt) -> None:
         # The end of every call is in the heap: none is silent.
         if not order.for_silence:
-            self._wake_at(self._ticks(order.at, self._tick * MICROS_PER_MILLI))
+            self._wake_at(_ticks(order.at, self._tick * MICROS_PER_MILLI))
 
     def _wake_at(self, at: int) -> None:
         at = max(at, self._at + 1)
         self._wake = at if self._wake is None else min(self._wake, at)
 
-    @staticmethod
-    def _ticks(span: int, tick: int) -> int:
-        return -(-span // tick)
+
+def _ticks(span: int, tick: int) -> int:
+    """How many ticks it takes until a span is over."""
+    return -(-span // tick)
 
 
 _TICK = Tick()

@@ -135,6 +135,17 @@ async def test_every_fault_of_a_list_and_its_campaign_is_named(api: httpx.AsyncC
     assert any(loc.startswith("contacts") for loc in locs)
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [{"assume": []}, {"assume": "x"}, {"script_id": 5}, {"language": 5}, {"contacts": 5}, {"what": 1}],
+)
+async def test_what_is_of_no_sense_is_refused(api: httpx.AsyncClient, changes: dict[str, Any]) -> None:
+    found = await api.post("/v1/simulate", json={"contacts": PEOPLE, **changes})
+    assert found.status_code == 422, found.text
+    (key,) = changes
+    assert any(fault["loc"].startswith(key) for fault in found.json()["errors"])
+
+
 async def test_what_the_window_leaves_is_told_and_a_day_more_is_tried(api: httpx.AsyncClient) -> None:
     schedule = {**window(start=-1), "end_time": iso(minutes=2)}
     fields = {"contacts": PEOPLE, "schedule": schedule, "max_concurrent_calls": 1}

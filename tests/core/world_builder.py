@@ -79,6 +79,7 @@ from dialerd.core.model import (
 from dialerd.core.step import step
 from dialerd.core.world import World, call_of
 from dialerd.engine import recovery
+from dialerd.sim.callees import Behaviour
 from dialerd.sim.disk import FakeDisk, StoredContact, StoredImport
 from dialerd.sim.store import FakeStore
 
@@ -120,20 +121,6 @@ def contacts(count: int, ident: CampaignId = CMP, first: int = 1, phone: int | N
         Contact(ContactId(number), ident, E164(f"+9198765{number + shift:05d}"))
         for number in range(first, first + count)
     ]
-
-
-@dataclass(frozen=True)
-class Behaviour:
-    """What a callee does to one try: ring, then answer and talk, or end."""
-
-    sip: int | None = None
-    cause: int = 16
-    rings: bool = True
-    answers: bool = False
-    disposition: str | None = None
-    ring_ms: int = 1_000
-    talk_ms: int = 5_000
-    callback_after_ms: int | None = None
 
 
 ANSWERS = Behaviour(answers=True)

@@ -93,6 +93,7 @@ def test_the_limit_that_binds_is_named_and_lifting_it_helps(about: Case, rule: s
     most = next(limit for limit in found["limits"] if limit["rule"] != "nothing-left")
     assert most["rule"] == rule
     assert 0 < most["share"] <= 1
+    assert sum(hour["seconds"] for hour in most["by_hour"]) == pytest.approx(most["seconds"], abs=1)
     assert {"change": change, "rule": rule}.items() <= found["changes"][0].items()
     assert found["changes"][0]["sooner_seconds"] > 0
 
