@@ -1,4 +1,4 @@
-"""The store in a PostgreSQL database: its lock, its schema, one writer, two readers.
+"""The store in a PostgreSQL database: its lock, its schema, one writer, three readers.
 
 Commits are durable when they return (synchronous_commit is on). One daemon a database; other programs may read it.
 """
@@ -21,7 +21,8 @@ from dialerd.store.writing import Writing
 
 ENGINE_PATIENCE = 4.0
 PEOPLE_PATIENCE = 10.0
-"""Seconds until a query of the engine, and one that a person waits for, must have been answered."""
+REPORT_PATIENCE = 120.0
+"""Seconds until a query of the engine, one that a person waits for, and a report must have been answered."""
 
 
 class PostgresStore(Reads, Writing):
@@ -34,7 +35,9 @@ class PostgresStore(Reads, Writing):
         self._writer = PostgresWriter(access.name, self._session)
         self._engine_reader = PostgresReader(access, f"dialerd reader {instance}", ENGINE_PATIENCE)
         self._people_reader = PostgresReader(access, f"dialerd lists {instance}", PEOPLE_PATIENCE)
-        Reads.__init__(self, access.name, POSTGRESQL, self._engine_reader, self._people_reader)
+        self._report_reader = PostgresReader(access, f"dialerd reports {instance}", REPORT_PATIENCE)
+        lanes = (self._engine_reader, self._people_reader, self._report_reader)
+        Reads.__init__(self, access.name, POSTGRESQL, *lanes)
         Writing.__init__(self, POSTGRESQL, self._writer)
 
     async def open(self) -> None:
@@ -47,6 +50,7 @@ class PostgresStore(Reads, Writing):
             self._writer.start()
             await self._engine_reader.open()
             await self._people_reader.open()
+            await self._report_reader.open()
         except BaseException:
             await self.close()
             raise
@@ -56,6 +60,7 @@ class PostgresStore(Reads, Writing):
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self._session.close)
             stack.push_async_callback(self._writer.close)
+            stack.push_async_callback(self._report_reader.close)
             stack.push_async_callback(self._people_reader.close)
             stack.push_async_callback(self._engine_reader.close)
 
@@ -72,3 +77,4 @@ class PostgresStore(Reads, Writing):
         """The writer has a new connection, perhaps to another server: the readers must not stay on the old one."""
         self._engine_reader.drop()
         self._people_reader.drop()
+        self._report_reader.drop()
