@@ -29,14 +29,11 @@ from dialerd.control.app import create_app
 from dialerd.control.auth import load_secret
 from dialerd.control.listeners import ApiServer
 from dialerd.control.observation import Pulse
-from dialerd.core.clock import to_datetime
-from dialerd.core.compliance import Compliance
 from dialerd.core.effects import Announce
 from dialerd.core.errors import Fault, PortError
-from dialerd.core.legal import legal_rules
 from dialerd.core.model import Campaign, InstanceId
-from dialerd.core.zones import parse_default_zones
 from dialerd.engine import failpoint
+from dialerd.engine.case import Case
 from dialerd.engine.feed import Feed
 from dialerd.engine.runtime import Engine
 from dialerd.engine.scripts import ParsedScript
@@ -47,13 +44,14 @@ from dialerd.intake.process import Helper, Intake
 from dialerd.media.address import Address
 from dialerd.media.ari import AriLogin
 from dialerd.media.pool import MediaPool
-from dialerd.numbering import callee_zones, holiday_dates, pin_zones, tzdata_version
+from dialerd.numbering import Rules, compliance, holiday_dates, pin_zones
 from dialerd.ports import Store
+from dialerd.sim import forecast
 from dialerd.store import choice
 
 START_RETRY = 2.0
-HOLIDAY_YEARS = 5
-"""Years from the start whose holidays the legal hours know."""
+FORECAST_DEADLINE = 150.0
+"""Seconds for a simulation with all its runs; it bounds itself before that."""
 
 _log = structlog.get_logger("dialerd")
 
@@ -93,15 +91,16 @@ async def run(settings: Settings) -> None:
             store,
             clock,
             listener,
-            _compliance(settings, clock),
+            compliance(_rules(settings), clock.now().wall),
             failpoint.from_environment(os.environ),
         )
         media = _media(settings, engine)
         telephony = _telephony(settings, engine, media)
         down.push_async_callback(telephony.close)
-        helper = Helper()
-        down.push_async_callback(helper.close)
-        service = _service(settings, engine, store, media, clock, helper, feed, tally)
+        helper, simulator = Helper(), Helper(FORECAST_DEADLINE)
+        for child in (helper, simulator):
+            down.push_async_callback(child.close)
+        service = _service(settings, engine, store, media, clock, helper, simulator, feed, tally)
         server = _server(settings, service)
         if not await _bind(server, stops):
             return
@@ -227,14 +226,9 @@ async def _prepare_scripts(live: Sequence[Campaign], store: Store, media: MediaP
             await media.prepare(script, language)
 
 
-def _compliance(settings: Settings, clock: SystemClock) -> Compliance:
-    """The settings were validated when they were read."""
-    year = to_datetime(clock.now().wall).year
-    years = range(year, year + HOLIDAY_YEARS)
+def _rules(settings: Settings) -> Rules:
     dialing = settings.dialing
-    rules, _ = legal_rules(dialing.legal, "dialing.legal", lambda code: holiday_dates(code, years))
-    zones, _ = parse_default_zones(dialing.default_zones, "dialing.default_zones")
-    return Compliance(rules if dialing.legal_hours == "on" else None, callee_zones(zones), tzdata_version())
+    return Rules(dialing.legal_hours == "on", dialing.legal, dialing.default_zones)
 
 
 def _media(settings: Settings, engine: Engine) -> MediaPool:
@@ -277,6 +271,7 @@ def _service(
     media: MediaPool,
     clock: SystemClock,
     helper: Helper,
+    simulator: Helper,
     feed: Feed,
     tally: Tally,
 ) -> Service:
@@ -286,13 +281,17 @@ def _service(
     async def parse(source: str) -> ParsedScript:
         return await helper.call(parse_script, source)
 
+    async def foretell(case: Case) -> dict[str, Any]:
+        return await simulator.call(forecast.in_child, case, _rules(settings))
+
     about = ServiceSettings(
         instance=settings.instance,
         version=__version__,
         trunks=settings.trunk_list,
         holiday_dates=holiday_dates,
+        spool_dir=_spool_dir(settings),
     )
-    return Service(engine, store, media, clock, about, intake, parse, feed, tally)
+    return Service(engine, store, media, clock, about, intake, parse, feed, tally, foretell)
 
 
 def _server(settings: Settings, service: Service) -> ApiServer:

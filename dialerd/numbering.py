@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 import warnings
 import zoneinfo
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import date
 from importlib import resources
 from importlib.resources.abc import Traversable
@@ -26,8 +27,11 @@ from phonenumbers import (
 from phonenumbers.phonemetadata import PhoneNumberDesc
 from phonenumbers.tzdata import TIMEZONE_DATA
 
+from dialerd.core.clock import Instant, to_datetime
+from dialerd.core.compliance import Compliance
 from dialerd.core.errors import InvariantError
-from dialerd.core.zones import CalleeZones, PrefixTable
+from dialerd.core.legal import legal_rules
+from dialerd.core.zones import CalleeZones, PrefixTable, parse_default_zones
 
 _NORTH_AMERICA = 1
 _NO_COUNTRY = "001"
@@ -192,6 +196,32 @@ def holiday_dates(code: str, years: Iterable[int]) -> frozenset[date]:
 
 def _holiday_codes() -> dict[str, list[str]]:
     return holidays.list_supported_countries(include_aliases=False)
+
+
+# --- the rules of an installation ----------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What an installation says of legal hours and zones: its settings, validated."""
+
+    legal_hours: bool
+    legal: Mapping[str, object]
+    """By country, over the presets."""
+    default_zones: Mapping[str, str]
+    """By prefix."""
+
+
+HOLIDAY_YEARS = 5
+"""Years from the start whose holidays the legal hours know."""
+
+
+def compliance(rules: Rules, now: Instant) -> Compliance:
+    """The rules with all their tables."""
+    years = range(to_datetime(now).year, to_datetime(now).year + HOLIDAY_YEARS)
+    legal, _ = legal_rules(rules.legal, "dialing.legal", lambda code: holiday_dates(code, years))
+    zones, _ = parse_default_zones(rules.default_zones, "dialing.default_zones")
+    return Compliance(legal if rules.legal_hours else None, callee_zones(zones), tzdata_version())
 
 
 # --- clocks --------------------------------------------------------------------------------------

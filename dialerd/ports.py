@@ -36,6 +36,7 @@ from dialerd.core.model import (
     ContactState,
     Halt,
     ImportId,
+    Reason,
     ScriptId,
     TrunkChange,
 )
@@ -193,6 +194,23 @@ class Dnc:
     version: int
     patterns: DncPatterns
     """Handed over: whoever asked may change them."""
+
+
+@dataclass(frozen=True, slots=True)
+class PastCall:
+    """A call that is over, as far as a forecast of other calls is concerned."""
+
+    id: CallId
+    phone: E164
+    timezone: str | None
+    """What its contact says."""
+    started_at: Instant
+    ring_ms: int
+    """From the originate to the answer, or to the end of a call that was not answered; of its last try."""
+    talk_ms: int | None
+    """None: it was not answered."""
+    disposition: str
+    reason: Reason | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -363,6 +381,22 @@ class Store(Journal, Protocol):
         """At most `limit` sealed waiting contacts of live campaigns whose number matches a do-not-call pattern.
 
         Fewer only if there are no more; in no order.
+        """
+        ...
+
+    async def waiting(self, campaign: CampaignId, behind: str, limit: int) -> Sequence[Contact]:
+        """At most `limit` sealed waiting contacts of a campaign, due or not, whose numbers are greater than `behind`.
+
+        By their numbers; fewer only if there are no more.
+        """
+        ...
+
+    async def past_calls(
+        self, campaign: CampaignId | None, before: CallId | None, limit: int
+    ) -> Sequence[PastCall]:
+        """At most `limit` calls that are over, of a campaign or of all, opened before a call (None: now), newest first.
+
+        Fewer only if there are no more.
         """
         ...
 

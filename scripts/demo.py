@@ -19,6 +19,7 @@ import time
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -147,32 +148,80 @@ def summary(campaign: dict[str, Any]) -> None:
     )
 
 
-def run_campaign(daemon: Daemon) -> str:
-    """Create the campaign and watch it to its end, with the commands a user would type."""
+ANSWERS = (range(50), range(75, 100))
+"""Last two digits with which the carrier's callees answer (asterisk/lab/README.md); the others fail at each attempt."""
+ATTEMPTS = 2
+TALK_SECONDS, RING_SECONDS = 15, 1
+"""About as long as the demo's script takes, and as its callees ring."""
+
+
+def answer_rate() -> float:
+    """The rate at which as many contacts answer within their attempts as do by the carrier's number plan."""
+    with CONTACTS.open(encoding="utf-8", newline="") as file:
+        ends = [int(person["phone"][-2:]) for person in csv.DictReader(file)]
+    answering = sum(any(end in some for some in ANSWERS) for end in ends)
+    return 1 - (1 - answering / len(ends)) ** (1 / ATTEMPTS)
+
+
+def foretell(daemon: Daemon, campaign: str) -> dict[str, Any]:
+    """What the simulator expects of the campaign, before it is started."""
+    rate = answer_rate()
+    out.print(f"Forecast, with the carrier's answer rate ({rate:.0%} of calls) taken as known:")
+    forecast: dict[str, Any] = daemon.ctl(
+        "campaign", "simulate", campaign, "--answer-rate", f"{rate:.3f}",
+        "--talk-seconds", str(TALK_SECONDS), "--ring-seconds", str(RING_SECONDS),
+    )  # fmt: skip
+    out.print(
+        f"  done {forecast['seconds']:.0f} s after the start, {forecast['calls']['total']} calls, "
+        f"{forecast['dispositions']['connected']} of {forecast['contacts']['total']} contacts connected"
+    )
+    return forecast
+
+
+def beside(forecast: dict[str, Any], campaign: dict[str, Any], calls: int) -> None:
+    """The forecast beside what came of it."""
+    began, ended = (datetime.fromisoformat(campaign[key]) for key in ("started_at", "finished_at"))
+    table = Table(title="The forecast, and what the campaign then did")
+    for column in ("", "forecast", "run"):
+        table.add_column(column, justify="right" if column else "left")
+    table.add_row(
+        "seconds to the end", f"{forecast['seconds']:.0f}", f"{(ended - began).total_seconds():.0f}"
+    )
+    table.add_row("calls", str(forecast["calls"]["total"]), str(calls))
+    for label in ("connected", "not_reachable"):
+        table.add_row(label, str(forecast["dispositions"][label]), str(campaign["dispositions"][label]))
+    out.print(table)
+
+
+def run_campaign(daemon: Daemon) -> tuple[str, dict[str, Any]]:
+    """Create the campaign, foretell it and watch it to its end, with the commands a user would type."""
     script = daemon.ctl("script", "add", str(SCRIPT))["script_id"]
     created = daemon.ctl(
         "campaign", "create", "--name", "Demo: personal loan cross-sell, en-IN", "--script", script,
         "--language", "en-IN", "--csv", str(CONTACTS),
-        "--max-attempts", "2", "--retry-interval", "0.1", "--ring-timeout", "8",
+        "--max-attempts", str(ATTEMPTS), "--retry-interval", "0.1", "--ring-timeout", "8",
     )  # fmt: skip
     campaign = str(created["campaign_id"])
     out.print(
         f"Campaign [bold]{campaign}[/]: {created['import']['accepted']} contacts, two attempts, 6 s apart"
     )
+    forecast = foretell(daemon, campaign)
     daemon.ctl("campaign", "start", campaign)
     watched = subprocess.run(
         [str(BIN / "dialerctl"), "campaign", "watch", campaign], env=daemon.env, check=False
     )
     if watched.returncode != 0:
         raise NotRunning("the campaign could not be watched to its end")
-    return campaign
+    return campaign, forecast
 
 
-def report(daemon: Daemon, campaign: str, records: Path) -> int:
+def report(daemon: Daemon, campaign: str, forecast: dict[str, Any], records: Path) -> int:
     """Show what came of the campaign beside the carrier's records; the exit code of the demo."""
     calls = all_calls(daemon, campaign)
     wrong = compare(calls, carrier_records(records))
-    summary(daemon.ctl("campaign", "show", campaign))
+    shown = daemon.ctl("campaign", "show", campaign)
+    summary(shown)
+    beside(forecast, shown, sum(len(of_contact) for of_contact in calls.values()))
     if wrong:
         out.print(
             f"[red]{wrong} of {len(calls)} contacts differ from the carrier's records.[/] Log: {daemon.log}"
@@ -206,7 +255,7 @@ def demo(keep: bool) -> int:
     stays = False
     try:
         daemon.wait_ready()
-        code = report(daemon, run_campaign(daemon), Path(facts["cdr"]["carrier"]))
+        code = report(daemon, *run_campaign(daemon), Path(facts["cdr"]["carrier"]))
         stays = keep and code == 0
         if stays:
             addresses(daemon, facts)

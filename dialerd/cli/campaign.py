@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from dialerd.cli import contacts, rules, times
+from dialerd.cli import contacts, rules, simulate, times
 from dialerd.cli.client import Api
 from dialerd.cli.options import (
     CallerId,
@@ -45,6 +45,7 @@ from dialerd.cli.watch import final_report, watch
 
 app = group("Create campaigns, start and stop them, follow them.")
 app.add_typer(contacts.app)
+app.add_typer(simulate.app)
 
 
 class Calls(StrEnum):

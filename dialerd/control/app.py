@@ -20,6 +20,7 @@ from dialerd.control.routes import (
     daemon,
     dnc,
     events,
+    forecasts,
     keys,
     reports,
     scripts,
@@ -65,7 +66,7 @@ def create_app(
     ring = KeyRing(service, secret)
     app.state.control = Control(service, ring, spool_dir, max_bytes, pulse or Pulse(), version)
     problems.install(app)
-    for noun in (campaigns, contacts, calls, dnc, scripts, trunks, reports, keys, events, daemon):
+    for noun in (campaigns, contacts, forecasts, calls, dnc, scripts, trunks, reports, keys, events, daemon):
         app.include_router(noun.router)
     app.add_middleware(Guard, keys=ring, peers=PeerPolicy(group), rate=RateLimit(requests_per_minute))
     _describe(app)

@@ -6,10 +6,13 @@ unknown, nothing is dialed.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from dialerd.core.clock import Instant, to_datetime
 from dialerd.core.legal import LegalRules
 from dialerd.core.model import E164
 from dialerd.core.record import record
+from dialerd.core.wallclock import DAY
 from dialerd.core.windows import Window
 from dialerd.core.zones import CalleeZones
 
@@ -59,7 +62,7 @@ class Compliance:
     def stale(self, now: Instant) -> str | None:
         """Why the zone database is too old to be trusted, None if it is not or if its age is unknown."""
         year = self.tzdata[:4]
-        if not year.isdigit() or to_datetime(now).year - int(year) <= STALE_AFTER_YEARS:
+        if not year.isdigit() or _year(now // DAY) - int(year) <= STALE_AFTER_YEARS:
             return None
         return f"the time zone database is of {year}: install a newer tzdata"
 
@@ -78,6 +81,11 @@ class Compliance:
         calendars = tuple(("legal-hours", calendar) for calendar in self._legal.calendars(preset, zones))
         detail = f"{country} in {', '.join(zones[:3])}{' …' if len(zones) > 3 else ''}"
         return Callee(zones, source, country, Window(None, None, calendars), detail)
+
+
+@lru_cache(maxsize=4)
+def _year(day: int) -> int:
+    return to_datetime(Instant(day * DAY)).year
 
 
 _UNKNOWN = Callee()

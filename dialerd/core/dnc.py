@@ -123,11 +123,11 @@ class DncPatterns:
 class DncList:
     """The list as it is committed, and what the turn that is under way has changed of it."""
 
-    __slots__ = ("_early", "_listed", "_pending", "detail", "version")
+    __slots__ = ("_early", "_listed", "detail", "pending", "version")
 
     def __init__(self) -> None:
         self._listed = DncPatterns()
-        self._pending: dict[str, DncEntry | None] = {}
+        self.pending: dict[str, DncEntry | None] = {}
         self._early: dict[str, DncEntry | None] = {}
         """What was changed before the list was read: the reading may have missed it."""
         self.version = 0
@@ -146,7 +146,7 @@ class DncList:
 
     def match(self, phone: E164, now: Instant) -> DncMatch | None:
         """The entry that bars `phone` now and longest, pending ones included."""
-        found = self._with_pending(phone) if self._pending else self._listed.over(phone)
+        found = self._with_pending(phone) if self.pending else self._listed.over(phone)
         if not found:
             return None
         bars = [DncMatch(pattern, end) for pattern, end in found if end is None or end > now]
@@ -154,29 +154,29 @@ class DncList:
 
     def add(self, entry: DncEntry) -> None:
         """List a pattern in this turn; one that is listed already takes the new end."""
-        self._pending[entry.pattern] = entry
+        self.pending[entry.pattern] = entry
 
     def remove(self, pattern: str) -> None:
         """Take a pattern off in this turn."""
-        self._pending[pattern] = None
+        self.pending[pattern] = None
 
     def adopt(self) -> None:
         """The turn is committed."""
-        if not self._pending:
+        if not self.pending:
             return
-        self._change(self._pending)
+        self._change(self.pending)
         if self.detail is not None:
-            self._early |= self._pending
-        self._pending = {}
+            self._early |= self.pending
+        self.pending = {}
 
     def discard(self) -> None:
         """Forget this turn's changes."""
-        self._pending = {}
+        self.pending = {}
 
     def _with_pending(self, phone: E164) -> list[tuple[str, Instant | None]]:
-        found = [item for item in self._listed.over(phone) if item[0] not in self._pending]
+        found = [item for item in self._listed.over(phone) if item[0] not in self.pending]
         for pattern in (str(phone), *(f"{phone[:length]}*" for length in range(2, len(phone) + 1))):
-            entry = self._pending.get(pattern)
+            entry = self.pending.get(pattern)
             if entry is not None:
                 found.append((pattern, entry.expires_at))
         return found

@@ -129,6 +129,8 @@ class WakeAt:
     """Post a Tick at this monotonic reading."""
 
     at: Mono
+    for_silence: bool = False
+    """Only to see whether a call has been silent for too long; where none can be it may be left out."""
 
 
 @record

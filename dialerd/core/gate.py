@@ -14,7 +14,7 @@ from dialerd.core.clock import Instant, Millis, Mono, Now, after, to_iso, to_loc
 from dialerd.core.compliance import Callee
 from dialerd.core.dnc import DncMatch
 from dialerd.core.effects import Originate
-from dialerd.core.model import E164, Campaign, CampaignStatus, Contact, ContactState, Terms, TrunkName
+from dialerd.core.model import E164, Campaign, CampaignStatus, Contact, ContactState, Halt, Terms, TrunkName
 from dialerd.core.record import record
 from dialerd.core.routing import Route, trunk_check
 from dialerd.core.verdict import Check, Scope
@@ -147,30 +147,60 @@ def _stages(world: World, ask: Ask, callee: Callee, now: Now) -> Iterator[Iterab
     yield capacity_checks(world, ask.campaign, now)
 
 
-def daemon_checks(world: World, now: Instant) -> Iterator[Check]:
+def daemon_checks(world: World, now: Instant) -> tuple[Check, ...]:
     """Rules that concern every call."""
     return _host_checks(world, world.host[""], now)
 
 
-def _host_checks(world: World, host: Host, now: Instant) -> Iterator[Check]:
-    halted = f"{host.halt} ordered; resume lifts it" if host.halt is not None else "not paused"
-    yield Check("daemon", Scope.DAEMON, host.halt is None, halted)
-    yield Check("asterisk", Scope.DAEMON, host.boot is not None, host.detail)
-    yield Check("manager", Scope.DAEMON, host.manager is None, host.manager or "connected")
-    yield Check("clock", Scope.DAEMON, host.clock is None, host.clock or "steady")
-    fault = world.dnc.detail
-    yield Check("dnc-list", Scope.DAEMON, fault is None, fault or f"version {world.dnc.version}")
-    stale = world.compliance.stale(now)
-    yield Check("tzdata", Scope.DAEMON, stale is None, stale or world.compliance.tzdata)
+def _host_checks(world: World, host: Host, now: Instant) -> tuple[Check, ...]:
+    dnc, law = world.dnc, world.compliance
+    return _daemon_said(
+        host.halt,
+        host.boot is not None,
+        host.detail,
+        host.manager,
+        host.clock,
+        dnc.detail,
+        dnc.version,
+        law.stale(now),
+        law.tzdata,
+    )
+
+
+@lru_cache(maxsize=64)
+def _daemon_said(
+    halt: Halt | None,
+    connected: bool,
+    detail: str,
+    manager: str | None,
+    clock: str | None,
+    dnc_fault: str | None,
+    dnc_version: int,
+    stale: str | None,
+    tzdata: str,
+) -> tuple[Check, ...]:
+    """Asked for every call and nearly always answered alike."""
+    halted = f"{halt} ordered; resume lifts it" if halt is not None else "not paused"
+    return (
+        Check("daemon", Scope.DAEMON, halt is None, halted),
+        Check("asterisk", Scope.DAEMON, connected, detail),
+        Check("manager", Scope.DAEMON, manager is None, manager or "connected"),
+        Check("clock", Scope.DAEMON, clock is None, clock or "steady"),
+        Check("dnc-list", Scope.DAEMON, dnc_fault is None, dnc_fault or f"version {dnc_version}"),
+        Check("tzdata", Scope.DAEMON, stale is None, stale or tzdata),
+    )
 
 
 def campaign_checks(campaign: Campaign, now: Instant) -> Iterator[Check]:
     """Rules that concern every call of a campaign, but for what it may use at once."""
-    closing = campaign.closing
-    status = "closing" if closing else campaign.status.value
-    running = campaign.status is CampaignStatus.RUNNING and not closing
-    yield Check("campaign", Scope.CAMPAIGN, running, status)
+    yield _running(campaign.status, campaign.closing)
     yield _window_verdict("window", Scope.CAMPAIGN, campaign_opening(campaign, now), campaign.timezone)
+
+
+@lru_cache(maxsize=16)
+def _running(status: CampaignStatus, closing: bool) -> Check:
+    runs = status is CampaignStatus.RUNNING and not closing
+    return Check("campaign", Scope.CAMPAIGN, runs, "closing" if closing else status.value)
 
 
 def _number_checks(world: World, ask: Ask, callee: Callee, now: Instant) -> Iterator[Check]:
@@ -181,7 +211,7 @@ def _number_checks(world: World, ask: Ask, callee: Callee, now: Instant) -> Iter
         zone = callee.zones[0] if callee.zones else None
         yield _window_verdict("legal-hours", Scope.CONTACT, legal, zone, callee.detail)
     listed = world.dnc.match(ask.phone, now)
-    yield Check("dnc", Scope.CONTACT, listed is None, _listed(listed), listed.expires_at if listed else None)
+    yield _NOT_LISTED if listed is None else _listed(listed)
 
 
 def _contact_checks(campaign: Campaign, contact: Contact, now: Instant) -> Iterator[Check]:
@@ -189,20 +219,29 @@ def _contact_checks(campaign: Campaign, contact: Contact, now: Instant) -> Itera
         used, most, what = contact.callbacks, campaign.max_callbacks, "callbacks"
     else:
         used, most, what = contact.attempts, campaign.max_attempts, "attempts"
-    yield Check("attempts", Scope.CONTACT, used < most, f"{used} of {most} {what} used")
-    due = to_iso(contact.not_before) if contact.not_before else None
-    yield Check("not-before", Scope.CONTACT, contact.not_before <= now, due or "any time", contact.not_before)
+    yield _attempts_left(used, most, what)
+    due = contact.not_before
+    yield Check("not-before", Scope.CONTACT, due <= now, to_iso(due) or "", due) if due else _ANY_TIME
+
+
+@lru_cache(maxsize=256)
+def _attempts_left(used: int, most: int, what: str) -> Check:
+    return Check("attempts", Scope.CONTACT, used < most, f"{used} of {most} {what} used")
 
 
 def _line_checks(world: World, ask: Ask, now: Instant) -> Iterator[Check]:
     phone = ask.phone
     live = world.numbers.get(phone)
-    again = after(now, BUSY_NUMBER_RECHECK) if live else None
-    yield Check("live-call", Scope.CONTACT, live is None, f"call {live} is live" if live else "none", again)
+    again = after(now, BUSY_NUMBER_RECHECK)
+    yield (
+        _NOT_LIVE if live is None else Check("live-call", Scope.CONTACT, False, f"call {live} is live", again)
+    )
     rested = world.rested.get(phone)
-    free = after(rested, world.policy.min_gap) if rested is not None else None
-    ended = f"last call ended {to_iso(rested)}" if rested is not None else "no recent call"
-    yield Check("min-gap", Scope.CONTACT, free is None or free <= now, ended, free)
+    if rested is None:
+        yield _NO_RECENT_CALL
+    else:
+        free = after(rested, world.policy.min_gap)
+        yield Check("min-gap", Scope.CONTACT, free <= now, f"last call ended {to_iso(rested)}", free)
     if world.policy.caps:
         yield _frequency(world, ask, now)
 
@@ -273,24 +312,35 @@ def _window(start: Instant | None, end: Instant | None, zone: str | None, hours:
 
 def _window_verdict(rule: str, scope: Scope, found: Opening, zone: str | None, note: str = "") -> Check:
     if found.open:
-        last = found.last_start
-        detail = f"open, last start {to_local_iso(last, zone)}" if last is not None else "open"
-    elif found.next_open is not None:
-        detail = f"opens {to_local_iso(found.next_open, zone)}"
-    else:
-        detail = ""
-    words = [detail, found.detail if not found.open else "", note]
-    return Check(rule, scope, found.open, "; ".join(word for word in words if word), found.next_open)
+        return _window_open(rule, scope, found.last_start, zone, note)
+    opens = f"opens {to_local_iso(found.next_open, zone)}" if found.next_open is not None else ""
+    return Check(rule, scope, False, _joined(opens, found.detail, note), found.next_open)
+
+
+@lru_cache(maxsize=1_024)
+def _window_open(rule: str, scope: Scope, last: Instant | None, zone: str | None, note: str) -> Check:
+    """The same for all calls of an opening."""
+    detail = f"open, last start {to_local_iso(last, zone)}" if last is not None else "open"
+    return Check(rule, scope, True, _joined(detail, note))
 
 
 # --- words ---------------------------------------------------------------------------------------
 
 
-def _listed(listed: DncMatch | None) -> str:
-    if listed is None:
-        return "not listed"
+_NOT_LISTED = Check("dnc", Scope.CONTACT, True, "not listed")
+_ANY_TIME = Check("not-before", Scope.CONTACT, True, "any time")
+_NOT_LIVE = Check("live-call", Scope.CONTACT, True, "none")
+_NO_RECENT_CALL = Check("min-gap", Scope.CONTACT, True, "no recent call")
+
+
+def _listed(listed: DncMatch) -> Check:
     until = to_iso(listed.expires_at)
-    return f"on the do-not-call list as {listed.pattern}" + (f" until {until}" if until else "")
+    detail = f"on the do-not-call list as {listed.pattern}" + (f" until {until}" if until else "")
+    return Check("dnc", Scope.CONTACT, False, detail, listed.expires_at)
+
+
+def _joined(*words: str) -> str:
+    return "; ".join(word for word in words if word)
 
 
 def _receipt(world: World, callee: Callee, said: dict[str, str], now: Instant) -> dict[str, Any]:

@@ -184,7 +184,7 @@ def _dial_next(turn: Turn, ident: CampaignId, trunk: TrunkName) -> Check | None:
     if campaign is None or queue is None:
         return _NOTHING_DUE
     rota = turn.world.kind_rota(ident)
-    waiting = [kind for kind in reversed(ContactKind) if queue.of(kind)]
+    waiting = [kind for kind in _KINDS if queue.of(kind)]
     refusal = _NOTHING_DUE
     for kind in sorted(waiting, key=rota.tag) if len(waiting) > 1 else waiting:
         while (place := _place(turn, campaign, queue.of(kind), trunk)) is not None:
@@ -242,6 +242,7 @@ def _stale(turn: Turn, contact: Contact) -> Check | None:
     return _READ_AGAIN
 
 
+_KINDS = tuple(reversed(ContactKind))
 _NOTHING_DUE = Check("nothing-due", Scope.CAMPAIGN, False, "no contact is due")
 _NOT_OVER_THIS = Check("trunk", Scope.CAMPAIGN, False, "no contact in memory takes this trunk")
 _BETTER_ELSEWHERE = Check("trunk", Scope.TRUNKS, False, "its contacts take a better trunk first")

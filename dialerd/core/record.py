@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
-from functools import cache
-from operator import attrgetter
 from typing import Any, TypeVar, dataclass_transform
 
 R = TypeVar("R")
@@ -23,20 +21,29 @@ def record(kind: type[R]) -> type[R]:
 
 
 def replace(before: R, **changes: Any) -> R:
-    """A record like `before` but for `changes`. Raises `KeyError` for a field that it does not have."""
-    kind: Any = type(before)
-    values_of, places = _layout(kind)
-    values = [*values_of(before)]
-    for name, value in changes.items():
-        values[places[name]] = value
-    made: R = kind(*values)
+    """A record like `before` but for `changes`. Raises `AttributeError` for a field that it does not have."""
+    key = (before.__class__, *changes)
+    copy = _copies.get(key)
+    if copy is None:
+        copy = _copies[key] = _copy(before.__class__, tuple(changes))
+    made: R = copy(before, *changes.values())
     return made
 
 
-@cache
-def _layout(kind: Any) -> tuple[Callable[[Any], tuple[Any, ...]], dict[str, int]]:
+_copies: dict[tuple[Any, ...], Callable[..., Any]] = {}
+"""For each kind of record, and each set of fields that is changed together, what makes the copy."""
+
+
+def _copy(kind: Any, changed: tuple[str, ...]) -> Callable[..., Any]:
+    """A function that sets each slot of a new record, as `dataclasses` makes its own: a record's fields are all there
+    is to it."""
     names = [one.name for one in fields(kind)]
-    # With one name alone `attrgetter` would give no tuple.
-    first = attrgetter(names[0])
-    values_of = attrgetter(*names) if len(names) > 1 else lambda before: (first(before),)
-    return values_of, {name: place for place, name in enumerate(names)}
+    unknown = set(changed).difference(names)
+    if unknown:
+        raise AttributeError(f"{kind.__name__} has no field {', '.join(sorted(unknown))}")
+    sets = (f" made.{name} = {f'new_{name}' if name in changed else f'before.{name}'}" for name in names)
+    head = f"def copy(before, {', '.join(f'new_{name}' for name in changed)}):\n made = new(kind)\n"
+    scope: dict[str, Any] = {"new": object.__new__, "kind": kind}
+    exec(head + "\n".join(sets) + "\n return made", scope)
+    copy: Callable[..., Any] = scope["copy"]
+    return copy

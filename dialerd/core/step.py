@@ -78,7 +78,7 @@ def step(
     if next_look is not None:
         turn.do(WakeAtWall(next_look))
     if len(world.calls):
-        turn.do(WakeAt(mono_after(now.mono, reconcile.SWEEP)))
+        turn.do(WakeAt(mono_after(now.mono, reconcile.SWEEP), for_silence=True))
     return turn, answers
 
 

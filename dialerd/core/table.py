@@ -17,11 +17,12 @@ V = TypeVar("V")
 class Table(Generic[K, V]):
     """Committed rows plus the pending changes of the current turn. Rows are immutable values."""
 
-    __slots__ = ("_grown", "_pending", "_rows")
+    __slots__ = ("_grown", "_rows", "pending")
 
     def __init__(self, rows: Mapping[K, V] | None = None) -> None:
         self._rows: dict[K, V] = dict(rows or {})
-        self._pending: dict[K, V | None] = {}
+        self.pending: dict[K, V | None] = {}
+        """What the current turn has changed; for the table and its world alone."""
         self._grown = 0
         """By how many rows the pending changes make the table longer."""
 
@@ -32,8 +33,8 @@ class Table(Generic[K, V]):
 
     def get(self, key: K) -> V | None:
         """The row as the current turn sees it."""
-        if self._pending and key in self._pending:
-            return self._pending[key]
+        if self.pending and key in self.pending:
+            return self.pending[key]
         return self._rows.get(key)
 
     def __getitem__(self, key: K) -> V:
@@ -52,34 +53,34 @@ class Table(Generic[K, V]):
         """Set a row for this turn."""
         if self.get(key) is None:
             self._grown += 1
-        self._pending[key] = row
+        self.pending[key] = row
 
     def remove(self, key: K) -> None:
         """Remove a row for this turn; a missing one is no error."""
         if self.get(key) is not None:
             self._grown -= 1
-        self._pending[key] = None
+        self.pending[key] = None
 
     def values(self) -> Iterator[V]:
         """All rows as the current turn sees them."""
         for key, row in self._rows.items():
-            if key not in self._pending:
+            if key not in self.pending:
                 yield row
-        for pending in self._pending.values():
+        for pending in self.pending.values():
             if pending is not None:
                 yield pending
 
     def adopt(self) -> None:
         """Make the pending changes the committed rows."""
-        for key, row in self._pending.items():
+        for key, row in self.pending.items():
             if row is None:
                 self._rows.pop(key, None)
             else:
                 self._rows[key] = row
-        self._pending.clear()
+        self.pending.clear()
         self._grown = 0
 
     def discard(self) -> None:
         """Forget the pending changes."""
-        self._pending.clear()
+        self.pending.clear()
         self._grown = 0

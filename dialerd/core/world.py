@@ -308,7 +308,8 @@ class World:
     def adopt(self) -> None:
         """The turn is committed: its changes are the state."""
         for table in self._tables():
-            table.adopt()
+            if table.pending:
+                table.adopt()
 
     def discard(self) -> None:
         """The turn failed: as if it had not been."""

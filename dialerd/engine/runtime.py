@@ -192,6 +192,11 @@ class Engine:
             reasons.insert(0, {"reason": "daemon", "detail": "shutting down", "until": None})
         return reasons
 
+    @property
+    def policy(self) -> Policy:
+        """The installation-wide rules of dialing."""
+        return self._world.policy
+
     def status(self) -> EngineStatus:
         """The daemon as it stands."""
         return describe(self._world, self._outage.fault, self._draining, self._clock.now())

@@ -9,9 +9,11 @@ from __future__ import annotations
 from dialerd.engine.admission import Admission
 from dialerd.engine.calls import Calls
 from dialerd.engine.campaigns import Campaigns
+from dialerd.engine.case import Forecaster
 from dialerd.engine.contactlist import ContactIntake
 from dialerd.engine.dnc import DoNotCall
 from dialerd.engine.feed import Feed
+from dialerd.engine.forecasts import Forecasts
 from dialerd.engine.keys import Keys
 from dialerd.engine.loading import Loader
 from dialerd.engine.operation import Operation
@@ -37,6 +39,7 @@ class Service:
         parse_script: ScriptParser,
         feed: Feed,
         tally: Tally,
+        forecaster: Forecaster,
     ) -> None:
         self.scripts = Scripts(store, media, clock, parse_script)
         admission = Admission(self.scripts, Loader(engine, store, clock), clock, settings, intake)
@@ -44,6 +47,7 @@ class Service:
         self.calls = Calls(engine, store, self.scripts, settings, intake)
         self.reports = Reports(engine, store, clock)
         self.dnc = DoNotCall(engine, store, clock, intake)
+        self.forecasts = Forecasts(engine, store, clock, settings, self.scripts, intake, forecaster)
         self.keys = Keys(store, clock)
         self.feed = feed
         self.tally = tally

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 
 from dialerd.core.model import Trunk
 
@@ -21,3 +22,5 @@ class ServiceSettings:
     trunks: tuple[Trunk, ...]
     """As configured."""
     holiday_dates: HolidayDates
+    spool_dir: Path
+    """An existing folder for working files."""

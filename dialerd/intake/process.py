@@ -67,7 +67,9 @@ class Helper:
             async with asyncio.timeout(QUEUE_DEADLINE):
                 await self._turn.acquire()
         except TimeoutError:
-            raise PortError("imports are queued up; try again later", retryable=True) from None
+            raise PortError(
+                "other requests of this kind are queued up; try again later", retryable=True
+            ) from None
         try:
             reply = await self._ask(request)
         finally:

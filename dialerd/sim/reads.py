@@ -34,6 +34,7 @@ from dialerd.ports import (
     Dnc,
     OpenState,
     Page,
+    PastCall,
     ReadyBatch,
     ReportFilter,
     Script,
@@ -165,6 +166,26 @@ class FakeReads:
         ]
         return found[:limit]
 
+    async def waiting(self, campaign: CampaignId, behind: str, limit: int) -> Sequence[Contact]:
+        """At most `limit` sealed waiting contacts of a campaign, due or not, by number, greater than `behind`."""
+        self._opened()
+        found = [one for one in self._sealed(campaign) if one.state.waiting and one.phone > behind]
+        return sorted(found, key=lambda contact: contact.phone)[:limit]
+
+    async def past_calls(
+        self, campaign: CampaignId | None, before: CallId | None, limit: int
+    ) -> Sequence[PastCall]:
+        """At most `limit` calls that are over, of a campaign or of all, newest first."""
+        found = [
+            kept
+            for kept in self._opened().calls.values()
+            if kept.closed is not None
+            and campaign in (None, kept.call.campaign_id)
+            and (before is None or kept.call.id < before)
+        ]
+        found.sort(key=lambda kept: kept.call.id, reverse=True)
+        return [past for kept in found[:limit] if (past := self._past(kept)) is not None]
+
     async def dnc(self) -> Dnc:
         """The whole do-not-call list, entries that have ended included."""
         disk = self._opened()
@@ -284,6 +305,22 @@ class FakeReads:
     def _contact(self, kept: StoredCall) -> Contact | None:
         listed = self.disk.contacts.get(kept.contact) if kept.contact is not None else None
         return listed.contact if listed is not None else None
+
+    def _past(self, kept: StoredCall) -> PastCall | None:
+        if kept.closed is None or not kept.call.tries:
+            return None
+        call, contact, last = kept.call, self._contact(kept), kept.call.current
+        until = last.answered_at if last.answered_at is not None else last.ended_at
+        return PastCall(
+            call.id,
+            call.phone,
+            contact.timezone if contact is not None else None,
+            call.started_at,
+            max(0, until - last.opened_at) if until is not None else 0,
+            kept.closed.duration if last.answered_at is not None else None,
+            kept.closed.disposition,
+            kept.closed.reason,
+        )
 
     def _row(self, kept: StoredCall) -> CallRow:
         call, closed, contact = kept.call, kept.closed, self._contact(kept)

@@ -31,7 +31,7 @@ from sqlalchemy import (
 
 from dialerd.core.model import CallStatus, CampaignStatus, ContactKind
 from dialerd.ports import CallFilter, CampaignFilter
-from dialerd.store.rows import CALL, CAMPAIGN, CONTACT, DNC, KEY, SCRIPT, TRY
+from dialerd.store.rows import CALL, CAMPAIGN, CONTACT, DNC, KEY, PAST, SCRIPT, TRY
 from dialerd.store.sql import Sql, compiled, ids_in
 from dialerd.store.tables import (
     IMPORT_SEALED,
@@ -250,6 +250,43 @@ def waiting_under(dialect: Dialect) -> Sql:
         .where(contacts.c.waiting >= literal_column("1"), _IS_SEALED)
         .order_by(campaigns.c.id, contacts.c.phone)
         .limit(bindparam("limit"))
+    )
+    return compiled(query, dialect)
+
+
+# --- what a forecast asks ------------------------------------------------------------------------
+
+
+@cache
+def waiting(dialect: Dialect) -> Sql:
+    """`CONTACT` of waiting contacts, due or not, by their numbers. Parameters: campaign, behind (a number), limit."""
+    query = (
+        select(*CONTACT)
+        .where(contacts.c.campaign_id == bindparam("campaign"), contacts.c.phone > bindparam("behind"))
+        # Not `_WAITING`: SQLite would sort the index over waiting contacts.
+        .where(contacts.c.waiting > literal_column("0"), contacts.c.import_id.in_(_sealed()))
+        .order_by(contacts.c.phone)
+        .limit(bindparam("limit"))
+    )
+    return compiled(query, dialect)
+
+
+@cache
+def past_calls(dialect: Dialect, *, of_campaign: bool) -> Sql:
+    """`PAST` of the last tries of closed calls, newest call first. Parameters: before, limit, and perhaps campaign."""
+    chosen = select(calls.c.id, calls.c.contact_id).where(
+        calls.c.id < bindparam("before"), calls.c.status != literal_column(f"'{CallStatus.IN_PROGRESS}'")
+    )
+    if of_campaign:
+        chosen = chosen.where(calls.c.campaign_id == bindparam("campaign"))
+    page = chosen.order_by(calls.c.id.desc()).limit(bindparam("limit")).subquery("page")
+    query = (
+        select(*PAST)
+        .select_from(page)
+        .join(calls, calls.c.id == page.c.id)
+        .join(tries, tries.c.call_id == page.c.id)
+        .outerjoin(contacts, contacts.c.id == page.c.contact_id)
+        .order_by(page.c.id.desc(), tries.c.number)
     )
     return compiled(query, dialect)
 

@@ -36,6 +36,7 @@ from dialerd.ports import (
     Dnc,
     OpenState,
     Page,
+    PastCall,
     ReadyBatch,
     ReportFilter,
     Script,
@@ -49,6 +50,10 @@ Rows: TypeAlias = Sequence[Sequence[Any]]
 
 DNC_BATCH = 10_000
 """Entries of the do-not-call list that are read at a time: the event loop and other questions come in between."""
+
+
+_BEHIND_ALL = "cam"
+"""Greater than every call's id."""
 
 
 class Lane(Protocol):
@@ -167,6 +172,20 @@ class Reads:
     async def _under(self, lane: Lane, sweep: _Sweep, limit: int) -> list[Contact]:
         values = sweep.bounds() | {"limit": limit}
         return await self._ask(lane, queries.waiting_under(self._dialect), values, rows.contacts_of)
+
+    async def waiting(self, campaign: CampaignId, behind: str, limit: int) -> Sequence[Contact]:
+        """At most `limit` sealed waiting contacts of a campaign, due or not, by number, greater than `behind`."""
+        values = {"campaign": campaign, "behind": behind, "limit": limit}
+        return await self._list(queries.waiting(self._dialect), values, rows.contacts_of)
+
+    async def past_calls(
+        self, campaign: CampaignId | None, before: CallId | None, limit: int
+    ) -> Sequence[PastCall]:
+        """At most `limit` calls that are over, of a campaign or of all, newest first."""
+        query = queries.past_calls(self._dialect, of_campaign=campaign is not None)
+        asked = {} if campaign is None else {"campaign": campaign}
+        values = {**asked, "before": before or _BEHIND_ALL, "limit": limit}
+        return await self._list(query, values, rows.past_calls)
 
     async def dnc(self) -> Dnc:
         """The whole do-not-call list, entries that have ended included."""

@@ -39,7 +39,7 @@ from dialerd.core.model import (
     TryState,
 )
 from dialerd.core.windows import Slot
-from dialerd.ports import ApiKey, CallRow, Script, TryRow
+from dialerd.ports import ApiKey, CallRow, PastCall, Script, TryRow
 from dialerd.store.tables import (
     DNC_VERSION,
     HALT,
@@ -84,6 +84,19 @@ CONTACT: Columns = (
     contacts.c.caller_id,
 )
 CALL: Columns = tuple(column for column in calls.c if column is not calls.c.contact_id)
+
+PAST: Columns = (
+    calls.c.id,
+    calls.c.phone,
+    contacts.c.timezone,
+    calls.c.started_at,
+    calls.c.disposition,
+    calls.c.reason,
+    calls.c.duration_ms,
+    tries.c.opened_at,
+    tries.c.answered_at,
+    tries.c.ended_at,
+)
 
 _UNREAD = Instant(0)
 _CALL_AT = {column.name: place for place, column in enumerate(CALL)}
@@ -249,6 +262,27 @@ def call_rows(rows: Iterable[Row]) -> list[CallRow]:
         members = list(group)
         found.append(_call_row(members[0], [try_row(row[-len(TRY) :]) for row in members]))
     return found
+
+
+def past_calls(rows: Iterable[Row]) -> list[PastCall]:
+    """Past calls from rows of `PAST`; rows of a call are neighbours, its tries in order."""
+    last = {row[0]: row for row in rows}
+    return [_past_call(row) for row in last.values()]
+
+
+def _past_call(row: Row) -> PastCall:
+    ident, phone, zone, started, disposition, reason, talk, opened, answered, ended = row
+    until = answered if answered is not None else ended
+    return PastCall(
+        CallId(ident),
+        E164(phone),
+        zone,
+        Instant(started),
+        max(0, until - opened) if until is not None else 0,
+        talk if answered is not None else None,
+        disposition,
+        Reason(reason) if reason is not None else None,
+    )
 
 
 def _call_row(row: Row, attempts: Sequence[TryRow]) -> CallRow:

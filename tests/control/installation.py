@@ -36,6 +36,7 @@ from dialerd.core.model import (
     Trunk,
     TrunkName,
 )
+from dialerd.engine.case import Case, read_bulk
 from dialerd.engine.feed import Feed
 from dialerd.engine.runtime import Engine
 from dialerd.engine.service import Service
@@ -44,6 +45,7 @@ from dialerd.engine.tally import Tally
 from dialerd.intake.process import Intake
 from dialerd.numbering import callee_zones, holiday_dates
 from dialerd.ports import CallFilter, CallRow, Page, Script, Snapshot, TryRow
+from dialerd.sim import forecast
 from dialerd.sim.disk import FakeDisk
 from dialerd.sim.store import FakeStore
 
@@ -231,16 +233,22 @@ async def installation(
     engine = Engine(InstanceId("test"), policy, TRUNKS, store, clock, listener, compliance)
     intake = Intake(helper or InlineHelper(), state_dir / "spool", MAX_CONTACTS)
     intake.prepare()
+    rules = compliance
+
+    async def foretell(case: Case) -> dict[str, Any]:
+        return forecast.tell(case, read_bulk(case), rules)
+
     service = Service(
         engine,
         store,
         media,  # type: ignore[arg-type]
         clock,
-        ServiceSettings("test", "0.0.0", TRUNKS, holiday_dates),
+        ServiceSettings("test", "0.0.0", TRUNKS, holiday_dates, state_dir / "spool"),
         intake,
         parse_script,
         feed,
         tally,
+        foretell,
     )
     secret = load_secret(state_dir / "key.secret")
     app = create_app(

@@ -79,6 +79,7 @@ from dialerd.core.model import (
 from dialerd.core.step import step
 from dialerd.core.world import World, call_of
 from dialerd.engine import recovery
+from dialerd.sim.callees import Behaviour
 from dialerd.sim.disk import FakeDisk, StoredContact, StoredImport
 from dialerd.sim.store import FakeStore
 
@@ -122,20 +123,6 @@ def contacts(count: int, ident: CampaignId = CMP, first: int = 1, phone: int | N
     ]
 
 
-@dataclass(frozen=True)
-class Behaviour:
-    """What a callee does to one try: ring, then answer and talk, or end."""
-
-    sip: int | None = None
-    cause: int = 16
-    rings: bool = True
-    answers: bool = False
-    disposition: str | None = None
-    ring_ms: int = 1_000
-    talk_ms: int = 5_000
-    callback_after_ms: int | None = None
-
-
 ANSWERS = Behaviour(answers=True)
 BUSY = Behaviour(sip=486, cause=17, rings=False)
 RINGS_OUT = Behaviour(sip=480, cause=19, ring_ms=30_000)
@@ -177,7 +164,6 @@ class Driver:
     wake_at: Mono | None = None
     """When the last turn wanted to be woken."""
     _sequence: int = 0
-    _imports: int = 0
     _ends: dict[ChannelId, TryEnded] = field(default_factory=dict)
     _answers: dict[ChannelId, int] = field(default_factory=dict)
     _behaviours: dict[ChannelId, Behaviour] = field(default_factory=dict)
@@ -217,14 +203,7 @@ class Driver:
 
     def list_people(self, ident: CampaignId, people: Iterable[Contact]) -> ImportId:
         """Store contacts under an import that is not sealed yet."""
-        self._imports += 1
-        fresh = ImportId(self._imports)
-        self.disk.imports.put(fresh, StoredImport(fresh, ident))
-        for contact in people:
-            self.disk.contacts.put(contact.id, StoredContact(contact, fresh))
-        for table in (self.disk.imports, self.disk.contacts):
-            table.adopt()
-        return fresh
+        return list_people(self.disk, ident, people)
 
     # --- what happens ----------------------------------------------------------------------------
 
@@ -448,6 +427,18 @@ class Driver:
         found = tuple(now_or_never(store.waiting_under(order.pattern, order.limit)))
         store.crash()
         self.later(1, NumbersFound(order.pattern, found, len(found) >= order.limit))
+
+
+def list_people(disk: FakeDisk, ident: CampaignId, people: Iterable[Contact]) -> ImportId:
+    """Store contacts under an import that is not sealed yet."""
+    disk.last_import += 1
+    fresh = ImportId(disk.last_import)
+    disk.imports.put(fresh, StoredImport(fresh, ident))
+    for contact in people:
+        disk.contacts.put(contact.id, StoredContact(contact, fresh))
+    for table in (disk.imports, disk.contacts):
+        table.adopt()
+    return fresh
 
 
 def now_or_never(work: Coroutine[Any, Any, T]) -> T:

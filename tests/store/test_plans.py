@@ -79,6 +79,21 @@ def test_contacts_under_a_pattern_are_found_through_their_numbers(database: sqli
     ]
 
 
+def test_waiting_contacts_by_number_and_past_calls_come_in_order(database: sqlite3.Connection) -> None:
+    asked = (
+        queries.waiting(SQLITE),
+        queries.past_calls(SQLITE, of_campaign=True),
+        queries.past_calls(SQLITE, of_campaign=False),
+    )
+    plans = [query_plan(database, sql) for sql in asked]
+    assert "(campaign_id=? AND phone>?)" in plans[0][0]
+    assert any("calls_by_campaign (campaign_id=? AND id<?)" in step for step in plans[1])
+    assert any("(id<?)" in step for step in plans[2])
+    assert not any(
+        step.startswith("SCAN contacts") or step == "SCAN calls" for steps in plans for step in steps
+    )
+
+
 def test_one_contact_is_found_by_its_number(database: sqlite3.Connection) -> None:
     steps = query_plan(database, queries.contact(SQLITE))
     assert steps[0] == "SEARCH contacts USING INDEX sqlite_autoindex_contacts_1 (campaign_id=? AND phone=?)"
