@@ -156,6 +156,22 @@ async def test_a_key_in_doubt_does_not_hide_what_became_of_a_turn(postgres: Serv
         assert await store.keys() == []
 
 
+async def test_what_became_of_one_transaction_is_not_taken_for_another(postgres: Server, url: str) -> None:
+    async with linked(postgres, url) as (store, link):
+        link.next_commit, link.stays_down = Loss.ANSWER, True
+        with pytest.raises(InDoubtError) as caught:
+            await store.commit(COUNT)
+        link.up, link.refusals = True, 1
+        with pytest.raises(PortError) as refused:
+            await store.add_key(KEY)
+        assert not isinstance(refused.value, InDoubtError)
+        assert await store.settle(caught.value.transaction)
+        link.refusals = 1
+        with pytest.raises(PortError):
+            await store.keys()
+        assert await store.keys() == []
+
+
 async def test_turns_that_are_cut_anywhere_are_counted_once(postgres: Server, url: str) -> None:
     async with linked(postgres, url) as (store, link):
         counted = 0
