@@ -510,6 +510,16 @@ async def test_a_server_that_is_not_there_is_named(postgres: Server) -> None:
 
 
 @pytest.mark.parametrize(
+    "url", ["postgresql://u:secret@h:x/d", "postgresql://u:secret@h/d?sslmode=sometimes"]
+)
+async def test_an_address_that_is_not_understood_is_refused_without_its_password(url: str) -> None:
+    refused = await refusal(Access(url))
+    assert "is not understood: write postgresql://USER@HOST:PORT/DATABASE" in str(refused)
+    assert "secret" not in str(refused)
+    assert not refused.retryable
+
+
+@pytest.mark.parametrize(
     ("url", "shown"),
     [
         ("postgresql://u:p@h:1/d?sslmode=require&password=x", "postgresql://u@h:1/d"),
