@@ -34,7 +34,7 @@ check: setup ## lint, types and import contracts
 	MYPYPATH=asterisk/lab $(BIN)/mypy --strict --config-file= asterisk/lab/*.py
 	$(BIN)/lint-imports
 
-unit: setup ## tests that need nothing but Python
+unit: setup ## tests that need no Asterisk
 	$(BIN)/python -m pytest -m "not lab and not kill"
 
 lab-tests: setup ## tests on the real Asterisk
@@ -42,7 +42,7 @@ lab-tests: setup ## tests on the real Asterisk
 
 test: check unit lab-tests ## everything: lint, types, contracts, unit, store and end-to-end tests
 
-test-kill: setup ## the kill drill: daemon, Asterisk and connections die over and over (20 minutes; KILL_SEED=N repeats one)
+test-kill: setup ## the kill drill on both stores: daemon, Asterisk, PostgreSQL and connections die over and over (45 minutes; KILL_SEED=N repeats one)
 	$(BIN)/python -m pytest tests/kill -m kill -s
 
 lab-up: setup ## start the lab: a PBX and a simulated carrier
@@ -51,7 +51,7 @@ lab-up: setup ## start the lab: a PBX and a simulated carrier
 lab-down: ## stop the lab
 	@$(LAB) down
 
-bench: setup ## every benchmark, as ratios and percentiles beside their targets (RUNS=5 CALLS=2000)
+bench: setup ## every benchmark, as ratios and percentiles beside their targets (RUNS=5 CALLS=2000; STORE=postgresql for latency and scale)
 	$(BIN)/python -m benchmarks
 
 lock: ## pin the dependencies again, with hashes and without any index address

@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 import asyncpg
 
 from dialerd.core.errors import PortError
-from dialerd.store.postgres_faults import mapped
+from dialerd.store.postgres_faults import mapped, not_understood
 
 CONNECT = 2.5
 """Seconds until a connection must be there."""
@@ -52,15 +52,18 @@ class Access:
     ) -> asyncpg.Connection:
         """A connection to the primary; `application` names it to the server's operator. Raises `PortError`."""
         with mapped(self.name):
-            connection = await asyncpg.connect(
-                self.url,
-                password=self.password,
-                timeout=CONNECT,
-                statement_cache_size=STATEMENTS,
-                max_cached_statement_lifetime=0,
-                server_settings={**_SETTINGS, "application_name": application, **settings},
-                target_session_attrs="primary",
-            )
+            try:
+                connection = await asyncpg.connect(
+                    self.url,
+                    password=self.password,
+                    timeout=CONNECT,
+                    statement_cache_size=STATEMENTS,
+                    max_cached_statement_lifetime=0,
+                    server_settings={**_SETTINGS, "application_name": application, **settings},
+                    target_session_attrs="primary",
+                )
+            except ValueError as error:
+                raise not_understood(self.name) from error
         problem = _unfit(connection)
         if problem is not None:
             connection.terminate()

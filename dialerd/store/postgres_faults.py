@@ -44,18 +44,20 @@ def fault(error: BaseException, store: str) -> DialerError:
         return _refused(error, error.sqlstate, store)
     if isinstance(error, OverflowError):
         return InvariantError(f"the store refused what does not fit it: {_unquoted(str(error))}")
-    if isinstance(error, asyncpg.ClientConfigurationError):
-        # Its own words may hold the password.
-        return PortError(
-            f"the address of the store {store} is not understood: write postgresql://USER@HOST:PORT/DATABASE, with "
-            "%-escapes for special characters",
-            retryable=False,
-        )
     if isinstance(error, asyncpg.TargetServerAttributeNotMatched):
         return _failed(store, "the server is a standby", _REMEDIES["25006"])
     if isinstance(error, TimeoutError):
         return _failed(store, "no answer in time", _REMEDIES["08"])
     return _failed(store, _told(error), _REMEDIES["08"])
+
+
+def not_understood(store: str) -> PortError:
+    """The driver cannot read the address. Its own words may hold the password."""
+    return PortError(
+        f"the address of the store {store} is not understood: write postgresql://USER@HOST:PORT/DATABASE, with "
+        "%-escapes for special characters",
+        retryable=False,
+    )
 
 
 def _refused(error: asyncpg.PostgresError, code: str, store: str) -> DialerError:

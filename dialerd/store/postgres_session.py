@@ -148,6 +148,11 @@ class PostgresSession:
         self._stored, self._doubtful = self._last, None
 
     @property
+    def last(self) -> int:
+        """The number of the transaction that was begun last."""
+        return self._last
+
+    @property
     def doubtful(self) -> int | None:
         """The transaction of which it is not known whether it is stored."""
         return self._doubtful

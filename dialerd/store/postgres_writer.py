@@ -39,6 +39,8 @@ class _Job:
     latest: float
     """By the loop's clock: when its first transaction must have been committed."""
     results: list[Any] = field(default_factory=list)
+    unconfirmed: tuple[int, list[Any]] | None = None
+    """The transaction whose COMMIT was sent last, and its results."""
 
 
 class PostgresWriter:
@@ -53,8 +55,6 @@ class PostgresWriter:
         self._changed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._closing = False
-        self._unconfirmed: list[Any] = []
-        """Results of the transaction that is being committed."""
         self._one = asyncio.Lock()
         """Held by whoever uses the session."""
 
@@ -151,24 +151,25 @@ class PostgresWriter:
     async def _transact(self, job: _Job) -> None:
         """Execute as many steps as may be in one transaction."""
         clock = asyncio.get_running_loop().time
+        job.unconfirmed = None
         try:
             with mapped(self._name):
                 async with asyncio.timeout_at(max(job.latest, clock() + LEAST)):
-                    results = await self._steps(job)
+                    await self._steps(job)
         except PortError as error:
-            if self._session.doubtful is None or not await self._was_stored(error):
+            if job.unconfirmed is None or not await self._was_stored(job.unconfirmed[0], error):
                 raise
-            results = self._unconfirmed
-        job.results += results
+        assert job.unconfirmed is not None
+        job.results += job.unconfirmed[1]
         job.latest = clock() + DEADLINE
 
-    async def _steps(self, job: _Job) -> list[Any]:
+    async def _steps(self, job: _Job) -> None:
         results: list[Any] = []
         connection = await self._session.begin()
         try:
             while job.steps and not (results and self._urgent):
                 results.append(await _perform(connection, job.steps.popleft()))
-            self._unconfirmed = results
+            job.unconfirmed = self._session.last, results
             await self._session.commit(connection)
         except BaseException as error:
             if isinstance(error, _OURS) and self._session.doubtful is None:
@@ -178,7 +179,6 @@ class PostgresWriter:
                 # Without the connection the server rolls back.
                 self._session.drop()
             raise
-        return results
 
     async def _roll_back(self, connection: asyncpg.Connection) -> None:
         try:
@@ -187,19 +187,17 @@ class PostgresWriter:
             self._session.drop()
             raise
 
-    async def _was_stored(self, error: PortError) -> bool:
+    async def _was_stored(self, transaction: int, error: PortError) -> bool:
         """Of a transaction whose COMMIT failed. Raises `InDoubtError` if that cannot be told now."""
-        doubtful = self._session.doubtful
-        assert doubtful is not None
         try:
             async with asyncio.timeout(SETTLING):
-                return await self._session.fate(doubtful)
+                return await self._session.fate(transaction)
         except (PortError, *FAULTS) as unsettled:
             if isinstance(unsettled, PortError) and not unsettled.retryable:
                 raise
             raise InDoubtError(
                 f"{error}; whether the last transaction is stored will be known when the server answers again",
-                doubtful,
+                transaction,
             ) from unsettled
 
 

@@ -29,9 +29,12 @@ class LossyLink:
         self.stays_down = False
         """Whether nobody gets through after the loss, until `up` is set again."""
         self.up = True
+        self.refusals = 0
+        """How many connections more are refused."""
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if not self.up:
+        if not self.up or self.refusals:
+            self.refusals = max(0, self.refusals - 1)
             writer.transport.abort()
             return
         answers, server = await asyncio.open_connection("127.0.0.1", self._target)

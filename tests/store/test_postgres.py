@@ -156,6 +156,22 @@ async def test_a_key_in_doubt_does_not_hide_what_became_of_a_turn(postgres: Serv
         assert await store.keys() == []
 
 
+async def test_what_became_of_one_transaction_is_not_taken_for_another(postgres: Server, url: str) -> None:
+    async with linked(postgres, url) as (store, link):
+        link.next_commit, link.stays_down = Loss.ANSWER, True
+        with pytest.raises(InDoubtError) as caught:
+            await store.commit(COUNT)
+        link.up, link.refusals = True, 1
+        with pytest.raises(PortError) as refused:
+            await store.add_key(KEY)
+        assert not isinstance(refused.value, InDoubtError)
+        assert await store.settle(caught.value.transaction)
+        link.refusals = 1
+        with pytest.raises(PortError):
+            await store.keys()
+        assert await store.keys() == []
+
+
 async def test_turns_that_are_cut_anywhere_are_counted_once(postgres: Server, url: str) -> None:
     async with linked(postgres, url) as (store, link):
         counted = 0
@@ -491,6 +507,16 @@ async def test_a_server_that_is_not_there_is_named(postgres: Server) -> None:
     refused = await refusal(Access("postgresql://somebody:secret@127.0.0.1:1/dialerd"))
     assert "postgresql://somebody@127.0.0.1:1/dialerd failed" in str(refused)
     assert "check that the server runs" in str(refused)
+
+
+@pytest.mark.parametrize(
+    "url", ["postgresql://u:secret@h:x/d", "postgresql://u:secret@h/d?sslmode=sometimes"]
+)
+async def test_an_address_that_is_not_understood_is_refused_without_its_password(url: str) -> None:
+    refused = await refusal(Access(url))
+    assert "is not understood: write postgresql://USER@HOST:PORT/DATABASE" in str(refused)
+    assert "secret" not in str(refused)
+    assert not refused.retryable
 
 
 @pytest.mark.parametrize(
