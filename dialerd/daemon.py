@@ -281,7 +281,7 @@ def _service(
     async def parse(source: str) -> ParsedScript:
         return await helper.call(parse_script, source)
 
-    async def foretell(case: Case) -> dict[str, Any]:
+    async def foretell(case: Case) -> bytes:
         return await simulator.call(forecast.in_child, case, _rules(settings))
 
     about = ServiceSettings(

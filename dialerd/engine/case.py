@@ -88,8 +88,11 @@ class Bulk:
 class Forecaster(Protocol):
     """Runs simulations, outside this process."""
 
-    async def __call__(self, case: Case) -> dict[str, Any]:
-        """The forecast object of the API. Raises `RequestError` for a case that is too large, `PortError`."""
+    async def __call__(self, case: Case) -> bytes:
+        """The forecast object of the API as JSON, for it may have many thousand values.
+
+        Raises `RequestError` for a case that is too large, `PortError`.
+        """
         ...
 
 

@@ -72,8 +72,8 @@ class Forecasts:
         self._intake = intake
         self._forecaster = forecaster
 
-    async def of_campaign(self, ident: str, given: Mapping[str, Any]) -> dict[str, Any]:
-        """What becomes of a campaign from now on. Raises `RequestError` 404, 409, 413, 422; `PortError`."""
+    async def of_campaign(self, ident: str, given: Mapping[str, Any]) -> bytes:
+        """What becomes of a campaign from now on, as JSON. Raises `RequestError` 404, 409, 413, 422; `PortError`."""
         assumed, faults = read_model(Assumptions, given)
         if faults:
             raise invalid(faults)
@@ -87,8 +87,8 @@ class Forecasts:
         _refuse_many(waiting_of(found[1]))
         return await self._forecast(found[0], self._waiting(campaign), assumed, _running(found[1]))
 
-    async def of_list(self, fields: Mapping[str, Any] | None, contacts: ContactFile) -> dict[str, Any]:
-        """What would become of a campaign that is not stored. `fields` None: they stand in the JSON document.
+    async def of_list(self, fields: Mapping[str, Any] | None, contacts: ContactFile) -> bytes:
+        """What would become of a campaign that is not stored, as JSON. `fields` None: they stand in the JSON document.
 
         Fields as for a new campaign; name, script and language may be left out. Raises as `of_campaign`, naming every
         fault.
@@ -132,7 +132,7 @@ class Forecasts:
         contacts: AsyncIterator[list[Contact]],
         assumed: Assumptions,
         running: int = 0,
-    ) -> dict[str, Any]:
+    ) -> bytes:
         now = self._clock.now().wall
         status = self._engine.status()
         trunks, notes = self._trunks(status)

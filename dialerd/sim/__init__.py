@@ -1,1 +1,1 @@
-"""Fakes of the ports: each passes the contract suite of the port it stands for."""
+"""Fakes of the ports, each of which passes the contract suite of the port it stands for, and the simulator."""

@@ -16,6 +16,8 @@ from functools import lru_cache
 from math import ceil
 from typing import Any
 
+import orjson
+
 from dialerd.core import gate, metrics
 from dialerd.core.clock import SECOND, Instant, to_iso
 from dialerd.core.compliance import Compliance
@@ -39,9 +41,9 @@ _HOUR = 3_600_000
 _DAY = 24 * _HOUR
 
 
-def in_child(case: Case, rules: Rules) -> dict[str, Any]:
-    """The forecast of a case, in a process that has read nothing yet. Raises `RequestError`."""
-    return tell(case, read_bulk(case), _tables(pickle.dumps((rules, case.now // _DAY))))
+def in_child(case: Case, rules: Rules) -> bytes:
+    """The forecast of a case as JSON, in a process that has read nothing yet. Raises `RequestError`."""
+    return orjson.dumps(tell(case, read_bulk(case), _tables(pickle.dumps((rules, case.now // _DAY)))))
 
 
 @lru_cache(maxsize=1)
@@ -284,7 +286,7 @@ def _limits(case: Case, seen: Run) -> list[dict[str, Any]]:
             "by_hour": [
                 {"hour": to_iso(Instant(hour * _HOUR)), "seconds": number(round(millis / SECOND, 1))}
                 for hour, millis in sorted(bound.by_hour.items())
-                if millis
+                if millis and hour in seen.by_hour
             ],
         }
         for bound in found

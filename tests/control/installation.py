@@ -15,6 +15,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import httpx
+import orjson
 from ruamel.yaml import YAML
 
 from dialerd.control.app import create_app
@@ -235,8 +236,8 @@ async def installation(
     intake.prepare()
     rules = compliance
 
-    async def foretell(case: Case) -> dict[str, Any]:
-        return forecast.tell(case, read_bulk(case), rules)
+    async def foretell(case: Case) -> bytes:
+        return orjson.dumps(forecast.tell(case, read_bulk(case), rules))
 
     service = Service(
         engine,

@@ -6,11 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 
 from dialerd.core.clock import Instant, Millis
 from dialerd.core.compliance import Compliance
-from dialerd.core.errors import RequestError
+from dialerd.core.errors import PortError, RequestError
 from dialerd.core.model import (
     E164,
     Campaign,
@@ -23,6 +24,7 @@ from dialerd.core.model import (
 )
 from dialerd.core.windows import Slot
 from dialerd.engine.case import Assumptions, Bulk, Case, Rival, contact_line, past_line, read_bulk
+from dialerd.intake.process import Helper
 from dialerd.numbering import Rules, compliance
 from dialerd.ports import PastCall
 from dialerd.sim import forecast
@@ -274,7 +276,7 @@ def test_a_case_comes_through_its_file_as_it_was(tmp_path: Path) -> None:
     )
     found = read_bulk(replace(case(), file=file))
     assert found == Bulk([mine], {other[0].campaign_id: other}, [past], [past])
-    assert in_child(replace(case(), file=file), Rules(False, {}, {}))["contacts"]["total"] == 1
+    assert orjson.loads(in_child(replace(case(), file=file), Rules(False, {}, {})))["contacts"]["total"] == 1
 
 
 def test_callees_who_ask_not_to_be_called_are_not_called_by_the_rival_either() -> None:
@@ -285,3 +287,16 @@ def test_callees_who_ask_not_to_be_called_are_not_called_by_the_rival_either() -
     found = tell(case(), Bulk(contacts(10), {}, past, []), ANYWHERE, Budget(until=float("inf")))
     assert found["dispositions"]["dnc"] == 10
     assert found["assumptions"]["dispositions"]["value"] == {"dnc": 1.0}
+
+
+async def test_a_forecast_is_made_in_a_process_of_its_own(tmp_path: Path) -> None:
+    file = tmp_path / "case"
+    file.write_bytes(contact_line(contacts(20)))
+    helper = Helper()
+    try:
+        told_there = await helper.call(in_child, replace(case(), file=file), Rules(True, {}, {}))
+        with pytest.raises(PortError, match="working file"):
+            await helper.call(in_child, replace(case(), file=tmp_path / "none"), Rules(True, {}, {}))
+    finally:
+        await helper.close()
+    assert orjson.loads(told_there)["contacts"]["finished"] == 20

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fastapi import APIRouter, Request
-from starlette.responses import JSONResponse
+from starlette.responses import Response
 
 from dialerd.control import bodies, shapes, uploads
 from dialerd.control.context import Controlled
@@ -36,17 +36,18 @@ _MULTIPART_BODY = {
     "/campaigns/{campaign_id}/simulate",
     openapi_extra={"requestBody": {"content": {"application/json": {"schema": _ASSUMPTIONS}}}},
 )
-async def simulate_campaign(campaign_id: str, request: Request, control: Controlled) -> JSONResponse:
+async def simulate_campaign(campaign_id: str, request: Request, control: Controlled) -> Response:
     """When a live campaign will be done, what holds it up and what would change that. Needs the scope read."""
     assumed = await bodies.read_object(request, optional=True)
-    return JSONResponse(await control.service.forecasts.of_campaign(campaign_id, assumed))
+    found = await control.service.forecasts.of_campaign(campaign_id, assumed)
+    return Response(found, media_type="application/json")
 
 
 @router.post(
     "/simulate",
     openapi_extra=shapes.body({"application/json": _JSON_BODY, "multipart/form-data": _MULTIPART_BODY}),
 )
-async def simulate_list(request: Request, control: Controlled) -> JSONResponse:
+async def simulate_list(request: Request, control: Controlled) -> Response:
     """The same for a campaign as it would be created (name, script and language may be left out), and not stored."""
     forecasts = control.service.forecasts
     with control.upload() as path:
@@ -61,4 +62,4 @@ async def simulate_list(request: Request, control: Controlled) -> JSONResponse:
                 found = await forecasts.of_list(fields, ContactFile(path, "csv"))
             case _:
                 raise bodies.unsupported(request, "application/json", "multipart/form-data")
-    return JSONResponse(found)
+    return Response(found, media_type="application/json")
