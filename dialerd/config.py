@@ -21,6 +21,7 @@ from pydantic import (
     Field,
     SecretStr,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -40,14 +41,14 @@ from dialerd.core.legal import legal_rules
 from dialerd.core.model import E164, Policy, Trunk, TrunkName
 from dialerd.core.zones import parse_default_zones
 from dialerd.media.address import Address
-from dialerd.numbering import holiday_dates
+from dialerd.numbering import begins_numbers, holiday_dates
 
 T = TypeVar("T")
 
 _TRUNK_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 _POSTGRES = re.compile(r"postgres(ql)?://")
 _DATABASE = re.compile(r"postgres(ql)?://[^/?#\s]*/[^/?#\s]+(\?[^#\s]*)?")
-_ENDPOINT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+_PJSIP_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 
 def _parse_number(value: object) -> E164:
@@ -86,14 +87,16 @@ class TrunkSettings(_Section):
 
     endpoint: str
     caller_ids: list[Number] = Field(
-        min_length=1, description="the first is the default; without one Asterisk would send Anonymous"
+        description="the first is the default; without one Asterisk would send Anonymous"
     )
     max_channels: int = Field(default=10, ge=1, le=10_000)
     calls_per_second: float = Field(default=1.0, gt=0, le=1_000)
     number_format: Literal["e164", "digits"] = "e164"
+    registration: str | None = Field(
+        default=None, description="the PJSIP registration without which its carrier takes no calls"
+    )
     prefixes: list[str] = Field(
         default=[""],
-        min_length=1,
         description='numbers it takes, as "+91"; of several trunks the longest match is used',
     )
     strip: str = Field(default="", pattern=r"^[0-9]{0,15}$")
@@ -102,9 +105,7 @@ class TrunkSettings(_Section):
         default=True,
         description="begin slowly, and slow down while the carrier has no room (503, congestion)",
     )
-    caller_id_daily_cap: int | None = Field(
-        default=None, ge=1, description="calls a day that show one number"
-    )
+    caller_id_daily_cap: int | None = Field(default=None, description="calls a day that show one number")
     caller_id_rest_minutes: float = Field(
         default=60, ge=0, le=10_080, description="rest of a number that is answered less than others; 0: none"
     )
@@ -115,17 +116,33 @@ class TrunkSettings(_Section):
     @field_validator("caller_ids")
     @classmethod
     def _caller_ids_once(cls, value: list[str]) -> list[str]:
+        if not value:
+            raise ValueError("needs at least one number to show: without it Asterisk would send Anonymous")
         twice = sorted({number for number in value if value.count(number) > 1})
         if twice:
             raise ValueError(f"named twice: {', '.join(twice)}")
         return value
 
+    @field_validator("caller_id_daily_cap")
+    @classmethod
+    def _cap_allows_calls(cls, value: int | None) -> int | None:
+        if value is not None and value < 1:
+            raise ValueError(f"{value} would let no call leave: give at least 1, or leave it out for no cap")
+        return value
+
     @field_validator("prefixes")
     @classmethod
     def _prefixes_are_digits(cls, value: list[str]) -> list[str]:
+        if not value:
+            raise ValueError('no number could reach this trunk: leave it out, or [""], for all numbers')
         bad = [prefix for prefix in value if not re.fullmatch(r"(\+[1-9][0-9]{0,14})?", prefix)]
         if bad:
             raise ValueError(f'must be "+" and digits, as in "+91", or "" for all numbers: {", ".join(bad)}')
+        nowhere = [prefix for prefix in value if not begins_numbers(prefix)]
+        if nowhere:
+            raise ValueError(
+                f"no country's numbers begin so, none could reach this trunk: {', '.join(nowhere)}"
+            )
         twice = sorted({prefix for prefix in value if value.count(prefix) > 1})
         if twice:
             raise ValueError(f"named twice: {', '.join(twice)}")
@@ -139,11 +156,13 @@ class TrunkSettings(_Section):
             raise ValueError(f"overlap, leave the longer one out: {', '.join(needless)}")
         return value
 
-    @field_validator("endpoint")
+    @field_validator("endpoint", "registration")
     @classmethod
-    def _endpoint_is_a_name(cls, value: str) -> str:
-        if not _ENDPOINT.fullmatch(value):
-            raise ValueError("must be the name of a PJSIP endpoint (letters, digits, '.', '_', '-')")
+    def _is_a_name(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is not None and not _PJSIP_NAME.fullmatch(value):
+            raise ValueError(
+                f"must be the name of a PJSIP {info.field_name} (letters, digits, '.', '_', '-'; no comma, no address)"
+            )
         return value
 
 
@@ -391,6 +410,7 @@ class Settings(BaseSettings):
                 prefixes=tuple(prefix.removeprefix("+") for prefix in trunk.prefixes),
                 strip=trunk.strip,
                 prepend=trunk.prepend,
+                registration=trunk.registration,
                 adaptive=trunk.adaptive,
                 caller_id_cap=trunk.caller_id_daily_cap,
                 caller_id_rest=minutes(trunk.caller_id_rest_minutes),
@@ -414,7 +434,15 @@ def load(path: Path | None) -> Settings:
         raise ConfigError([Fault("environment", f"{error}: {error.__cause__}")]) from error
     except ValidationError as error:
         raise ConfigError(
-            [Fault(".".join(map(str, fault["loc"])) or "settings", fault["msg"]) for fault in error.errors()]
+            [
+                Fault(".".join(map(str, fault["loc"])) or "settings", _in_plain_words(fault["msg"]))
+                for fault in error.errors()
+            ]
         ) from error
     finally:
         _toml_file = None
+
+
+def _in_plain_words(message: str) -> str:
+    """Pydantic's message for people who write settings, not Python."""
+    return message.removeprefix("Value error, ").replace("Input should be", "must be")

@@ -264,6 +264,7 @@ def _telephony(settings: Settings, engine: Engine, media: MediaPool) -> Asterisk
             asterisk.ami_host, asterisk.ami_port, asterisk.ami_user, asterisk.ami_secret.get_secret_value()
         ),
         endpoints=[trunk.endpoint for trunk in settings.trunk_list],
+        registrations=[trunk.registration for trunk in settings.trunk_list if trunk.registration is not None],
         cdr_path=asterisk.cdr_path,
         cdr_causes=asterisk.cdr_causes,
     )

@@ -57,6 +57,13 @@ def callee_zones(defaults: PrefixTable[str] | None = None) -> CalleeZones:
     return CalleeZones(zone_table(), country_table(), defaults)
 
 
+def begins_numbers(prefix: str) -> bool:
+    """Whether the numbers of any country begin so: `+` and digits, or nothing."""
+    digits = prefix.removeprefix("+")
+    codes = (str(code) for code in COUNTRY_CODE_TO_REGION_CODE)
+    return any(code.startswith(digits) or digits.startswith(code) for code in codes)
+
+
 # --- zones ---------------------------------------------------------------------------------------
 
 

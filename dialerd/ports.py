@@ -39,6 +39,8 @@ from dialerd.core.model import (
     ScriptId,
     TrunkChange,
 )
+from dialerd.core.report import By, Report
+from dialerd.core.wallclock import Stretch
 
 Sink = Callable[[Event], None]
 """Where an adapter posts what happened. Never blocks, never raises; call it from the event loop's thread."""
@@ -222,6 +224,19 @@ class CallFilter:
     phone: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class ReportFilter:
+    """Which calls are reported, and by what. Bounds are inclusive."""
+
+    by: By
+    started_from: Instant
+    started_to: Instant
+    campaign: CampaignId | None = None
+    """None: all calls, single ones included."""
+    clock: tuple[Stretch, ...] = ()
+    """The clock by whose hours or days calls are grouped, as far as it is asked for and within the bounds."""
+
+
 class Journal(Protocol):
     """The writing side of the store: one writer, whole transactions."""
 
@@ -373,6 +388,10 @@ class Store(Journal, Protocol):
 
     async def call(self, call: CallId) -> CallRow | None:
         """One call."""
+        ...
+
+    async def report(self, where: ReportFilter) -> Report:
+        """The figures of the calls that are over. It reads all of them: seconds for a million."""
         ...
 
     async def add_key(self, key: ApiKey) -> None:

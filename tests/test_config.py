@@ -222,3 +222,63 @@ def test_the_check_names_a_database_that_cannot_be_used(
     told = capsys.readouterr().err
     assert re.search(f"  store.url: .*{said}", told)
     assert "secret" not in told
+
+
+@pytest.mark.parametrize(
+    ("setting", "loc", "said"),
+    [
+        ("caller_ids = []", "caller_ids", "needs at least one number to show"),
+        ('caller_ids = ["+15550100100", "+15550100100"]', "caller_ids", "named twice: +15550100100"),
+        ("prefixes = []", "prefixes", "no number could reach this trunk"),
+        (
+            'prefixes = ["+91", "+9198"]',
+            "prefixes",
+            "overlap, leave the longer one out: +9198 lies within +91",
+        ),
+        ('prefixes = ["", "+91"]', "prefixes", "+91 lies within all numbers"),
+        ('prefixes = ["+91", "+91"]', "prefixes", "named twice: +91"),
+        ('prefixes = ["0091"]', "prefixes", 'must be "+" and digits'),
+        (
+            'prefixes = ["+91", "+2101"]',
+            "prefixes",
+            "no country's numbers begin so, none could reach this trunk: +2101",
+        ),
+        ("caller_id_daily_cap = 0", "caller_id_daily_cap", "0 would let no call leave"),
+        ("caller_id_rest_below = 1.5", "caller_id_rest_below", "must be less than 1"),
+        ("caller_id_rest_minutes = -1", "caller_id_rest_minutes", "must be greater than or equal to 0"),
+        ("max_channels = 0", "max_channels", "must be greater than or equal to 1"),
+        ("calls_per_second = 0", "calls_per_second", "must be greater than 0"),
+        ('registration = "sip:me@carrier"', "registration", "must be the name of a PJSIP registration"),
+        ('adaptive = "often"', "adaptive", "must be a valid boolean"),
+    ],
+)
+def test_a_wrong_setting_of_a_trunk_says_what_is_wrong_with_it(
+    tmp_path: Path, setting: str, loc: str, said: str
+) -> None:
+    name = setting.partition(" ")[0]
+    kept = [line for line in GOOD.splitlines() if not line.startswith(f"{name} ")]
+    found = faults(written(tmp_path, "\n".join([*kept, setting])))
+    assert list(found) == [f"trunks.carrier.{loc}"]
+    assert said in found[f"trunks.carrier.{loc}"]
+    assert "Value error" not in found[f"trunks.carrier.{loc}"]
+
+
+def test_frequency_caps_are_at_least_one_call(tmp_path: Path) -> None:
+    found = faults(written(tmp_path, GOOD + "[dialing]\nmax_calls_per_24h = 0\nmax_calls_per_7d = 0\n"))
+    assert found == {
+        "dialing.max_calls_per_24h": "must be greater than or equal to 1",
+        "dialing.max_calls_per_7d": "must be greater than or equal to 1",
+    }
+
+
+def test_what_a_trunk_is_set_up_with_reaches_the_dialer(tmp_path: Path) -> None:
+    more = (
+        'registration = "carrier-reg"\nprefixes = ["+91", "+1"]\nadaptive = false\ncaller_id_daily_cap = 80\n'
+        "caller_id_rest_minutes = 30\ncaller_id_rest_below = 0.4\n"
+        "[dialing]\nmax_calls_per_24h = 2\nmax_calls_per_7d = 4\n"
+    )
+    settings = load(written(tmp_path, GOOD + more))
+    (trunk,) = settings.trunk_list
+    assert (trunk.registration, trunk.prefixes, trunk.adaptive) == ("carrier-reg", ("91", "1"), False)
+    assert (trunk.caller_id_cap, trunk.caller_id_rest, trunk.caller_id_rest_below) == (80, 1_800_000, 0.4)
+    assert settings.policy.caps == ((86_400_000, 2), (7 * 86_400_000, 4))

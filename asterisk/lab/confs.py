@@ -26,6 +26,14 @@ def render(instance: str, into: Path, values: Mapping[str, object]) -> None:
         target.write_text(text, encoding="utf-8")
 
 
+def registration(carrier: str) -> str:
+    """The registration `lab` with our own carrier, for pjsip.conf."""
+    return (
+        f"[lab]\ntype = registration\nserver_uri = sip:{carrier}\nclient_uri = sip:customer@{carrier}\n"
+        "retry_interval = 1\nmax_retries = 1000000\nmax_random_initial_delay = 0\n"
+    )
+
+
 def spare_trunk(address: str) -> str:
     """The endpoint of a second trunk, for pjsip.conf. It brings no calls, so nothing identifies its requests."""
     return (

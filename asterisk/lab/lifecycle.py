@@ -162,6 +162,7 @@ def _values(folder: Folder, record: Record, asterisk: Installation, instance: In
         "trunk": trunk,
         "trunk_host": trunk_host,
         "spare": confs.spare_trunk(record.spare) if record.spare else "",
+        "registration": confs.registration(trunk) if record.trunk is None else "",
         # A SIPp scenario would take OPTIONS for an unexpected call.
         "qualify_frequency": 0 if record.trunk else 10,
         "ari_password": record.ari_password,

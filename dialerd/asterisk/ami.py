@@ -1,4 +1,4 @@
-"""What only the manager interface tells: whether the trunks are reachable, and that Asterisk boots or goes.
+"""What only the manager interface tells: whether trunks are reachable and registered, that Asterisk boots or goes.
 
 No call is made, changed or ended over it, and none of its actions can: it reads. Losing it costs the
 knowledge of the trunks, not the dialing.
@@ -16,18 +16,22 @@ import structlog
 from dialerd.asterisk.ami_link import AmiAction, AmiLink, Headers, LinkLost
 from dialerd.asterisk.outage import Backoff, Outage
 from dialerd.asterisk.reachability import Contacts
+from dialerd.asterisk.registration import Registrations
 from dialerd.core.errors import PortError
 from dialerd.core.messages import (
     ManagerDown,
     ManagerUp,
     TrunkReachability,
+    TrunkRegistration,
 )
 from dialerd.ports import Sink
 
 _log = structlog.get_logger("dialerd.asterisk")
 
-_EVENTS = ("ContactStatus", "FullyBooted", "Reload", "Shutdown")
+_EVENTS = ("ContactStatus", "FullyBooted", "Registry", "Reload", "Shutdown")
 _EVENT_CLASSES = "system"
+
+TrunkState = TrunkReachability | TrunkRegistration
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +74,9 @@ class AmiError(PortError):
 
 
 class AmiWatch:
-    """Watches the reachability of `endpoints` and posts each change; without a connection it is unknown.
+    """Watches the reachability of `endpoints` and the state of outbound `registrations`, and posts each change.
+
+    Without a connection they are unknown.
 
     `on_booted` is called when Asterisk says that it has booted: at each login to a booted one, and at its boot.
     """
@@ -81,6 +87,7 @@ class AmiWatch:
         endpoints: Sequence[str],
         sink: Sink,
         *,
+        registrations: Sequence[str] = (),
         timing: AmiTiming = AmiTiming(),
         backoff: Backoff | None = None,
         rng: random.Random | None = None,
@@ -94,7 +101,8 @@ class AmiWatch:
             _log, "ami.unavailable", "ami.recovered", backoff or Backoff(), rng or random.Random()
         )
         self._contacts = {name: Contacts(name) for name in dict.fromkeys(endpoints)}
-        self._told: dict[str, bool | None] = {}
+        self._registrations = Registrations(dict.fromkeys(registrations))
+        self._told: dict[tuple[str, str], tuple[object, ...]] = {}
         self._link: AmiLink | None = None
         self._stir = asyncio.Event()
         """Set when the link has something to look at: the endpoints have changed, or the link is lost."""
@@ -127,11 +135,14 @@ class AmiWatch:
         except (KeyError, ValueError) as error:
             raise self._refused("CoreStatus", told) from error
 
-    async def trunk_states(self) -> tuple[TrunkReachability, ...]:
-        """Ask for the state of every endpoint watched. Raises AmiError."""
+    async def trunk_states(self) -> tuple[TrunkState, ...]:
+        """Ask for the state of every endpoint and registration watched. Raises AmiError."""
         for name, contacts in self._contacts.items():
             contacts.survey(await self._ask("PJSIPShowEndpoint", Endpoint=name))
-        return tuple(contacts.state() for contacts in self._contacts.values())
+        if self._registrations:
+            self._registrations.survey(await self._ask("PJSIPShowRegistrationsOutbound"))
+        endpoints = (contacts.state() for contacts in self._contacts.values())
+        return (*endpoints, *self._registrations.states())
 
     # --- one connection ----------------------------------------------------------------------------
 
@@ -214,6 +225,8 @@ class AmiWatch:
         self._connected_at = None
         for name in self._contacts:
             self._post(TrunkReachability(name, None, str(error)))
+        for state in self._registrations.states():
+            self._post(TrunkRegistration(state.registration, None, str(error)))
         self._sink(ManagerDown(str(error)))
         return self._outage.failed(error.kind, str(error), lasted=lasted)
 
@@ -245,7 +258,8 @@ class AmiWatch:
                 if self._on_booted is not None:
                     self._on_booted()
                 self._look_again()
-            case "Reload":
+            case "Reload" | "Registry":
+                # A Registry event names the accounts, not the registration.
                 self._look_again()
             case "Shutdown":
                 _log.warning("asterisk.shutting_down", restart=event.get("restart", ""))
@@ -254,11 +268,20 @@ class AmiWatch:
         self._survey_due = True
         self._stir.set()
 
-    def _tell(self, states: Sequence[TrunkReachability]) -> None:
+    def _tell(self, states: Sequence[TrunkState]) -> None:
         for state in states:
             self._post(state)
 
-    def _post(self, state: TrunkReachability) -> None:
-        if state.endpoint not in self._told or self._told[state.endpoint] is not state.reachable:
-            self._told[state.endpoint] = state.reachable
+    def _post(self, state: TrunkState) -> None:
+        """Post a state that differs from the one before; of an endpoint its detail does not."""
+        key, told = _identity(state)
+        if self._told.get(key) != told:
+            self._told[key] = told
             self._sink(state)
+
+
+def _identity(state: TrunkState) -> tuple[tuple[str, str], tuple[object, ...]]:
+    """What a state is of, and what of it matters."""
+    if isinstance(state, TrunkReachability):
+        return ("endpoint", state.endpoint), (state.reachable,)
+    return ("registration", state.registration), (state.registered, state.detail)

@@ -21,7 +21,7 @@ _SILENT = logging.Logger("panoramisk", level=logging.CRITICAL + 1)
 
 Headers = dict[str, str]
 
-AmiAction = Literal["Login", "Ping", "CoreStatus", "PJSIPShowEndpoint"]
+AmiAction = Literal["Login", "Ping", "CoreStatus", "PJSIPShowEndpoint", "PJSIPShowRegistrationsOutbound"]
 """All that is ever sent."""
 _ACTIONS = frozenset(get_args(AmiAction))
 

@@ -65,7 +65,8 @@ class Timing:
 class AsteriskTelephony:
     """One Asterisk. `run` holds its connections; orders are taken at any time and answered through `sink`.
 
-    `endpoints` are the trunks' PJSIP endpoints, whose reachability is reported if there is an AMI to ask.
+    `endpoints` are the trunks' PJSIP endpoints, `registrations` those with their carriers: how they are is reported
+    if there is an AMI to ask.
     """
 
     def __init__(
@@ -76,6 +77,7 @@ class AsteriskTelephony:
         *,
         ami: AmiAccess | None = None,
         endpoints: Sequence[str] = (),
+        registrations: Sequence[str] = (),
         cdr_path: Path | None = None,
         cdr_causes: bool = False,
         timing: Timing = Timing(),
@@ -96,6 +98,7 @@ class AsteriskTelephony:
                 ami,
                 endpoints,
                 sink,
+                registrations=registrations,
                 timing=timing.ami,
                 backoff=timing.backoff,
                 rng=rng,

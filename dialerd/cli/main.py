@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from dialerd import __version__
-from dialerd.cli import call, campaign, dnc, events, key, script, trunk
+from dialerd.cli import call, campaign, dnc, events, key, reports, script, trunk
 from dialerd.cli.client import DEFAULT_SOCKET, REFUSED, CliError, Target
 from dialerd.cli.options import Ringing, RingingCalls
 from dialerd.cli.output import Output, report, shown
@@ -35,6 +35,7 @@ app.add_typer(call.app, name="call")
 app.add_typer(dnc.app, name="dnc")
 app.add_typer(trunk.app, name="trunk")
 app.add_typer(key.app, name="key")
+command(app, "report", *reports.EXAMPLES)(reports.report)
 
 
 def _version(wanted: bool) -> None:
@@ -137,14 +138,13 @@ def _print_status(out: Output, found: dict[str, Any]) -> None:
         "campaigns: " + ", ".join(f"{name} {shown(count)}" for name, count in found["campaigns"].items())
     )
     out.table(
-        ("TRUNK", "ENDPOINT", "CHANNELS", "CALLS/S", "REACHABLE", "PAUSED"),
+        ("TRUNK", "STATE", "CHANNELS", "CALLS/S", "PAUSED"),
         (
             (
                 trunk["name"],
-                trunk["endpoint"],
+                trunk["state"],
                 f"{trunk['channels_in_use']} of {trunk['max_channels']}",
                 trunk["calls_per_second"],
-                trunk["reachable"],
                 trunk["paused"],
             )
             for trunk in found["trunks"]

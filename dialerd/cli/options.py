@@ -97,7 +97,15 @@ RingTimeout = Annotated[
 MaxConcurrent = Annotated[int | None, typer.Option(metavar="N", help="Calls at a time.")]
 CallsPerSecond = Annotated[float | None, typer.Option(metavar="RATE", help="New calls a second.")]
 Weight = Annotated[
-    float | None, typer.Option(metavar="W", help="Its share beside other campaigns. (default 1)")
+    float | None,
+    typer.Option(metavar="W", help="Its starts beside those of other campaigns on a trunk. (default 1)"),
+]
+Shares = Annotated[
+    str | None,
+    typer.Option(
+        metavar="fresh=A,retries=B,callbacks=C",
+        help="Proportions of its starts while all three kinds wait. (default fresh=1,retries=1,callbacks=8)",
+    ),
 ]
 Trunks = Annotated[
     list[str] | None,

@@ -1,4 +1,4 @@
-"""Campaign rules as they are written on the command line: weekly hours and retry rules.
+"""Campaign rules as they are written on the command line: weekly hours, retry rules and shares.
 
 What cannot be understood is passed on as it is, for the daemon to say what is wrong with it.
 """
@@ -44,6 +44,14 @@ def _rule(text: str) -> tuple[str, dict[str, Any]]:
     if times:
         rule["max"] = _number(most)
     return reason.strip(), rule
+
+
+def shares(text: str | None) -> dict[str, Any] | None:
+    """`fresh=2,retries=1,callbacks=8`; what is left out is at its default."""
+    if text is None:
+        return None
+    parts = (part.partition("=") for part in text.split(",") if part.strip())
+    return {kind.strip(): _number(share.strip()) for kind, _, share in parts}
 
 
 def _number(text: str) -> int | float | str:

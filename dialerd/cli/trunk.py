@@ -8,6 +8,7 @@ from urllib.parse import quote
 import typer
 
 from dialerd.cli.options import CallsPerSecond, MaxConcurrent, given
+from dialerd.cli.output import shown
 from dialerd.cli.session import command, group, session_of
 
 app = group("Trunks: how they are, paused and resumed, and their limits.")
@@ -17,24 +18,85 @@ Name = Annotated[str, typer.Argument(metavar="TRUNK", help="Its name in the sett
 
 @command(app, "list", "dialerctl trunk list")
 def list_(context: typer.Context) -> None:
-    """Every trunk, with what it has in use and why it is not used."""
+    """Every trunk: how it is, what it has in use, how fast it may go now, and why it is not used."""
     session = session_of(context)
     page = session.api.pages("/v1/trunks", {}, 1_000)
     session.out.page(
         page,
-        ("TRUNK", "ENDPOINT", "STATE", "CHANNELS", "CALLS/S", "WHY PAUSED"),
+        ("TRUNK", "STATE", "REGISTERED", "CHANNELS", "CALLS/S", "TURNED AWAY", "ANSWERED", "WHY NOT USED"),
         (
             (
                 item["name"],
-                item["endpoint"],
                 item["state"],
-                f"{item['channels_in_use']} of {item['max_channels']}",
-                item["calls_per_second"],
-                item["paused"],
+                _registered(item),
+                _channels(item),
+                _rate(item),
+                f"{item['turned_away']:.0%}",
+                _answered(item),
+                _why_not(item),
             )
             for item in page["data"]
         ),
     )
+
+
+@command(app, "show", "dialerctl trunk show carrier")
+def show(context: typer.Context, trunk: Name) -> None:
+    """One trunk and its caller ids: how often each was shown, and answered of its last calls."""
+    session = session_of(context)
+    found = session.api.get(f"/v1/trunks/{quote(trunk)}")
+    if session.out.as_json:
+        session.out.json(found)
+        return
+    session.out.fields(
+        (
+            ("name", found["name"]),
+            ("endpoint", found["endpoint"]),
+            ("state", found["state"]),
+            ("why not used", _why_not(found)),
+            ("reachable", found["reachable"]),
+            ("registered", _registered(found)),
+            ("channels in use", _channels(found)),
+            ("calls a second", _rate(found)),
+            ("turned away", f"{found['turned_away']:.0%} of the last calls, for want of room"),
+            ("answered", f"{_answered(found)} last calls"),
+            ("refused", f"{found['failures']['numbers_refused']} of them for their numbers"),
+        )
+    )
+    session.out.table(
+        ("CALLER ID", "CALLS IN 24 H", "ANSWERED", "RESTS UNTIL"),
+        (
+            (
+                used["caller_id"],
+                used["calls_24h"],
+                f"{used['answered']} of {used['of_last_calls']}",
+                used["rests_until"],
+            )
+            for used in found["caller_ids"]
+        ),
+    )
+
+
+def _channels(trunk: dict[str, Any]) -> str:
+    return f"{trunk['channels_in_use']} of {trunk['max_channels']}"
+
+
+def _rate(trunk: dict[str, Any]) -> str:
+    now, full = trunk["rate_now"], trunk["calls_per_second"]
+    return f"slowed to {now:.3g} of {full:g}" if now < full else f"{full:g}"
+
+
+def _answered(trunk: dict[str, Any]) -> str:
+    return f"{trunk['last_calls']['answered']} of {trunk['last_calls']['of']}"
+
+
+def _registered(trunk: dict[str, Any]) -> str:
+    return "not needed" if trunk["registration"] is None else shown(trunk["registered"])
+
+
+def _why_not(trunk: dict[str, Any]) -> str | None:
+    rests = trunk["rests_until"]
+    return trunk["paused"] or trunk["down"] or (f"rests until {rests}" if rests else None)
 
 
 @command(app, "pause", "dialerctl trunk pause carrier")

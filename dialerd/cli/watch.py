@@ -21,6 +21,7 @@ ENDED = ("completed", "stopped")
 PATIENCE = 60.0
 """Seconds for which a daemon that restarts is waited for."""
 _RATE_SPAN = 10.0
+_COUNTED_BY = (("TRUNK", "by_trunk"), ("CALLER ID", "by_caller_id"), ("HOUR (UTC)", "by_hour"))
 
 
 def watch(session: Session, campaign: str, interval: float) -> None:
@@ -150,6 +151,8 @@ def final_report(out: Output, found: dict[str, Any]) -> None:
             ("attempts", f"up to {found['max_attempts']}, {found['retry_interval_minutes']} minutes apart"),
             ("retry rules", [_rule(*rule) for rule in found["retry_rules"].items()]),
             ("callbacks", f"up to {found['max_callbacks']}"),
+            ("weight", found["weight"]),
+            ("shares", ", ".join(f"{kind} {share}" for kind, share in found["shares"].items())),
             ("created", found["created_at"]),
             ("started", found["started_at"]),
             ("finished", found["finished_at"]),
@@ -172,7 +175,7 @@ def final_report(out: Output, found: dict[str, Any]) -> None:
         )
     if found["reasons"]:
         out.table(("NOT REACHABLE BECAUSE", "CONTACTS"), found["reasons"].items())
-    for title, key in (("TRUNK", "by_trunk"), ("HOUR (UTC)", "by_hour")):
+    for title, key in _COUNTED_BY:
         if found[key]:
             rows = ((name, figures["calls"], figures["answered"]) for name, figures in found[key].items())
             out.table((title, "CALLS", "ANSWERED"), rows)

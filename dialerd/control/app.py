@@ -13,7 +13,18 @@ from dialerd.control.context import Control
 from dialerd.control.guard import Guard
 from dialerd.control.observation import Pulse
 from dialerd.control.ratelimit import RateLimit
-from dialerd.control.routes import calls, campaigns, contacts, daemon, dnc, events, keys, scripts, trunks
+from dialerd.control.routes import (
+    calls,
+    campaigns,
+    contacts,
+    daemon,
+    dnc,
+    events,
+    keys,
+    reports,
+    scripts,
+    trunks,
+)
 from dialerd.engine.draft import CampaignFields
 from dialerd.engine.service import Service
 
@@ -54,7 +65,7 @@ def create_app(
     ring = KeyRing(service, secret)
     app.state.control = Control(service, ring, spool_dir, max_bytes, pulse or Pulse(), version)
     problems.install(app)
-    for noun in (campaigns, contacts, calls, dnc, scripts, trunks, keys, events, daemon):
+    for noun in (campaigns, contacts, calls, dnc, scripts, trunks, reports, keys, events, daemon):
         app.include_router(noun.router)
     app.add_middleware(Guard, keys=ring, peers=PeerPolicy(group), rate=RateLimit(requests_per_minute))
     _describe(app)

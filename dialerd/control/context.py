@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC
 from pathlib import Path
 from typing import Annotated
 
@@ -15,8 +15,9 @@ from fastapi import Depends, Query, Request
 
 from dialerd.control.auth import KeyRing
 from dialerd.control.observation import Pulse
-from dialerd.core.clock import YEARS, Instant, from_datetime
+from dialerd.core.clock import Instant
 from dialerd.core.errors import Fault, invalid
+from dialerd.engine.fields import instant
 from dialerd.engine.service import Service
 from dialerd.ports import Page
 
@@ -74,21 +75,16 @@ def span(start: str | None, end: str | None) -> tuple[Instant | None, Instant | 
 def _instant(key: str, value: str | None, faults: list[Fault]) -> Instant | None:
     if value is None:
         return None
-    # An unescaped + in a query string arrives as a space.
-    text = _OFFSET_WITHOUT_PLUS.sub(r"+\1", value)
     try:
-        if len(text) == 10:
-            moment = datetime.combine(date.fromisoformat(text), time(), UTC)
-            if key == "to":
-                moment += timedelta(days=1, milliseconds=-1)
-        else:
-            moment = datetime.fromisoformat(text)
-        if moment.year in YEARS:
-            return from_datetime(moment)
-    except ValueError:
-        pass
-    faults.append(Fault(key, "must be an ISO 8601 time with offset, as in 2024-01-15T09:00:00Z, or a date"))
-    return None
+        return instant(time_in_query(value), UTC, last=key == "to")
+    except ValueError as error:
+        faults.append(Fault(key, str(error)))
+        return None
+
+
+def time_in_query(value: str) -> str:
+    """A time in a query string, where an unescaped + arrives as a space."""
+    return _OFFSET_WITHOUT_PLUS.sub(r"+\1", value)
 
 
 def phone_in_query(value: str | None) -> str | None:

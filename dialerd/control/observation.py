@@ -115,5 +115,5 @@ class _Collected:
             channels.add_metric(name, trunk.max_channels)
             rate.add_metric(name, trunk.rate)
             full.add_metric(name, trunk.calls_per_second)
-            usable.add_metric(name, int(trunk.paused is None and trunk.reachable is not False))
+            usable.add_metric(name, int(trunk.paused is None and trunk.down is None))
         yield from (started, in_use, channels, rate, full, usable)

@@ -29,7 +29,7 @@ def note_final(turn: Turn, ended: Try, dialing: Contact | None, after: Contact |
     if line is None:
         return
     burnt = _is_burnt(ended)
-    kept = Final(burnt, dialing, after) if burnt else Final(burnt)
+    kept = Final(burnt, dialing, after) if burnt else Final(burnt, answered=ended.answered_at is not None)
     line = replace(line, finals=(*line.finals[1 - FINALS :], kept))
     turn.world.lines.put(ended.trunk, line)
     count = sum(final.burnt for final in line.finals)

@@ -118,7 +118,7 @@ def recheck(world: World, order: Originate, now: Instant) -> str | None:
     for check in _host_checks(world, world.host.committed[""], now):
         if not check.ok:
             return check.rule
-    if line is None or line.paused is not None or line.reachable is False:
+    if line is None or line.paused is not None or line.down is not None:
         return "trunk"
     if call.campaign_id is not None:
         campaign = world.campaigns.committed.get(call.campaign_id)

@@ -152,6 +152,15 @@ class TrunkReachability:
     detail: str
 
 
+@record
+class TrunkRegistration:
+    """What Asterisk says of an outbound registration with a carrier; None: it does not tell."""
+
+    registration: str
+    registered: bool | None
+    detail: str
+
+
 # --- events from the media workers ---------------------------------------------------------------
 
 
@@ -300,6 +309,7 @@ Event = (
     | ManagerDown
     | EvidenceFound
     | TrunkReachability
+    | TrunkRegistration
     | AgentHeard
     | AgentReported
     | AgentFinished

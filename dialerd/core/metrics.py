@@ -19,6 +19,8 @@ from dialerd.core.model import CONNECTED, NOT_REACHABLE, Call, Contact, ContactS
 TALK_MILLIS = "talk_millis"
 TALKS = "talks"
 """Answered calls and their answered time: counted per call, not per contact."""
+_PER_CALL = ("trunk:", "caller_id:", "hour:")
+"""How the keys of `per_call` begin."""
 
 _ALWAYS_SHOWN = (CONNECTED, NOT_REACHABLE, "callback_requested", "interested", "not_interested", "dnc")
 
@@ -78,7 +80,7 @@ def of_contacts(counters: Mapping[str, int]) -> dict[str, int]:
     return {
         key: value
         for key, value in counters.items()
-        if value and key not in per_calls and not key.startswith(("trunk:", "hour:"))
+        if value and key not in per_calls and not key.startswith(_PER_CALL)
     }
 
 
@@ -99,10 +101,10 @@ def _hour(number: int) -> str:
 
 
 def per_call(call: Call, *, answered: bool) -> dict[str, int]:
-    """What one finished call adds, by its last try's trunk and its hour (UTC)."""
-    hour = _hour(call.started_at // _HOUR)
+    """What one finished call adds, by its last try's trunk and caller id, and its hour (UTC)."""
+    last, hour = call.current, _hour(call.started_at // _HOUR)
     deltas = {}
-    for group in (f"trunk:{call.current.trunk}", f"hour:{hour}"):
+    for group in (f"trunk:{last.trunk}", f"caller_id:{last.caller_id}", f"hour:{hour}"):
         deltas[group + ":calls"] = 1
         if answered:
             deltas[group + ":answered"] = 1
@@ -110,7 +112,7 @@ def per_call(call: Call, *, answered: bool) -> dict[str, int]:
 
 
 def grouped(counters: Mapping[str, int], kind: str) -> dict[str, dict[str, int]]:
-    """The counters of `per_call` under `trunk` or `hour`, by name."""
+    """The counters of `per_call` under `trunk`, `caller_id` or `hour`, by name."""
     found: dict[str, dict[str, int]] = {}
     for key in sorted(counters):
         if key.startswith(kind + ":"):
@@ -169,6 +171,7 @@ class Figures:
     metrics: dict[str, float | int | None]
     reasons: dict[str, int]
     by_trunk: dict[str, dict[str, int]]
+    by_caller_id: dict[str, dict[str, int]]
     by_hour: dict[str, dict[str, int]]
 
 
@@ -208,24 +211,25 @@ def figures(counters: Mapping[str, int]) -> Figures:
         if value
     ]
     metrics: dict[str, float | int | None] = {
-        "connect_rate": _ratio(connected, called),
-        "avg_call_duration_seconds": _mean_seconds(count(TALK_MILLIS), count(TALKS)),
-        "conversion_rate": _ratio(count("positive"), connected),
-        "conversion_rate_of_called": _ratio(count("positive"), called),
-        "retry_rate": _ratio(count("connected_on_retry"), called),
-        "retried_rate": _ratio(count("retried"), called),
-        "escalation_rate": _ratio(count("escalated"), connected),
+        "connect_rate": ratio(connected, called),
+        "avg_call_duration_seconds": mean_seconds(count(TALK_MILLIS), count(TALKS)),
+        "conversion_rate": ratio(count("positive"), connected),
+        "conversion_rate_of_called": ratio(count("positive"), called),
+        "retry_rate": ratio(count("connected_on_retry"), called),
+        "retried_rate": ratio(count("retried"), called),
+        "escalation_rate": ratio(count("escalated"), connected),
     }
     reasons = {
         key.removeprefix("reason:"): value
         for key, value in counters.items()
         if key.startswith("reason:") and value
     }
-    by_trunk, by_hour = grouped(counters, "trunk"), grouped(counters, "hour")
-    return Figures(progress, dispositions, breakdown, metrics, reasons, by_trunk, by_hour)
+    groups = (grouped(counters, kind) for kind in ("trunk", "caller_id", "hour"))
+    return Figures(progress, dispositions, breakdown, metrics, reasons, *groups)
 
 
-def _ratio(part: int, whole: int) -> float | None:
+def ratio(part: int, whole: int) -> float | None:
+    """To three places; None: of nothing."""
     return round(part / whole, 3) if whole else None
 
 
@@ -233,7 +237,8 @@ def _percentage(part: int, whole: int) -> float | None:
     return round(100 * part / whole, 1) if whole else None
 
 
-def _mean_seconds(millis: int, calls: int) -> float | int | None:
+def mean_seconds(millis: int, calls: int) -> float | int | None:
+    """Seconds a call, to a tenth; None: without any call."""
     if not calls:
         return None
     mean = round(millis / 1000 / calls, 1)

@@ -388,6 +388,8 @@ class Trunk:
     """Leading digits that are taken off (after the format), if the number has them."""
     prepend: str = ""
     """Digits that are put in front then: an access code, or a national prefix."""
+    registration: str | None = None
+    """The PJSIP registration without which its carrier takes no calls; None: it needs none."""
     adaptive: bool = True
     """Whether the rate follows what the carrier takes (`dialerd.core.adaptive`)."""
     caller_id_cap: int | None = None

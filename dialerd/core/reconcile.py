@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from dialerd.core import call as calls
 from dialerd.core import ending, outcome
-from dialerd.core.adaptive import begin
 from dialerd.core.clock import Instant, Millis, mono_after
 from dialerd.core.effects import (
     HangUp,
@@ -27,7 +26,6 @@ from dialerd.core.messages import (
     ManagerUp,
     MediaFailed,
     MediaHeld,
-    TrunkReachability,
 )
 from dialerd.core.model import Call, ChannelId, Halt, Reason, Try, TryState
 from dialerd.core.record import replace
@@ -110,17 +108,6 @@ def on_dnc_loaded(turn: Turn, event: DncLoaded) -> None:
 def on_dnc_unreadable(turn: Turn, event: DncUnreadable) -> None:
     """Without the do-not-call list nothing may be dialed."""
     turn.world.dnc.detail = event.detail
-
-
-def on_reachability(turn: Turn, event: TrunkReachability) -> None:
-    """Asterisk's own check of a trunk: an unreachable one is not dialed over."""
-    for line in list(turn.world.lines.values()):
-        if line.trunk.endpoint == event.endpoint and line.reachable is not event.reachable:
-            back = event.reachable and line.reachable is False
-            pace = begin(line.trunk) if back else line.pace
-            turn.world.lines.put(line.trunk.name, replace(line, reachable=event.reachable, pace=pace))
-            kind = {True: "trunk.up", False: "trunk.down", None: "trunk.unqualified"}[event.reachable]
-            turn.announce(kind, {"trunk": line.trunk.name, "detail": event.detail})
 
 
 def sweep(turn: Turn) -> None:

@@ -81,7 +81,7 @@ def is_free(world: World, line: Line, now: Mono) -> bool:
     """Whether any call at all could take the trunk now."""
     return (
         line.paused is None
-        and line.reachable is not False
+        and line.down is None
         and line.in_use < line.trunk.max_channels
         and free_again(world, line, now) <= now
     )
@@ -100,8 +100,8 @@ def _fault(line: Line, terms: Terms, caller_id: E164 | None) -> str | None:
     """What no waiting of a moment mends."""
     if line.paused is not None:
         return f"is paused: {line.paused}"
-    if line.reachable is False:
-        return "is unreachable"
+    if line.down is not None:
+        return line.down
     if terms.caller_id is not None and terms.caller_id not in line.trunk.caller_ids:
         return f"does not carry the caller id {terms.caller_id}"
     if line.in_use >= line.trunk.max_channels:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from dialerd.core import audit, call, campaign, clockwatch, orders, reconcile
+from dialerd.core import audit, call, campaign, clockwatch, health, orders, reconcile
 from dialerd.core.clock import Now, mono_after
 from dialerd.core.commands import (
     Answer,
@@ -44,6 +44,7 @@ from dialerd.core.messages import (
     ReadySought,
     Tick,
     TrunkReachability,
+    TrunkRegistration,
     TryAnswered,
     TryEnded,
     TryRinging,
@@ -116,7 +117,8 @@ _HANDLERS: dict[type, Callable[[Turn, Any], None]] = {
     ManagerUp: reconcile.on_manager_up,
     ManagerDown: reconcile.on_manager_down,
     EvidenceFound: reconcile.on_evidence,
-    TrunkReachability: reconcile.on_reachability,
+    TrunkReachability: health.on_reachability,
+    TrunkRegistration: health.on_registration,
     ReadyLoaded: campaign.on_loaded,
     ReadySought: campaign.on_sought,
     LoadFailed: campaign.on_load_failed,

@@ -46,6 +46,17 @@ def stretches(name: str, week: int) -> tuple[Stretch, ...]:
     return _stretches(name, week)
 
 
+def offsets(name: str, first: Instant, last: Instant) -> tuple[Stretch, ...]:
+    """The stretches that the instants from `first` to `last` lie in. Raises `KeyError` for no zone."""
+    found: list[Stretch] = []
+    for week in range(first // WEEK, last // WEEK + 1):
+        for stretch in stretches(name, week):
+            if found and found[-1].offset == stretch.offset:
+                stretch = Stretch(found.pop().start, stretch.end, stretch.offset)
+            found.append(stretch)
+    return tuple(stretch for stretch in found if stretch.end > first and stretch.start <= last)
+
+
 def local_date(instant: Instant, name: str) -> date:
     """The date on the zone's calendars. Raises `KeyError` for no zone."""
     for stretch in stretches(name, instant // WEEK):

@@ -101,6 +101,9 @@ class Line:
     in_use: int = 0
     paused: str | None = None
     reachable: bool | None = None
+    registered: bool | None = None
+    """Whether the carrier has its registration, if it needs one; None: Asterisk has not told."""
+    registration_detail: str = "Asterisk has not told yet"
     change: TrunkChange | None = None
     """What was decided beside the configuration."""
     rest_until: Mono = Mono(0)
@@ -109,6 +112,15 @@ class Line:
     """Congested finals in a row."""
     finals: tuple[Final, ...] = ()
     """The last finals, for the list-burn brake (`dialerd.core.brake`)."""
+
+    @property
+    def down(self) -> str | None:
+        """Why Asterisk cannot use it; None: it can, as far as is known."""
+        if self.reachable is False:
+            return "is unreachable"
+        if self.trunk.registration is not None and not self.registered:
+            return f"is not registered ({self.trunk.registration}: {self.registration_detail})"
+        return None
 
     @property
     def rate(self) -> float:
@@ -125,6 +137,7 @@ class Final:
     """403, 404 or 484: the carrier says that the number, or we, are wrong."""
     before: Contact | None = None
     after: Contact | None = None
+    answered: bool = False
 
 
 @record

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import date, datetime, time, timedelta, tzinfo
 from typing import Annotated, Any, TypeVar
 
 import langcodes
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ValidationError
 
-from dialerd.core.clock import parse_iso
+from dialerd.core.clock import YEARS, Instant, from_datetime, parse_iso
 from dialerd.core.errors import Fault
 from dialerd.core.wallclock import is_zone
 
@@ -69,6 +69,26 @@ def _finite(value: object) -> object:
         raise ValueError("must be a finite number")
     return min(max(value, -(10**15)), 10**15)
 
+
+def instant(text: str, zone: tzinfo, *, last: bool) -> Instant:
+    """A time with its offset, or a date on the clocks of `zone`: its first moment, or its `last`.
+
+    Raises `ValueError` in the words of the API.
+    """
+    try:
+        day = date.fromisoformat(text) if len(text) == _DATE_LENGTH else None
+        moment = datetime.combine(day, time(), zone) if day is not None else datetime.fromisoformat(text)
+        if moment.year in YEARS and day is not None and last:
+            moment = datetime.combine(day + timedelta(days=1), time(), zone)
+            return Instant(from_datetime(moment) - 1)
+        if moment.year in YEARS:
+            return from_datetime(moment)
+    except ValueError:
+        pass
+    raise ValueError("must be an ISO 8601 time with offset, as in 2024-01-15T09:00:00Z, or a date")
+
+
+_DATE_LENGTH = len("2024-01-15")
 
 Text = Annotated[str, AfterValidator(_text)]
 Moment = Annotated[datetime, BeforeValidator(_moment)]

@@ -194,7 +194,7 @@ class Engine:
 
     def status(self) -> EngineStatus:
         """The daemon as it stands."""
-        return describe(self._world, self._outage.fault, self._draining, self._clock.now().wall)
+        return describe(self._world, self._outage.fault, self._draining, self._clock.now())
 
     # --- life ------------------------------------------------------------------------------------
 

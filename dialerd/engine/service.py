@@ -15,6 +15,7 @@ from dialerd.engine.feed import Feed
 from dialerd.engine.keys import Keys
 from dialerd.engine.loading import Loader
 from dialerd.engine.operation import Operation
+from dialerd.engine.reports import Reports
 from dialerd.engine.runtime import Engine
 from dialerd.engine.scripts import ScriptParser, Scripts
 from dialerd.engine.settings import ServiceSettings
@@ -41,6 +42,7 @@ class Service:
         admission = Admission(self.scripts, Loader(engine, store, clock), clock, settings, intake)
         self.campaigns = Campaigns(engine, store, clock, settings, admission)
         self.calls = Calls(engine, store, self.scripts, settings, intake)
+        self.reports = Reports(engine, store, clock)
         self.dnc = DoNotCall(engine, store, clock, intake)
         self.keys = Keys(store, clock)
         self.feed = feed

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from dialerd.core.callerid import Shown, pool
-from dialerd.core.clock import Instant, to_iso
+from dialerd.core.clock import MICROS_PER_MILLI, Instant, Millis, Now, after, to_iso
 from dialerd.core.commands import Answer
 from dialerd.core.model import TrunkName
 from dialerd.core.verdict import Check
@@ -35,18 +35,27 @@ class TrunkStatus:
     channels_in_use: int
     max_channels: int
     calls_per_second: float
+    down: str | None
+    """Why Asterisk cannot use it, None where it can."""
     reachable: bool | None
+    registration: str | None
+    """The PJSIP registration that it needs, None where it needs none."""
+    registered: bool | None
     paused: str | None
     """Why it is paused, None where it is not."""
     congestions: int
     """Congested ends of calls in a row."""
     refused: int
     """Calls that were refused for their numbers, of the last `finals`."""
+    answered: int
+    """Calls that were answered, of the last `finals`."""
     finals: int
     rate: float
     """Calls a second that its carrier takes now, as far as that is known."""
     turned_away: float
     """The part of the last calls for which its carrier had no room."""
+    rests_until: Instant | None
+    """When a congested carrier is dialed again."""
     caller_ids: tuple[Shown, ...]
 
 
@@ -77,7 +86,7 @@ class EngineStatus:
     """Originates of each trunk, since the start."""
 
 
-def describe(world: World, store_fault: str | None, draining: bool, now: Instant) -> EngineStatus:
+def describe(world: World, store_fault: str | None, draining: bool, now: Now) -> EngineStatus:
     """The engine's status from committed state."""
     host = world.host.committed[""]
     store_fault = store_fault or _unread(world)
@@ -100,8 +109,8 @@ def describe(world: World, store_fault: str | None, draining: bool, now: Instant
     if draining:
         problems.append("the daemon is shutting down and places no new calls")
     lines = tuple(world.lines.committed.values())
-    if all(line.paused is not None or line.reachable is False for line in lines):
-        problems.append("every trunk is paused or unreachable")
+    if all(line.paused is not None or line.down is not None for line in lines):
+        problems.append("every trunk is paused, unreachable or not registered")
     return EngineStatus(
         dialing=not problems,
         problems=tuple(problems),
@@ -127,19 +136,25 @@ def _unread(world: World) -> str | None:
     return next((fault for fault in faults if fault is not None), None)
 
 
-def _trunk(world: World, line: Line, now: Instant) -> TrunkStatus:
+def _trunk(world: World, line: Line, now: Now) -> TrunkStatus:
+    rest = line.rest_until - now.mono
     return TrunkStatus(
         name=line.trunk.name,
         endpoint=line.trunk.endpoint,
         channels_in_use=line.in_use,
         max_channels=line.trunk.max_channels,
         calls_per_second=line.trunk.calls_per_second,
+        down=line.down,
         reachable=line.reachable,
+        registration=line.trunk.registration,
+        registered=line.registered if line.trunk.registration is not None else None,
         paused=line.paused,
         congestions=line.congestions,
         refused=sum(final.burnt for final in line.finals),
+        answered=sum(final.answered for final in line.finals),
         finals=len(line.finals),
         rate=line.rate,
         turned_away=line.pace.share,
-        caller_ids=tuple(pool(world, line, now)),
+        rests_until=after(now.wall, Millis(rest // MICROS_PER_MILLI)) if rest > 0 else None,
+        caller_ids=tuple(pool(world, line, now.wall)),
     )

@@ -10,7 +10,7 @@ from typing import Any
 
 from dialerd.core.clock import MINUTE, SECOND, Instant, to_iso, to_local_iso
 from dialerd.core.dnc import DncEntry
-from dialerd.core.metrics import figures
+from dialerd.core.metrics import figures, ratio
 from dialerd.core.model import Campaign, Contact, Trunk
 from dialerd.core.windows import Slot
 from dialerd.engine.status import EngineStatus, TrunkStatus
@@ -74,6 +74,7 @@ def campaign_view(
         "reasons": shown.reasons,
         "metrics": shown.metrics,
         "by_trunk": shown.by_trunk,
+        "by_caller_id": shown.by_caller_id,
         "by_hour": shown.by_hour,
         "blocked": list(blocked),
     }
@@ -247,6 +248,7 @@ def trunk_view(line: TrunkStatus, configured: Trunk) -> dict[str, Any]:
         "calls_per_second": number(line.calls_per_second),
         "rate_now": number(round(line.rate, 3)),
         "turned_away": round(line.turned_away, 3),
+        "rests_until": to_iso(line.rests_until),
         "caller_ids": [
             {
                 "caller_id": used.number,
@@ -262,7 +264,15 @@ def trunk_view(line: TrunkStatus, configured: Trunk) -> dict[str, Any]:
             "calls_per_second": number(configured.calls_per_second),
         },
         "reachable": line.reachable,
+        "registration": line.registration,
+        "registered": line.registered,
+        "down": line.down,
         "paused": line.paused,
+        "last_calls": {
+            "of": line.finals,
+            "answered": line.answered,
+            "answer_rate": ratio(line.answered, line.finals),
+        },
         "failures": {
             "congested_in_a_row": line.congestions,
             "numbers_refused": line.refused,
@@ -274,4 +284,8 @@ def trunk_view(line: TrunkStatus, configured: Trunk) -> dict[str, Any]:
 def _trunk_state(line: TrunkStatus) -> str:
     if line.paused is not None:
         return "paused"
+    if line.down is not None:
+        return "unreachable" if line.reachable is False else "unregistered"
+    if line.registered:
+        return "up"
     return {True: "up", False: "unreachable", None: "unknown"}[line.reachable]

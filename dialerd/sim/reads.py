@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from dialerd.core import metrics
-from dialerd.core.clock import Instant
+from dialerd.core.clock import Instant, Millis
 from dialerd.core.dnc import DncEntry, DncPatterns
 from dialerd.core.errors import PortError
 from dialerd.core.model import (
@@ -24,6 +24,7 @@ from dialerd.core.model import (
     ScriptId,
     Try,
 )
+from dialerd.core.report import By, Part, Report, key_of, report
 from dialerd.core.usage import HOUR
 from dialerd.ports import (
     ApiKey,
@@ -34,6 +35,7 @@ from dialerd.ports import (
     OpenState,
     Page,
     ReadyBatch,
+    ReportFilter,
     Script,
     TryRow,
 )
@@ -203,6 +205,22 @@ class FakeReads:
         kept = self._opened().calls.get(call)
         return self._row(kept) if kept is not None and kept.call.tries else None
 
+    async def report(self, where: ReportFilter) -> Report:
+        """The figures of the calls that are over."""
+        kept = [kept for kept in self._opened().calls.values() if _is_reported(kept, where)]
+        found = [
+            replace(
+                _part(kept, where, one), name=self._campaign_name(kept) if where.by is By.CAMPAIGN else None
+            )
+            for kept in kept
+            for one in kept.call.tries
+        ]
+        return report(where.by, found, found)
+
+    def _campaign_name(self, kept: StoredCall) -> str | None:
+        campaign = kept.call.campaign_id
+        return self.disk.campaigns[campaign].name if campaign is not None else None
+
     async def contacts(
         self, campaign: CampaignId, page: Page, state: ContactState | None = None
     ) -> tuple[Sequence[Contact], int]:
@@ -309,6 +327,38 @@ def _matches(row: CallRow, where: CallFilter) -> bool:
         and where.language in (None, row.language)
         and where.phone in (None, row.phone)
         and _within(row.started_at, where.started_from, where.started_to)
+    )
+
+
+def _is_reported(kept: StoredCall, where: ReportFilter) -> bool:
+    call = kept.call
+    return (
+        kept.closed is not None
+        and where.campaign in (None, call.campaign_id)
+        and where.started_from <= call.started_at <= where.started_to
+    )
+
+
+def _part(kept: StoredCall, where: ReportFilter, one: Try) -> Part:
+    """What one try of a call that is over adds to a report."""
+    call, closed, by = kept.call, kept.closed, where.by
+    assert closed is not None
+    last = one is call.tries[-1]
+    keys = {
+        By.TRUNK: one.trunk,
+        By.CALLER_ID: one.caller_id,
+        By.REASON: closed.reason,
+        By.CAMPAIGN: call.campaign_id,
+    }
+    return Part(
+        key=key_of(by, call.started_at, where.clock) if by.timed else keys[by],
+        reason=closed.reason,
+        tries=1,
+        calls=int(last),
+        counted=int(last and closed.counted),
+        answered=int(last and closed.status is CallStatus.COMPLETED),
+        positive=int(last and call.report.positive),
+        talk=closed.duration if last else Millis(0),
     )
 
 

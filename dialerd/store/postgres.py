@@ -1,4 +1,4 @@
-"""The store in a PostgreSQL database: its lock, its schema, one writer, two readers.
+"""The store in a PostgreSQL database: its lock, its schema, one writer, three readers.
 
 Commits are durable when they return (synchronous_commit is on). One daemon a database; other programs may read it.
 """
@@ -24,7 +24,8 @@ from dialerd.store.writing import Writing
 
 ENGINE_PATIENCE = 4.0
 PEOPLE_PATIENCE = 10.0
-"""Seconds until a query of the engine, and one that a person waits for, must have been answered."""
+REPORT_PATIENCE = 120.0
+"""Seconds until a query of the engine, one that a person waits for, and a report must have been answered."""
 IN_ORDER = {"enable_sort": "off", "enable_bitmapscan": "off", "plan_cache_mode": "force_generic_plan"}
 """What the engine waits for comes from an index in its order, by one plan. The planner, who cannot know how many
 contacts of a campaign are due, would read and sort all of them for the first few."""
@@ -43,7 +44,9 @@ class PostgresStore(Reads, Writing):
         self._writer = PostgresWriter(access.name, self._session)
         self._engine_reader = PostgresReader(access, f"dialerd reader {instance}", ENGINE_PATIENCE, IN_ORDER)
         self._people_reader = PostgresReader(access, f"dialerd lists {instance}", PEOPLE_PATIENCE)
-        Reads.__init__(self, access.name, POSTGRESQL, self._engine_reader, self._people_reader)
+        self._report_reader = PostgresReader(access, f"dialerd reports {instance}", REPORT_PATIENCE)
+        lanes = (self._engine_reader, self._people_reader, self._report_reader)
+        Reads.__init__(self, access.name, POSTGRESQL, *lanes)
         Writing.__init__(self, POSTGRESQL, self._writer)
 
     async def open(self) -> None:
@@ -56,6 +59,7 @@ class PostgresStore(Reads, Writing):
             self._writer.start()
             await self._engine_reader.open()
             await self._people_reader.open()
+            await self._report_reader.open()
         except BaseException:
             await self.close()
             raise
@@ -65,6 +69,7 @@ class PostgresStore(Reads, Writing):
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self._session.close)
             stack.push_async_callback(self._writer.close)
+            stack.push_async_callback(self._report_reader.close)
             stack.push_async_callback(self._people_reader.close)
             stack.push_async_callback(self._engine_reader.close)
 
@@ -81,6 +86,7 @@ class PostgresStore(Reads, Writing):
         """The writer has a new connection, perhaps to another server: the readers must not stay on the old one."""
         self._engine_reader.drop()
         self._people_reader.drop()
+        self._report_reader.drop()
 
 
 async def examine(access: Access) -> None:

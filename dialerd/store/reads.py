@@ -1,6 +1,7 @@
 """The reading half of the store port, the same for every database; a store adds the connections and the writer.
 
-Two lanes, so that what the engine waits for never queues behind a list that a person asked for.
+Lanes, so that what the engine waits for never queues behind a list that a person asked for, and neither behind a
+report, which reads every call of its span.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from dialerd.core.model import (
     ContactState,
     ScriptId,
 )
+from dialerd.core.report import Report
 from dialerd.core.world import CALL_IDS_PER_MILLI, call_id
 from dialerd.ports import (
     ApiKey,
@@ -35,9 +37,10 @@ from dialerd.ports import (
     OpenState,
     Page,
     ReadyBatch,
+    ReportFilter,
     Script,
 )
-from dialerd.store import queries, rows
+from dialerd.store import queries, reports, rows
 from dialerd.store.faults import damaged
 from dialerd.store.sql import Sql, to_json
 
@@ -59,12 +62,13 @@ class Lane(Protocol):
 class Reads:
     """Every question of the port. All of them raise `PortError`."""
 
-    def __init__(self, name: str, dialect: Dialect, engine: Lane, people: Lane) -> None:
+    def __init__(self, name: str, dialect: Dialect, engine: Lane, people: Lane, reports: Lane) -> None:
         """`name`: what the store is called in messages."""
         self._name = name
         self._dialect = dialect
         self._engine = engine
         self._people = people
+        self._reports = reports
         self._sweep = _Sweep("")
 
     # --- the engine ------------------------------------------------------------------------------
@@ -238,6 +242,13 @@ class Reads:
         """One call."""
         found = await self._list(queries.call(self._dialect), {"call": call}, rows.call_rows)
         return found[0] if found else None
+
+    async def report(self, where: ReportFilter) -> Report:
+        """The figures of the calls that are over."""
+        query = reports.statement(self._dialect, where)
+        return await self._ask(
+            self._reports, query, reports.values(where), lambda found: reports.told(found, where.by)
+        )
 
     async def script(self, script_id: ScriptId, version: int | None = None) -> Script | None:
         """One version of a script, the newest without `version`."""

@@ -1,4 +1,4 @@
-"""The store in one SQLite file: its lock, its schema, one writer, two readers.
+"""The store in one SQLite file: its lock, its schema, one writer, three readers.
 
 Commits are durable when they return (WAL, synchronous=FULL). One daemon a file; other programs may read it.
 """
@@ -40,7 +40,9 @@ class SqliteStore(Reads, Writing):
         self._writer = Writer(self.path)
         self._engine_reader = Reader(self.path)
         self._people_reader = Reader(self.path)
-        Reads.__init__(self, str(self.path), SQLITE, self._engine_reader, self._people_reader)
+        self._report_reader = Reader(self.path)
+        lanes = (self._engine_reader, self._people_reader, self._report_reader)
+        Reads.__init__(self, str(self.path), SQLITE, *lanes)
         Writing.__init__(self, SQLITE, _InThread(self._writer))
 
     async def open(self) -> None:
@@ -51,6 +53,7 @@ class SqliteStore(Reads, Writing):
             await self._writer.open()
             await self._engine_reader.open()
             await self._people_reader.open()
+            await self._report_reader.open()
         except BaseException:
             await self.close()
             raise
@@ -62,6 +65,7 @@ class SqliteStore(Reads, Writing):
             # log into the database, and the lock outlives all of them.
             stack.callback(self._lock.release)
             stack.push_async_callback(self._writer.close)
+            stack.push_async_callback(self._report_reader.close)
             stack.push_async_callback(self._people_reader.close)
             stack.push_async_callback(self._engine_reader.close)
 

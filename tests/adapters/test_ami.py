@@ -15,7 +15,8 @@ from dialerd.asterisk.ami import AmiAccess, AmiError, AmiTiming, AmiWatch, CoreS
 from dialerd.asterisk.ami_link import AmiAction, AmiLink
 from dialerd.asterisk.outage import Backoff
 from dialerd.asterisk.reachability import Contacts
-from dialerd.core.messages import TrunkReachability
+from dialerd.asterisk.registration import Registrations
+from dialerd.core.messages import TrunkReachability, TrunkRegistration
 from tests.adapters.loopback import serve
 from tests.adapters.waiting import Heard, until
 
@@ -32,6 +33,7 @@ class FakeAmi:
     def __init__(self) -> None:
         self.secret = SECRET
         self.status = {"main": "Reachable"}
+        self.registrations = {"main": "Registered"}
         self.silent_to: set[str] = set()
         self.overrides: dict[str, list[Message]] = {}
         self.actions: list[Message] = []
@@ -73,7 +75,20 @@ class FakeAmi:
                 return [{"Response": "Success", "Ping": "Pong"}]
             case "CoreStatus":
                 return [{"Response": "Success", "CoreCurrentCalls": "2", "CoreProcessedCalls": "40"}]
+            case "PJSIPShowRegistrationsOutbound":
+                return self.listed(
+                    "OutboundRegistrationDetail",
+                    [{"ObjectName": name, "Status": status} for name, status in self.registrations.items()],
+                )
         return self.endpoint(action["Endpoint"])
+
+    def listed(self, event: str, items: list[Message]) -> list[Message]:
+        """The answer to an action that lists objects."""
+        return [
+            {"Response": "Success", "EventList": "start", "Message": "Following are Events for each object"},
+            *({"Event": event, **item} for item in items),
+            {"Event": f"{event}Complete", "EventList": "Complete", "ListItems": str(len(items))},
+        ]
 
     def endpoint(self, name: str) -> list[Message]:
         if name not in self.status:
@@ -102,13 +117,18 @@ async def fake_ami() -> AsyncIterator[FakeAmi]:
 
 @asynccontextmanager
 async def watching(
-    fake: FakeAmi, *endpoints: str, timing: AmiTiming = QUICK, on_booted: Callable[[], None] | None = None
+    fake: FakeAmi,
+    *endpoints: str,
+    registrations: tuple[str, ...] = (),
+    timing: AmiTiming = QUICK,
+    on_booted: Callable[[], None] | None = None,
 ) -> AsyncIterator[tuple[AmiWatch, Heard]]:
     heard = Heard()
     watch = AmiWatch(
         AmiAccess("127.0.0.1", fake.port, "dialerd", SECRET),
         endpoints or ("main",),
         heard,
+        registrations=registrations,
         timing=timing,
         backoff=Backoff(0.01, 0.03),
         rng=random.Random(1),
@@ -152,6 +172,49 @@ async def test_a_trunk_that_goes_and_comes() -> None:
         await heard.wait(TrunkReachability, 3)
     assert [event.reachable for event in heard.of(TrunkReachability)] == [True, False, True]
     assert heard.of(TrunkReachability)[1].detail == f"{URI} Unreachable"
+
+
+async def test_registrations_are_told_on_connecting_and_asked_about_at_every_change() -> None:
+    changed = {
+        "Event": "Registry",
+        "ChannelType": "PJSIP",
+        "Username": "sip:me@carrier",
+        "Domain": "sip:carrier",
+    }
+    async with fake_ami() as fake, watching(fake, registrations=("main", "gone")) as (watch, heard):
+        await until(lambda: watch.connected)
+        fake.registrations = {"main": "Rejected"}
+        fake.say(**changed, Status="Rejected")
+        await heard.wait(TrunkRegistration, 3)
+        fake.registrations = {"main": "Registered"}
+        fake.say(**changed, Status="Registered")
+        await heard.wait(TrunkRegistration, 4)
+        fake.cut()
+        await heard.wait(TrunkRegistration, 6)
+    told = [(event.registration, event.registered) for event in heard.of(TrunkRegistration)][:6]
+    at_first, later = told[:2], told[2:]
+    assert at_first == [("main", True), ("gone", False)]
+    assert later == [("main", False), ("main", True), ("main", None), ("gone", None)]
+    assert "pjsip.conf" in heard.of(TrunkRegistration)[1].detail
+    assert heard.of(TrunkRegistration)[2].detail == "Rejected"
+
+
+async def test_registrations_that_nobody_needs_are_not_asked_about() -> None:
+    async with fake_ami() as fake, watching(fake) as (watch, _heard):
+        await until(lambda: watch.connected)
+        fake.say(Event="Registry", Status="Rejected")
+        await until(lambda: sum(action["Action"] == "PJSIPShowEndpoint" for action in fake.actions) > 1)
+    assert not [action for action in fake.actions if action["Action"] == "PJSIPShowRegistrationsOutbound"]
+
+
+@pytest.mark.parametrize("message", ["Permission denied", "Invalid/unknown command"])
+def test_an_asterisk_that_does_not_tell_of_registrations(message: str) -> None:
+    registrations = Registrations(["main"])
+    registrations.survey([{"response": "Error", "message": message}])
+    (state,) = registrations.states()
+    assert state.registered is None
+    assert message in state.detail
+    assert "write = system,reporting" in state.detail
 
 
 @pytest.mark.parametrize(

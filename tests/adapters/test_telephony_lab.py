@@ -31,6 +31,7 @@ from dialerd.core.messages import (
     OriginateAccepted,
     OriginateRefused,
     TrunkReachability,
+    TrunkRegistration,
     TryAnswered,
     TryEnded,
     TryRinging,
@@ -96,7 +97,10 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
 
 @asynccontextmanager
 async def running(
-    lab: Lab, ari: AriAccess | None = None, endpoints: tuple[str, ...] = ("lab",)
+    lab: Lab,
+    ari: AriAccess | None = None,
+    endpoints: tuple[str, ...] = ("lab",),
+    registrations: tuple[str, ...] = (),
 ) -> AsyncIterator[tuple[AsteriskTelephony, Heard]]:
     heard = Heard()
     telephony = AsteriskTelephony(
@@ -105,6 +109,7 @@ async def running(
         heard,
         ami=lab.ami,
         endpoints=endpoints,
+        registrations=registrations,
         cdr_path=Path(lab.setting("CDR_PATH")),
         cdr_causes=True,
         timing=Timing(backoff=Backoff(0.05, 0.3), unfit_wait=0.3),
@@ -260,4 +265,22 @@ async def test_the_trunks_are_watched(lab: Lab) -> None:
     assert [(state.endpoint, state.reachable) for state in heard.of(TrunkReachability)] == [
         ("lab", True),
         ("no-such", False),
+    ]
+
+
+async def test_registrations_are_watched(lab: Lab) -> None:
+    def pbx(command: str) -> None:
+        lab_command("rx", "--dir", lab.folder, "pbx", command)
+
+    async with running(lab, registrations=("lab", "no-such")) as (_telephony, heard):
+        await until(lambda: any(state.registered for state in heard.of(TrunkRegistration)), seconds=10)
+        seen = len(heard.of(TrunkRegistration))
+        await asyncio.to_thread(pbx, "pjsip send unregister lab")
+        await heard.wait(TrunkRegistration, seen + 1)
+        gone = heard.of(TrunkRegistration)[-1]
+        await asyncio.to_thread(pbx, "pjsip send register lab")
+        await until(lambda: bool(heard.of(TrunkRegistration)[-1].registered), seconds=10)
+    assert gone == TrunkRegistration("lab", False, "Unregistered")
+    assert [state.registered for state in heard.of(TrunkRegistration) if state.registration == "no-such"] == [
+        False
     ]

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from dialerd.cli import rules
+from dialerd.core.clock import Instant, Millis
+from dialerd.core.journal import CallClosed
+from dialerd.core.messages import Event, TrunkReachability
+from dialerd.core.model import CallStatus
+from tests.contracts.stores import START, attempt, ending, opening
+from tests.control.serving import Served
 
 from .test_dialerctl import ONE, TWO, Ctl, contacts, create, ctl, daemon
 
@@ -193,6 +201,32 @@ def test_trunks_are_paused_limited_and_resumed(ctl: Ctl) -> None:
     assert ctl("trunk", "pause", "none").code == 1
 
 
+def test_a_trunk_and_its_caller_ids_are_shown(ctl: Ctl, daemon: Served) -> None:
+    daemon.do(posted(daemon, TrunkReachability("spare", False, "gone")))
+    listed = ctl("trunk", "list").out
+    assert "slowed to 1.25 of 5" in listed
+    assert "is unreachable" in listed
+    shown = ctl("trunk", "show", "lab")
+    assert shown.value("registered") == "not needed"
+    assert shown.value("calls a second") == "slowed to 1.25 of 5"
+    assert shown.value("answered") == "0 of 0 last calls"
+    assert "+15550100101" in shown.out
+    assert ctl("trunk", "show", "spare").value("state") == "unreachable"
+    assert ctl("trunk", "show", "lab", "--json").json["last_calls"] == {
+        "of": 0,
+        "answered": 0,
+        "answer_rate": None,
+    }
+    assert ctl("trunk", "show", "none").code == 1
+
+
+async def posted(daemon: Served, event: Event) -> None:
+    """The engine has taken up an event."""
+    daemon.inside.engine.post(event)
+    while daemon.inside.service.operation.trunk("spare")["reachable"] is None:
+        await asyncio.sleep(0)
+
+
 def test_a_call_that_the_gate_refuses_says_why(ctl: Ctl) -> None:
     refused = ctl(
         "call", "place", ONE, "--script", "loan", "--language", "en-IN", "--variable", "loan_amount=5"
@@ -235,6 +269,42 @@ def test_weekly_hours_are_read_as_people_write_them(text: str, days: list[str]) 
 )
 def test_retry_rules_are_read_as_people_write_them(text: str, rule: dict[str, object]) -> None:
     assert rules.retry_rules([text]) == {"busy": rule}
+
+
+def test_weight_and_shares_are_given_shown_and_edited(ctl: Ctl, contacts: Path, campaign: str) -> None:
+    made = create(ctl, contacts, "--weight", "3", "--shares", "fresh=2, retries=1,callbacks=4", "--json")
+    assert made.code == 0, made.err
+    assert (made.json["weight"], made.json["shares"]) == (3, {"fresh": 2, "retries": 1, "callbacks": 4})
+    edited = ctl("campaign", "edit", campaign, "--shares", "retries=0.5")
+    assert edited.code == 0, edited.err
+    shown = ctl("campaign", "show", campaign)
+    assert (shown.value("weight"), shown.value("shares")) == ("1", "fresh 1, retries 0.5, callbacks 8")
+    for wrong in ("fresh=0", "fresh=many", "fresh", "young=2"):
+        refused = ctl("campaign", "edit", campaign, "--shares", wrong)
+        assert (refused.code, "shares." in refused.err) == (2, True), refused.err
+
+
+def test_a_report_is_a_table_with_bars(ctl: Ctl, daemon: Served) -> None:
+    for number in range(1, 5):
+        call = replace(attempt(None, number), started_at=Instant(START + number * 3_600_000))
+        closed = ending(call)
+        if number > 2:
+            closed = ending(call, status=CallStatus.COMPLETED, reason=None, duration=Millis(2_000))
+        daemon.do(daemon.inside.store.commit([*opening(call), CallClosed(call, closed)]))
+    span = ("--from", "2023-11-14", "--to", "2023-11-16", "--timezone", "Asia/Kolkata")
+    shown = ctl("report", "--by", "trunk", *span)
+    assert shown.code == 0, shown.err
+    (row,) = (line.split() for line in shown.out.splitlines() if line.startswith("lab"))
+    assert row[:9] == ["lab", "4", "4", "2", "50.0%", "2", "0", "0", "0"]
+    assert row[-1] == "█" * 12 + "░" * 12
+    assert "busy 2" in row[9] + " " + row[10]
+    hours = ctl("report", "--by", "hour", *span).out
+    assert "2023-11-15T04:00+05:30" in hours
+    assert "on the clocks of Asia/Kolkata" in hours
+    assert ctl("report", "--by", "reason", *span, "--json").json["data"][0]["calls"] == 2
+    assert ctl("report", "--by", "trunk", "--from", "2020-01-01", "--to", "2020-01-02").out.endswith("none\n")
+    refused = ctl("report", "--by", "moon", "--from", "soon")
+    assert (refused.code, "  by: " in refused.err, "  from: " in refused.err) == (2, True, True)
 
 
 def test_events_are_followed_from_where_one_was(ctl: Ctl, campaign: str) -> None:

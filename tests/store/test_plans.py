@@ -4,17 +4,25 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Dialect
 from sqlalchemy.dialects.postgresql.asyncpg import dialect as asyncpg
 
-from dialerd.store import queries
+from dialerd.core.clock import Instant
+from dialerd.core.model import CampaignId
+from dialerd.core.report import By
+from dialerd.core.wallclock import offsets
+from dialerd.ports import ReportFilter
+from dialerd.store import queries, reports
 from dialerd.store.migrate import migrate_sqlite
 from dialerd.store.sql import SQLITE, Sql
 from dialerd.store.tables import WAITING
 from dialerd.store.turns import Planner
+
+CLOCK = offsets("Europe/Berlin", Instant(1_760_000_000_000), Instant(1_790_000_000_000))
 
 
 @pytest.fixture
@@ -117,6 +125,19 @@ def test_open_calls_are_found_without_looking_at_closed_ones(database: sqlite3.C
     assert "USING INDEX calls_open" in steps[0]
 
 
+@pytest.mark.parametrize("by", By)
+def test_a_report_reads_the_calls_of_its_span_once(database: sqlite3.Connection, by: By) -> None:
+    where = ReportFilter(by, Instant(0), Instant(0), clock=CLOCK)
+    of_all = query_plan(database, reports.statement(SQLITE, where))
+    assert "SEARCH calls USING INDEX calls_by_start (started_at>? AND started_at<?)" in of_all
+    where = replace(where, campaign=CampaignId("cmp_1"))
+    of_one = query_plan(database, reports.statement(SQLITE, where))
+    assert "SEARCH calls USING INDEX calls_by_campaign (campaign_id=?)" in of_one
+    for steps in (of_all, of_one):
+        assert len([step for step in steps if step.startswith(("SEARCH calls", "SCAN calls"))]) == 1
+        assert not [step for step in steps if step.startswith(("SCAN tries", "SCAN later"))]
+
+
 def test_every_update_of_a_turn_goes_straight_to_its_row(database: sqlite3.Connection) -> None:
     for write in Planner(SQLITE).writes:
         if write.name in ("waiting shift", "ends shift"):
@@ -141,3 +162,5 @@ def test_every_statement_can_be_written_for_postgresql() -> None:
         queries.audit,
     ):
         assert "$1" in ask(dialect).text or not ask(dialect).names
+    for by in By:
+        assert "$2" in reports.statement(dialect, ReportFilter(by, Instant(0), Instant(1), None, CLOCK)).text

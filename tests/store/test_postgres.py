@@ -443,7 +443,7 @@ async def test_too_few_connections_are_a_fault_that_passes(postgres: Server, url
         with pytest.raises(PortError, match=r"53300.*max_connections") as caught:
             await store.open()
         assert caught.value.retryable
-        await execute(url, "ALTER ROLE few CONNECTION LIMIT 3")
+        await execute(url, "ALTER ROLE few CONNECTION LIMIT 4")
         await store.open()
         await store.commit([NumberFreed(PHONE, 1)])
         await store.close()
