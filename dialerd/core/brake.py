@@ -64,8 +64,9 @@ def _give_back(turn: Turn, line: Line) -> None:
         campaign = turn.world.campaigns.get(finished.campaign_id)
         if campaign is None or not campaign.status.live or campaign.closing:
             continue
-        held = replace(retry.put_back(dialing, callback=False), disposition=None, reason=None)
-        held = retry.postpone(held, after(turn.now.wall, campaign.retry_interval))
+        held = retry.postpone(
+            retry.put_back(dialing, callback=False), after(turn.now.wall, campaign.retry_interval)
+        )
         turn.save_contact(finished, held)
         turn.wait_for(held)
         turn.world.look_at(campaign.id, Instant(0))

@@ -77,3 +77,15 @@ def test_numbers_that_rang_are_not_given_back() -> None:
     driver.run()
     assert driver.world.lines.committed[trunk().name].paused is None
     assert {contact.attempts for contact in driver.store.values()} == {1}
+
+
+def test_what_is_given_back_keeps_what_its_earlier_attempt_left() -> None:
+    driver = Driver.ready(trunk(channels=5))
+    driver.behave = lambda order: BUSY if len(driver.originated) <= 40 else UNKNOWN
+    driver.admit(campaign(max_attempts=2), contacts(40))
+    driver.run(until=300_000)
+    assert driver.world.lines.committed[trunk().name].paused is not None
+    held = [c for c in driver.store.values() if c.turns == 2 and c.state.waiting]
+    assert len(held) >= 16
+    assert {(c.attempts, c.disposition, c.reason) for c in held} == {(1, "not_reachable", "busy")}
+    assert driver.kept(CMP) == driver.recount(CMP)
