@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import fields, is_dataclass, replace
 
 from dialerd.core.clock import Instant
-from dialerd.core.errors import DialerError, InDoubtError, InvariantError, PortError
+from dialerd.core.errors import DialerError, InvariantError, PortError
 from dialerd.core.journal import Entry
 from dialerd.core.model import CampaignId, Contact, ContactId, ContactState, ImportId
 from dialerd.ports import ApiKey, NewContact, OpenState, Script
@@ -19,14 +19,6 @@ from dialerd.sim.disk import FakeDisk, StoredContact, StoredImport
 from dialerd.sim.reads import FakeReads
 
 CHUNK = 500
-
-
-@dataclass(frozen=True, slots=True)
-class Doubt:
-    """What becomes of a commit that gets no answer."""
-
-    stored: bool
-    silent: int
 
 
 class FakeStore(FakeReads):
@@ -37,19 +29,12 @@ class FakeStore(FakeReads):
         self.disk = disk if disk is not None else FakeDisk()
         self._is_open = False
         self._faults: deque[DialerError] = deque()
-        self._doubt: Doubt | None = None
-        self._fates: dict[int, bool] = {}
-        self._transactions = 0
 
     # --- what only a fake has --------------------------------------------------------------------
 
     def fail_next_commit(self, error: DialerError) -> None:
         """Have the next commit raise `error` and store nothing; several calls fail several commits."""
         self._faults.append(error)
-
-    def doubt_next_commit(self, *, stored: bool, silent: int = 0) -> None:
-        """Have the next commit raise `InDoubtError`; everything fails `silent` times before `settle` tells its fate."""
-        self._doubt = Doubt(stored, silent)
 
     def crash(self) -> None:
         """The daemon is killed: the disk is free for another store."""
@@ -83,23 +68,13 @@ class FakeStore(FakeReads):
         disk = self._opened()
         if self._faults and entries:
             raise self._faults.popleft()
-        doubt, self._doubt = self._doubt, None
         for entry in entries:
             _refuse_unfit(entry)
-        self._transactions += 1
-        if doubt is None or doubt.stored:
-            disk.write(entries)
-        if doubt is not None:
-            self._fates[self._transactions] = doubt.stored
-            self._faults.extend(PortError("the store is out", retryable=True) for _ in range(doubt.silent))
-            raise InDoubtError("the store did not answer", self._transactions)
+        disk.write(entries)
 
     async def settle(self, transaction: int) -> bool:
-        """Whether a commit that raised `InDoubtError` is stored. Raises `PortError`."""
-        self._opened()
-        if self._faults:
-            raise self._faults.popleft()
-        return self._fates.pop(transaction)
+        """Never needed: nothing is ever in doubt here. Raises `InvariantError`."""
+        raise InvariantError(f"transaction {transaction} is not in doubt")
 
     async def probe(self) -> None:
         """Fail as the next commit would. Raises `PortError`."""

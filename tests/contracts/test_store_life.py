@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from dialerd.core.clock import Instant
-from dialerd.core.errors import PortError
+from dialerd.core.errors import InvariantError, PortError
 from dialerd.core.journal import CallClosed, CountersMoved, NumberFreed
 from dialerd.core.model import CampaignStatus
 from dialerd.ports import CallFilter, Store
@@ -46,6 +46,12 @@ async def test_what_was_begun_is_finished_before_the_store_closes(place: Place, 
     found = await store.campaign(CMP)
     assert found is not None
     assert found[1] == {"called": 20}
+
+
+async def test_nothing_is_in_doubt_but_what_was_said_to_be(store: Store) -> None:
+    await store.commit([NumberFreed("+919876500001", 1)])
+    with pytest.raises(InvariantError, match="not in doubt"):
+        await store.settle(1)
 
 
 async def test_an_empty_store_has_nothing_to_take_up(store: Store) -> None:
