@@ -409,7 +409,7 @@ async def test_a_worker_of_another_version_is_replaced(
             boss.running = asyncio.create_task(boss.pool.run())
             await boss.ready()
             assert boss.pid != old.pid
-            assert await old.wait_ended(2)
+            assert await old.wait_ended(15)
 
 
 def about_process(pid: int) -> bytes:
