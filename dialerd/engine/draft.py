@@ -77,7 +77,9 @@ class EditableFields(TermsFields):
         1, ge=0, le=MOST_CALLBACKS, description="calls that the callee asks for, outside max_attempts"
     )
     max_concurrent_calls: int | None = Field(None, ge=1, le=100_000)
-    calls_per_second: Number | None = Field(None, gt=0, le=1_000)
+    calls_per_second: Number | None = Field(
+        None, gt=0, le=1_000, description="no second holds more starts than this: of 2.5 it takes 2"
+    )
     weight: Number = Field(
         1, gt=0, le=1_000, description="starts on a trunk, in proportion to those of the others that share it"
     )
