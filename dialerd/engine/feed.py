@@ -50,8 +50,11 @@ class Listener:
     async def next(self, patience: float) -> Happening | None:
         """The next event, None if none comes within `patience` seconds. Raises `StopAsyncIteration` at the end."""
         try:
-            async with asyncio.timeout(patience):
-                found = await self._waiting.get()
+            if self._waiting.empty():
+                async with asyncio.timeout(patience):
+                    found = await self._waiting.get()
+            else:
+                found = self._waiting.get_nowait()
         except TimeoutError:
             return None
         if found is None:

@@ -144,3 +144,20 @@ async def test_a_changed_campaign_s_figures_are_told_within_a_second_or_so(
     figures = events[1]["data"]
     assert (figures["status"], figures["progress"]["total_contacts"]) == ("running", 4)
     assert figures["metrics"].keys() >= {"connect_rate", "retry_rate"}
+
+
+async def test_figures_are_told_though_events_never_pause(
+    api: httpx.AsyncClient, daemon: Installation, campaign: str
+) -> None:
+    feed = daemon.service.feed
+    asked = asyncio.create_task(api.get(f"/v1/campaigns/{campaign}/events"))
+    async with asyncio.timeout(5):
+        while not feed.listeners:
+            await asyncio.sleep(0.01)
+        for _ in range(30):
+            feed.hear(Announce("call.answered", {"campaign": campaign}))
+            await asyncio.sleep(0.05)
+        feed.close()
+        kinds = [event["event"] for event in parsed((await asked).text)]
+    assert kinds.count("call.answered") == 30
+    assert kinds.count("campaign.progress") == 1

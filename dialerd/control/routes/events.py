@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
@@ -57,29 +58,32 @@ def _streamed(control: Control, campaign: str | None, after: str | None) -> Stre
 
 
 async def _stream(control: Control, campaign: str | None, after: str | None) -> AsyncIterator[bytes]:
+    loop = asyncio.get_running_loop()
     changed: set[str] = set()
-    silent = 0.0
+    told_at = tick_at = loop.time()
     with control.service.feed.listen(campaign, after) as listener:
         yield b": listening\n\n"
         while True:
             try:
-                happening = await listener.next(PROGRESS)
+                happening = await listener.next(max(0.0, tick_at + PROGRESS - loop.time()))
             except StopAsyncIteration:
                 return
+            now = loop.time()
             if happening is not None:
-                silent = 0.0
+                told_at = now
                 if happening.campaign is not None:
                     changed.add(happening.campaign)
                 yield _written(happening)
+            if now - tick_at < PROGRESS:
                 continue
-            silent += PROGRESS
-            for ident in sorted(changed):
-                figures = control.service.campaigns.progress(ident)
-                if figures is not None:
-                    yield _written(figures)
+            # However fast events come: figures once a second.
+            tick_at = now
+            for figures in filter(None, map(control.service.campaigns.progress, sorted(changed))):
+                told_at = now
+                yield _written(figures)
             changed.clear()
-            if silent >= HEARTBEAT:
-                silent = 0.0
+            if now - told_at >= HEARTBEAT:
+                told_at = now
                 yield b": alive\n\n"
 
 
