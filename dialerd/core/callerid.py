@@ -46,10 +46,10 @@ def shown(world: World, number: E164, now: Instant) -> None:
 def note_final(turn: Turn, ended: Try, *, answered: bool) -> None:
     """A call with this number has been answered, or was not by the callee's doing."""
     line = turn.world.lines.get(ended.trunk)
-    if line is None or len(line.trunk.caller_ids) == 1 or not line.trunk.caller_id_rest:
+    if line is None:
         return
     turn.world.usage_of(ended.caller_id).end(answered=answered)
-    if _is_worn(turn, line, ended.caller_id):
+    if line.trunk.caller_id_rest and _is_worn(turn, line, ended.caller_id):
         _rest(turn, line, ended.caller_id)
 
 

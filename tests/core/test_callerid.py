@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 
+from dialerd.core.callerid import pool
 from dialerd.core.clock import Instant, Millis
 from dialerd.core.model import E164, Trunk, TrunkName
 from dialerd.core.usage import Usage
@@ -125,3 +126,12 @@ def test_a_day_is_counted_in_whole_hours_and_one_more() -> None:
     assert usage.count(Instant(24 * HOUR)) == 4
     assert usage.count(Instant(25 * HOUR)) == 2
     assert usage.count(Instant(29 * HOUR)) == 0
+
+
+def test_how_a_single_number_is_answered_is_counted_as_well() -> None:
+    driver = Driver.ready(trunk())
+    driver.behave = lambda order: QUICK if int(order.phone[-1]) % 2 else BUSY
+    driver.admit(campaign(), contacts(10))
+    driver.run()
+    (shown,) = pool(driver.world, driver.world.lines.committed[TrunkName("lab")], driver.now.wall)
+    assert (shown.calls, shown.finals, shown.answered, shown.rests_until) == (10, 10, 5, None)
