@@ -41,6 +41,7 @@ from dialerd.core.model import (
     TrunkChange,
 )
 from dialerd.core.report import By, Report
+from dialerd.core.results import Columns, Reject
 from dialerd.core.wallclock import Stretch
 
 Sink = Callable[[Event], None]
@@ -278,7 +279,38 @@ class Journal(Protocol):
         ...
 
 
-class Store(Journal, Protocol):
+@dataclass(frozen=True, slots=True)
+class ExportPart:
+    """Some rows of a file as CSV text, and behind what the next part begins; None: there is none."""
+
+    text: bytes
+    behind: tuple[int, ...] | None
+
+
+class Exports(Protocol):
+    """What files of a campaign are made of. All of it raises `PortError`, also if the campaign is deleted meanwhile.
+
+    `behind`: where the part before has ended, empty for the first one.
+    """
+
+    async def result_columns(self, campaign: CampaignId) -> Columns:
+        """The names of all variables and captured values of a campaign. It looks at all contacts and calls."""
+        ...
+
+    async def results(self, campaign: CampaignId, columns: Columns, behind: tuple[int, ...]) -> ExportPart:
+        """Some contacts in list order, a row each."""
+        ...
+
+    async def reject_columns(self, campaign: CampaignId) -> Columns:
+        """The names of all columns that rejected rows of a campaign's lists had."""
+        ...
+
+    async def rejects(self, campaign: CampaignId, columns: Columns, behind: tuple[int, ...]) -> ExportPart:
+        """Some rejected rows, list by list, each in its lines' order."""
+        ...
+
+
+class Store(Journal, Exports, Protocol):
     """Everything durable."""
 
     async def open(self) -> None:
@@ -341,6 +373,10 @@ class Store(Journal, Protocol):
         """Append at most 500 rows; returns how many were new to the campaign. Below dialing in priority."""
         ...
 
+    async def add_rejects(self, import_id: ImportId, refused: Sequence[Reject]) -> None:
+        """Keep at most 500 rows of a list that cannot be used, beside its contacts. Below dialing in priority."""
+        ...
+
     async def drop_import(self, import_id: ImportId) -> None:
         """Forget an import that was refused."""
         ...
@@ -365,6 +401,17 @@ class Store(Journal, Protocol):
         self, where: CampaignFilter, page: Page
     ) -> tuple[Sequence[tuple[Campaign, Mapping[str, int]]], int]:
         """A page of campaigns with their counters, and how many match."""
+        ...
+
+    async def deletions(self) -> Sequence[CampaignId]:
+        """The campaigns that are being deleted: nothing of them is shown any more. Oldest order first."""
+        ...
+
+    async def delete_some(self, campaign: CampaignId, calls_before: Instant) -> int:
+        """Delete at most 500 rows of a campaign that is being deleted; how many that were. Below dialing in priority.
+
+        The campaign itself goes last. 0: it is gone, or calls are left that began at `calls_before` or later.
+        """
         ...
 
     async def contacts(

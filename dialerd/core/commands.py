@@ -92,6 +92,13 @@ class EditCampaign:
 
 
 @record
+class DeleteCampaign:
+    """Forget a finished campaign with all that belongs to it."""
+
+    campaign: CampaignId
+
+
+@record
 class PlaceCall:
     """One call of its own, through every gate, now or not at all."""
 
@@ -167,6 +174,7 @@ Command = (
     | PauseCampaign
     | ResumeCampaign
     | StopCampaign
+    | DeleteCampaign
     | PlaceCall
     | HangUpCall
     | ListNumbers

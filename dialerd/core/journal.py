@@ -50,6 +50,14 @@ class CampaignSaved:
 
 
 @record
+class CampaignDoomed:
+    """From here on nothing of a finished campaign is shown; its rows are deleted later. A live one stays as it is."""
+
+    campaign: CampaignId
+    since: Instant
+
+
+@record
 class ContactSaved:
     """Update what happened to a contact; its number and variables never change."""
 
@@ -176,6 +184,7 @@ Entry = (
     CampaignAdmitted
     | ImportSealed
     | CampaignSaved
+    | CampaignDoomed
     | ContactSaved
     | WaitingClosed
     | WaitingShifted

@@ -52,6 +52,8 @@ class Loaded:
     """Stored: the numbers that the campaign did not have."""
     suppressed: int = 0
     """Those of them that are on the do-not-call list."""
+    rejected: int = 0
+    """Rows with faults that were kept beside them."""
     zone_unknown: Group = field(default_factory=Group)
     no_common_hours: Group = field(default_factory=Group)
 
@@ -91,7 +93,7 @@ class Loader:
     async def add(self, campaign: Campaign, checked: CheckedContacts) -> Loaded:
         """Give a live campaign more contacts; raises as `admit`. Two lists at a time would hide each other's rows."""
         import_id, loaded = await self._load(campaign, checked)
-        if loaded.contacts:
+        if loaded.contacts or loaded.rejected:
             await self._seal(
                 import_id, AddContacts(campaign.id, import_id, loaded.contacts, loaded.suppressed)
             )
@@ -116,6 +118,10 @@ class Loader:
                 suppressed = await self._store_rows(import_id, campaign, barred)
                 loaded.suppressed += suppressed
                 loaded.contacts += suppressed + await self._store_rows(import_id, campaign, free)
+            for rejects in checked.rejects():
+                await asyncio.sleep(0)
+                await self._store.add_rejects(import_id, rejects)
+                loaded.rejected += len(rejects)
         except BaseException:
             await asyncio.shield(self._drop(import_id))
             raise

@@ -21,6 +21,7 @@ from dialerd.core.journal import (
     CallOpened,
     CallReported,
     CampaignAdmitted,
+    CampaignDoomed,
     CampaignSaved,
     ContactSaved,
     CountersMoved,
@@ -52,6 +53,7 @@ from dialerd.core.model import (
     TrunkName,
     Try,
 )
+from dialerd.core.results import Reject
 from dialerd.core.table import Table
 from dialerd.ports import ApiKey, Script
 
@@ -89,6 +91,7 @@ class FakeDisk:
     """What survives a crash."""
 
     campaigns: Table[CampaignId, Campaign] = field(default_factory=Table)
+    deletions: Table[CampaignId, Instant] = field(default_factory=Table)
     counters: Table[CampaignId, Mapping[str, int]] = field(default_factory=Table)
     imports: Table[ImportId, StoredImport] = field(default_factory=Table)
     contacts: Table[ContactId, StoredContact] = field(default_factory=Table)
@@ -101,6 +104,7 @@ class FakeDisk:
     trunks: Table[TrunkName, TrunkChange] = field(default_factory=Table)
     scripts: Table[tuple[ScriptId, int], Script] = field(default_factory=Table)
     keys: Table[str, ApiKey] = field(default_factory=Table)
+    rejects: dict[ImportId, list[Reject]] = field(default_factory=dict)
     last_import: int = 0
     last_contact: int = 0
     """The greatest ids given; none is given twice."""
@@ -110,7 +114,7 @@ class FakeDisk:
     def tables(self) -> tuple[Table[Any, Any], ...]:
         """Those that a transaction of the engine changes."""
         dialing = (self.campaigns, self.counters, self.imports, self.contacts, self.calls, self.numbers)
-        return (*dialing, self.dnc, self.dnc_version, self.halt, self.trunks)
+        return (*dialing, self.dnc, self.dnc_version, self.halt, self.trunks, self.deletions)
 
     def write(self, entries: Iterable[Entry]) -> None:
         """Apply all entries, or none. Raises `InvariantError`."""
@@ -118,6 +122,7 @@ class FakeDisk:
             CampaignAdmitted: self._admit,
             ImportSealed: lambda entry: self._seal(entry.campaign, entry.import_id),
             CampaignSaved: self._save_campaign,
+            CampaignDoomed: self._doom,
             ContactSaved: self._save_contact,
             WaitingClosed: self._close_waiting,
             WaitingShifted: self._shift,
@@ -168,6 +173,11 @@ class FakeDisk:
             agent_id=before.agent_id,
         )
         self.campaigns.put(saved.id, saved)
+
+    def _doom(self, entry: CampaignDoomed) -> None:
+        found = self.campaigns.get(entry.campaign)
+        if found is not None and not found.status.live and entry.campaign not in self.deletions:
+            self.deletions.put(entry.campaign, entry.since)
 
     def _save_contact(self, entry: ContactSaved) -> None:
         after = entry.contact

@@ -197,7 +197,7 @@ class FakeReads:
     async def campaign(self, campaign: CampaignId) -> tuple[Campaign, Mapping[str, int]] | None:
         """A campaign and its counters."""
         disk = self._opened()
-        found = disk.campaigns.get(campaign)
+        found = disk.campaigns.get(campaign) if not self._is_hidden(campaign) else None
         return None if found is None else (found, dict(disk.counters.get(campaign) or {}))
 
     async def campaigns(
@@ -208,7 +208,8 @@ class FakeReads:
         found = [
             campaign
             for campaign in disk.campaigns.values()
-            if (where.status is None or campaign.status is where.status)
+            if not self._is_hidden(campaign.id)
+            and (where.status is None or campaign.status is where.status)
             and _within(campaign.created_at, where.created_from, where.created_to)
         ]
         found.sort(key=lambda campaign: (campaign.created_at, campaign.id), reverse=True)
@@ -217,18 +218,25 @@ class FakeReads:
 
     async def calls(self, where: CallFilter, page: Page) -> tuple[Sequence[CallRow], int]:
         """A page of calls, newest first, and how many match."""
-        rows = [self._row(kept) for kept in self._opened().calls.values() if kept.call.tries]
+        kept = [kept for kept in self._opened().calls.values() if kept.call.tries]
+        rows = [self._row(one) for one in kept if not self._is_hidden(one.call.campaign_id)]
         found = [row for row in rows if _matches(row, where)]
         return _page(sorted(found, key=lambda row: row.id, reverse=True), page)
 
     async def call(self, call: CallId) -> CallRow | None:
         """One call."""
         kept = self._opened().calls.get(call)
-        return self._row(kept) if kept is not None and kept.call.tries else None
+        if kept is None or not kept.call.tries or self._is_hidden(kept.call.campaign_id):
+            return None
+        return self._row(kept)
 
     async def report(self, where: ReportFilter) -> Report:
         """The figures of the calls that are over."""
-        kept = [kept for kept in self._opened().calls.values() if _is_reported(kept, where)]
+        kept = [
+            kept
+            for kept in self._opened().calls.values()
+            if _is_reported(kept, where) and not self._is_hidden(kept.call.campaign_id)
+        ]
         found = [
             replace(
                 _part(kept, where, one), name=self._campaign_name(kept) if where.by is By.CAMPAIGN else None
@@ -296,6 +304,9 @@ class FakeReads:
     async def keys(self) -> Sequence[ApiKey]:
         """All keys, newest first."""
         return sorted(self._opened().keys.values(), key=lambda key: (key.created_at, key.id), reverse=True)
+
+    def _is_hidden(self, campaign: CampaignId | None) -> bool:
+        return campaign is not None and campaign in self.disk.deletions
 
     def _sealed(self, campaign: CampaignId) -> Iterable[Contact]:
         for listed in self.disk.contacts.values():

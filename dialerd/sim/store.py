@@ -14,14 +14,15 @@ from dialerd.core.clock import Instant
 from dialerd.core.errors import DialerError, InvariantError, PortError
 from dialerd.core.journal import Entry
 from dialerd.core.model import CampaignId, Contact, ContactId, ContactState, ImportId
+from dialerd.core.results import Reject
 from dialerd.ports import ApiKey, NewContact, OpenState, Script
+from dialerd.sim.care import FakeCare
 from dialerd.sim.disk import FakeDisk, StoredContact, StoredImport
-from dialerd.sim.reads import FakeReads
 
 CHUNK = 500
 
 
-class FakeStore(FakeReads):
+class FakeStore(FakeCare):
     """The `Store` port without a database."""
 
     def __init__(self, instance: str = "d1", disk: FakeDisk | None = None) -> None:
@@ -128,6 +129,18 @@ class FakeStore(FakeReads):
         disk.phones.adopt()
         return added
 
+    async def add_rejects(self, import_id: ImportId, refused: Sequence[Reject]) -> None:
+        """Keep at most 500 rows of a list that cannot be used."""
+        disk = self._opened()
+        if len(refused) > CHUNK:
+            raise InvariantError(f"{len(refused)} rejected rows in one transaction, {CHUNK} are allowed")
+        found = disk.imports.get(import_id)
+        if found is None or found.sealed:
+            raise InvariantError(f"import {import_id} is not open")
+        for reject in refused:
+            _refuse_unfit(reject)
+        disk.rejects.setdefault(import_id, []).extend(refused)
+
     async def drop_import(self, import_id: ImportId) -> None:
         """Forget an import that was refused; an unknown one is no error."""
         disk = self._opened()
@@ -140,6 +153,7 @@ class FakeStore(FakeReads):
             if listed.import_id == import_id:
                 disk.contacts.remove(ident)
                 disk.phones.remove((found.campaign, listed.contact.phone))
+        disk.rejects.pop(import_id, None)
         disk.imports.remove(import_id)
         for table in (disk.contacts, disk.phones, disk.imports):
             table.adopt()

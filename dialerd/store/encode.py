@@ -17,6 +17,7 @@ from dialerd.core.journal import (
     CallOpened,
     CallReported,
     CampaignAdmitted,
+    CampaignDoomed,
     CampaignSaved,
     ContactSaved,
     CountersMoved,
@@ -75,6 +76,11 @@ def import_sealed(entry: ImportSealed) -> list[Row]:
 def campaign_saved(entry: CampaignSaved) -> list[Row]:
     """`CAMPAIGN_CHANGES` and the id."""
     return [(*_campaign_changes(entry.campaign), entry.campaign.id)]
+
+
+def campaign_doomed(entry: CampaignDoomed) -> list[Row]:
+    """Instant and campaign."""
+    return [(entry.since, entry.campaign)]
 
 
 def counters_moved(entry: CountersMoved) -> list[Row]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias, TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy import Dialect
 
@@ -41,12 +41,12 @@ from dialerd.ports import (
     ReportFilter,
     Script,
 )
-from dialerd.store import queries, reports, rows
-from dialerd.store.faults import damaged
+from dialerd.store import disposal, queries, reports, rows
+from dialerd.store.asking import Lane, Rows
+from dialerd.store.exports import Exports
 from dialerd.store.sql import Sql, to_json
 
 T = TypeVar("T")
-Rows: TypeAlias = Sequence[Sequence[Any]]
 
 DNC_BATCH = 10_000
 """Entries of the do-not-call list that are read at a time: the event loop and other questions come in between."""
@@ -56,21 +56,12 @@ _BEHIND_ALL = "cam"
 """Greater than every call's id."""
 
 
-class Lane(Protocol):
-    """A connection that answers one query after another."""
-
-    async def fetch(self, sql: Sql, values: Mapping[str, Any]) -> Rows:
-        """All rows of a query. Raises `PortError`."""
-        ...
-
-
-class Reads:
+class Reads(Exports):
     """Every question of the port. All of them raise `PortError`."""
 
     def __init__(self, name: str, dialect: Dialect, engine: Lane, people: Lane, reports: Lane) -> None:
         """`name`: what the store is called in messages."""
-        self._name = name
-        self._dialect = dialect
+        super().__init__(name, dialect, reports)
         self._engine = engine
         self._people = people
         self._reports = reports
@@ -217,6 +208,10 @@ class Reads:
         found = await self._list(query, asked | _of(page), rows.campaigns_with_counters)
         return found, await self._count(queries.campaign_count(self._dialect, names), asked)
 
+    async def deletions(self) -> Sequence[CampaignId]:
+        """The campaigns that are being deleted, oldest order first."""
+        return await self._list(disposal.deletions_waiting(self._dialect), {}, rows.firsts)
+
     async def contacts(
         self, campaign: CampaignId, page: Page, state: ContactState | None = None
     ) -> tuple[Sequence[Contact], int]:
@@ -298,18 +293,6 @@ class Reads:
 
     async def _list(self, query: Sql, values: Mapping[str, Any], read: Callable[[Rows], T]) -> T:
         return await self._ask(self._people, query, values, read)
-
-    async def _ask(self, lane: Lane, query: Sql, values: Mapping[str, Any], read: Callable[[Rows], T]) -> T:
-        return self._read(await lane.fetch(query, values), read)
-
-    def _read(self, found: Rows, read: Callable[[Rows], T]) -> T:
-        try:
-            return read(found)
-        except (ValueError, TypeError, LookupError) as error:
-            # What it says may hold a number or a name.
-            raise damaged(
-                self._name, f"it holds what was never written to it ({type(error).__name__})"
-            ) from error
 
 
 @dataclass(frozen=True, slots=True)

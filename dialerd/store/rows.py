@@ -373,6 +373,11 @@ def only(rows: Sequence[Row]) -> Any:
     return value
 
 
+def firsts(rows: Iterable[Row]) -> list[Any]:
+    """The first column."""
+    return [row[0] for row in rows]
+
+
 def rested(rows: Iterable[Row]) -> dict[E164, Instant]:
     """Numbers and when the last call to them ended."""
     return {E164(phone): Instant(ended) for phone, ended in rows}

@@ -113,6 +113,39 @@ imports = Table(
     sqlite_autoincrement=True,
 )
 
+rejects = Table(
+    "rejects",
+    metadata,
+    Column("import_id", BigInteger, primary_key=True),
+    Column("line", Integer, primary_key=True),
+    # What the row gave as its number, shortened, and that text's digits without leading zeros.
+    Column("phone", Text),
+    Column("digits", _KEY),
+    Column("reason", Text, nullable=False),
+    # The row's values by column, as they were given; NULL where none could be read.
+    Column("row", Text),
+    Index("rejects_by_digits", "digits"),
+    sqlite_with_rowid=False,
+)
+
+deletions = Table(
+    "deletions",
+    metadata,
+    # From here on nothing of this campaign is shown; its rows are deleted bit by bit, this one last.
+    Column("campaign_id", _KEY, ForeignKey("campaigns.id"), primary_key=True),
+    Column("since", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+erasures = Table(
+    "erasures",
+    metadata,
+    # Deleted when nothing is left that tells of this number.
+    Column("phone", _KEY, primary_key=True),
+    Column("since", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
 contacts = Table(
     "contacts",
     metadata,
@@ -268,4 +301,19 @@ api_keys = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("last_used_at", BigInteger),
     Column("revoked_at", BigInteger),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", _ROW_ID, primary_key=True),
+    Column("at", BigInteger, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("origin", Text),
+    Column("action", Text, nullable=False),
+    Column("object", Text),
+    Column("details", Text),
+    Index("audit_by_time", "at"),
+    # An entry that was deleted for its age must not be followed by another one under its id.
+    sqlite_autoincrement=True,
 )

@@ -15,10 +15,11 @@ from sqlalchemy import Dialect
 from dialerd.core.errors import InvariantError
 from dialerd.core.journal import Entry
 from dialerd.core.model import CampaignId, ImportId
+from dialerd.core.results import Reject
 from dialerd.ports import NewContact
 from dialerd.store import writes
 from dialerd.store.sql import Sql
-from dialerd.store.tables import IMPORT_SEALED
+from dialerd.store.tables import IMPORT_OPEN, IMPORT_SEALED
 from dialerd.store.turns import Planner
 from dialerd.store.writes import Row
 
@@ -62,7 +63,7 @@ def turn(planner: Planner, entries: Iterable[Entry]) -> Transaction[None]:
 def probe(dialect: Dialect) -> Transaction[None]:
     """Write a row and remove it."""
     import_id = yield from begin_import(dialect, CampaignId("cmp_probe"))
-    yield from _execute(writes.forget_import(dialect), {"import": import_id})
+    yield from execute(writes.forget_import(dialect), {"import": import_id})
 
 
 # --- imports -------------------------------------------------------------------------------------
@@ -70,7 +71,7 @@ def probe(dialect: Dialect) -> Transaction[None]:
 
 def begin_import(dialect: Dialect, campaign: CampaignId) -> Transaction[ImportId]:
     """A fresh open import."""
-    ((ident,),) = yield _fetch(writes.begin_import(dialect), {"campaign": campaign})
+    ((ident,),) = yield fetch(writes.begin_import(dialect), {"campaign": campaign})
     return ImportId(ident)
 
 
@@ -82,35 +83,46 @@ def add_contacts(
     _refuse_nul(rows)
     added: int = yield Change(writes.add_contact(dialect), rows)
     values = {"added": added, "import": import_id, "campaign": campaign}
-    if (yield from _execute(writes.grow_import(dialect), values)) != 1:
+    if (yield from execute(writes.grow_import(dialect), values)) != 1:
         raise InvariantError(f"import {import_id} of campaign {campaign} is not open")
     return added
 
 
+def add_rejects(dialect: Dialect, import_id: ImportId, refused: Sequence[Reject]) -> Transaction[None]:
+    """Keep rows of a list that cannot be used. Raises `InvariantError` if the import is not open."""
+    found = yield fetch(writes.import_state(dialect), {"import": import_id})
+    if not found or found[0][0] != IMPORT_OPEN:
+        raise InvariantError(f"import {import_id} is not open")
+    rows = writes.reject_rows(import_id, refused)
+    _refuse_nul(rows)
+    yield Change(writes.add_reject(dialect), rows)
+
+
 def doom_import(dialect: Dialect, import_id: ImportId) -> Transaction[CampaignId | None]:
     """From here it cannot be sealed; None: there is none. Raises `InvariantError` if it is sealed."""
-    found = yield _fetch(writes.import_state(dialect), {"import": import_id})
+    found = yield fetch(writes.import_state(dialect), {"import": import_id})
     if not found:
         return None
     ((state, campaign),) = found
     if state == IMPORT_SEALED:
         raise InvariantError(f"import {import_id} is sealed: its contacts belong to campaign {campaign}")
-    yield from _execute(writes.doom_import(dialect), {"import": import_id})
+    yield from execute(writes.doom_import(dialect), {"import": import_id})
     return CampaignId(campaign)
 
 
 def empty_import(dialect: Dialect, import_id: ImportId, campaign: CampaignId) -> Transaction[bool]:
     """Delete some contacts of a doomed import, at last itself; whether there may be more."""
     values = {"campaign": campaign, "import": import_id, "limit": STEP}
-    if (yield from _execute(writes.empty_import(dialect), values)) == STEP:
-        return True
-    yield from _execute(writes.forget_import(dialect), {"import": import_id})
+    for some in (writes.empty_import(dialect), writes.empty_rejects(dialect)):
+        if (yield from execute(some, values)) == STEP:
+            return True
+    yield from execute(writes.forget_import(dialect), {"import": import_id})
     return False
 
 
 def unsealed(dialect: Dialect) -> Transaction[list[ImportId]]:
     """The imports that are not sealed."""
-    found = yield _fetch(writes.unsealed_imports(dialect), {})
+    found = yield fetch(writes.unsealed_imports(dialect), {})
     return [ImportId(ident) for (ident,) in found]
 
 
@@ -125,15 +137,17 @@ def insert(sql: str, row: Row) -> Transaction[None]:
 
 def change(sql: Sql, values: Mapping[str, Any]) -> Transaction[int]:
     """How many rows it changed."""
-    return (yield from _execute(sql, values))
+    return (yield from execute(sql, values))
 
 
-def _execute(sql: Sql, values: Mapping[str, Any]) -> Transaction[int]:
+def execute(sql: Sql, values: Mapping[str, Any]) -> Transaction[int]:
+    """How many rows a statement has changed."""
     changed: int = yield Change(sql.text, [sql.bind(values)])
     return changed
 
 
-def _fetch(sql: Sql, values: Mapping[str, Any]) -> Fetch:
+def fetch(sql: Sql, values: Mapping[str, Any]) -> Fetch:
+    """The question for the rows of a statement."""
     return Fetch(sql.text, sql.bind(values))
 
 

@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 from sqlalchemy import ColumnElement, Dialect, bindparam, func, literal_column, select
 
 from dialerd.core.model import CampaignId, ContactState, ImportId
+from dialerd.core.results import Reject
 from dialerd.ports import ApiKey, NewContact, Script
 from dialerd.store.sql import (
     Sql,
@@ -29,6 +30,7 @@ from dialerd.store.tables import (
     api_keys,
     contacts,
     imports,
+    rejects,
     scripts,
 )
 
@@ -132,6 +134,27 @@ def empty_import(dialect: Dialect) -> Sql:
         .limit(bindparam("limit"))
     )
     return compiled(contacts.delete().where(contacts.c.id.in_(some)), dialect)
+
+
+@cache
+def empty_rejects(dialect: Dialect) -> Sql:
+    """Delete some of an import's rejected rows. Parameters: import, limit."""
+    some = select(rejects.c.line).where(rejects.c.import_id == bindparam("import")).limit(bindparam("limit"))
+    emptying = rejects.delete().where(rejects.c.import_id == bindparam("import"), rejects.c.line.in_(some))
+    return compiled(emptying, dialect)
+
+
+@cache
+def add_reject(dialect: Dialect) -> str:
+    """A rejected row, taking `reject_rows`."""
+    return insert_sql(rejects, list(rejects.c), dialect)
+
+
+def reject_rows(import_id: ImportId, refused: Iterable[Reject]) -> list[Row]:
+    """Parameters of `add_reject`. Raises `TypeError` for values that are no JSON."""
+    return [
+        (import_id, one.line, one.phone, one.digits, one.reason, to_json_or_null(one.row)) for one in refused
+    ]
 
 
 @cache

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVar
 
 from sqlalchemy import Dialect
@@ -11,8 +11,9 @@ from dialerd.core.clock import Instant
 from dialerd.core.errors import InvariantError
 from dialerd.core.journal import Entry
 from dialerd.core.model import CampaignId, ImportId
+from dialerd.core.results import Reject
 from dialerd.ports import ApiKey, NewContact, Script
-from dialerd.store import transactions, writes
+from dialerd.store import disposal, transactions, writes
 from dialerd.store.transactions import STEP, Transaction
 from dialerd.store.turns import Planner
 
@@ -71,13 +72,24 @@ class Writing:
 
         Raises `InvariantError` if there are more or the import is not open, `PortError`.
         """
-        if len(rows) > CHUNK:
-            raise InvariantError(f"{len(rows)} contacts in one transaction, {CHUNK} are allowed")
+        _refuse_long(len(rows), "contacts")
         steps = [
             transactions.add_contacts(self._to, import_id, campaign, rows[first : first + STEP])
             for first in range(0, len(rows), STEP)
         ]
-        return sum(await self._executor.execute_behind(steps)) if steps else 0
+        return sum(await self._behind(steps))
+
+    async def add_rejects(self, import_id: ImportId, refused: Sequence[Reject]) -> None:
+        """Keep at most `CHUNK` rows that cannot be used. Below dialing in priority.
+
+        Raises `InvariantError` if there are more or the import is not open, `PortError`.
+        """
+        _refuse_long(len(refused), "rejected rows")
+        steps = [
+            transactions.add_rejects(self._to, import_id, refused[first : first + STEP])
+            for first in range(0, len(refused), STEP)
+        ]
+        await self._behind(steps)
 
     async def drop_import(self, import_id: ImportId) -> None:
         """Forget an import that was refused; an unknown one is no error.
@@ -96,6 +108,18 @@ class Writing:
         for import_id in await self._executor.execute(transactions.unsealed(self._to)):
             await self.drop_import(import_id)
 
+    async def _behind(self, steps: Sequence[Transaction[T]]) -> list[T]:
+        return await self._executor.execute_behind(steps) if steps else []
+
+    # --- what is deleted bit by bit --------------------------------------------------------------
+
+    async def delete_some(self, campaign: CampaignId, calls_before: Instant) -> int:
+        """Delete at most `CHUNK` rows of a campaign that is marked for it; how many that were. Raises `PortError`."""
+        return await self._bit_by_bit(lambda: disposal.delete_campaign(self._to, campaign, calls_before))
+
+    async def _bit_by_bit(self, step: Callable[[], Transaction[int]]) -> int:
+        return sum(await self._behind([step() for _ in range(CHUNK // STEP)]))
+
     # --- scripts and keys ------------------------------------------------------------------------
 
     async def add_script(self, script: Script) -> None:
@@ -113,3 +137,8 @@ class Writing:
 
     async def _insert(self, sql: str, row: writes.Row) -> None:
         await self._executor.execute(transactions.insert(sql, row))
+
+
+def _refuse_long(count: int, what: str) -> None:
+    if count > CHUNK:
+        raise InvariantError(f"{count} {what} in one transaction, {CHUNK} are allowed")
