@@ -45,9 +45,10 @@ from dialerd.media.address import Address
 from dialerd.media.ari import AriLogin
 from dialerd.media.pool import MediaPool
 from dialerd.numbering import Rules, compliance, holiday_dates, pin_zones
-from dialerd.ports import Store
+from dialerd.ports import Exports, Store
 from dialerd.sim import forecast
 from dialerd.store import choice
+from dialerd.store.aside import ExportsAside, StoreAddress
 
 START_RETRY = 2.0
 FORECAST_DEADLINE = 150.0
@@ -97,10 +98,13 @@ async def run(settings: Settings) -> None:
         media = _media(settings, engine)
         telephony = _telephony(settings, engine, media)
         down.push_async_callback(telephony.close)
-        helper, simulator = Helper(), Helper(FORECAST_DEADLINE)
-        for child in (helper, simulator):
+        helper, simulator, exporter = Helper(), Helper(FORECAST_DEADLINE), Helper()
+        for child in (helper, simulator, exporter):
             down.push_async_callback(child.close)
-        service = _service(settings, engine, store, media, clock, helper, simulator, feed, tally)
+        exports = ExportsAside(
+            exporter.call, StoreAddress(settings.store_url, settings.instance, settings.store_password)
+        )
+        service = _service(settings, engine, store, media, clock, helper, simulator, feed, tally, exports)
         server = _server(settings, service)
         if not await _bind(server, stops):
             return
@@ -110,6 +114,7 @@ async def run(settings: Settings) -> None:
         await down.enter_async_context(_background(media.run(), "media", stops))
         await down.enter_async_context(_background(telephony.run(), "asterisk", stops))
         await down.enter_async_context(_background(engine.run(telephony, media), "engine", stops))
+        await down.enter_async_context(_background(service.upkeep.run(), "upkeep", stops))
         await down.enter_async_context(_background(server.run(), "api", stops))
         down.push_async_callback(server.close)
         # Before the server: an open stream would keep it from closing.
@@ -274,6 +279,7 @@ def _service(
     simulator: Helper,
     feed: Feed,
     tally: Tally,
+    exports: Exports,
 ) -> Service:
     intake = Intake(helper, _spool_dir(settings), settings.imports.max_contacts)
     intake.prepare()
@@ -291,7 +297,7 @@ def _service(
         holiday_dates=holiday_dates,
         spool_dir=_spool_dir(settings),
     )
-    return Service(engine, store, media, clock, about, intake, parse, feed, tally, foretell)
+    return Service(engine, store, media, clock, about, intake, parse, feed, tally, foretell, exports)
 
 
 def _server(settings: Settings, service: Service) -> ApiServer:

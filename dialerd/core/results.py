@@ -1,7 +1,8 @@
 """What a campaign's contacts and rejected rows look like in a file: the columns, and a row of text for each.
 
 A file of results is a contact list as well: taken in again, it is the list that it came from. So the columns that we
-add have names that `as_list` knows, and a variable whose own name is one of them is written under `variable.`.
+add have names that `as_list` knows, and a variable whose own name is one of them is written under `variable.`. No row
+begins with a number: a spreadsheet that expects another delimiter would take the whole of it for a formula.
 """
 
 from __future__ import annotations
@@ -102,7 +103,7 @@ def _first(names: Iterable[str]) -> tuple[str, ...]:
 def results_header(columns: Columns) -> list[str]:
     """The first row of a file of results."""
     captured = (CAPTURED + name for name in columns.captured)
-    return [*IDENTITY, *OUTCOME, *captured, *map(_variable_column, columns.variables)]
+    return ["state", *IDENTITY, *OUTCOME[1:], *captured, *map(_variable_column, columns.variables)]
 
 
 def result_row(result: Result, columns: Columns) -> list[str]:
@@ -112,7 +113,7 @@ def result_row(result: Result, columns: Columns) -> list[str]:
     for call in result.calls:
         captured |= call.captured
     identity = (contact.phone, contact.name, contact.timezone, contact.external_id)
-    told = (*identity, *_outcome(contact, result.calls[-1] if result.calls else None))
+    told = (contact.state, *identity, *_outcome(contact, result.calls[-1] if result.calls else None))
     cells = [text_of(value) for value in told]
     return cells + _cells(captured, columns.captured) + _cells(contact.variables, columns.variables)
 
@@ -120,7 +121,6 @@ def result_row(result: Result, columns: Columns) -> list[str]:
 def _outcome(contact: Contact, last: ContactCall | None) -> tuple[Any, ...]:
     due = contact.not_before if contact.state.waiting and contact.not_before else None
     told = (
-        contact.state,
         contact.disposition,
         contact.reason,
         contact.attempts,

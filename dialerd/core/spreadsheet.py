@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 _BEGIN = r"(?:\A|(?<=[;\t\r\n]))"
-_FORMULA = r"(?=[ ']*[=+\-@＝＋－＠])"
+_FORMULA = r"""(?=[ '"]*[=+\-@＝＋－＠])"""
 _BARE = re.compile(_BEGIN + _FORMULA)
 _MARKED = re.compile(_BEGIN + "'" + _FORMULA)
 _NUMBER = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?")

@@ -8,6 +8,7 @@ from typing import Any
 
 from dialerd.core.commands import (
     Command,
+    DeleteCampaign,
     EditCampaign,
     PauseCampaign,
     Refused,
@@ -24,6 +25,7 @@ from dialerd.engine.draft import closed_for_good, read_changes
 from dialerd.engine.feed import Happening
 from dialerd.engine.runtime import Engine
 from dialerd.engine.settings import ServiceSettings
+from dialerd.engine.upkeep import Upkeep
 from dialerd.engine.views import campaign_view, contact_view, page_view
 from dialerd.ports import CampaignFilter, Clock, Page, Store
 
@@ -51,12 +53,14 @@ class Campaigns:
         clock: Clock,
         settings: ServiceSettings,
         admission: Admission,
+        upkeep: Upkeep,
     ) -> None:
         self._engine = engine
         self._store = store
         self._clock = clock
         self._settings = settings
         self._admission = admission
+        self._upkeep = upkeep
 
     # --- read ------------------------------------------------------------------------------------
 
@@ -74,6 +78,11 @@ class Campaigns:
     async def show(self, ident: str) -> dict[str, Any]:
         """One campaign. Raises `RequestError` 404."""
         return self._view(*await self._find(ident))
+
+    async def known(self, ident: str) -> CampaignId:
+        """The id of a campaign that there is. Raises `RequestError` 404."""
+        campaign, _ = await self._find(ident)
+        return campaign.id
 
     async def page(self, where: CampaignFilter, page: Page) -> dict[str, Any]:
         """A page of campaigns, newest first."""
@@ -191,6 +200,17 @@ class Campaigns:
         """End a campaign for good."""
         command = StopCampaign(CampaignId(ident), hang_up, cancel_ringing)
         return await self._carry_out(ident, command, "stop")
+
+    async def delete(self, ident: str) -> None:
+        """Delete a finished campaign with its contacts and calls: nothing of it is shown from here on.
+
+        Raises `RequestError` 404, and 409 if it is live or has live calls.
+        """
+        campaign, _ = await self._find(ident)
+        carried = await self._engine.command(DeleteCampaign(campaign.id))
+        if isinstance(carried.answer, Refused):
+            raise conflict(carried.answer.detail, state=carried.answer.state)
+        self._upkeep.wake()
 
     async def _carry_out(self, ident: str, command: Command, verb: str) -> Carriage:
         carried = await self._engine.command(command)

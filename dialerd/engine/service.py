@@ -13,6 +13,7 @@ from dialerd.engine.case import Forecaster
 from dialerd.engine.contactlist import ContactIntake
 from dialerd.engine.dnc import DoNotCall
 from dialerd.engine.feed import Feed
+from dialerd.engine.files import Files
 from dialerd.engine.forecasts import Forecasts
 from dialerd.engine.keys import Keys
 from dialerd.engine.loading import Loader
@@ -22,7 +23,8 @@ from dialerd.engine.runtime import Engine
 from dialerd.engine.scripts import ScriptParser, Scripts
 from dialerd.engine.settings import ServiceSettings
 from dialerd.engine.tally import Tally
-from dialerd.ports import Clock, Media, Store
+from dialerd.engine.upkeep import Upkeep
+from dialerd.ports import Clock, Exports, Media, Store
 
 
 class Service:
@@ -40,10 +42,14 @@ class Service:
         feed: Feed,
         tally: Tally,
         forecaster: Forecaster,
+        exports: Exports | None = None,
     ) -> None:
+        """`exports`: who reads the files of campaigns; None: the store itself."""
+        self.upkeep = Upkeep(store, clock, engine.policy)
         self.scripts = Scripts(store, media, clock, parse_script)
         admission = Admission(self.scripts, Loader(engine, store, clock), clock, settings, intake)
-        self.campaigns = Campaigns(engine, store, clock, settings, admission)
+        self.campaigns = Campaigns(engine, store, clock, settings, admission, self.upkeep)
+        self.files = Files(self.campaigns, exports or store)
         self.calls = Calls(engine, store, self.scripts, settings, intake)
         self.reports = Reports(engine, store, clock)
         self.dnc = DoNotCall(engine, store, clock, intake)

@@ -327,7 +327,7 @@ def _variables(values: Mapping[str, Any], fault: Any) -> dict[str, Any]:
     for key, value in values.items():
         if key in RESERVED or value is None:
             continue
-        if not _is_name(key):
+        if not is_name(key):
             fault(None, f"has a variable whose name is not 1 to {MAX_TEXT} characters of text")
             continue
         try:
@@ -340,9 +340,9 @@ def _variables(values: Mapping[str, Any], fault: Any) -> dict[str, Any]:
     return found
 
 
-def _is_name(key: str) -> bool:
+def is_name(key: str) -> bool:
     """Whether a variable may be called so: as a column it must survive being written and read."""
-    return 0 < len(key) <= MAX_TEXT and key == key.strip() and not _UNFIT.search(key)
+    return 0 < len(key) <= MAX_TEXT and key == key.strip().strip("\ufeff") and not _UNFIT.search(key)
 
 
 def _scalar(value: object) -> object:

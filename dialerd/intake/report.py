@@ -15,7 +15,7 @@ import orjson
 
 from dialerd.core.errors import Fault
 from dialerd.core.results import Reject, text_of
-from dialerd.intake.contacts import Note, Tally
+from dialerd.intake.contacts import Note, Tally, is_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,11 +57,11 @@ def report(tally: Tally) -> Report:
 
 
 def rejects(tally: Tally) -> Iterator[Reject]:
-    """The rows with faults, each once, as they can be kept."""
+    """The rows with faults, each once, as they can be kept: what has no proper name is left out."""
     rows = {row.line: row for row in tally.rejected}
     for told in _by_row(tally.faults):
         given = rows[told["line"]].values
-        row = {_storable(name): _storable(text_of(value)) for name, value in given.items()}
+        row = {name: _storable(text_of(value)) for name, value in given.items() if is_name(name)}
         phone, reason = told["phone"], _storable(told["reason"])
         yield Reject(told["line"], None if phone is None else _storable(phone), reason, row)
 

@@ -69,7 +69,7 @@ async def test_a_file_has_a_row_for_each_contact_in_list_order(store: Store) -> 
     columns = await store.result_columns(CMP)
     assert columns == Columns(("due",))
     rows = await whole(store.results, columns)
-    assert [(row[0], row[-1]) for row in rows] == [(one.phone, one.variables["due"]) for one in people]
+    assert [(row[1], row[-1]) for row in rows] == [(one.phone, one.variables["due"]) for one in people]
 
 
 async def test_the_columns_are_all_names_of_all_contacts(store: Store) -> None:
@@ -95,7 +95,7 @@ async def test_a_row_tells_of_the_last_call_and_of_everything_captured(store: St
     ]
     assert rows[0][16:] == ["9", "7", "mon"]
     assert rows[1][12:] == ["", "", "", "", "", "", ""]
-    assert second.phone == rows[1][0]
+    assert second.phone == rows[1][1]
 
 
 async def test_contacts_of_a_list_that_is_not_sealed_are_in_no_file(store: Store) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 import orjson
 from fastapi import APIRouter, Header, Query, Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from dialerd.control import bodies, orders, shapes, uploads
 from dialerd.control.context import Controlled, From, Paged, To, span
@@ -33,6 +34,12 @@ _MULTIPART_BODY = {
         "campaign": _FIELDS,
         "contacts": {"type": "string", "format": "binary", "description": "CSV with a column phone"},
     },
+}
+_CSV_FILE: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "CSV in UTF-8; a cell that a spreadsheet would calculate begins with an apostrophe",
+        "content": {"text/csv": {"schema": {"type": "string"}}},
+    }
 }
 _TAG = re.compile(r'(W/)?"([\x21\x23-\x7e]*)"')
 
@@ -116,6 +123,25 @@ async def list_calls_of_campaign(campaign_id: str, control: Controlled, page: Pa
     return JSONResponse(await control.service.calls.page(CallFilter(CampaignId(campaign_id)), page))
 
 
+@router.get("/{campaign_id}/results.csv", response_class=StreamingResponse, responses=_CSV_FILE)
+async def download_results(campaign_id: str, control: Controlled) -> StreamingResponse:
+    """One row a contact, in list order. The file is a contact list too: taken in again it is the list it came from."""
+    return _file(await control.service.files.results(campaign_id), f"{campaign_id}.results.csv")
+
+
+@router.get("/{campaign_id}/rejects.csv", response_class=StreamingResponse, responses=_CSV_FILE)
+async def download_rejects(campaign_id: str, control: Controlled) -> StreamingResponse:
+    """The rows of its lists that were invalid and left out, with their lines and reasons; corrected, a list again."""
+    return _file(await control.service.files.rejects(campaign_id), f"{campaign_id}.rejects.csv")
+
+
+@router.delete("/{campaign_id}", status_code=204, response_class=Response)
+async def delete_campaign(campaign_id: str, control: Controlled) -> Response:
+    """Delete a finished campaign with its contacts, calls and rejected rows; 409 with the state of one that is live."""
+    await control.service.campaigns.delete(campaign_id)
+    return Response(status_code=204)
+
+
 @router.post("/{campaign_id}/start", openapi_extra=shapes.options(now={"type": "boolean", "default": False}))
 async def start_campaign(campaign_id: str, request: Request, control: Controlled) -> JSONResponse:
     """Start a scheduled campaign; before its start time only with `{"now": true}`."""
@@ -154,6 +180,11 @@ async def stop_campaign(campaign_id: str, request: Request, control: Controlled)
     return orders.answered(
         await control.service.campaigns.stop(campaign_id, hang_up=hang_up, cancel_ringing=cancel)
     )
+
+
+def _file(parts: AsyncIterator[bytes], name: str) -> StreamingResponse:
+    headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
+    return StreamingResponse(parts, media_type="text/csv", headers=headers)
 
 
 def _etag(shown: dict[str, Any]) -> dict[str, str]:
