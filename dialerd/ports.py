@@ -17,6 +17,7 @@ from dialerd.core.effects import (
     Originate,
 )
 from dialerd.core.journal import Entry
+from dialerd.core.leftovers import Leftover
 from dialerd.core.messages import (
     CallRecord,
     Event,
@@ -422,6 +423,15 @@ class Store(Journal, Exports, Protocol):
 
     async def contact(self, campaign: CampaignId, phone: E164) -> Contact | None:
         """The sealed contact of a campaign with this number."""
+        ...
+
+    async def leftovers(
+        self, campaign: CampaignId, which: Leftover, behind: tuple[int, ...]
+    ) -> tuple[Sequence[Contact], tuple[int, ...] | None]:
+        """Some contacts of a campaign that a clone takes over, in list order, and behind what the next ones begin.
+
+        `behind`: what the answer before has said, empty for the first; None: there are no more.
+        """
         ...
 
     async def waiting_under(self, pattern: str, limit: int) -> Sequence[Contact]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 from weakref import WeakValueDictionary
@@ -13,10 +13,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from dialerd.core.errors import Fault, InvariantError, PortError, invalid
 from dialerd.core.model import Campaign, CampaignId, CampaignStatus
-from dialerd.engine.contactlist import ContactFile, ContactIntake, refuse_faulty
+from dialerd.core.results import Reject
+from dialerd.engine.contactlist import ContactFile, ContactIntake, ListReport, refuse_faulty
 from dialerd.engine.draft import Draft, closed_for_good, read_draft
 from dialerd.engine.fields import read_model
-from dialerd.engine.loading import Loaded, Loader
+from dialerd.engine.loading import Chunks, Loaded, Loader
 from dialerd.engine.scripts import Scripts, required, spoken
 from dialerd.engine.settings import ServiceSettings
 from dialerd.ports import Clock, Script
@@ -44,6 +45,27 @@ class Admitted:
     """The `import` object of the API."""
 
 
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A campaign request without its contacts."""
+
+    draft: Draft
+    script: Script | None
+    campaign: Campaign | None
+    """None: it has faults."""
+    faults: list[Fault]
+
+    @property
+    def required(self) -> frozenset[str]:
+        """Variables that every contact must bring."""
+        return required(self.script, self.draft.fields.language)
+
+    @property
+    def skips_invalid(self) -> bool:
+        """Whether contacts that cannot be used are left out."""
+        return self.draft.fields.on_invalid == "skip"
+
+
 class Admission:
     """Takes campaign requests, and lists for live campaigns."""
 
@@ -68,7 +90,21 @@ class Admission:
         Raises `RequestError` naming every fault, `PortError` if store, media or helper fail. Nothing is stored
         then.
         """
-        fields = await self._beside(fields, contacts)
+        judged = await self.judge(await self._beside(fields, contacts))
+        checked = await self._intake.check(
+            contacts.path,
+            contacts.kind,
+            required=judged.required,
+            default_region=judged.draft.fields.default_region,
+        )
+        try:
+            refuse_faulty(judged.faults, checked.report, skip_invalid=judged.skips_invalid, what="contacts")
+            return await self.admit(judged, checked.chunks(), checked.report, checked.rejects())
+        finally:
+            checked.discard()
+
+    async def judge(self, fields: Mapping[str, Any]) -> Judged:
+        """What a campaign request comes to without its contacts, and all that is wrong with it."""
         now = self._clock.now().wall
         draft, faults = read_draft(fields, now, self._settings)
         script, wrong = await self._scripts.chosen(draft.fields.script_id, draft.fields.language)
@@ -76,22 +112,18 @@ class Admission:
         campaign = self._campaign(draft, script) if script is not None and not faults else None
         if campaign is not None:
             faults += closed_for_good(campaign, now)
-        checked = await self._intake.check(
-            contacts.path,
-            contacts.kind,
-            required=required(script, draft.fields.language),
-            default_region=draft.fields.default_region,
-        )
-        try:
-            skip = draft.fields.on_invalid == "skip"
-            refuse_faulty(faults, checked.report, skip_invalid=skip, what="contacts")
-            if script is None or campaign is None:
-                raise InvariantError("a campaign without a script passed its checks")
-            await self._scripts.prepare(script, campaign.language)
-            loaded = await self._loader.admit(campaign, checked)
-            return Admitted(campaign, loaded, loaded.view(checked.report))
-        finally:
-            checked.discard()
+        return Judged(draft, script, campaign, faults)
+
+    async def admit(
+        self, judged: Judged, chunks: Chunks, report: ListReport, rejects: Iterable[Sequence[Reject]] = ()
+    ) -> Admitted:
+        """Store the campaign of a request without faults, with contacts that may be stored. Raises as `create`."""
+        script, campaign = judged.script, judged.campaign
+        if script is None or campaign is None:
+            raise InvariantError("a campaign without a script passed its checks")
+        await self._scripts.prepare(script, campaign.language)
+        loaded = await self._loader.admit(campaign, chunks, rejects)
+        return Admitted(campaign, loaded, loaded.view(report))
 
     async def add(
         self, campaign: Campaign, options: Mapping[str, Any] | None, contacts: ContactFile
@@ -114,7 +146,7 @@ class Admission:
             lock = self._adding.setdefault(campaign.id, asyncio.Lock())
             await _acquire(lock)
             try:
-                loaded = await self._loader.add(campaign, checked)
+                loaded = await self._loader.add(campaign, checked.chunks(), checked.rejects())
             finally:
                 lock.release()
             return Admitted(campaign, loaded, loaded.view(checked.report))

@@ -19,7 +19,8 @@ from dialerd.core.commands import (
 from dialerd.core.errors import RequestError, conflict, invalid, not_found
 from dialerd.core.metrics import figures
 from dialerd.core.model import E164, Campaign, CampaignId, CampaignStatus, Contact, ContactState
-from dialerd.engine.admission import Admission
+from dialerd.engine.admission import Admission, Admitted
+from dialerd.engine.cloning import Cloning
 from dialerd.engine.contactlist import ContactFile
 from dialerd.engine.draft import closed_for_good, read_changes
 from dialerd.engine.feed import Happening
@@ -55,6 +56,7 @@ class Campaigns:
         admission: Admission,
         upkeep: Upkeep,
     ) -> None:
+        self._cloning = Cloning(admission, store)
         self._engine = engine
         self._store = store
         self._clock = clock
@@ -139,7 +141,17 @@ class Campaigns:
 
         Raises `RequestError` naming every fault, `PortError`.
         """
-        admitted = await self._admission.create(fields, contacts)
+        return self._admitted(await self._admission.create(fields, contacts))
+
+    async def clone(self, ident: str, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Create a campaign from another one: `contacts` says whom it takes over, the rest what is different.
+
+        Raises `RequestError` 404, and naming every fault, `PortError`.
+        """
+        source, _ = await self._find(ident)
+        return self._admitted(await self._cloning.clone(source, given))
+
+    def _admitted(self, admitted: Admitted) -> dict[str, Any]:
         campaign = admitted.campaign
         counters = {"total": admitted.loaded.contacts}
         return {

@@ -7,9 +7,9 @@ failure leaves nothing behind.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import orjson
 import structlog
@@ -19,11 +19,14 @@ from dialerd.core.commands import AddContacts, AdmitCampaign, Refused
 from dialerd.core.compliance import Callee
 from dialerd.core.errors import InvariantError, PortError, conflict
 from dialerd.core.model import Campaign, ImportId
+from dialerd.core.results import Reject
 from dialerd.core.windows import Window, opening
-from dialerd.engine.contactlist import CheckedContacts, ListReport
+from dialerd.engine.contactlist import ListReport
 from dialerd.engine.runtime import Engine
 from dialerd.ports import Clock, NewContact, Store
 
+Chunks: TypeAlias = Iterable[Sequence[NewContact]] | AsyncIterable[Sequence[NewContact]]
+"""Contacts that may be stored, at most 500 at a time."""
 EXAMPLES = 5
 """Contacts that a report names of those that can never be called."""
 
@@ -84,15 +87,19 @@ class Loader:
         self._store = store
         self._clock = clock
 
-    async def admit(self, campaign: Campaign, checked: CheckedContacts) -> Loaded:
+    async def admit(
+        self, campaign: Campaign, chunks: Chunks, rejects: Iterable[Sequence[Reject]] = ()
+    ) -> Loaded:
         """Store a new campaign with its contacts. Raises `RequestError` 409, `PortError`; then nothing is stored."""
-        import_id, loaded = await self._load(campaign, checked)
+        import_id, loaded = await self._load(campaign, chunks, rejects)
         await self._seal(import_id, AdmitCampaign(campaign, import_id, loaded.contacts, loaded.suppressed))
         return loaded
 
-    async def add(self, campaign: Campaign, checked: CheckedContacts) -> Loaded:
+    async def add(
+        self, campaign: Campaign, chunks: Chunks, rejects: Iterable[Sequence[Reject]] = ()
+    ) -> Loaded:
         """Give a live campaign more contacts; raises as `admit`. Two lists at a time would hide each other's rows."""
-        import_id, loaded = await self._load(campaign, checked)
+        import_id, loaded = await self._load(campaign, chunks, rejects)
         if loaded.contacts or loaded.rejected:
             await self._seal(
                 import_id, AddContacts(campaign.id, import_id, loaded.contacts, loaded.suppressed)
@@ -101,12 +108,14 @@ class Loader:
             await self._drop(import_id)
         return loaded
 
-    async def _load(self, campaign: Campaign, checked: CheckedContacts) -> tuple[ImportId, Loaded]:
+    async def _load(
+        self, campaign: Campaign, chunks: Chunks, rejects: Iterable[Sequence[Reject]]
+    ) -> tuple[ImportId, Loaded]:
         import_id = await self._store.begin_import(campaign.id)
         loaded = Loaded()
         reach = _Reach(campaign, self._clock, loaded)
         try:
-            for chunk in checked.chunks():
+            async for chunk in _each(chunks):
                 # Each part of the work on a chunk takes a millisecond or two: dials go between them.
                 await asyncio.sleep(0)
                 listed = self._engine.suppressed(contact.phone for contact in chunk)
@@ -118,10 +127,10 @@ class Loader:
                 suppressed = await self._store_rows(import_id, campaign, barred)
                 loaded.suppressed += suppressed
                 loaded.contacts += suppressed + await self._store_rows(import_id, campaign, free)
-            for rejects in checked.rejects():
+            for refused in rejects:
                 await asyncio.sleep(0)
-                await self._store.add_rejects(import_id, rejects)
-                loaded.rejected += len(rejects)
+                await self._store.add_rejects(import_id, refused)
+                loaded.rejected += len(refused)
         except BaseException:
             await asyncio.shield(self._drop(import_id))
             raise
@@ -151,6 +160,15 @@ class Loader:
         except PortError as error:
             _log.warning("loading.import_not_dropped", import_id=import_id, detail=str(error))
         return True
+
+
+async def _each(chunks: Chunks) -> AsyncIterator[Sequence[NewContact]]:
+    if isinstance(chunks, AsyncIterable):
+        async for chunk in chunks:
+            yield chunk
+    else:
+        for chunk in chunks:
+            yield chunk
 
 
 class _Reach:

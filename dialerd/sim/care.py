@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 from dialerd.core import results
 from dialerd.core.clock import Instant
 from dialerd.core.errors import PortError
-from dialerd.core.model import CampaignId
+from dialerd.core.leftovers import Leftover, is_left
+from dialerd.core.model import CampaignId, Contact
 from dialerd.core.results import Columns, ContactCall, Reject, Result
 from dialerd.core.spreadsheet import written
 from dialerd.ports import ExportPart
@@ -77,6 +78,14 @@ class FakeCare(FakeReads):
         for number, (import_id, refused) in enumerate(lists, 1):
             for reject in refused:
                 yield number, import_id, reject
+
+    async def leftovers(
+        self, campaign: CampaignId, which: Leftover, behind: tuple[int, ...]
+    ) -> tuple[Sequence[Contact], tuple[int, ...] | None]:
+        """Some contacts of a campaign that a clone takes over, in list order, and behind what the next ones begin."""
+        people = [listed.contact for listed in self._listed(campaign) if is_left(listed.contact, which)]
+        found = [contact for contact in people if (contact.id,) > behind]
+        return found[:PART], (found[PART - 1].id,) if len(found) >= PART else None
 
     # --- deletions -------------------------------------------------------------------------------
 

@@ -6,17 +6,28 @@ from one statement or two, not from one long transaction, which would keep the d
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
 import orjson
-from sqlalchemy import Dialect, bindparam, func, select
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Dialect,
+    Select,
+    bindparam,
+    false,
+    func,
+    literal_column,
+    select,
+)
 
 from dialerd.core import results
 from dialerd.core.clock import Instant, Millis
 from dialerd.core.errors import PortError
-from dialerd.core.model import CallId, CampaignId, ContactId
+from dialerd.core.leftovers import LOST_FOR_GOOD, STATES, Leftover
+from dialerd.core.model import CallId, CampaignId, Contact, ContactId
 from dialerd.core.results import Columns, ContactCall, Reject, Result
 from dialerd.core.spreadsheet import written
 from dialerd.ports import ExportPart
@@ -29,6 +40,8 @@ from dialerd.store.tables import calls, contacts, rejects, tries
 
 PART = 500
 """Rows of a part."""
+HANDFUL = 200
+"""Contacts that are read at a time in the daemon itself: a millisecond or two of its interpreter."""
 GLANCE = 5_000
 """Rows that are looked through at a time for the names of their columns."""
 
@@ -49,17 +62,29 @@ class Exports(Asking):
 
     async def results(self, campaign: CampaignId, columns: Columns, behind: tuple[int, ...]) -> ExportPart:
         """A row for each of the next contacts in list order."""
-        if not behind:
-            bounds = await self._ask(self._files, _bounds(self._dialect), {"campaign": campaign}, list)
-            first, last = bounds[0]
-            behind = (0, 0) if first is None else (first - 1, last)
-        values = {"campaign": campaign, "behind": behind[0], "last": behind[1], "limit": PART}
-        people = await self._ask(self._files, _contacts(self._dialect), values, rows.contacts_of)
+        people, more = await self._listed(campaign, _contacts(self._dialect), behind, PART)
         asked = {"phones": to_json([str(person.phone) for person in people])}
         called = await self._ask(self._files, _calls(self._dialect), asked, _calls_by_contact)
         found = (Result(person, tuple(called.get(person.id, ()))) for person in people)
         text = written(results.result_row(result, columns) for result in found)
-        return await self._part(campaign, text, (people[-1].id, behind[1]) if len(people) == PART else None)
+        return await self._part(campaign, text, more)
+
+    async def leftovers(
+        self, campaign: CampaignId, which: Leftover, behind: tuple[int, ...]
+    ) -> tuple[Sequence[Contact], tuple[int, ...] | None]:
+        """Some contacts of a campaign that a clone takes over, in list order, and behind what the next ones begin."""
+        return await self._listed(campaign, _leftovers(self._dialect, which), behind, HANDFUL)
+
+    async def _listed(
+        self, campaign: CampaignId, query: Sql, behind: tuple[int, ...], limit: int
+    ) -> tuple[Sequence[Contact], tuple[int, ...] | None]:
+        if not behind:
+            bounds = await self._ask(self._files, _bounds(self._dialect), {"campaign": campaign}, list)
+            first, last = bounds[0]
+            behind = (0, 0) if first is None else (first - 1, last)
+        values = {"campaign": campaign, "behind": behind[0], "last": behind[1], "limit": limit}
+        found = await self._ask(self._files, query, values, rows.contacts_of)
+        return found, (found[-1].id, behind[1]) if len(found) == limit else None
 
     async def reject_columns(self, campaign: CampaignId) -> Columns:
         """The names of all columns that rejected rows of a campaign's lists had."""
@@ -133,7 +158,26 @@ def _bounds(dialect: Dialect) -> Sql:
 @cache
 def _contacts(dialect: Dialect) -> Sql:
     """`CONTACT` in list order. Parameters: campaign, behind and last (ids), limit."""
-    query = (
+    return compiled(_in_list_order(), dialect)
+
+
+@cache
+def _leftovers(dialect: Dialect, which: Leftover) -> Sql:
+    """The same of contacts that a clone takes over (`dialerd.core.leftovers.is_left`)."""
+    query = _in_list_order().where(_is_one_of(contacts.c.state, STATES[which]))
+    if which is Leftover.UNREACHED:
+        callable_still = contacts.c.reason.is_(None) | ~_is_one_of(contacts.c.reason, LOST_FOR_GOOD)
+        query = query.where(contacts.c.connected_attempt.is_(None), callable_still)
+    return compiled(query, dialect)
+
+
+def _is_one_of(column: Column[str], words: Iterable[str]) -> ColumnElement[bool]:
+    literals: list[ColumnElement[str]] = [literal_column(f"'{word}'") for word in sorted(words)]
+    return column.in_(literals) if literals else false()
+
+
+def _in_list_order() -> Select[Any]:
+    return (
         select(*CONTACT)
         # Not `_OF_CAMPAIGN`: the planner would sort all contacts of the campaign for each part.
         .where(func.coalesce(contacts.c.campaign_id, "") == bindparam("campaign"))
@@ -142,7 +186,6 @@ def _contacts(dialect: Dialect) -> Sql:
         .order_by(contacts.c.id)
         .limit(bindparam("limit"))
     )
-    return compiled(query, dialect)
 
 
 @cache

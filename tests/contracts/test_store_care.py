@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
@@ -11,8 +12,24 @@ import pytest
 
 from dialerd.core.clock import Instant, Millis
 from dialerd.core.errors import InvariantError, PortError
-from dialerd.core.journal import CallAnswered, CallClosed, CampaignAdmitted, CampaignDoomed, CountersMoved
-from dialerd.core.model import AgentReport, CampaignId, CampaignStatus, Contact, TryState
+from dialerd.core.journal import (
+    CallAnswered,
+    CallClosed,
+    CampaignAdmitted,
+    CampaignDoomed,
+    ContactSaved,
+    CountersMoved,
+)
+from dialerd.core.leftovers import Leftover, is_left
+from dialerd.core.model import (
+    AgentReport,
+    CampaignId,
+    CampaignStatus,
+    Contact,
+    ContactState,
+    Reason,
+    TryState,
+)
 from dialerd.core.report import By
 from dialerd.core.results import Columns, Reject
 from dialerd.ports import CallFilter, CampaignFilter, ExportPart, Page, ReportFilter, Store
@@ -140,6 +157,28 @@ async def test_rejected_rows_go_with_a_list_that_is_dropped(store: Store) -> Non
     await store.drop_import(import_id)
     await admitted(store, [person(1)])
     assert await whole(store.rejects, Columns()) == []
+
+
+# --- leftovers -----------------------------------------------------------------------------------
+
+
+async def test_a_clone_finds_those_that_the_rule_names_in_list_order(store: Store) -> None:
+    people = await admitted(store, [person(number) for number in reversed(range(520))])
+    states = itertools.product(ContactState, (None, 1), (None, *Reason))
+    changed = [
+        replace(contact, state=state, connected_attempt=connected, reason=reason, attempts=1)
+        for contact, (state, connected, reason) in zip(people, states, strict=False)
+    ]
+    await store.commit([ContactSaved(contact) for contact in changed])
+    after = changed + people[len(changed) :]
+    assert len(changed) > 250
+    for which in Leftover:
+        found: list[Contact] = []
+        behind: tuple[int, ...] | None = ()
+        while behind is not None:
+            some, behind = await store.leftovers(CMP, which, behind)
+            found += some
+        assert [one.id for one in found] == [one.id for one in after if is_left(one, which)], which
 
 
 # --- deletions -----------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from dialerd.control import bodies, orders, shapes, uploads
 from dialerd.control.context import Controlled, From, Paged, To, span
 from dialerd.control.routes.contacts import CONTACTS
 from dialerd.core.errors import Fault, RequestError, invalid
+from dialerd.core.leftovers import Leftover
 from dialerd.core.model import CampaignId, CampaignStatus
 from dialerd.engine.contactlist import ContactFile
 from dialerd.engine.draft import CampaignFields, EditableFields
@@ -35,6 +36,14 @@ _MULTIPART_BODY = {
         "contacts": {"type": "string", "format": "binary", "description": "CSV with a column phone"},
     },
 }
+_CLONE_BODY = {
+    **shapes.schema_of(CampaignFields),
+    "properties": {
+        "contacts": {"enum": [which.value for which in Leftover], "default": Leftover.UNREACHED.value},
+        **{name: shape for name, shape in _FIELDS["properties"].items() if name != "default_region"},
+    },
+}
+_CLONE = {"requestBody": {"content": {"application/json": {"schema": _CLONE_BODY}}}}
 _CSV_FILE: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "CSV in UTF-8; a cell that a spreadsheet would calculate begins with an apostrophe",
@@ -133,6 +142,19 @@ async def download_results(campaign_id: str, control: Controlled) -> StreamingRe
 async def download_rejects(campaign_id: str, control: Controlled) -> StreamingResponse:
     """The rows of its lists that were invalid and left out, with their lines and reasons; corrected, a list again."""
     return _file(await control.service.files.rejects(campaign_id), f"{campaign_id}.rejects.csv")
+
+
+@router.post("/{campaign_id}/clone", status_code=201, openapi_extra=_CLONE)
+async def clone_campaign(campaign_id: str, request: Request, control: Controlled) -> Response:
+    """A new campaign from this one's contacts: `unreached` (never answered), `expired`, `all` or `none` of them.
+
+    Its settings are those of this one but for what is given; its times are not taken over. Contacts are held against
+    the do-not-call list as it is now.
+    """
+    given = await bodies.read_object(request, optional=True)
+    created = await control.service.campaigns.clone(campaign_id, given)
+    headers = {"Location": f"/v1/campaigns/{created['campaign_id']}", **_etag(created)}
+    return Response(orjson.dumps(created), 201, headers, "application/json")
 
 
 @router.delete("/{campaign_id}", status_code=204, response_class=Response)
