@@ -161,6 +161,8 @@ def text_of(value: Any) -> str:
         return value
     if isinstance(value, bool):
         return "true" if value else "false"
+    if isinstance(value, int | float):
+        return str(value)
     return json.dumps(value, ensure_ascii=False)
 
 

@@ -18,7 +18,10 @@ _FORMULA = r"""(?=[ '"]*[=+\-@＝＋－＠])"""
 _BARE = re.compile(_BEGIN + _FORMULA)
 _MARKED = re.compile(_BEGIN + "'" + _FORMULA)
 _NUMBER = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?")
-_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
+_UNFIT = "\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff"
+_CONTROL = re.compile(f"[{_UNFIT}]")
+_SUSPECT = re.compile(f"[=+\\-@＝＋－＠{_UNFIT}]")
+"""Most cells hold none of these, and are spared the rest."""
 
 
 def escape(text: str) -> str:
@@ -36,5 +39,9 @@ def unescape(cell: str) -> str:
 def written(rows: Iterable[Sequence[str]]) -> bytes:
     """Rows of texts as CSV (RFC 4180) in UTF-8, each cell escaped; what no text may hold is replaced."""
     text = io.StringIO()
-    csv.writer(text).writerows([escape(_CONTROL.sub("\ufffd", cell)) for cell in row] for row in rows)
+    csv.writer(text).writerows([_safe(cell) for cell in row] for row in rows)
     return text.getvalue().encode()
+
+
+def _safe(cell: str) -> str:
+    return escape(_CONTROL.sub("\ufffd", cell)) if _SUSPECT.search(cell) else cell

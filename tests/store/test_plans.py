@@ -16,7 +16,7 @@ from dialerd.core.model import CampaignId
 from dialerd.core.report import By
 from dialerd.core.wallclock import offsets
 from dialerd.ports import ReportFilter
-from dialerd.store import queries, reports
+from dialerd.store import exports, queries, reports
 from dialerd.store.migrate import migrate_sqlite
 from dialerd.store.sql import SQLITE, Sql
 from dialerd.store.tables import WAITING
@@ -92,6 +92,22 @@ def test_waiting_contacts_by_number_and_past_calls_come_in_order(database: sqlit
     assert not any(
         step.startswith("SCAN contacts") or step == "SCAN calls" for steps in plans for step in steps
     )
+
+
+def test_files_are_read_in_order_and_no_campaign_is_sorted_for_a_part_of_one(
+    database: sqlite3.Connection,
+) -> None:
+    asked = {
+        exports._contacts: "contacts USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)",
+        exports._variables: "(campaign_id=? AND phone>?)",
+        exports._calls: "SEARCH calls USING INDEX calls_by_phone (phone=?)",
+        exports._captured: "calls_by_campaign (campaign_id=? AND id>?)",
+        exports._rejects: "SEARCH rejects USING PRIMARY KEY (import_id=?)",
+    }
+    for ask, expected in asked.items():
+        steps = query_plan(database, ask(SQLITE))
+        assert expected in steps[0]
+        assert not [step for step in steps if "TEMP B-TREE" in step]
 
 
 def test_one_contact_is_found_by_its_number(database: sqlite3.Connection) -> None:
