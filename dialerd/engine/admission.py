@@ -12,7 +12,9 @@ from weakref import WeakValueDictionary
 from pydantic import BaseModel, ConfigDict, Field
 
 from dialerd.core.errors import Fault, InvariantError, PortError, invalid
+from dialerd.core.journal import RequestDone
 from dialerd.core.model import Campaign, CampaignId, CampaignStatus
+from dialerd.engine.agents import Agents, Chosen
 from dialerd.engine.contactlist import ContactFile, ContactIntake, refuse_faulty
 from dialerd.engine.draft import Draft, closed_for_good, read_draft
 from dialerd.engine.fields import read_model
@@ -50,19 +52,23 @@ class Admission:
     def __init__(
         self,
         scripts: Scripts,
+        agents: Agents,
         loader: Loader,
         clock: Clock,
         settings: ServiceSettings,
         intake: ContactIntake,
     ) -> None:
         self._scripts = scripts
+        self._agents = agents
         self._loader = loader
         self._clock = clock
         self._settings = settings
         self._intake = intake
         self._adding: WeakValueDictionary[CampaignId, asyncio.Lock] = WeakValueDictionary()
 
-    async def create(self, fields: Mapping[str, Any] | None, contacts: ContactFile) -> Admitted:
+    async def create(
+        self, fields: Mapping[str, Any] | None, contacts: ContactFile, done: RequestDone | None = None
+    ) -> Admitted:
         """Admit a campaign; `fields` None: they stand in the JSON document with the contacts.
 
         Raises `RequestError` naming every fault, `PortError` if store, media or helper fail. Nothing is stored
@@ -71,9 +77,11 @@ class Admission:
         fields = await self._beside(fields, contacts)
         now = self._clock.now().wall
         draft, faults = read_draft(fields, now, self._settings)
-        script, wrong = await self._scripts.chosen(draft.fields.script_id, draft.fields.language)
+        asked = draft.fields
+        chosen, wrong = await self._agents.chosen(asked.agent_id, asked.script_id, asked.language)
         faults += wrong
-        campaign = self._campaign(draft, script) if script is not None and not faults else None
+        script = chosen.script
+        campaign = self._campaign(draft, script, chosen) if script is not None and not faults else None
         if campaign is not None:
             faults += closed_for_good(campaign, now)
         checked = await self._intake.check(
@@ -87,14 +95,18 @@ class Admission:
             refuse_faulty(faults, checked.report, skip_invalid=skip, what="contacts")
             if script is None or campaign is None:
                 raise InvariantError("a campaign without a script passed its checks")
-            await self._scripts.prepare(script, campaign.language)
-            loaded = await self._loader.admit(campaign, checked)
+            await self._scripts.prepare(script, campaign.language, campaign.voice)
+            loaded = await self._loader.admit(campaign, checked, done)
             return Admitted(campaign, loaded, loaded.view(checked.report))
         finally:
             checked.discard()
 
     async def add(
-        self, campaign: Campaign, options: Mapping[str, Any] | None, contacts: ContactFile
+        self,
+        campaign: Campaign,
+        options: Mapping[str, Any] | None,
+        contacts: ContactFile,
+        done: RequestDone | None = None,
     ) -> Admitted:
         """Give a live campaign more contacts; `options` None: they stand in the JSON document with the contacts.
 
@@ -114,7 +126,7 @@ class Admission:
             lock = self._adding.setdefault(campaign.id, asyncio.Lock())
             await _acquire(lock)
             try:
-                loaded = await self._loader.add(campaign, checked)
+                loaded = await self._loader.add(campaign, checked, done)
             finally:
                 lock.release()
             return Admitted(campaign, loaded, loaded.view(checked.report))
@@ -129,7 +141,7 @@ class Admission:
             raise invalid([Fault("contacts", "given twice: among the fields and as a part of its own")])
         return fields
 
-    def _campaign(self, draft: Draft, script: Script) -> Campaign:
+    def _campaign(self, draft: Draft, script: Script, chosen: Chosen) -> Campaign:
         return Campaign(
             id=CampaignId(f"cmp_{secrets.token_hex(6)}"),
             script_id=script.id,
@@ -137,6 +149,8 @@ class Admission:
             language=spoken(script, draft.fields.language or "") or "",
             status=CampaignStatus.SCHEDULED,
             created_at=self._clock.now().wall,
+            agent_id=chosen.agent_id,
+            voice=chosen.voice,
             **draft.attributes,
         )
 
