@@ -16,7 +16,7 @@ from dialerd.core.effects import (
     AttachAgent,
     Originate,
 )
-from dialerd.core.journal import Entry
+from dialerd.core.journal import Entry, RequestDone
 from dialerd.core.leftovers import Leftover
 from dialerd.core.messages import (
     CallRecord,
@@ -110,8 +110,10 @@ class Media(Protocol):
         """The calls that the workers hold, as far as they have said; None: no worker is connected."""
         ...
 
-    async def prepare(self, script: Script, language: str) -> None:
+    async def prepare(self, script: Script, language: str, voice: str | None = None) -> None:
         """Make the script's prompts ready to be spoken in `language` before calls need them.
+
+        `voice` None: in the script's own.
 
         Raises PortError, and RequestError (422) if no voice here speaks the language.
         """
@@ -131,6 +133,48 @@ class Script:
     body: Mapping[str, Any]
     source: str
     created_at: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """A label that a voice agent may give beside those that everybody knows."""
+
+    positive: bool = False
+    terminal: bool = True
+    """False: the contact is called again, as long as it has attempts left."""
+
+
+@dataclass(frozen=True, slots=True)
+class VoiceAgent:
+    """Who talks on a call: an engine with what it needs to know. None: as the script or the request says."""
+
+    id: str
+    name: str
+    language: str | None
+    voice: str | None
+    script_id: ScriptId | None
+    engine: str
+    fallback: str | None
+    """The agent that takes its calls when its engine cannot."""
+    dispositions: Mapping[str, Declared]
+    created_at: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class KeptAnswer:
+    """What was answered to a request."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class AnsweredRequest:
+    """A request that was carried out. `answer` None: the daemon died, or the store, before it was kept."""
+
+    done: RequestDone
+    answer: KeptAnswer | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -382,16 +426,48 @@ class Store(Journal, Exports, Protocol):
         """Forget an import that was refused."""
         ...
 
-    async def add_script(self, script: Script) -> None:
-        """Store a script version. Raises InvariantError if that version exists."""
+    async def add_script(self, script: Script, done: RequestDone | None = None) -> None:
+        """Store a script version, and the request that asked for it. Raises InvariantError if either exists."""
         ...
 
     async def script(self, script_id: ScriptId, version: int | None = None) -> Script | None:
-        """One version of a script, the newest without `version`."""
+        """One version of a script, deleted or not; without `version` the newest, if it is not deleted."""
+        ...
+
+    async def script_versions(self, script_id: ScriptId) -> int:
+        """The highest version that was ever stored, deleted ones included; 0: none."""
         ...
 
     async def scripts(self, page: Page) -> tuple[Sequence[Script], int]:
-        """Newest version of each script, and how many scripts there are."""
+        """Newest version of each script that is not deleted, and how many there are."""
+        ...
+
+    async def delete_script(self, script_id: ScriptId, at: Instant) -> bool:
+        """Delete a script, all its versions; False: there is none. What was begun with one still finds it."""
+        ...
+
+    async def add_agent(self, agent: VoiceAgent, done: RequestDone | None = None) -> None:
+        """Store a new agent, and the request that asked for it. Raises InvariantError if either exists."""
+        ...
+
+    async def save_agent(self, agent: VoiceAgent) -> bool:
+        """Change an agent; False: there is none."""
+        ...
+
+    async def delete_agent(self, agent_id: str) -> bool:
+        """Delete an agent; False: there is none."""
+        ...
+
+    async def agent(self, agent_id: str) -> VoiceAgent | None:
+        """One agent."""
+        ...
+
+    async def agents(self, page: Page) -> tuple[Sequence[VoiceAgent], int]:
+        """A page of agents, newest first, and how many there are."""
+        ...
+
+    async def agents_naming(self, *, script: str = "", agent: str = "") -> Sequence[str]:
+        """Ids of the agents that name a script as theirs, or another agent as their fallback."""
         ...
 
     async def campaign(self, campaign: CampaignId) -> tuple[Campaign, Mapping[str, int]] | None:
@@ -485,8 +561,8 @@ class Store(Journal, Exports, Protocol):
         """The figures of the calls that are over. It reads all of them: seconds for a million."""
         ...
 
-    async def add_key(self, key: ApiKey) -> None:
-        """Store an API key's digest."""
+    async def add_key(self, key: ApiKey, done: RequestDone | None = None) -> None:
+        """Store an API key's digest, and the request that asked for it. Raises InvariantError if either exists."""
         ...
 
     async def key_by_digest(self, digest: bytes) -> ApiKey | None:
@@ -499,6 +575,22 @@ class Store(Journal, Exports, Protocol):
 
     async def revoke_key(self, key_id: str, at: Instant) -> bool:
         """Revoke a key; False if there is none."""
+        ...
+
+    async def note_use(self, used: Mapping[str, Instant]) -> None:
+        """When keys were last used, by id; below dialing in priority."""
+        ...
+
+    async def request_done(self, ident: str, after: Instant) -> AnsweredRequest | None:
+        """The request that was carried out under this name after an instant."""
+        ...
+
+    async def keep_answer(self, done: RequestDone, answer: KeptAnswer) -> None:
+        """Keep what was answered to a request; below dialing in priority."""
+        ...
+
+    async def forget_requests(self, before: Instant) -> None:
+        """Forget the requests that were carried out at an instant or before it; below dialing in priority."""
         ...
 
 
@@ -517,6 +609,7 @@ class CallRow:
     counted: bool
     language: str
     script_id: ScriptId
+    script_version: int
     started_at: Instant
     answered_at: Instant | None
     ended_at: Instant | None
@@ -528,6 +621,8 @@ class CallRow:
     tries: Sequence[TryRow]
     callback: bool = False
     """The callee asked for this call."""
+    agent_id: str | None = None
+    voice: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

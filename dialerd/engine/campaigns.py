@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -17,6 +18,7 @@ from dialerd.core.commands import (
     StopCampaign,
 )
 from dialerd.core.errors import RequestError, conflict, invalid, not_found
+from dialerd.core.journal import RequestDone
 from dialerd.core.metrics import figures
 from dialerd.core.model import E164, Campaign, CampaignId, CampaignStatus, Contact, ContactState
 from dialerd.engine.admission import Admission, Admitted
@@ -136,20 +138,24 @@ class Campaigns:
 
     # --- change ----------------------------------------------------------------------------------
 
-    async def create(self, fields: Mapping[str, Any] | None, contacts: ContactFile) -> dict[str, Any]:
+    async def create(
+        self, fields: Mapping[str, Any] | None, contacts: ContactFile, done: RequestDone | None = None
+    ) -> dict[str, Any]:
         """Create a campaign; `fields` None: they stand in the JSON document with the contacts.
 
         Raises `RequestError` naming every fault, `PortError`.
         """
-        return self._admitted(await self._admission.create(fields, contacts))
+        return self._admitted(await self._admission.create(fields, contacts, done))
 
-    async def clone(self, ident: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    async def clone(
+        self, ident: str, given: Mapping[str, Any], done: RequestDone | None = None
+    ) -> dict[str, Any]:
         """Create a campaign from another one: `contacts` says whom it takes over, the rest what is different.
 
         Raises `RequestError` 404, and naming every fault, `PortError`.
         """
         source, _ = await self._find(ident)
-        return self._admitted(await self._cloning.clone(source, given))
+        return self._admitted(await self._cloning.clone(source, given, done))
 
     def _admitted(self, admitted: Admitted) -> dict[str, Any]:
         campaign = admitted.campaign
@@ -160,11 +166,24 @@ class Campaigns:
         }
 
     async def add_contacts(
-        self, ident: str, options: Mapping[str, Any] | None, contacts: ContactFile
+        self,
+        ident: str,
+        options: Mapping[str, Any] | None,
+        contacts: ContactFile,
+        done: RequestDone | None = None,
     ) -> dict[str, Any]:
         """Give a live campaign more contacts. Raises `RequestError` 404, 409 and with every fault, `PortError`."""
-        admitted = await self._admission.add(await self._live(ident, "add contacts to"), options, contacts)
+        campaign = await self._live(ident, "add contacts to")
+        admitted = await self._admission.add(campaign, options, contacts, done)
         return {**await self.show(ident), "import": admitted.report}
+
+    async def imported(self, done: RequestDone) -> dict[str, Any]:
+        """What a request that brought contacts has made, as it is now; the lists of its rows are not known any more."""
+        counts = json.loads(done.note or "{}")
+        return {
+            **await self.show(done.made),
+            "import": {**counts, "duplicate_rows": [], "warnings": [], "invalid": []},
+        }
 
     async def edit(
         self, ident: str, fields: Mapping[str, Any], versions: frozenset[int] | None

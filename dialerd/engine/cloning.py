@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 
 from dialerd.core.errors import Fault, invalid
+from dialerd.core.journal import RequestDone
 from dialerd.core.leftovers import Leftover
 from dialerd.core.model import Campaign, Contact
 from dialerd.engine.admission import Admission, Admitted
@@ -67,7 +68,9 @@ class Cloning:
         self._admission = admission
         self._store = store
 
-    async def clone(self, source: Campaign, given: Mapping[str, Any]) -> Admitted:
+    async def clone(
+        self, source: Campaign, given: Mapping[str, Any], done: RequestDone | None = None
+    ) -> Admitted:
         """Admit a copy of `source`. Raises `RequestError` naming every fault, `PortError`; then nothing is stored."""
         which, faults = _chosen(given.get("contacts"))
         faults += [Fault(name, "means nothing here: no list is given") for name in _OF_LISTS if name in given]
@@ -78,7 +81,7 @@ class Cloning:
         if faults:
             raise invalid(faults)
         taken = self._contacts(source, which, judged.required, report, skip=judged.skips_invalid)
-        return await self._admission.admit(judged, taken, report)
+        return await self._admission.admit(judged, taken, report, done=done)
 
     async def _contacts(
         self, source: Campaign, which: Leftover, required: frozenset[str], report: TakenOver, *, skip: bool

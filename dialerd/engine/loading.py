@@ -18,6 +18,7 @@ from dialerd.core import gate
 from dialerd.core.commands import AddContacts, AdmitCampaign, Refused
 from dialerd.core.compliance import Callee
 from dialerd.core.errors import InvariantError, PortError, conflict
+from dialerd.core.journal import RequestDone
 from dialerd.core.model import Campaign, ImportId
 from dialerd.core.results import Reject
 from dialerd.core.windows import Window, opening
@@ -62,20 +63,26 @@ class Loaded:
 
     def view(self, report: ListReport) -> dict[str, Any]:
         """The `import` object of the API; its lists are `orjson.Fragment`s."""
+        return {
+            **self.counts(report),
+            "duplicate_rows": orjson.Fragment(report.duplicates_json),
+            "warnings": orjson.Fragment(report.warnings_json),
+            "invalid": orjson.Fragment(report.invalid_json),
+        }
+
+    def counts(self, report: ListReport) -> dict[str, Any]:
+        """The same without its lists of rows."""
         already_there = report.accepted - self.contacts
         return {
             "received": report.received,
             "accepted": self.contacts,
             "duplicates": report.duplicates + already_there,
-            "duplicate_rows": orjson.Fragment(report.duplicates_json),
             "already_there": already_there,
             "suppressed_dnc": self.suppressed,
             "zone_unknown": self.zone_unknown.count,
             "zone_unknown_examples": self.zone_unknown.examples,
             "no_common_hours": self.no_common_hours.count,
             "no_common_hours_examples": self.no_common_hours.examples,
-            "warnings": orjson.Fragment(report.warnings_json),
-            "invalid": orjson.Fragment(report.invalid_json),
         }
 
 
@@ -88,22 +95,32 @@ class Loader:
         self._clock = clock
 
     async def admit(
-        self, campaign: Campaign, chunks: Chunks, rejects: Iterable[Sequence[Reject]] = ()
+        self,
+        campaign: Campaign,
+        chunks: Chunks,
+        report: ListReport,
+        rejects: Iterable[Sequence[Reject]] = (),
+        done: RequestDone | None = None,
     ) -> Loaded:
         """Store a new campaign with its contacts. Raises `RequestError` 409, `PortError`; then nothing is stored."""
         import_id, loaded = await self._load(campaign, chunks, rejects)
-        await self._seal(import_id, AdmitCampaign(campaign, import_id, loaded.contacts, loaded.suppressed))
+        command = AdmitCampaign(campaign, import_id, loaded.contacts, loaded.suppressed)
+        await self._seal(import_id, command, _made(done, campaign, loaded, report))
         return loaded
 
     async def add(
-        self, campaign: Campaign, chunks: Chunks, rejects: Iterable[Sequence[Reject]] = ()
+        self,
+        campaign: Campaign,
+        chunks: Chunks,
+        report: ListReport,
+        rejects: Iterable[Sequence[Reject]] = (),
+        done: RequestDone | None = None,
     ) -> Loaded:
         """Give a live campaign more contacts; raises as `admit`. Two lists at a time would hide each other's rows."""
         import_id, loaded = await self._load(campaign, chunks, rejects)
         if loaded.contacts or loaded.rejected:
-            await self._seal(
-                import_id, AddContacts(campaign.id, import_id, loaded.contacts, loaded.suppressed)
-            )
+            command = AddContacts(campaign.id, import_id, loaded.contacts, loaded.suppressed)
+            await self._seal(import_id, command, _made(done, campaign, loaded, report))
         else:
             await self._drop(import_id)
         return loaded
@@ -139,9 +156,11 @@ class Loader:
     async def _store_rows(self, import_id: ImportId, campaign: Campaign, rows: Sequence[NewContact]) -> int:
         return await self._store.add_contacts(import_id, campaign.id, rows) if rows else 0
 
-    async def _seal(self, import_id: ImportId, command: AdmitCampaign | AddContacts) -> None:
+    async def _seal(
+        self, import_id: ImportId, command: AdmitCampaign | AddContacts, done: RequestDone | None
+    ) -> None:
         try:
-            carried = await self._engine.command(command)
+            carried = await self._engine.command(command, done)
         except (InvariantError, PortError):
             # The command may have been carried out although its answer was lost: then the import is sealed.
             if await self._drop(import_id):
@@ -169,6 +188,15 @@ async def _each(chunks: Chunks) -> AsyncIterator[Sequence[NewContact]]:
     else:
         for chunk in chunks:
             yield chunk
+
+
+def _made(
+    done: RequestDone | None, campaign: Campaign, loaded: Loaded, report: ListReport
+) -> RequestDone | None:
+    """The request with what must be known to answer it again; the lists of rows would be too long for a turn."""
+    if done is None:
+        return None
+    return replace(done, made=campaign.id, note=orjson.dumps(loaded.counts(report)).decode())
 
 
 class _Reach:

@@ -14,7 +14,7 @@ from dialerd.core.metrics import figures, ratio
 from dialerd.core.model import Campaign, Contact, Trunk
 from dialerd.core.windows import Slot
 from dialerd.engine.status import EngineStatus, TrunkStatus
-from dialerd.ports import ApiKey, CallRow, Page, Script, TryRow
+from dialerd.ports import ApiKey, CallRow, Page, Script, TryRow, VoiceAgent
 
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
@@ -35,6 +35,7 @@ def campaign_view(
         "script_id": campaign.script_id,
         "script_version": campaign.script_version,
         "agent_id": campaign.agent_id,
+        "voice": campaign.voice,
         "language": campaign.language,
         "status": campaign.status.value,
         "closing": campaign.closing,
@@ -129,6 +130,9 @@ def call_view(row: CallRow) -> dict[str, Any]:
         "duration_seconds": number(row.duration_ms / SECOND),
         "language": row.language,
         "script_id": row.script_id,
+        "script_version": row.script_version,
+        "agent_id": row.agent_id,
+        "voice": row.voice,
         "trunk": last.trunk if last else None,
         "caller_id": last.caller_id if last else None,
         "hangup_cause": last.cause if last else None,
@@ -188,6 +192,24 @@ def script_view(script: Script) -> dict[str, Any]:
         "body": dict(script.body),
         "source": script.source,
         "created_at": to_iso(script.created_at),
+    }
+
+
+def agent_view(agent: VoiceAgent) -> dict[str, Any]:
+    """A voice agent."""
+    return {
+        "agent_id": agent.id,
+        "agent_name": agent.name,
+        "language": agent.language,
+        "voice": agent.voice,
+        "script_id": agent.script_id,
+        "engine": agent.engine,
+        "fallback": agent.fallback,
+        "dispositions": {
+            label: {"positive": about.positive, "terminal": about.terminal}
+            for label, about in agent.dispositions.items()
+        },
+        "created_at": to_iso(agent.created_at),
     }
 
 

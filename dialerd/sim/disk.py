@@ -15,6 +15,7 @@ from dialerd.core.dnc import DncEntry
 from dialerd.core.errors import InvariantError
 from dialerd.core.journal import (
     REMEMBERED,
+    REMEMBERED_REQUESTS,
     CallAnswered,
     CallClosed,
     CallCut,
@@ -30,6 +31,7 @@ from dialerd.core.journal import (
     Entry,
     ImportSealed,
     NumberFreed,
+    RequestDone,
     TrunkSaved,
     TryOpened,
     TrySaved,
@@ -55,7 +57,7 @@ from dialerd.core.model import (
 )
 from dialerd.core.results import Reject
 from dialerd.core.table import Table
-from dialerd.ports import ApiKey, Script
+from dialerd.ports import AnsweredRequest, ApiKey, Script, VoiceAgent
 
 T = TypeVar("T")
 
@@ -103,8 +105,12 @@ class FakeDisk:
     halt: Table[str, Halt] = field(default_factory=Table)
     trunks: Table[TrunkName, TrunkChange] = field(default_factory=Table)
     scripts: Table[tuple[ScriptId, int], Script] = field(default_factory=Table)
+    gone: Table[tuple[ScriptId, int], Instant] = field(default_factory=Table)
+    """Versions of scripts that are deleted."""
+    agents: Table[str, VoiceAgent] = field(default_factory=Table)
     keys: Table[str, ApiKey] = field(default_factory=Table)
     rejects: dict[ImportId, list[Reject]] = field(default_factory=dict)
+    requests: Table[str, AnsweredRequest] = field(default_factory=Table)
     last_import: int = 0
     last_contact: int = 0
     """The greatest ids given; none is given twice."""
@@ -114,7 +120,7 @@ class FakeDisk:
     def tables(self) -> tuple[Table[Any, Any], ...]:
         """Those that a transaction of the engine changes."""
         dialing = (self.campaigns, self.counters, self.imports, self.contacts, self.calls, self.numbers)
-        return (*dialing, self.dnc, self.dnc_version, self.halt, self.trunks, self.deletions)
+        return (*dialing, self.dnc, self.dnc_version, self.halt, self.trunks, self.deletions, self.requests)
 
     def write(self, entries: Iterable[Entry]) -> None:
         """Apply all entries, or none. Raises `InvariantError`."""
@@ -138,6 +144,7 @@ class FakeDisk:
             DncChanged: self._change_dnc,
             DaemonSaved: self._save_halt,
             TrunkSaved: self._save_trunk,
+            RequestDone: self.note_request,
         }
         try:
             for entry in entries:
@@ -171,6 +178,7 @@ class FakeDisk:
             language=before.language,
             created_at=before.created_at,
             agent_id=before.agent_id,
+            voice=before.voice,
         )
         self.campaigns.put(saved.id, saved)
 
@@ -240,14 +248,17 @@ class FakeDisk:
             variables=call.variables,
             callback=call.callback,
             gate=call.gate,
+            agent_id=call.agent_id,
+            voice=call.voice,
         )
         person = call.contact.id if call.contact is not None else None
         self.calls.put(call.id, StoredCall(stored, person))
 
     def _report(self, entry: CallReported) -> None:
-        kept = _present(self.calls.get(entry.call.id), "call", entry.call.id)
+        kept, call = _present(self.calls.get(entry.call.id), "call", entry.call.id), entry.call
         self._put(
-            kept, replace(kept.call, report=entry.call.report, agent_audio_at=entry.call.agent_audio_at)
+            kept,
+            replace(kept.call, report=call.report, label=call.label, agent_audio_at=call.agent_audio_at),
         )
 
     def _cut(self, entry: CallCut) -> None:
@@ -298,6 +309,13 @@ class FakeDisk:
             self.halt.remove("")
         else:
             self.halt.put("", entry.halt)
+
+    def note_request(self, done: RequestDone) -> None:
+        """A request is carried out, once; the caller adopts or discards it. Raises `InvariantError`."""
+        known = self.requests.get(done.ident)
+        if known is not None and known.done.at > done.at - REMEMBERED_REQUESTS:
+            raise InvariantError("the request was carried out before")
+        self.requests.put(done.ident, AnsweredRequest(done))
 
     def _save_trunk(self, entry: TrunkSaved) -> None:
         change = entry.change

@@ -27,6 +27,7 @@ from dialerd.core.model import (
 from dialerd.core.report import By, Part, Report, key_of, report
 from dialerd.core.usage import HOUR
 from dialerd.ports import (
+    AnsweredRequest,
     ApiKey,
     CallFilter,
     CallRow,
@@ -39,6 +40,7 @@ from dialerd.ports import (
     ReportFilter,
     Script,
     TryRow,
+    VoiceAgent,
 )
 from dialerd.sim.disk import FakeDisk, StoredCall
 
@@ -278,23 +280,54 @@ class FakeReads:
         return self._opened().dnc.get(pattern)
 
     async def script(self, script_id: ScriptId, version: int | None = None) -> Script | None:
-        """One version of a script, the newest without `version`."""
-        scripts = self._opened().scripts
+        """One version of a script, deleted or not; without `version` the newest, if it is not deleted."""
+        disk = self._opened()
         if version is not None:
-            return scripts.get((script_id, version))
-        versions = [script for script in scripts.values() if script.id == script_id]
-        return max(versions, key=lambda script: script.version, default=None)
+            return disk.scripts.get((script_id, version))
+        return max(self._versions(script_id), key=lambda script: script.version, default=None)
+
+    async def script_versions(self, script_id: ScriptId) -> int:
+        """The highest version that was ever stored; 0: none."""
+        kept = self._opened().scripts.values()
+        return max((script.version for script in kept if script.id == script_id), default=0)
 
     async def scripts(self, page: Page) -> tuple[Sequence[Script], int]:
         """Newest version of each script, newest first, and how many scripts there are."""
-        newest: dict[ScriptId, Script] = {}
-        for script in self._opened().scripts.values():
-            known = newest.get(script.id)
-            if known is None or known.version < script.version:
-                newest[script.id] = script
-        return _page(
-            sorted(newest.values(), key=lambda script: (script.created_at, script.id), reverse=True), page
-        )
+        idents = {script.id for script in self._opened().scripts.values()}
+        newest = [
+            max(versions, key=lambda script: script.version)
+            for ident in idents
+            if (versions := self._versions(ident))
+        ]
+        return _page(sorted(newest, key=lambda script: (script.created_at, script.id), reverse=True), page)
+
+    def _versions(self, script_id: ScriptId) -> list[Script]:
+        disk = self._opened()
+        return [
+            script
+            for key, script in disk.scripts.committed.items()
+            if script.id == script_id and key not in disk.gone
+        ]
+
+    async def agent(self, agent_id: str) -> VoiceAgent | None:
+        """One agent."""
+        return self._opened().agents.get(agent_id)
+
+    async def agents(self, page: Page) -> tuple[Sequence[VoiceAgent], int]:
+        """A page of agents, newest first, and how many there are."""
+        found = self._opened().agents.values()
+        return _page(sorted(found, key=lambda agent: (agent.created_at, agent.id), reverse=True), page)
+
+    async def agents_naming(self, *, script: str = "", agent: str = "") -> Sequence[str]:
+        """Ids of the agents that name a script, or another agent as their fallback."""
+        found = self._opened().agents.values()
+        named = (one for one in found if one.script_id == script or one.fallback == agent)
+        return sorted(one.id for one in named)
+
+    async def request_done(self, ident: str, after: Instant) -> AnsweredRequest | None:
+        """The request that was carried out under this name after an instant."""
+        known = self._opened().requests.get(ident)
+        return known if known is not None and known.done.at > after else None
 
     async def key_by_digest(self, digest: bytes) -> ApiKey | None:
         """The unrevoked key with this digest."""
@@ -347,6 +380,7 @@ class FakeReads:
             counted=closed.counted if closed else True,
             language=call.language,
             script_id=call.script_id,
+            script_version=call.script_version,
             started_at=call.started_at,
             answered_at=call.answered_at,
             ended_at=closed.ended_at if closed else None,
@@ -357,6 +391,8 @@ class FakeReads:
             transcript=[dict(said) for said in call.report.transcript],
             tries=[_try_row(attempt) for attempt in call.tries],
             callback=call.callback,
+            agent_id=call.agent_id,
+            voice=call.voice,
         )
 
 

@@ -453,16 +453,23 @@ def script_version(dialect: Dialect) -> Sql:
 
 @cache
 def newest_script(dialect: Dialect) -> Sql:
-    """`SCRIPT` of the newest version. Parameter: script."""
-    query = select(*SCRIPT).where(scripts.c.id == bindparam("script"))
+    """`SCRIPT` of the newest version, if it is not deleted. Parameter: script."""
+    query = select(*SCRIPT).where(scripts.c.id == bindparam("script"), scripts.c.deleted_at.is_(None))
     return compiled(query.order_by(scripts.c.version.desc()).limit(literal_column("1")), dialect)
+
+
+@cache
+def highest_version(dialect: Dialect) -> Sql:
+    """The highest version of a script, deleted or not, NULL for none. Parameter: script."""
+    return compiled(select(func.max(scripts.c.version)).where(scripts.c.id == bindparam("script")), dialect)
 
 
 @cache
 def script_page(dialect: Dialect) -> Sql:
     """`SCRIPT` of the newest version of each script, newest first. Parameters: limit, offset."""
-    newest = select(scripts.c.id, func.max(scripts.c.version).label("version")).group_by(scripts.c.id)
-    last = newest.subquery("newest")
+    there = scripts.c.deleted_at.is_(None)
+    newest = select(scripts.c.id, func.max(scripts.c.version).label("version")).where(there)
+    last = newest.group_by(scripts.c.id).subquery("newest")
     query = (
         select(*SCRIPT)
         .join(last, (last.c.id == scripts.c.id) & (last.c.version == scripts.c.version))
@@ -474,7 +481,8 @@ def script_page(dialect: Dialect) -> Sql:
 @cache
 def script_count(dialect: Dialect) -> Sql:
     """How many scripts there are."""
-    return compiled(select(func.count(distinct(scripts.c.id))), dialect)
+    there = scripts.c.deleted_at.is_(None)
+    return compiled(select(func.count(distinct(scripts.c.id))).where(there), dialect)
 
 
 @cache

@@ -29,6 +29,7 @@ from dialerd.core.model import (
 from dialerd.core.report import Report
 from dialerd.core.world import CALL_IDS_PER_MILLI, call_id
 from dialerd.ports import (
+    AnsweredRequest,
     ApiKey,
     CallFilter,
     CallRow,
@@ -40,8 +41,9 @@ from dialerd.ports import (
     ReadyBatch,
     ReportFilter,
     Script,
+    VoiceAgent,
 )
-from dialerd.store import disposal, queries, reports, rows
+from dialerd.store import agents, disposal, queries, reports, requests, rows
 from dialerd.store.asking import Lane, Rows
 from dialerd.store.exports import Exports
 from dialerd.store.sql import Sql, to_json
@@ -210,7 +212,7 @@ class Reads(Exports):
 
     async def deletions(self) -> Sequence[CampaignId]:
         """The campaigns that are being deleted, oldest order first."""
-        return await self._list(disposal.deletions_waiting(self._dialect), {}, rows.firsts)
+        return await self._list(disposal.deletions_waiting(self._dialect), {}, rows.first_column)
 
     async def contacts(
         self, campaign: CampaignId, page: Page, state: ContactState | None = None
@@ -265,7 +267,7 @@ class Reads(Exports):
         )
 
     async def script(self, script_id: ScriptId, version: int | None = None) -> Script | None:
-        """One version of a script, the newest without `version`."""
+        """One version of a script, deleted or not; without `version` the newest, if it is not deleted."""
         values: dict[str, Any] = {"script": script_id}
         query = queries.newest_script(self._dialect)
         if version is not None:
@@ -278,6 +280,31 @@ class Reads(Exports):
         """Newest version of each script, newest first, and how many scripts there are."""
         found = await self._list(queries.script_page(self._dialect), _of(page), rows.scripts_of)
         return found, await self._count(queries.script_count(self._dialect), {})
+
+    async def script_versions(self, script_id: ScriptId) -> int:
+        """The highest version that was ever stored; 0: none."""
+        return await self._count(queries.highest_version(self._dialect), {"script": script_id})
+
+    async def agent(self, agent_id: str) -> VoiceAgent | None:
+        """One agent."""
+        found = await self._list(agents.one(self._dialect), {"agent": agent_id}, agents.read)
+        return found[0] if found else None
+
+    async def agents(self, page: Page) -> tuple[Sequence[VoiceAgent], int]:
+        """A page of agents, newest first, and how many there are."""
+        found = await self._list(agents.page(self._dialect), _of(page), agents.read)
+        return found, await self._count(agents.count(self._dialect), {})
+
+    async def agents_naming(self, *, script: str = "", agent: str = "") -> Sequence[str]:
+        """Ids of the agents that name a script, or another agent as their fallback."""
+        values = {"script": script, "agent": agent}
+        return await self._list(agents.naming(self._dialect), values, rows.first_column)
+
+    async def request_done(self, ident: str, after: Instant) -> AnsweredRequest | None:
+        """The request that was carried out under this name after an instant."""
+        values = {"ident": ident, "after": after}
+        found = await self._list(requests.known(self._dialect), values, requests.answered)
+        return found[0] if found else None
 
     async def key_by_digest(self, digest: bytes) -> ApiKey | None:
         """The unrevoked key with this digest."""

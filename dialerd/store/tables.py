@@ -89,6 +89,7 @@ campaigns = Table(
     Column("max_callbacks", Integer, nullable=False, server_default=text("1")),
     Column("version", Integer, nullable=False, server_default=text("1")),
     Column("shares", Text),
+    Column("voice", Text),
 )
 
 counters = Table(
@@ -219,6 +220,10 @@ calls = Table(
     Column("callback_at", BigInteger),
     # Why we asked Asterisk to end the call (`Call.hangup`).
     Column("cut", Text),
+    Column("agent_id", Text),
+    Column("voice", Text),
+    # What somebody else than its agent has said of it (`Call.label`), JSON.
+    Column("label", Text),
     Index("calls_by_campaign", "campaign_id", "id"),
     Index("calls_by_phone", "phone", "id"),
     Index("calls_by_start", "started_at"),
@@ -289,6 +294,39 @@ scripts = Table(
     Column("body", Text, nullable=False),
     Column("source", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
+    # A version that is gone is still there for what was begun with it, and its number is not given again.
+    Column("deleted_at", BigInteger),
+)
+
+agents = Table(
+    "agents",
+    metadata,
+    Column("id", _KEY, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("language", Text),
+    Column("voice", Text),
+    Column("script_id", _KEY),
+    Column("engine", Text, nullable=False),
+    Column("fallback", _KEY),
+    # JSON.
+    Column("dispositions", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+)
+
+requests = Table(
+    "requests",
+    metadata,
+    # Keyed digests: neither who asked nor what is kept in the clear.
+    Column("ident", _KEY, primary_key=True),
+    Column("asked", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("made", Text, nullable=False),
+    Column("note", Text, nullable=False),
+    # The answer, once it was given; its body is deflated.
+    Column("status", Integer),
+    Column("headers", Text),
+    Column("body", LargeBinary),
+    Index("requests_by_age", "at"),
 )
 
 api_keys = Table(

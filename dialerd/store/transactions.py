@@ -13,11 +13,11 @@ from typing import Any, TypeAlias, TypeVar
 from sqlalchemy import Dialect
 
 from dialerd.core.errors import InvariantError
-from dialerd.core.journal import Entry
+from dialerd.core.journal import Entry, RequestDone
 from dialerd.core.model import CampaignId, ImportId
 from dialerd.core.results import Reject
 from dialerd.ports import NewContact
-from dialerd.store import writes
+from dialerd.store import requests, writes
 from dialerd.store.sql import Sql
 from dialerd.store.tables import IMPORT_OPEN, IMPORT_SEALED
 from dialerd.store.turns import Planner
@@ -129,10 +129,22 @@ def unsealed(dialect: Dialect) -> Transaction[list[ImportId]]:
 # --- single rows ---------------------------------------------------------------------------------
 
 
-def insert(sql: str, row: Row) -> Transaction[None]:
-    """One row. Raises `InvariantError` if it cannot be stored."""
+def insert(dialect: Dialect, sql: str, row: Row, done: RequestDone | None = None) -> Transaction[None]:
+    """One row, and the request that asked for it. Raises `InvariantError` if one cannot be stored."""
     _refuse_nul([row])
+    if done is not None:
+        noted = requests.noted(done)
+        _refuse_nul(noted)
+        if (yield Change(requests.note(dialect), noted)) != 1:
+            raise InvariantError("the request was carried out before")
     yield Change(sql, [row])
+
+
+def update(sql: str, rows: Sequence[Row]) -> Transaction[int]:
+    """Rows that may be there; how many of them are."""
+    _refuse_nul(rows)
+    changed: int = yield Change(sql, rows)
+    return changed
 
 
 def change(sql: Sql, values: Mapping[str, Any]) -> Transaction[int]:

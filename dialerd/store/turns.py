@@ -41,6 +41,7 @@ from dialerd.core.journal import (
     Entry,
     ImportSealed,
     NumberFreed,
+    RequestDone,
     TrunkSaved,
     TryOpened,
     TrySaved,
@@ -48,7 +49,7 @@ from dialerd.core.journal import (
     WaitingShifted,
 )
 from dialerd.core.model import ContactKind
-from dialerd.store import encode
+from dialerd.store import encode, requests
 from dialerd.store.encode import Row
 from dialerd.store.queries import live
 from dialerd.store.sql import insert_sql, inserting, positional, update_sql
@@ -162,6 +163,7 @@ def _ordered(dialect: Dialect) -> list[Step]:
         (ContactSaved, save_contact, encode.contact_saved),
         (CountersMoved, _add_counters(dialect), encode.counters_moved),
         (NumberFreed, _free_number(dialect), encode.number_freed),
+        (RequestDone, Write("request done", requests.note(dialect), exact=True), requests.noted),
         # What is not to be kept is marked first, so that the last entry for a key wins.
         (DaemonSaved, put, encode.halt_saved),
         (TrunkSaved, put, encode.trunk_saved),

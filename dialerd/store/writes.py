@@ -22,6 +22,7 @@ from dialerd.store.sql import (
     positional,
     to_json,
     to_json_or_null,
+    update_sql,
 )
 from dialerd.store.tables import (
     IMPORT_DROPPED,
@@ -183,6 +184,16 @@ def script_row(script: Script) -> Row:
         to_json(script.body),
         script.source,
         script.created_at,
+        None,
+    )
+
+
+@cache
+def delete_script(dialect: Dialect) -> Sql:
+    """Delete the versions of a script that are not deleted yet. Parameters: at, script."""
+    deleting = scripts.update().values(deleted_at=bindparam("at", type_=scripts.c.deleted_at.type))
+    return compiled(
+        deleting.where(scripts.c.id == bindparam("script"), scripts.c.deleted_at.is_(None)), dialect
     )
 
 
@@ -195,6 +206,12 @@ def add_key(dialect: Dialect) -> str:
 def key_row(key: ApiKey) -> Row:
     """Parameters of `add_key`."""
     return (key.id, key.name, key.scope, key.digest, key.created_at, key.last_used_at, key.revoked_at)
+
+
+@cache
+def note_use(dialect: Dialect) -> str:
+    """When a key was last used. Parameters: instant, key."""
+    return update_sql(api_keys, [api_keys.c.last_used_at], [api_keys.c.id], dialect)
 
 
 @cache

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, TypeVar
 
 from sqlalchemy import Dialect
 
 from dialerd.core.clock import Instant
 from dialerd.core.errors import InvariantError
-from dialerd.core.journal import Entry
-from dialerd.core.model import CampaignId, ImportId
+from dialerd.core.journal import Entry, RequestDone
+from dialerd.core.model import CampaignId, ImportId, ScriptId
 from dialerd.core.results import Reject
-from dialerd.ports import ApiKey, NewContact, Script
-from dialerd.store import disposal, transactions, writes
+from dialerd.ports import ApiKey, KeptAnswer, NewContact, Script, VoiceAgent
+from dialerd.store import agents, disposal, requests, transactions, writes
 from dialerd.store.transactions import STEP, Transaction
 from dialerd.store.turns import Planner
 
@@ -21,6 +22,8 @@ T = TypeVar("T")
 
 CHUNK = 500
 """Rows of bulk work in one transaction at most."""
+LONG = 16_384
+"""Bytes of an answer that are deflated outside the event loop."""
 
 
 class Executor(Protocol):
@@ -120,23 +123,60 @@ class Writing:
     async def _bit_by_bit(self, step: Callable[[], Transaction[int]]) -> int:
         return sum(await self._behind([step() for _ in range(CHUNK // STEP)]))
 
-    # --- scripts and keys ------------------------------------------------------------------------
+    # --- scripts, agents and keys ---------------------------------------------------------------------
 
-    async def add_script(self, script: Script) -> None:
-        """Store a script version. Raises `InvariantError` if that version exists, `PortError`."""
-        await self._insert(writes.add_script(self._to), writes.script_row(script))
+    async def add_script(self, script: Script, done: RequestDone | None = None) -> None:
+        """Store a script version. Raises `InvariantError` if it or its request exists, `PortError`."""
+        await self._insert(writes.add_script(self._to), writes.script_row(script), done)
 
-    async def add_key(self, key: ApiKey) -> None:
-        """Store an API key's digest. Raises `InvariantError` if its id or digest exists, `PortError`."""
-        await self._insert(writes.add_key(self._to), writes.key_row(key))
+    async def delete_script(self, script_id: ScriptId, at: Instant) -> bool:
+        """Delete a script; False if there is none. Raises `PortError`."""
+        deleting = transactions.change(writes.delete_script(self._to), {"script": script_id, "at": at})
+        return await self._executor.execute(deleting) > 0
+
+    async def add_agent(self, agent: VoiceAgent, done: RequestDone | None = None) -> None:
+        """Store an agent. Raises `InvariantError` if it or its request exists, `PortError`."""
+        await self._insert(agents.add(self._to), agents.added(agent), done)
+
+    async def save_agent(self, agent: VoiceAgent) -> bool:
+        """Change an agent; False if there is none. Raises `PortError`."""
+        saving = transactions.update(agents.save(self._to), [agents.saved(agent)])
+        return await self._executor.execute(saving) == 1
+
+    async def delete_agent(self, agent_id: str) -> bool:
+        """Delete an agent; False if there is none. Raises `PortError`."""
+        deleting = transactions.change(agents.remove(self._to), {"agent": agent_id})
+        return await self._executor.execute(deleting) == 1
+
+    async def add_key(self, key: ApiKey, done: RequestDone | None = None) -> None:
+        """Store an API key's digest. Raises `InvariantError` if it or its request exists, `PortError`."""
+        await self._insert(writes.add_key(self._to), writes.key_row(key), done)
 
     async def revoke_key(self, key_id: str, at: Instant) -> bool:
         """Revoke a key; False if there is none. Raises `PortError`."""
         revoking = transactions.change(writes.revoke_key(self._to), {"key": key_id, "at": at})
         return await self._executor.execute(revoking) == 1
 
-    async def _insert(self, sql: str, row: writes.Row) -> None:
-        await self._executor.execute(transactions.insert(sql, row))
+    async def note_use(self, used: Mapping[str, Instant]) -> None:
+        """When keys were last used. Raises `PortError`."""
+        noting = transactions.update(writes.note_use(self._to), [(at, key) for key, at in used.items()])
+        await self._executor.execute_behind([noting])
+
+    async def _insert(self, sql: str, row: writes.Row, done: RequestDone | None) -> None:
+        await self._executor.execute(transactions.insert(self._to, sql, row, done))
+
+    # --- requests --------------------------------------------------------------------------------
+
+    async def keep_answer(self, done: RequestDone, answer: KeptAnswer) -> None:
+        """Keep what was answered to a request. Raises `PortError`."""
+        long = len(answer.body) > LONG
+        row = await asyncio.to_thread(requests.kept, done, answer) if long else requests.kept(done, answer)
+        await self._executor.execute_behind([transactions.update(requests.keep(self._to), [row])])
+
+    async def forget_requests(self, before: Instant) -> None:
+        """Forget requests that were carried out at `before` or earlier. Raises `PortError`."""
+        forgetting = transactions.change(requests.forget(self._to), {"before": before})
+        await self._executor.execute_behind([forgetting])
 
 
 def _refuse_long(count: int, what: str) -> None:

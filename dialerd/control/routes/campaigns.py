@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from typing import Annotated, Any
 
 import orjson
@@ -12,6 +12,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from dialerd.control import bodies, orders, shapes, uploads
 from dialerd.control.context import Controlled, From, Paged, To, span
+from dialerd.control.repeats import IdempotencyKey
 from dialerd.control.routes.contacts import CONTACTS
 from dialerd.core.errors import Fault, RequestError, invalid
 from dialerd.core.leftovers import Leftover
@@ -58,21 +59,29 @@ _TAG = re.compile(r'(W/)?"([\x21\x23-\x7e]*)"')
     status_code=201,
     openapi_extra=shapes.body({"application/json": _JSON_BODY, "multipart/form-data": _MULTIPART_BODY}),
 )
-async def create_campaign(request: Request, control: Controlled) -> Response:
+async def create_campaign(request: Request, control: Controlled, key: IdempotencyKey = None) -> Response:
     """Create and schedule a campaign, from JSON or from a part `campaign` (JSON) and a part `contacts` (CSV)."""
     campaigns = control.service.campaigns
-    with control.upload() as path:
+    async with control.repeats.claim(request, key) as claim, control.upload() as path:
+        fields = None
         match bodies.media_type(request):
             case "application/json":
                 await bodies.spool(request, path, control.max_bytes, uploads.LIST)
-                created = await campaigns.create(None, ContactFile(path, "json"))
             case "multipart/form-data":
                 fields = await uploads.receive_beside(
                     request, path, control.max_bytes, "contacts", "campaign"
                 )
-                created = await campaigns.create(fields, ContactFile(path, "csv"))
             case _:
                 raise bodies.unsupported(request, "application/json", "multipart/form-data")
+        listed = ContactFile(path, "json" if fields is None else "csv")
+        return await claim.answered(
+            lambda done: _created(campaigns.create(fields, listed, done)),
+            lambda done: _created(campaigns.imported(done)),
+        )
+
+
+async def _created(campaign: Awaitable[dict[str, Any]]) -> Response:
+    created = await campaign
     headers = {"Location": f"/v1/campaigns/{created['campaign_id']}", **_etag(created)}
     return Response(orjson.dumps(created), 201, headers, "application/json")
 
@@ -145,16 +154,21 @@ async def download_rejects(campaign_id: str, control: Controlled) -> StreamingRe
 
 
 @router.post("/{campaign_id}/clone", status_code=201, openapi_extra=_CLONE)
-async def clone_campaign(campaign_id: str, request: Request, control: Controlled) -> Response:
+async def clone_campaign(
+    campaign_id: str, request: Request, control: Controlled, key: IdempotencyKey = None
+) -> Response:
     """A new campaign from this one's contacts: `unreached` (never answered), `expired`, `all` or `none` of them.
 
     Its settings are those of this one but for what is given; its times are not taken over. Contacts are held against
     the do-not-call list as it is now.
     """
-    given = await bodies.read_object(request, optional=True)
-    created = await control.service.campaigns.clone(campaign_id, given)
-    headers = {"Location": f"/v1/campaigns/{created['campaign_id']}", **_etag(created)}
-    return Response(orjson.dumps(created), 201, headers, "application/json")
+    campaigns = control.service.campaigns
+    async with control.repeats.claim(request, key) as claim:
+        given = await bodies.read_object(request, optional=True)
+        return await claim.answered(
+            lambda done: _created(campaigns.clone(campaign_id, given, done)),
+            lambda done: _created(campaigns.imported(done)),
+        )
 
 
 @router.delete("/{campaign_id}", status_code=204, response_class=Response)
