@@ -9,12 +9,16 @@ from pydantic import BaseModel
 
 REFERENCE = "#/components/schemas/{model}"
 """Where the description keeps shapes that others refer to."""
+FILE = {"type": "string", "format": "binary"}
 
 
 def schema_of(model: type[BaseModel], *required: str) -> dict[str, Any]:
     """The shape of a body; `required` are those that are asked for after reading. What it refers to is left out."""
     schema = model.model_json_schema(ref_template=REFERENCE)
     schema.pop("$defs", None)
+    for name in required:
+        # null is what it is before it was read, not what it may be.
+        schema["properties"][name].pop("default", None)
     return {**schema, "required": list(required)} if required else schema
 
 
@@ -40,7 +44,7 @@ def csv_part(name: str, csv: dict[str, Any]) -> dict[str, Any]:
     return {
         "type": "object",
         "required": [name],
-        "properties": {name: {**csv, "format": "binary"}},
+        "properties": {name: {**csv, **FILE}},
     }
 
 

@@ -38,8 +38,10 @@ class CallFields(TermsFields):
         None, description="who talks; default: an embedded agent for the script"
     )
     language: Language | None = Field(None, description="BCP-47; required unless the agent names one")
-    name: Any = Field(None, json_schema_extra={"type": "string"})
-    timezone: Any = Field(None, json_schema_extra={"type": "string", "description": "the callee's, IANA"})
+    name: Any = Field(None, json_schema_extra={"type": ["string", "null"]})
+    timezone: Any = Field(
+        None, json_schema_extra={"type": ["string", "null"], "description": "the callee's, IANA"}
+    )
     variables: dict[str, Any] = Field({}, description="of the script; text, numbers, true or false")
 
 

@@ -30,7 +30,7 @@ MOST_HOLIDAY_YEARS = 10
 
 _HOURS: JsonDict = {
     "description": "weekly hours in the time zone; an end at or before the start is on the next day",
-    "type": "array",
+    "type": ["array", "null"],
     "items": {
         "type": "object",
         "required": ["days", "from", "to"],
@@ -46,7 +46,7 @@ _HOURS: JsonDict = {
 }
 _HOLIDAYS: JsonDict = {
     "description": "days in the time zone on which nothing is dialed: dates, and country codes as IN or IN-MH",
-    "type": ["array", "string"],
+    "type": ["array", "string", "null"],
     "items": {"type": "string", "examples": ["2026-01-26", "IN"]},
 }
 

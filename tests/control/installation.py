@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -130,9 +130,12 @@ class SilentTelephony:
 
     originated: list[Originate] = field(default_factory=list)
     hung_up: list[ChannelId] = field(default_factory=list)
+    then: Callable[[Originate], object] = lambda order: None
+    """What comes of an originate."""
 
     def originate(self, order: Originate) -> None:
         self.originated.append(order)
+        self.then(order)
 
     def hang_up(self, channel: ChannelId) -> None:
         self.hung_up.append(channel)
@@ -226,6 +229,7 @@ async def installation(
     compliance: Compliance | None = None,
     caps: tuple[tuple[Millis, int], ...] = (),
     requests_per_minute: int = 0,
+    parse: Callable[[str], Awaitable[Any]] = parse_script,
 ) -> AsyncIterator[Installation]:
     """A running installation with its working files under `state_dir`; without `compliance` no hour is illegal."""
     store, media, telephony, clock = ToldStore(), MemoryMedia(), SilentTelephony(), Clock()
@@ -260,7 +264,7 @@ async def installation(
             (VoiceEngine("embedded", ("female", "male"), spoken),),
         ),
         intake,
-        parse_script,
+        parse,
         feed,
         tally,
         foretell,

@@ -42,13 +42,13 @@ class Served:
 
 
 @contextmanager
-def served(state_dir: Path, group: str = "no-such-group") -> Iterator[Served]:
-    """Serve on a free port and a socket under `state_dir` until the block ends."""
+def served(state_dir: Path, group: str = "no-such-group", **options: Any) -> Iterator[Served]:
+    """Serve on a free port and a socket under `state_dir` until the block ends; `options`: of the installation."""
     ready = threading.Event()
     box: dict[str, Any] = {}
 
     async def main() -> None:
-        async with installation(state_dir, group=group) as inside:
+        async with installation(state_dir, group=group, **options) as inside:
             server = ApiServer(inside.app, "127.0.0.1", 0, state_dir / "control.sock", group)
             server.bind()
             running = asyncio.create_task(server.run())

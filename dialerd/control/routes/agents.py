@@ -8,7 +8,9 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
-from dialerd.control import bodies, shapes
+from dialerd.control import answers, bodies, shapes
+from dialerd.control.answers import Page
+from dialerd.control.answers.voices import Agent
 from dialerd.control.context import Controlled, Paged
 from dialerd.control.repeats import IdempotencyKey
 from dialerd.engine.agents import AgentFields, NewAgentFields
@@ -16,14 +18,17 @@ from dialerd.engine.agents import AgentFields, NewAgentFields
 router = APIRouter(prefix="/v1/agents", tags=["agents"])
 
 
-@router.get("")
+@router.get("", responses=answers.of(Page[Agent], "agents"))
 async def list_agents(control: Controlled, page: Paged) -> JSONResponse:
     """Agents, newest first."""
     return JSONResponse(await control.service.agents.page(page))
 
 
 @router.post(
-    "", status_code=201, openapi_extra=shapes.json_body(shapes.schema_of(NewAgentFields, "agent_name"))
+    "",
+    status_code=201,
+    responses=answers.made(Agent, "the agent"),
+    openapi_extra=shapes.json_body(shapes.schema_of(NewAgentFields, "agent_name")),
 )
 async def create_agent(request: Request, control: Controlled, key: IdempotencyKey = None) -> Response:
     """Store a voice agent: an engine, and what it says in which language and voice."""
@@ -40,13 +45,17 @@ async def _stored(agent: Awaitable[dict[str, Any]]) -> Response:
     return JSONResponse(shown, 201, {"Location": f"/v1/agents/{shown['agent_id']}"})
 
 
-@router.get("/{agent_id}")
+@router.get("/{agent_id}", responses=answers.of(Agent, "the agent"))
 async def show_agent(agent_id: str, control: Controlled) -> JSONResponse:
     """One agent."""
     return JSONResponse(await control.service.agents.show(agent_id))
 
 
-@router.patch("/{agent_id}", openapi_extra=shapes.json_body(shapes.schema_of(AgentFields)))
+@router.patch(
+    "/{agent_id}",
+    responses=answers.of(Agent, "the agent as it is now"),
+    openapi_extra=shapes.json_body(shapes.schema_of(AgentFields)),
+)
 async def edit_agent(agent_id: str, request: Request, control: Controlled) -> JSONResponse:
     """Change fields of an agent; null takes one back to its default.
 

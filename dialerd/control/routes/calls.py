@@ -8,7 +8,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 from starlette.responses import JSONResponse, Response
 
-from dialerd.control import bodies, shapes
+from dialerd.control import answers, bodies, shapes
+from dialerd.control.answers import Page
+from dialerd.control.answers.calls import Call
 from dialerd.control.context import Controlled, From, Paged, To, phone_in_query, span
 from dialerd.control.repeats import IdempotencyKey
 from dialerd.core.model import CampaignId
@@ -18,8 +20,12 @@ from dialerd.ports import CallFilter
 
 router = APIRouter(prefix="/v1/calls", tags=["calls"])
 
+_AUDIO: answers.Responses = {
+    200: {"description": "the audio", "content": {"audio/wav": {"schema": shapes.FILE}}}
+}
 
-@router.get("")
+
+@router.get("", responses=answers.of(Page[Call], "calls"))
 async def list_calls(
     control: Controlled,
     page: Paged,
@@ -46,6 +52,7 @@ async def list_calls(
 @router.post(
     "",
     status_code=201,
+    responses=answers.made(Call, "the call as it begins"),
     openapi_extra=shapes.json_body(shapes.schema_of(CallFields, "phone", "script_id", "language")),
 )
 async def place_call(request: Request, control: Controlled, key: IdempotencyKey = None) -> Response:
@@ -63,13 +70,15 @@ async def _placed(call: Awaitable[dict[str, Any]]) -> Response:
     return JSONResponse(shown, 201, {"Location": f"/v1/calls/{shown['id']}"})
 
 
-@router.get("/{call_id}")
+@router.get("/{call_id}", responses=answers.of(Call, "the call"))
 async def show_call(call_id: str, control: Controlled) -> JSONResponse:
     """One call."""
     return JSONResponse(await control.service.calls.show(call_id))
 
 
-@router.post("/{call_id}/hangup", openapi_extra=shapes.options())
+@router.post(
+    "/{call_id}/hangup", responses=answers.of(Call, "the call as it is now"), openapi_extra=shapes.options()
+)
 async def hang_up_call(call_id: str, request: Request, control: Controlled) -> JSONResponse:
     """End a live call; one that has ended stays as it is."""
     await bodies.read_options(request)
@@ -78,6 +87,7 @@ async def hang_up_call(call_id: str, request: Request, control: Controlled) -> J
 
 @router.post(
     "/{call_id}/disposition",
+    responses=answers.of(Call, "the call with its label"),
     openapi_extra=shapes.json_body(shapes.schema_of(LabelFields, "disposition")),
 )
 async def label_call(call_id: str, request: Request, control: Controlled) -> JSONResponse:
@@ -89,14 +99,16 @@ async def label_call(call_id: str, request: Request, control: Controlled) -> JSO
     return JSONResponse(await control.service.calls.label(call_id, await bodies.read_object(request)))
 
 
-@router.post("/{call_id}/transfer", openapi_extra=shapes.options())
+@router.post(
+    "/{call_id}/transfer", responses=answers.of(Call, "the call as it is now"), openapi_extra=shapes.options()
+)
 async def transfer_call(call_id: str, request: Request, control: Controlled) -> JSONResponse:
     """Connect the callee with a person. This version has nowhere to transfer to: 409 for every live call."""
     await bodies.read_options(request)
     return JSONResponse(await control.service.calls.transfer(call_id))
 
 
-@router.get("/{call_id}/recording")
+@router.get("/{call_id}/recording", response_class=Response, responses=_AUDIO)
 async def play_recording(call_id: str, control: Controlled) -> Response:
     """The audio of a call. This version records none: 404."""
     return Response(await control.service.calls.recording(call_id))

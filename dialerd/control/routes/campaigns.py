@@ -10,7 +10,10 @@ import orjson
 from fastapi import APIRouter, Header, Query, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
-from dialerd.control import bodies, orders, shapes, uploads
+from dialerd.control import answers, bodies, orders, shapes, uploads
+from dialerd.control.answers import Page
+from dialerd.control.answers.calls import Call
+from dialerd.control.answers.campaigns import Campaign, Created, Explanation, Ordered
 from dialerd.control.context import Controlled, From, Paged, To, span
 from dialerd.control.repeats import IdempotencyKey
 from dialerd.control.routes.contacts import CONTACTS
@@ -34,7 +37,7 @@ _MULTIPART_BODY = {
     "required": ["campaign", "contacts"],
     "properties": {
         "campaign": _FIELDS,
-        "contacts": {"type": "string", "format": "binary", "description": "CSV with a column phone"},
+        "contacts": {**shapes.FILE, "description": "CSV with a column phone"},
     },
 }
 _CLONE_BODY = {
@@ -45,18 +48,20 @@ _CLONE_BODY = {
     },
 }
 _CLONE = {"requestBody": {"content": {"application/json": {"schema": _CLONE_BODY}}}}
-_CSV_FILE: dict[int | str, dict[str, Any]] = {
+_CSV_FILE: answers.Responses = {
     200: {
         "description": "CSV in UTF-8; a cell that a spreadsheet would calculate begins with an apostrophe",
         "content": {"text/csv": {"schema": {"type": "string"}}},
     }
 }
+_ORDERED = answers.of(Ordered, "the campaign as it is now", 200, 202)
 _TAG = re.compile(r'(W/)?"([\x21\x23-\x7e]*)"')
 
 
 @router.post(
     "",
     status_code=201,
+    responses=answers.made(Created, "the campaign, and what became of its list", ("Location", "ETag")),
     openapi_extra=shapes.body({"application/json": _JSON_BODY, "multipart/form-data": _MULTIPART_BODY}),
 )
 async def create_campaign(request: Request, control: Controlled, key: IdempotencyKey = None) -> Response:
@@ -86,7 +91,7 @@ async def _created(campaign: Awaitable[dict[str, Any]]) -> Response:
     return Response(orjson.dumps(created), 201, headers, "application/json")
 
 
-@router.get("")
+@router.get("", responses=answers.of(Page[Campaign], "campaigns"))
 async def list_campaigns(
     control: Controlled,
     page: Paged,
@@ -106,14 +111,18 @@ async def list_campaigns(
     return JSONResponse(await control.service.campaigns.page(where, page))
 
 
-@router.get("/{campaign_id}")
+@router.get("/{campaign_id}", responses=answers.of(Campaign, "the campaign"))
 async def show_campaign(campaign_id: str, control: Controlled) -> JSONResponse:
     """One campaign with its progress, dispositions and metrics. The ETag names its version: it changes with edits."""
     shown = await control.service.campaigns.show(campaign_id)
     return JSONResponse(shown, headers=_etag(shown))
 
 
-@router.patch("/{campaign_id}", openapi_extra=shapes.json_body(shapes.schema_of(EditableFields)))
+@router.patch(
+    "/{campaign_id}",
+    responses=answers.of(Campaign, "the campaign as it is now"),
+    openapi_extra=shapes.json_body(shapes.schema_of(EditableFields)),
+)
 async def edit_campaign(
     campaign_id: str,
     request: Request,
@@ -128,13 +137,13 @@ async def edit_campaign(
     return JSONResponse(edited, headers=_etag(edited))
 
 
-@router.get("/{campaign_id}/why")
+@router.get("/{campaign_id}/why", responses=answers.of(Explanation, "the reasons"))
 async def explain_campaign(campaign_id: str, control: Controlled) -> JSONResponse:
     """Whether the campaign is dialing, else every reason in the order of the gate, each with the instant it lifts."""
     return JSONResponse(await control.service.campaigns.why(campaign_id))
 
 
-@router.get("/{campaign_id}/calls")
+@router.get("/{campaign_id}/calls", responses=answers.of(Page[Call], "calls"))
 async def list_calls_of_campaign(campaign_id: str, control: Controlled, page: Paged) -> JSONResponse:
     """The campaign's calls, newest first."""
     await control.service.campaigns.show(campaign_id)
@@ -153,7 +162,12 @@ async def download_rejects(campaign_id: str, control: Controlled) -> StreamingRe
     return _file(await control.service.files.rejects(campaign_id), f"{campaign_id}.rejects.csv")
 
 
-@router.post("/{campaign_id}/clone", status_code=201, openapi_extra=_CLONE)
+@router.post(
+    "/{campaign_id}/clone",
+    status_code=201,
+    responses=answers.made(Created, "the new campaign", ("Location", "ETag")),
+    openapi_extra=_CLONE,
+)
 async def clone_campaign(
     campaign_id: str, request: Request, control: Controlled, key: IdempotencyKey = None
 ) -> Response:
@@ -178,7 +192,11 @@ async def delete_campaign(campaign_id: str, control: Controlled) -> Response:
     return Response(status_code=204)
 
 
-@router.post("/{campaign_id}/start", openapi_extra=shapes.options(now={"type": "boolean", "default": False}))
+@router.post(
+    "/{campaign_id}/start",
+    responses=_ORDERED,
+    openapi_extra=shapes.options(now={"type": "boolean", "default": False}),
+)
 async def start_campaign(campaign_id: str, request: Request, control: Controlled) -> JSONResponse:
     """Start a scheduled campaign; before its start time only with `{"now": true}`."""
     body = await bodies.read_options(request, "now")
@@ -188,14 +206,14 @@ async def start_campaign(campaign_id: str, request: Request, control: Controlled
     return orders.answered(await control.service.campaigns.start(campaign_id, at_once=bool(at_once)))
 
 
-@router.post("/{campaign_id}/pause", openapi_extra=shapes.options(ringing=orders.RINGING))
+@router.post("/{campaign_id}/pause", responses=_ORDERED, openapi_extra=shapes.options(ringing=orders.RINGING))
 async def pause_campaign(campaign_id: str, request: Request, control: Controlled) -> JSONResponse:
     """Place no new calls. 202 with `in_flight`: that many originates had not shown themselves after 2 s."""
     cancel = orders.cancels_ringing(await bodies.read_options(request, "ringing"))
     return orders.answered(await control.service.campaigns.pause(campaign_id, cancel_ringing=cancel))
 
 
-@router.post("/{campaign_id}/resume", openapi_extra=shapes.options())
+@router.post("/{campaign_id}/resume", responses=_ORDERED, openapi_extra=shapes.options())
 async def resume_campaign(campaign_id: str, request: Request, control: Controlled) -> JSONResponse:
     """Go on dialing."""
     await bodies.read_options(request)
@@ -204,6 +222,7 @@ async def resume_campaign(campaign_id: str, request: Request, control: Controlle
 
 @router.post(
     "/{campaign_id}/stop",
+    responses=_ORDERED,
     openapi_extra=shapes.options(
         calls={"enum": ["finish", "hangup"], "default": "finish"}, ringing=orders.RINGING
     ),

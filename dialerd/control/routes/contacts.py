@@ -9,7 +9,9 @@ import orjson
 from fastapi import APIRouter, Query, Request
 from starlette.responses import JSONResponse, Response
 
-from dialerd.control import bodies, shapes, uploads
+from dialerd.control import answers, bodies, shapes, uploads
+from dialerd.control.answers import Page
+from dialerd.control.answers.campaigns import Contact, ContactExplanation, Created
 from dialerd.control.context import Controlled, Paged
 from dialerd.control.repeats import IdempotencyKey
 from dialerd.core.errors import Fault, invalid
@@ -44,7 +46,7 @@ _JSON_BODY = {
 _CSV = {"type": "string", "description": "CSV with a column phone"}
 
 
-@router.get("/contacts")
+@router.get("/contacts", responses=answers.of(Page[Contact], "contacts"))
 async def list_contacts(
     campaign_id: str,
     control: Controlled,
@@ -65,6 +67,7 @@ async def list_contacts(
 @router.post(
     "/contacts",
     status_code=201,
+    responses=answers.made(Created, "the campaign, and what became of the list", ()),
     openapi_extra=shapes.body(
         {
             "application/json": _JSON_BODY,
@@ -108,7 +111,7 @@ async def _added(campaign: Awaitable[dict[str, Any]]) -> Response:
     return Response(orjson.dumps(await campaign), 201, media_type="application/json")
 
 
-@router.get("/contacts/{phone}/why")
+@router.get("/contacts/{phone}/why", responses=answers.of(ContactExplanation, "the contact and the reasons"))
 async def explain_contact(campaign_id: str, phone: str, control: Controlled) -> JSONResponse:
     """Whether the contact is being dialed or could be now, else every reason, each with the instant it lifts."""
     try:

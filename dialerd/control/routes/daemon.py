@@ -6,48 +6,53 @@ from fastapi import APIRouter, Request
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 
-from dialerd.control import bodies, orders, shapes
+from dialerd.control import answers, bodies, orders, shapes
+from dialerd.control.answers.daemon import Halted, Health, Readiness, Status
 from dialerd.control.context import Controlled
 from dialerd.control.docs import render
 from dialerd.control.observation import exposition
 
 router = APIRouter(tags=["daemon"])
 
+_HALTED = answers.of(Halted, "the daemon as it is now", 200, 202)
 
-@router.get("/v1/status")
+
+@router.get("/v1/status", responses=answers.of(Status, "the daemon"))
 async def show_status(control: Controlled) -> JSONResponse:
     """Whether calls can be placed, what keeps them from it, and how Asterisk, store, media and trunks are."""
     return JSONResponse(await control.service.operation.status())
 
 
-@router.post("/v1/pause", openapi_extra=shapes.options(ringing=orders.RINGING))
+@router.post("/v1/pause", responses=_HALTED, openapi_extra=shapes.options(ringing=orders.RINGING))
 async def pause(request: Request, control: Controlled) -> JSONResponse:
     """Place no new calls at all, over restarts, until a resume. 202 with `in_flight` as for a campaign's pause."""
     cancel = orders.cancels_ringing(await bodies.read_options(request, "ringing"))
     return orders.answered(await control.service.operation.pause(cancel_ringing=cancel))
 
 
-@router.post("/v1/resume", openapi_extra=shapes.options())
+@router.post("/v1/resume", responses=_HALTED, openapi_extra=shapes.options())
 async def resume(request: Request, control: Controlled) -> JSONResponse:
     """Lift a pause or a panic of the whole daemon."""
     await bodies.read_options(request)
     return orders.answered(await control.service.operation.resume())
 
 
-@router.post("/v1/panic", openapi_extra=shapes.options())
+@router.post("/v1/panic", responses=_HALTED, openapi_extra=shapes.options())
 async def panic(request: Request, control: Controlled) -> JSONResponse:
     """Hang up every call of ours and place none until a resume. Scope `admin`."""
     await bodies.read_options(request)
     return orders.answered(await control.service.operation.panic())
 
 
-@router.get("/healthz")
+@router.get("/healthz", responses=answers.of(Health, "it answers"))
 async def health() -> JSONResponse:
     """200 as long as the process answers. No key."""
     return JSONResponse({"status": "ok"})
 
 
-@router.get("/readyz")
+@router.get(
+    "/readyz", responses=answers.of(Readiness, "200: calls can be placed; 503: they cannot", 200, 503)
+)
 async def readiness(control: Controlled) -> JSONResponse:
     """200 when calls can be placed, else 503 with the reasons. No key."""
     ready, body = control.service.operation.readiness()

@@ -9,7 +9,9 @@ import orjson
 from fastapi import APIRouter, Query, Request
 from starlette.responses import JSONResponse, Response
 
-from dialerd.control import bodies, shapes, uploads
+from dialerd.control import answers, bodies, shapes, uploads
+from dialerd.control.answers import Page
+from dialerd.control.answers.lists import EntriesImported, Entry
 from dialerd.control.context import Controlled, Paged
 from dialerd.control.repeats import IdempotencyKey
 from dialerd.core.errors import Fault, invalid
@@ -24,7 +26,7 @@ _CSV = {
 }
 
 
-@router.get("")
+@router.get("", responses=answers.of(Page[Entry], "entries"))
 async def list_entries(control: Controlled, page: Paged) -> JSONResponse:
     """Entries, newest first."""
     return JSONResponse(await control.service.dnc.page(page))
@@ -33,6 +35,7 @@ async def list_entries(control: Controlled, page: Paged) -> JSONResponse:
 @router.post(
     "",
     status_code=201,
+    responses=answers.made(Entry, "the entry", ()),
     openapi_extra=shapes.json_body(shapes.schema_of(EntryFields, "phone")),
 )
 async def add_entry(request: Request, control: Controlled, key: IdempotencyKey = None) -> Response:
@@ -51,6 +54,7 @@ async def add_entry(request: Request, control: Controlled, key: IdempotencyKey =
 
 @router.post(
     "/import",
+    responses=answers.of(EntriesImported, "what became of the list"),
     openapi_extra=shapes.body({"text/csv": _CSV, "multipart/form-data": shapes.csv_part("numbers", _CSV)}),
 )
 async def import_entries(
@@ -83,7 +87,7 @@ async def import_entries(
         return await claim.answered(make, again)
 
 
-@router.get("/{phone}")
+@router.get("/{phone}", responses=answers.of(Entry, "the entry"))
 async def show_entry(phone: str, control: Controlled) -> JSONResponse:
     """The entry that bars a number now, be it of the number or of a prefix; 404: the number is not barred."""
     return JSONResponse(await control.service.dnc.show(phone))

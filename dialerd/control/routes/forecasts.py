@@ -5,7 +5,8 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from dialerd.control import bodies, shapes, uploads
+from dialerd.control import answers, bodies, shapes, uploads
+from dialerd.control.answers.forecasts import Forecast
 from dialerd.control.context import Controlled
 from dialerd.control.routes.contacts import CONTACTS
 from dialerd.engine.case import Assumptions
@@ -27,13 +28,14 @@ _MULTIPART_BODY = {
     "required": ["campaign", "contacts"],
     "properties": {
         "campaign": _FIELDS,
-        "contacts": {"type": "string", "format": "binary", "description": "CSV with a column phone"},
+        "contacts": {**shapes.FILE, "description": "CSV with a column phone"},
     },
 }
 
 
 @router.post(
     "/campaigns/{campaign_id}/simulate",
+    responses=answers.of(Forecast, "the forecast"),
     openapi_extra={"requestBody": {"content": {"application/json": {"schema": _ASSUMPTIONS}}}},
 )
 async def simulate_campaign(campaign_id: str, request: Request, control: Controlled) -> Response:
@@ -45,6 +47,7 @@ async def simulate_campaign(campaign_id: str, request: Request, control: Control
 
 @router.post(
     "/simulate",
+    responses=answers.of(Forecast, "the forecast"),
     openapi_extra=shapes.body({"application/json": _JSON_BODY, "multipart/form-data": _MULTIPART_BODY}),
 )
 async def simulate_list(request: Request, control: Controlled) -> Response:

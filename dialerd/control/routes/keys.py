@@ -9,7 +9,9 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
-from dialerd.control import bodies, shapes
+from dialerd.control import answers, bodies, shapes
+from dialerd.control.answers import Page
+from dialerd.control.answers.lists import Key, NewKey
 from dialerd.control.auth import shown
 from dialerd.control.context import Controlled, Paged
 from dialerd.control.repeats import IdempotencyKey
@@ -25,7 +27,12 @@ _OPTIONS = {
 }
 
 
-@router.post("", status_code=201, openapi_extra=shapes.options(**_OPTIONS))
+@router.post(
+    "",
+    status_code=201,
+    responses=answers.made(NewKey, "the key", ()),
+    openapi_extra=shapes.options(**_OPTIONS),
+)
 async def create_key(request: Request, control: Controlled, key: IdempotencyKey = None) -> Response:
     """Create an API key; `key` is shown in this answer only."""
     async with control.repeats.claim(request, key) as claim:
@@ -61,7 +68,7 @@ def _read(body: dict[str, Any]) -> tuple[str, str]:
     return name or "", scope
 
 
-@router.get("")
+@router.get("", responses=answers.of(Page[Key], "keys"))
 async def list_keys(control: Controlled, page: Paged) -> JSONResponse:
     """Keys, newest first; never the keys themselves."""
     return JSONResponse(await control.service.keys.page(page))

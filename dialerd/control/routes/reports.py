@@ -7,6 +7,8 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from starlette.responses import JSONResponse
 
+from dialerd.control import answers
+from dialerd.control.answers.calls import Report
 from dialerd.control.context import Controlled, time_in_query
 from dialerd.core.report import By
 from dialerd.engine.reports import LONGEST, LONGEST_OF_OTHERS, USUAL, Asked
@@ -20,7 +22,7 @@ _START = (
 )
 
 
-@router.get("")
+@router.get("", responses=answers.of(Report, "the figures"))
 async def show_report(
     control: Controlled,
     by: Annotated[str | None, Query(description=f"required: {', '.join(By)}")] = None,

@@ -9,7 +9,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 from starlette.responses import JSONResponse, Response
 
-from dialerd.control import bodies, shapes
+from dialerd.control import answers, bodies, shapes
+from dialerd.control.answers import Page
+from dialerd.control.answers.voices import Script
 from dialerd.control.context import Controlled, Paged
 from dialerd.control.repeats import IdempotencyKey
 from dialerd.core.errors import Fault, invalid
@@ -39,6 +41,7 @@ _BODY = {
 @router.post(
     "",
     status_code=201,
+    responses=answers.made(Script, "the script"),
     openapi_extra=shapes.body({"application/yaml": {"type": "string"}, "application/json": _BODY}),
 )
 async def create_script(
@@ -65,13 +68,13 @@ async def _stored(script: Awaitable[dict[str, Any]]) -> Response:
     return JSONResponse(created, 201, {"Location": f"/v1/scripts/{created['script_id']}"})
 
 
-@router.get("")
+@router.get("", responses=answers.of(Page[Script], "scripts"))
 async def list_scripts(control: Controlled, page: Paged) -> JSONResponse:
     """Scripts, the newest version of each."""
     return JSONResponse(await control.service.scripts.page(page))
 
 
-@router.get("/{script_id}")
+@router.get("/{script_id}", responses=answers.of(Script, "the script"))
 async def show_script(
     script_id: str,
     control: Controlled,
@@ -83,6 +86,7 @@ async def show_script(
 
 @router.put(
     "/{script_id}",
+    responses=answers.of(Script, "its newest version"),
     openapi_extra=shapes.body({"application/yaml": {"type": "string"}, "application/json": _BODY}),
 )
 async def replace_script(

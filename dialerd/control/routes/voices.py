@@ -5,12 +5,15 @@ from __future__ import annotations
 from fastapi import APIRouter
 from starlette.responses import JSONResponse
 
+from dialerd.control import answers
+from dialerd.control.answers import Page
+from dialerd.control.answers.voices import Engine, Spoken
 from dialerd.control.context import Controlled, Paged
 
 router = APIRouter(prefix="/v1", tags=["agents"])
 
 
-@router.get("/languages")
+@router.get("/languages", responses=answers.of(Page[Spoken], "languages"))
 async def list_languages(control: Controlled, page: Paged) -> JSONResponse:
     """Languages that a voice here speaks.
 
@@ -19,7 +22,7 @@ async def list_languages(control: Controlled, page: Paged) -> JSONResponse:
     return JSONResponse(await control.service.voices.languages(page))
 
 
-@router.get("/engines")
+@router.get("/engines", responses=answers.of(Page[Engine], "engines"))
 async def list_engines(control: Controlled, page: Paged) -> JSONResponse:
     """Engines of voice agents: whether each can hold calls, how many it holds, and how many it can hold."""
     return JSONResponse(control.service.voices.engines(page))

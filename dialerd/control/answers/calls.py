@@ -1,0 +1,113 @@
+"""Calls and reports of them, as the API shows them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from dialerd.control.answers import Moment, Phone, Ratio
+
+
+class Callee(BaseModel):
+    """Who was called."""
+
+    phone: Phone
+    name: str | None
+
+
+class Try(BaseModel):
+    """One originate: an attempt has more than one only by failover to another trunk."""
+
+    channel: Annotated[str, Field(description="its id in Asterisk")]
+    number: int
+    trunk: str
+    caller_id: str | None
+    state: str
+    sip_code: int | None
+    cause: Annotated[int | None, Field(description="hangup cause, Q.850")]
+    ring_seconds: float | None
+    started_at: Moment
+    ringing_at: Moment | None
+    answered_at: Moment | None
+    ended_at: Moment | None
+
+
+class Receipt(BaseModel):
+    """What the gate checked before the call, and what each rule said."""
+
+    model_config = ConfigDict(extra="allow")
+
+    at: Moment
+    local_time: Annotated[str, Field(description="on the callee's clock, where its zone is known")]
+    rules: dict[str, str]
+
+
+class Call(BaseModel):
+    """One attempt, or a call of its own."""
+
+    id: str
+    campaign_id: Annotated[str | None, Field(description="null: a call of its own")]
+    contact: Callee
+    status: Literal["in_progress", "completed", "failed"]
+    disposition: str | None
+    reason: str | None
+    attempt: int
+    callback: Annotated[bool, Field(description="the callee had asked for it")]
+    counted: Annotated[
+        bool, Field(description="false: it failed on our or the carrier's side, and is made up for")
+    ]
+    tries: list[Try]
+    duration_seconds: Annotated[float, Field(description="from answer to end")]
+    language: str
+    script_id: str
+    script_version: int
+    agent_id: str | None
+    voice: str | None
+    trunk: str | None
+    caller_id: str | None
+    hangup_cause: int | None
+    sip_code: int | None
+    answered_by: Literal["human", "machine"] | None
+    started_at: Moment
+    answered_at: Moment | None
+    ended_at: Moment | None
+    recording_url: str | None
+    transcript: list[dict[str, Any]]
+    captured: dict[str, Any]
+    transfer: dict[str, Any] | None
+    gate: Receipt
+
+
+class Figures(BaseModel):
+    """Figures of some calls."""
+
+    calls: int
+    counted: Annotated[int, Field(description="as an attempt")]
+    answered: int
+    connect_rate: Annotated[Ratio, Field(description="answered ÷ counted")]
+    avg_talk_seconds: float | None
+    positive: int
+    refunds: Annotated[int, Field(description="calls that cost no attempt")]
+    failovers: Annotated[int, Field(description="tries given up for one over another trunk")]
+    reasons: dict[str, int]
+
+
+class Group(Figures):
+    """Calls that have one thing in common."""
+
+    key: Annotated[str | None, Field(description="the trunk, caller id, hour, day, reason or campaign")]
+    name: str | None
+
+
+class Report(BaseModel):
+    """Calls that are over, by one thing that they have in common."""
+
+    by: str
+    begin: Annotated[Moment, Field(alias="from")]
+    end: Annotated[Moment, Field(alias="to")]
+    timezone: str
+    campaign_id: str | None
+    data: list[Group]
+    total: Figures
+    left_out: Annotated[int, Field(description="groups beyond those shown")]
