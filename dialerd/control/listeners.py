@@ -20,9 +20,9 @@ from pathlib import Path
 import structlog
 import uvicorn
 from starlette.types import ASGIApp
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from dialerd.control.auth import peer_of
+from dialerd.control.connection import Connection
 from dialerd.control.holders import holder_of_port
 from dialerd.control.observation import Pulse
 from dialerd.core.errors import PortError
@@ -32,16 +32,6 @@ START_DEADLINE = 10.0
 _PROBE_SECONDS = 1.0
 
 _log = structlog.get_logger("dialerd.control")
-
-
-class _Protocol(HttpToolsProtocol):
-    """HTTP that knows who is at the other end of a Unix socket."""
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        connection = transport.get_extra_info("socket")
-        if connection is not None and connection.family == socket.AF_UNIX:
-            self.app_state = {**self.app_state, "peer": peer_of(connection)}
 
 
 class _Server(uvicorn.Server):
@@ -120,7 +110,7 @@ class ApiServer:
         config = uvicorn.Config(
             self._app,
             loop="none",
-            http=_Protocol,
+            http=Connection,
             ws="none",
             lifespan="off",
             log_config=None,

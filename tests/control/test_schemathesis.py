@@ -73,7 +73,7 @@ def made(client: httpx.Client, path: str, body: dict[str, Any]) -> dict[str, Any
 
 def tried(daemon: Served, url: str, headers: dict[str, str], transport: str, state: Path) -> str:
     """What schemathesis has to say."""
-    with httpx.Client(base_url=url, headers=headers) as client:
+    with httpx.Client(base_url=url, headers=headers, timeout=60) as client:
         known = there(client)
     options = [
         *("--checks", ",".join(CHECKS)),
