@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import sys
+from collections.abc import Sequence
+from typing import Annotated, Any
 
 import typer
 
+from dialerd.cli import times
 from dialerd.cli.options import CallerId, Limit, RingTimeout, Trunks, given
 from dialerd.cli.output import shown
 from dialerd.cli.session import command, group, session_of
 
 app = group("Calls: every attempt, with its tries.")
+
+CallId = Annotated[str, typer.Argument(metavar="CALL_ID", help="cal_…")]
 
 
 @command(app, "list", "dialerctl call list --campaign cmp_0123456789ab --disposition interested")
@@ -18,12 +23,20 @@ def list_(
     context: typer.Context,
     campaign: Annotated[str | None, typer.Option(metavar="CAMPAIGN_ID", help="Only this campaign's.")] = None,
     disposition: Annotated[str | None, typer.Option(help="Only with this label.")] = None,
+    language: Annotated[str | None, typer.Option(help="Only in this language.")] = None,
+    start: Annotated[str | None, typer.Option("--from", metavar="TIME", help="Begun from then on.")] = None,
+    end: Annotated[
+        str | None, typer.Option("--to", metavar="TIME", help="Begun until then, a date (UTC) included.")
+    ] = None,
     phone: Annotated[str | None, typer.Option(help="Only to this number, E.164.")] = None,
     limit: Limit = 100,
 ) -> None:
     """Calls, newest first."""
     session = session_of(context)
-    params = {"campaign_id": campaign, "disposition": disposition, "phone": phone}
+    params = {
+        **{"campaign_id": campaign, "disposition": disposition, "language": language, "phone": phone},
+        **{"from": times.bound(start), "to": times.bound(end)},
+    }
     page = session.api.pages("/v1/calls", params, limit)
     session.out.page(
         page,
@@ -54,8 +67,16 @@ def list_(
 def place(
     context: typer.Context,
     phone: Annotated[str, typer.Argument(metavar="PHONE", help="E.164.")],
-    script: Annotated[str, typer.Option(metavar="SCRIPT_ID", help="See: dialerctl script list.")],
-    language: Annotated[str, typer.Option(help="BCP-47, one the script has texts for.")],
+    script: Annotated[
+        str | None,
+        typer.Option(metavar="SCRIPT_ID", help="See: dialerctl script list. Default: the agent's."),
+    ] = None,
+    agent: Annotated[
+        str | None, typer.Option(metavar="AGENT_ID", help="Who talks; see: dialerctl agent list.")
+    ] = None,
+    language: Annotated[
+        str | None, typer.Option(help="BCP-47, one the script has texts for. Default: the agent's.")
+    ] = None,
     name: Annotated[str | None, typer.Option(help="The callee's.")] = None,
     variable: Annotated[
         list[str] | None, typer.Option(metavar="NAME=VALUE", help="Of the script; repeatable.")
@@ -69,13 +90,13 @@ def place(
 ) -> None:
     """Place one call now, through every rule that a campaign's call passes; refused with the reasons otherwise."""
     session = session_of(context)
-    pairs = [text.partition("=") for text in variable or ()]
     fields = {
         "phone": phone,
         "script_id": script,
+        "agent_id": agent,
         "language": language,
         "name": name,
-        "variables": {key: value for key, _, value in pairs},
+        "variables": _pairs(variable),
         "timezone": timezone,
         "ring_timeout_seconds": ring_timeout,
         "trunks": trunk,
@@ -89,22 +110,68 @@ def place(
 
 
 @command(app, "hangup", "dialerctl call hangup cal_0123456789ab")
-def hangup(
-    context: typer.Context, call: Annotated[str, typer.Argument(metavar="CALL_ID", help="cal_…")]
-) -> None:
+def hangup(context: typer.Context, call: CallId) -> None:
     """End a live call."""
+    _act(context, call, "hangup", {})
+
+
+@command(
+    app,
+    "disposition",
+    "dialerctl call disposition cal_0123456789ab interested --captured city=Pune",
+    "dialerctl call disposition cal_0123456789ab callback_requested --callback '2026-01-15 17:30'",
+)
+def disposition(
+    context: typer.Context,
+    call: CallId,
+    label: Annotated[
+        str, typer.Argument(metavar="LABEL", help="interested, paid, dnc …, or the agent's own.")
+    ],
+    callback: Annotated[
+        str | None, typer.Option(metavar="TIME", help="When to call again, with callback_requested.")
+    ] = None,
+    captured: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=VALUE", help="What was learned; repeatable.")
+    ] = None,
+) -> None:
+    """Say what came of a live, answered call."""
+    fields = {
+        "disposition": label,
+        "callback_at": None if callback is None else times.moment(callback, None),
+        "captured": _pairs(captured) or None,
+    }
+    _act(context, call, "disposition", given(fields))
+
+
+@command(app, "transfer", "dialerctl call transfer cal_0123456789ab")
+def transfer(context: typer.Context, call: CallId) -> None:
+    """Connect the callee with a person."""
+    _act(context, call, "transfer", {})
+
+
+@command(app, "recording", "dialerctl call recording cal_0123456789ab > call.wav")
+def recording(context: typer.Context, call: CallId) -> None:
+    """The audio of a call, on standard output."""
+    for part in session_of(context).api.download(f"/v1/calls/{call}/recording"):
+        sys.stdout.buffer.write(part)
+    sys.stdout.buffer.flush()
+
+
+def _act(context: typer.Context, call: str, verb: str, body: dict[str, Any]) -> None:
     session = session_of(context)
-    done = session.api.post(f"/v1/calls/{call}/hangup")
+    done = session.api.post(f"/v1/calls/{call}/{verb}", body)
     if session.out.as_json:
         session.out.json(done)
     else:
-        session.out.fields((("id", done["id"]), ("status", done["status"])))
+        session.out.fields((key, done[key]) for key in ("id", "status", "disposition"))
+
+
+def _pairs(texts: Sequence[str] | None) -> dict[str, str]:
+    return {key: value for key, _, value in (text.partition("=") for text in texts or ())}
 
 
 @command(app, "show", "dialerctl call show cal_0123456789ab")
-def show(
-    context: typer.Context, call: Annotated[str, typer.Argument(metavar="CALL_ID", help="cal_…")]
-) -> None:
+def show(context: typer.Context, call: CallId) -> None:
     """One call: its tries, what was said, and which rules let it pass."""
     session = session_of(context)
     found = session.api.get(f"/v1/calls/{call}")

@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
 from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
 
-from dialerd.cli import afterwards, contacts, rules, simulate, times
+from dialerd.cli import afterwards, contacts, creation, rules, simulate, times
 from dialerd.cli.client import Api
 from dialerd.cli.options import (
     CallerId,
     CallsPerSecond,
     CampaignId,
-    Contacts,
     End,
     Holidays,
     Hours,
-    Invalid,
     KeepOpen,
     Limit,
     MaxAttempts,
     MaxCallbacks,
     MaxConcurrent,
-    OnInvalid,
-    Region,
+    Resets,
     RetryInterval,
     RetryRules,
     Ringing,
@@ -37,8 +32,8 @@ from dialerd.cli.options import (
     Trunks,
     Weight,
     Zone,
-    existing,
     given,
+    with_resets,
 )
 from dialerd.cli.session import command, group, session_of
 from dialerd.cli.watch import final_report, watch
@@ -47,6 +42,7 @@ app = group("Create campaigns, start and stop them, follow them.")
 app.add_typer(contacts.app)
 app.add_typer(afterwards.app)
 app.add_typer(simulate.app)
+app.add_typer(creation.app)
 
 
 class Calls(StrEnum):
@@ -54,82 +50,6 @@ class Calls(StrEnum):
 
     finish = "finish"
     hangup = "hangup"
-
-
-@command(
-    app,
-    "create",
-    "dialerctl campaign create --name Loans --script scr_0123456789ab --language en-IN --csv loans.csv --start-now",
-    "dialerctl campaign create --name Loans --script scr_0123456789ab --language hi-IN --csv loans.csv "
-    "--start '2026-01-15 09:00' --end '2026-01-15 18:00' --timezone Asia/Kolkata --max-attempts 3",
-)
-def create(
-    context: typer.Context,
-    name: Annotated[str, typer.Option(help="For people.")],
-    script: Annotated[str, typer.Option(metavar="SCRIPT_ID", help="See: dialerctl script list.")],
-    language: Annotated[str, typer.Option(help="BCP-47, one the script has texts for: en-IN, hi-IN …")],
-    csv: Contacts,
-    start: Start = None,
-    end: End = None,
-    timezone: Zone = None,
-    hours: Hours = None,
-    holidays: Holidays = None,
-    max_attempts: MaxAttempts = None,
-    retry_interval: RetryInterval = None,
-    retry_rule: RetryRules = None,
-    max_callbacks: MaxCallbacks = None,
-    ring_timeout: RingTimeout = None,
-    max_concurrent: MaxConcurrent = None,
-    calls_per_second: CallsPerSecond = None,
-    weight: Weight = None,
-    shares: Shares = None,
-    trunk: Trunks = None,
-    caller_id: CallerId = None,
-    keep_open: KeepOpen = None,
-    default_region: Region = None,
-    on_invalid: Invalid = OnInvalid.reject,
-    start_now: Annotated[bool, typer.Option("--start-now", help="Start it at once.")] = False,
-) -> None:
-    """Create a campaign from a contact list; prints its campaign_id."""
-    session = session_of(context)
-    days = given({"hours": rules.hours(hours or ()), "holidays": holidays})
-    schedule = {**(times.schedule(start, end, timezone) or {}), **days}
-    if days:
-        schedule.setdefault("timezone", times.local_zone())
-    fields = {
-        "name": name,
-        "script_id": script,
-        "language": language,
-        "schedule": schedule or None,
-        "max_attempts": max_attempts,
-        "retry_interval_minutes": retry_interval,
-        "retry_rules": rules.retry_rules(retry_rule or ()),
-        "max_callbacks": max_callbacks,
-        "ring_timeout_seconds": ring_timeout,
-        "max_concurrent_calls": max_concurrent,
-        "calls_per_second": calls_per_second,
-        "weight": weight,
-        "shares": rules.shares(shares),
-        "trunks": trunk,
-        "caller_id": caller_id,
-        "keep_open": keep_open,
-        "default_region": default_region,
-        "on_invalid": on_invalid.value,
-    }
-    request = json.dumps(given(fields)).encode()
-    created = session.api.post_list("/v1/campaigns", request, existing(csv))
-    ident = created["campaign_id"]
-    if not session.out.as_json:
-        session.out.line(f"campaign_id: {ident}")
-    if start_now:
-        created |= session.api.post(f"/v1/campaigns/{ident}/start", {"now": True})
-    if session.out.as_json:
-        session.out.json(created)
-        return
-    session.out.line(f"status: {created['status']}")
-    contacts.print_import(session.out, created["import"])
-    if created["status"] == "scheduled" and created["schedule"]["start_time"] is None:
-        session.out.line(f"next: dialerctl campaign start {ident}")
 
 
 @command(
@@ -160,13 +80,7 @@ def edit(
     trunk: Trunks = None,
     caller_id: CallerId = None,
     keep_open: KeepOpen = None,
-    reset: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="FIELD",
-            help="Take a field back to its default, named as in the API: trunks, schedule.hours …; repeatable.",
-        ),
-    ] = None,
+    reset: Resets = None,
     if_version: Annotated[
         int | None, typer.Option(metavar="N", help="Only if nobody has edited it since this version.")
     ] = None,
@@ -192,7 +106,7 @@ def edit(
         "caller_id": caller_id,
         "keep_open": keep_open,
     }
-    changes = _with_resets(given(fields), reset or ())
+    changes = with_resets(given(fields), reset or ())
     edited = session.api.patch(path, changes, None if if_version is None else f'"{if_version}"')
     if session.out.as_json:
         session.out.json(edited)
@@ -203,17 +117,6 @@ def edit(
 def _zone_of(api: Api, path: str) -> str | None:
     zone: str | None = api.get(path)["schedule"]["timezone"]
     return zone
-
-
-def _with_resets(changes: dict[str, Any], resets: Sequence[str]) -> dict[str, Any]:
-    """The changes with a null for each field that goes back to its default."""
-    for name in resets:
-        outer, dot, inner = name.partition(".")
-        if dot:
-            changes[outer] = {**(changes.get(outer) or {}), inner: None}
-        else:
-            changes[outer] = None
-    return changes
 
 
 @command(app, "list", "dialerctl campaign list --status running", "dialerctl campaign list --from 2027-01-01")

@@ -94,10 +94,12 @@ class Api:
         """Send a JSON body. Raises `CliError`."""
         return self._send("POST", path, **_json(body or {}))
 
-    def post_text(self, path: str, text: bytes, media_type: str, params: Mapping[str, Any]) -> Any:
+    def send_text(
+        self, method: str, path: str, text: bytes, media_type: str, params: Mapping[str, Any]
+    ) -> Any:
         """Send a document as it is. Raises `CliError`."""
         return self._send(
-            "POST", path, content=text, headers={"Content-Type": media_type}, params=_given(params)
+            method, path, content=text, headers={"Content-Type": media_type}, params=_given(params)
         )
 
     def post_list(self, path: str, campaign: bytes, contacts: Path) -> Any:

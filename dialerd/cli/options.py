@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -117,6 +117,26 @@ CallerId = Annotated[
 KeepOpen = Annotated[
     bool | None, typer.Option(help="Stay running until the end time, even with nobody left to call.")
 ]
+
+
+Resets = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="FIELD",
+        help="Take a field back to its default, named as in the API: trunks, schedule.hours …; repeatable.",
+    ),
+]
+
+
+def with_resets(changes: dict[str, Any], resets: Sequence[str]) -> dict[str, Any]:
+    """The changes with a null for each field that goes back to its default."""
+    for name in resets:
+        outer, dot, inner = name.partition(".")
+        if dot:
+            changes[outer] = {**(changes.get(outer) or {}), inner: None}
+        else:
+            changes[outer] = None
+    return changes
 
 
 def given(fields: Mapping[str, Any]) -> dict[str, Any]:

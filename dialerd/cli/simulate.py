@@ -9,10 +9,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from ruamel.yaml import YAML
-from ruamel.yaml.constructor import SafeConstructor
-from ruamel.yaml.error import YAMLError
 
+from dialerd.cli import documents
 from dialerd.cli.client import Api, bad_input
 from dialerd.cli.options import given
 from dialerd.cli.output import Output, shown
@@ -111,31 +109,11 @@ def _simulated(api: Api, what: str, assumed: dict[str, Any]) -> dict[str, Any]:
         if path.suffix or "/" in what:
             raise bad_input(f"there is no file {what}")
         found: dict[str, Any] = api.post(f"/v1/campaigns/{what}/simulate", assumed)
-    elif path.suffix.lower() in (".json", ".yaml", ".yml"):
-        found = api.post("/v1/simulate", {**_document(path), "assume": assumed})
+    elif path.suffix.lower() in documents.SUFFIXES:
+        found = api.post("/v1/simulate", {**documents.campaign(path), "assume": assumed})
     else:
         found = api.post_list("/v1/simulate", json.dumps({"assume": assumed}).encode(), path)
     return found
-
-
-class _Times(SafeConstructor):
-    """Times stay the text that the API reads."""
-
-
-_Times.add_constructor("tag:yaml.org,2002:timestamp", SafeConstructor.construct_yaml_str)
-
-
-def _document(path: Path) -> dict[str, Any]:
-    """A campaign as it would be created. JSON is YAML too. Raises `CliError`."""
-    reader = YAML(typ="safe", pure=True)
-    reader.Constructor = _Times
-    try:
-        document = reader.load(path.read_text(encoding="utf-8-sig"))
-    except (OSError, UnicodeDecodeError, YAMLError) as error:
-        raise bad_input(f"cannot read {path}: {error}") from None
-    if not isinstance(document, dict):
-        raise bad_input(f"{path} holds no campaign: it must be an object with contacts")
-    return document
 
 
 # --- for people ----------------------------------------------------------------------------------

@@ -129,13 +129,13 @@ class KeyRing:
         return hmac.digest(self._secret, key.encode("utf-8", "surrogateescape"), "sha256")
 
 
-_SIMULATES = re.compile(r"/v1/simulate|/v1/campaigns/[^/]+/simulate")
+_LOOKS = re.compile(r"/v1/simulate|/v1/campaigns/[^/]+/simulate|/v1/(campaigns|scripts)/validate")
 """What is posted there changes nothing."""
 
 
 def permit(principal: Principal, method: str, path: str) -> None:
     """Whether the principal's scope covers the request. Raises `RequestError` 403 naming the scope it takes."""
-    needed = "read" if method in _READING or _SIMULATES.fullmatch(path) else "write"
+    needed = "read" if method in _READING or _LOOKS.fullmatch(path) else "write"
     if path == "/v1/panic" or path == "/v1/keys" or path.startswith("/v1/keys/"):
         needed = "admin"
     if _RANK.get(principal.scope, -1) < _RANK[needed]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 from weakref import WeakValueDictionary
@@ -16,7 +17,15 @@ from dialerd.core.journal import RequestDone
 from dialerd.core.model import Campaign, CampaignId, CampaignStatus
 from dialerd.core.results import Reject
 from dialerd.engine.agents import Agents, Chosen
-from dialerd.engine.contactlist import ContactFile, ContactIntake, ListReport, refuse_faulty
+from dialerd.engine.contactlist import (
+    CheckedContacts,
+    ContactFile,
+    ContactIntake,
+    ListReport,
+    counts_view,
+    refuse_faulty,
+    rows_view,
+)
 from dialerd.engine.draft import Draft, closed_for_good, read_draft
 from dialerd.engine.fields import read_model
 from dialerd.engine.loading import Chunks, Loaded, Loader
@@ -96,6 +105,19 @@ class Admission:
         Raises `RequestError` naming every fault, `PortError` if store, media or helper fail. Nothing is stored
         then.
         """
+        async with self._checked(fields, contacts) as (judged, checked):
+            return await self.admit(judged, checked.chunks(), checked.report, checked.rejects(), done)
+
+    async def validate(self, fields: Mapping[str, Any] | None, contacts: ContactFile) -> dict[str, Any]:
+        """What would become of a list, of a campaign that could be created. Nothing is stored; raises as `create`."""
+        async with self._checked(fields, contacts) as (_, checked):
+            return {**counts_view(checked.report), **rows_view(checked.report)}
+
+    @asynccontextmanager
+    async def _checked(
+        self, fields: Mapping[str, Any] | None, contacts: ContactFile
+    ) -> AsyncIterator[tuple[Judged, CheckedContacts]]:
+        """A request and its list, neither with a fault that refuses it. Raises `RequestError` naming every fault."""
         judged = await self.judge(await self._beside(fields, contacts))
         checked = await self._intake.check(
             contacts.path,
@@ -105,7 +127,7 @@ class Admission:
         )
         try:
             refuse_faulty(judged.faults, checked.report, skip_invalid=judged.skips_invalid, what="contacts")
-            return await self.admit(judged, checked.chunks(), checked.report, checked.rejects(), done)
+            yield judged, checked
         finally:
             checked.discard()
 

@@ -147,6 +147,10 @@ class Campaigns:
         """
         return self._admitted(await self._admission.create(fields, contacts, done))
 
+    async def validate(self, fields: Mapping[str, Any] | None, contacts: ContactFile) -> dict[str, Any]:
+        """What would become of a campaign's list, had it been created. Nothing is stored; raises as `create`."""
+        return await self._admission.validate(fields, contacts)
+
     async def clone(
         self, ident: str, given: Mapping[str, Any], done: RequestDone | None = None
     ) -> dict[str, Any]:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+import orjson
+
 from dialerd.core.clock import Instant
 from dialerd.core.dnc import DncEntry
 from dialerd.core.errors import Fault, RequestError
@@ -131,6 +133,20 @@ class ContactIntake(Protocol):
     ) -> tuple[NewContact | None, Sequence[Fault]]:
         """One contact by the rules of a list's row; a fault's `loc` is its field. Cheap enough for this process."""
         ...
+
+
+def counts_view(report: ListReport) -> dict[str, Any]:
+    """How many rows of a list can be used."""
+    return {"received": report.received, "accepted": report.accepted, "duplicates": report.duplicates}
+
+
+def rows_view(report: ListReport) -> dict[str, Any]:
+    """The rows of a list that something is to be said of, as `orjson.Fragment`s."""
+    return {
+        "duplicate_rows": orjson.Fragment(report.duplicates_json),
+        "warnings": orjson.Fragment(report.warnings_json),
+        "invalid": orjson.Fragment(report.invalid_json),
+    }
 
 
 @dataclass(frozen=True, slots=True)

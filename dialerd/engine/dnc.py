@@ -16,7 +16,7 @@ from dialerd.core.dnc import DncEntry, is_pattern
 from dialerd.core.errors import Fault, conflict, invalid, not_found
 from dialerd.core.journal import RequestDone
 from dialerd.core.model import E164
-from dialerd.engine.contactlist import ContactIntake, refuse_faulty
+from dialerd.engine.contactlist import ContactIntake, counts_view, refuse_faulty, rows_view
 from dialerd.engine.fields import Moment, Text, read_model
 from dialerd.engine.runtime import Engine
 from dialerd.engine.views import dnc_view, page_view
@@ -107,23 +107,14 @@ class DoNotCall:
         try:
             report = checked.report
             refuse_faulty([], report, skip_invalid=skip_invalid, what="numbers")
-            counts = {
-                "received": report.received,
-                "accepted": report.accepted,
-                "duplicates": report.duplicates,
-            }
+            counts = counts_view(report)
             left = report.accepted
             for chunk in checked.chunks():
                 left -= len(chunk)
                 # It is done with its last entries: died before, it may be asked once more.
                 told = _told(done, "", counts) if left <= 0 else None
                 await self._carry_out(ListNumbers(tuple(chunk)), told)
-            return {
-                **counts,
-                "duplicate_rows": orjson.Fragment(report.duplicates_json),
-                "warnings": orjson.Fragment(report.warnings_json),
-                "invalid": orjson.Fragment(report.invalid_json),
-            }
+            return {**counts, **rows_view(report)}
         finally:
             checked.discard()
 

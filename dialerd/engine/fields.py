@@ -48,6 +48,13 @@ def _text(value: str) -> str:
     return value
 
 
+def title(value: object, longest: int = 255) -> str:
+    """A name for people, as it is given beside a document. Raises `ValueError` in the words of the API."""
+    if not isinstance(value, str) or not value or len(value) > longest:
+        raise ValueError(f"must be a string of 1 to {longest} characters")
+    return _text(value)
+
+
 def _chosen_id(value: str) -> str:
     if not _CHOSEN_ID.fullmatch(value):
         raise ValueError(NOT_AN_ID)

@@ -22,7 +22,7 @@ from dialerd.core.journal import RequestDone
 from dialerd.core.model import Campaign, ImportId
 from dialerd.core.results import Reject
 from dialerd.core.windows import Window, opening
-from dialerd.engine.contactlist import ListReport
+from dialerd.engine.contactlist import ListReport, rows_view
 from dialerd.engine.runtime import Engine
 from dialerd.ports import Clock, NewContact, Store
 
@@ -63,12 +63,7 @@ class Loaded:
 
     def view(self, report: ListReport) -> dict[str, Any]:
         """The `import` object of the API; its lists are `orjson.Fragment`s."""
-        return {
-            **self.counts(report),
-            "duplicate_rows": orjson.Fragment(report.duplicates_json),
-            "warnings": orjson.Fragment(report.warnings_json),
-            "invalid": orjson.Fragment(report.invalid_json),
-        }
+        return {**self.counts(report), **rows_view(report)}
 
     def counts(self, report: ListReport) -> dict[str, Any]:
         """The same without its lists of rows."""

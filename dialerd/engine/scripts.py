@@ -94,6 +94,17 @@ class Scripts:
             raise taken from None
         return script_view(script)
 
+    async def validate(self, source: str) -> dict[str, Any]:
+        """A script as it was understood. Nothing is stored. Raises `RequestError` 422 with every fault."""
+        parsed = await self._parse(source)
+        return {
+            "script_id": parsed.script_id,
+            "name": parsed.name,
+            "languages": list(parsed.languages),
+            "variables": dict(parsed.variables),
+            "body": dict(parsed.body),
+        }
+
     async def replace(self, ident: str, source: str, name: str | None) -> dict[str, Any]:
         """Store a new version of a script; a text that is its newest version already makes none.
 

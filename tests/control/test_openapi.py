@@ -179,7 +179,8 @@ class Told:
         await self._api.post(f"/v1/scripts?script_id={CHOSEN}", **_body("application/yaml", script))
         await self.send("create_agent")
         made = await self.send("create_script", media_type="application/json")
-        await self.send("create_script")
+        for name in ("validate_script", "create_script"):
+            await self.send(name)
         await self.send("replace_script", script_id=made["script_id"])
         await self.send("show_script", script_id=CHOSEN)
         for name in ("list_scripts", "list_agents"):
@@ -190,7 +191,14 @@ class Told:
 
     async def _campaign(self, ident: str) -> None:
         for name in (
-            *("list_campaigns", "show_campaign", "add_contacts", "edit_campaign", "list_contacts"),
+            *(
+                "validate_campaign",
+                "list_campaigns",
+                "show_campaign",
+                "add_contacts",
+                "edit_campaign",
+                "list_contacts",
+            ),
             *("explain_campaign", "simulate_campaign", "clone_campaign", "start_campaign"),
         ):
             await self.send(name, campaign_id=ident)

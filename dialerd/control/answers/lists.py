@@ -19,7 +19,7 @@ class Entry(BaseModel):
     expires_at: Moment | None
 
 
-class EntriesImported(BaseModel):
+class Listed(BaseModel):
     """What became of a list of numbers."""
 
     received: int

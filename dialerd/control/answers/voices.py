@@ -9,6 +9,18 @@ from pydantic import BaseModel, Field
 from dialerd.control.answers import Moment
 
 
+class Understood(BaseModel):
+    """A script as it was read."""
+
+    script_id: Annotated[str | None, Field(description="as its text says")]
+    name: str
+    languages: list[str]
+    variables: Annotated[
+        dict[str, dict[str, Any]], Field(description="by name, each with its default if any")
+    ]
+    body: dict[str, Any]
+
+
 class Script(BaseModel):
     """A version of a script."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import AsyncIterator, Awaitable
+from pathlib import Path
 from typing import Annotated, Any
 
 import orjson
@@ -14,6 +15,7 @@ from dialerd.control import answers, bodies, orders, shapes, uploads
 from dialerd.control.answers import Page
 from dialerd.control.answers.calls import Call
 from dialerd.control.answers.campaigns import Campaign, Created, Explanation, Ordered
+from dialerd.control.answers.lists import Listed
 from dialerd.control.context import Controlled, From, Paged, To, span
 from dialerd.control.repeats import IdempotencyKey
 from dialerd.control.routes.contacts import CONTACTS
@@ -68,21 +70,37 @@ async def create_campaign(request: Request, control: Controlled, key: Idempotenc
     """Create and schedule a campaign, from JSON or from a part `campaign` (JSON) and a part `contacts` (CSV)."""
     campaigns = control.service.campaigns
     async with control.repeats.claim(request, key) as claim, control.upload() as path:
-        fields = None
-        match bodies.media_type(request):
-            case "application/json":
-                await bodies.spool(request, path, control.max_bytes, uploads.LIST)
-            case "multipart/form-data":
-                fields = await uploads.receive_beside(
-                    request, path, control.max_bytes, "contacts", "campaign"
-                )
-            case _:
-                raise bodies.unsupported(request, "application/json", "multipart/form-data")
-        listed = ContactFile(path, "json" if fields is None else "csv")
+        fields, listed = await _asked(request, path, control.max_bytes)
         return await claim.answered(
             lambda done: _created(campaigns.create(fields, listed, done)),
             lambda done: _created(campaigns.imported(done)),
         )
+
+
+@router.post(
+    "/validate",
+    responses=answers.of(Listed, "what would become of the list"),
+    openapi_extra=shapes.body({"application/json": _JSON_BODY, "multipart/form-data": _MULTIPART_BODY}),
+)
+async def validate_campaign(request: Request, control: Controlled) -> Response:
+    """Check a campaign and its contacts as if it were created, and store nothing. Needs the scope read."""
+    async with control.upload() as path:
+        fields, listed = await _asked(request, path, control.max_bytes)
+        found = await control.service.campaigns.validate(fields, listed)
+    return Response(orjson.dumps(found), media_type="application/json")
+
+
+async def _asked(request: Request, path: Path, max_bytes: int) -> tuple[dict[str, Any] | None, ContactFile]:
+    """The fields of a new campaign, unless they stand with its contacts, and these, kept at `path`."""
+    match bodies.media_type(request):
+        case "application/json":
+            await bodies.spool(request, path, max_bytes, uploads.LIST)
+            return None, ContactFile(path, "json")
+        case "multipart/form-data":
+            fields = await uploads.receive_beside(request, path, max_bytes, "contacts", "campaign")
+            return fields, ContactFile(path, "csv")
+        case _:
+            raise bodies.unsupported(request, "application/json", "multipart/form-data")
 
 
 async def _created(campaign: Awaitable[dict[str, Any]]) -> Response:

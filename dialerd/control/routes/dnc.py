@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 
 from dialerd.control import answers, bodies, shapes, uploads
 from dialerd.control.answers import Page
-from dialerd.control.answers.lists import EntriesImported, Entry
+from dialerd.control.answers.lists import Entry, Listed
 from dialerd.control.context import Controlled, Paged
 from dialerd.control.repeats import IdempotencyKey
 from dialerd.core.errors import Fault, invalid
@@ -54,7 +54,7 @@ async def add_entry(request: Request, control: Controlled, key: IdempotencyKey =
 
 @router.post(
     "/import",
-    responses=answers.of(EntriesImported, "what became of the list"),
+    responses=answers.of(Listed, "what became of the list"),
     openapi_extra=shapes.body({"text/csv": _CSV, "multipart/form-data": shapes.csv_part("numbers", _CSV)}),
 )
 async def import_entries(

@@ -17,6 +17,7 @@ from dialerd.control.context import Controlled, Paged
 from dialerd.control.repeats import IdempotencyKey
 from dialerd.core.errors import Fault, invalid
 from dialerd.core.journal import RequestDone
+from dialerd.engine.fields import title
 from dialerd.engine.keys import SCOPES
 
 router = APIRouter(prefix="/v1/keys", tags=["keys"])
@@ -56,16 +57,17 @@ async def create_key(request: Request, control: Controlled, key: IdempotencyKey 
 def _read(body: dict[str, Any]) -> tuple[str, str]:
     """Name and scope. Raises `RequestError` 422."""
     bodies.only(body, ("name", "scope"))
-    name = body.get("name")
-    faults = []
-    if name is not None and not (isinstance(name, str) and len(name) <= 255):
-        faults.append(Fault("name", "must be a string of at most 255 characters"))
+    name, faults = "", []
+    try:
+        name = title(body["name"]) if body.get("name") not in (None, "") else ""
+    except ValueError as error:
+        faults.append(Fault("name", str(error)))
     scope = body.get("scope") or "write"
     if scope not in SCOPES:
         faults.append(Fault("scope", f"must be one of: {', '.join(SCOPES)}"))
     if faults:
         raise invalid(faults)
-    return name or "", scope
+    return name, scope
 
 
 @router.get("", responses=answers.of(Page[Key], "keys"))

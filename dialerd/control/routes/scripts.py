@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
@@ -11,11 +11,12 @@ from starlette.responses import JSONResponse, Response
 
 from dialerd.control import answers, bodies, shapes
 from dialerd.control.answers import Page
-from dialerd.control.answers.voices import Script
+from dialerd.control.answers.voices import Script, Understood
 from dialerd.control.context import Controlled, Paged
 from dialerd.control.repeats import IdempotencyKey
 from dialerd.core.errors import Fault, invalid
 from dialerd.core.journal import RequestDone
+from dialerd.engine.fields import title
 
 router = APIRouter(prefix="/v1/scripts", tags=["scripts"])
 
@@ -66,6 +67,17 @@ async def create_script(
 async def _stored(script: Awaitable[dict[str, Any]]) -> Response:
     created = await script
     return JSONResponse(created, 201, {"Location": f"/v1/scripts/{created['script_id']}"})
+
+
+@router.post(
+    "/validate",
+    responses=answers.of(Understood, "the script as it was understood"),
+    openapi_extra=shapes.body({"application/yaml": {"type": "string"}, "application/json": _BODY}),
+)
+async def validate_script(request: Request, control: Controlled) -> JSONResponse:
+    """Read a script and store nothing: every fault of it, or what it comes to. Needs the scope read."""
+    source, _, _ = _chosen(await _read(request), None, None)
+    return JSONResponse(await control.service.scripts.validate(source))
 
 
 @router.get("", responses=answers.of(Page[Script], "scripts"))
@@ -128,8 +140,21 @@ def _chosen(
 ) -> tuple[str, str | None, str | None]:
     """The script's text, and the id and name that were chosen for it. Raises `RequestError` 422."""
     if isinstance(document, str):
+        if faults := _title_faults({"name": name}):
+            raise invalid(faults)
         return document, script_id, name
     return _from_json(document, script_id, name)
+
+
+def _title_faults(given: Mapping[str, object]) -> list[Fault]:
+    faults = []
+    for key, value in given.items():
+        try:
+            if value is not None:
+                title(value)
+        except ValueError as error:
+            faults.append(Fault(key, str(error)))
+    return faults
 
 
 def _text(body: bytes) -> str:
@@ -149,10 +174,7 @@ def _from_json(
 ) -> tuple[str, str | None, str | None]:
     bodies.only(document, _FIELDS)
     faults = []
-    for key in ("script_id", "name"):
-        value = document.get(key)
-        if value is not None and not (isinstance(value, str) and 0 < len(value) <= 255):
-            faults.append(Fault(key, "must be a string of 1 to 255 characters"))
+    faults += _title_faults({key: document.get(key) for key in ("script_id", "name")})
     body = document.get("body")
     if body is None:
         faults.append(Fault("body", "required: the script, as YAML text or as an object"))
