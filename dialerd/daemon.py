@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import gc
 import os
+import random
 import signal
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -34,6 +35,7 @@ from dialerd.core.errors import Fault, PortError
 from dialerd.core.model import Campaign, InstanceId
 from dialerd.engine import failpoint
 from dialerd.engine.case import Case
+from dialerd.engine.courier import Courier
 from dialerd.engine.feed import Feed
 from dialerd.engine.runtime import Engine
 from dialerd.engine.scripts import ParsedScript
@@ -48,6 +50,7 @@ from dialerd.numbering import Rules, compliance, holiday_dates, pin_zones
 from dialerd.ports import Store
 from dialerd.sim import forecast
 from dialerd.store import choice
+from dialerd.webhooks.sender import HttpWebhooks
 
 START_RETRY = 2.0
 FORECAST_DEADLINE = 150.0
@@ -100,13 +103,19 @@ async def run(settings: Settings) -> None:
         helper, simulator = Helper(), Helper(FORECAST_DEADLINE)
         for child in (helper, simulator):
             down.push_async_callback(child.close)
-        service = _service(settings, engine, store, media, clock, helper, simulator, feed, tally)
+        webhooks = HttpWebhooks(settings.webhooks.guard, clock, __version__)
+        down.push_async_callback(webhooks.close)
+        courier = _courier(settings, engine, store, webhooks, clock)
+        service = _service(
+            settings, engine, store, media, clock, helper, simulator, feed, tally, courier, webhooks
+        )
         server = _server(settings, service)
         if not await _bind(server, stops):
             return
         live = await engine.restore()
         await _prepare_scripts(live, store, media)
         down.push_async_callback(media.close)
+        await down.enter_async_context(_background(courier.run(), "webhooks", stops))
         await down.enter_async_context(_background(media.run(), "media", stops))
         await down.enter_async_context(_background(telephony.run(), "asterisk", stops))
         await down.enter_async_context(_background(engine.run(telephony, media), "engine", stops))
@@ -264,6 +273,13 @@ def _telephony(settings: Settings, engine: Engine, media: MediaPool) -> Asterisk
     )
 
 
+def _courier(
+    settings: Settings, engine: Engine, store: Store, webhooks: HttpWebhooks, clock: SystemClock
+) -> Courier:
+    rules = settings.webhooks
+    return Courier(engine, store, webhooks, clock, rules.patience, rules.keep, random.random)
+
+
 def _service(
     settings: Settings,
     engine: Engine,
@@ -274,6 +290,8 @@ def _service(
     simulator: Helper,
     feed: Feed,
     tally: Tally,
+    courier: Courier,
+    webhooks: HttpWebhooks,
 ) -> Service:
     intake = Intake(helper, _spool_dir(settings), settings.imports.max_contacts)
     intake.prepare()
@@ -291,7 +309,9 @@ def _service(
         holiday_dates=holiday_dates,
         spool_dir=_spool_dir(settings),
     )
-    return Service(engine, store, media, clock, about, intake, parse, feed, tally, foretell)
+    return Service(
+        engine, store, media, clock, about, intake, parse, feed, tally, foretell, courier, webhooks
+    )
 
 
 def _server(settings: Settings, service: Service) -> ApiServer:

@@ -25,6 +25,7 @@ from dialerd.control.routes import (
     reports,
     scripts,
     trunks,
+    webhooks,
 )
 from dialerd.engine.draft import CampaignFields
 from dialerd.engine.service import Service
@@ -66,7 +67,8 @@ def create_app(
     ring = KeyRing(service, secret)
     app.state.control = Control(service, ring, spool_dir, max_bytes, pulse or Pulse(), version)
     problems.install(app)
-    for noun in (campaigns, contacts, forecasts, calls, dnc, scripts, trunks, reports, keys, events, daemon):
+    told = (webhooks, reports, events)
+    for noun in (campaigns, contacts, forecasts, calls, dnc, scripts, trunks, *told, keys, daemon):
         app.include_router(noun.router)
     app.add_middleware(Guard, keys=ring, peers=PeerPolicy(group), rate=RateLimit(requests_per_minute))
     _describe(app)

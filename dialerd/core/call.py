@@ -43,7 +43,9 @@ from dialerd.core.model import (
     TryState,
 )
 from dialerd.core.record import replace
+from dialerd.core.telling import call_told
 from dialerd.core.turn import Turn
+from dialerd.core.webhook import EventKind
 
 # --- replies to originates -----------------------------------------------------------------------
 
@@ -205,9 +207,12 @@ def on_reported(turn: Turn, event: AgentReported | AgentFinished) -> None:
     call = turn.world.calls.get(event.call)
     if call is None:
         return
+    labelled = event.report.disposition not in (None, call.report.disposition)
     call = replace(call, report=event.report)
     turn.world.calls.put(call.id, call)
     turn.record(CallReported(call))
+    if labelled:
+        call_told(turn, EventKind.CALL_DISPOSITION_SET, call)
     if event.report.disposition == DO_NOT_CALL:
         list_callee(turn, call)
 

@@ -11,6 +11,7 @@ from dialerd.engine.calls import Calls
 from dialerd.engine.campaigns import Campaigns
 from dialerd.engine.case import Forecaster
 from dialerd.engine.contactlist import ContactIntake
+from dialerd.engine.courier import Courier
 from dialerd.engine.dnc import DoNotCall
 from dialerd.engine.feed import Feed
 from dialerd.engine.forecasts import Forecasts
@@ -22,7 +23,8 @@ from dialerd.engine.runtime import Engine
 from dialerd.engine.scripts import ScriptParser, Scripts
 from dialerd.engine.settings import ServiceSettings
 from dialerd.engine.tally import Tally
-from dialerd.ports import Clock, Media, Store
+from dialerd.engine.webhooks import Hooks
+from dialerd.ports import Clock, Media, Store, Webhooks
 
 
 class Service:
@@ -40,6 +42,8 @@ class Service:
         feed: Feed,
         tally: Tally,
         forecaster: Forecaster,
+        courier: Courier,
+        webhooks: Webhooks,
     ) -> None:
         self.scripts = Scripts(store, media, clock, parse_script)
         admission = Admission(self.scripts, Loader(engine, store, clock), clock, settings, intake)
@@ -51,4 +55,5 @@ class Service:
         self.keys = Keys(store, clock)
         self.feed = feed
         self.tally = tally
-        self.operation = Operation(engine, store, settings)
+        self.webhooks = Hooks(engine, store, clock, courier, webhooks)
+        self.operation = Operation(engine, store, settings, self.webhooks)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from dialerd.core.clock import Instant, Mono
+from dialerd.core.delivery import Delivery, DeliveryNumber
 from dialerd.core.dnc import DncEntry
 from dialerd.core.errors import InvariantError
 from dialerd.core.journal import (
@@ -34,6 +35,9 @@ from dialerd.core.journal import (
     TrySaved,
     WaitingClosed,
     WaitingShifted,
+    WebhookQueued,
+    WebhookRemoved,
+    WebhookSaved,
 )
 from dialerd.core.model import (
     E164,
@@ -53,6 +57,7 @@ from dialerd.core.model import (
     Try,
 )
 from dialerd.core.table import Table
+from dialerd.core.webhook import Webhook, WebhookId
 from dialerd.ports import ApiKey, Script
 
 T = TypeVar("T")
@@ -99,6 +104,8 @@ class FakeDisk:
     dnc_version: Table[str, int] = field(default_factory=lambda: Table({"": 0}))
     halt: Table[str, Halt] = field(default_factory=Table)
     trunks: Table[TrunkName, TrunkChange] = field(default_factory=Table)
+    webhooks: Table[WebhookId, Webhook] = field(default_factory=Table)
+    deliveries: Table[DeliveryNumber, Delivery] = field(default_factory=Table)
     scripts: Table[tuple[ScriptId, int], Script] = field(default_factory=Table)
     keys: Table[str, ApiKey] = field(default_factory=Table)
     last_import: int = 0
@@ -110,7 +117,8 @@ class FakeDisk:
     def tables(self) -> tuple[Table[Any, Any], ...]:
         """Those that a transaction of the engine changes."""
         dialing = (self.campaigns, self.counters, self.imports, self.contacts, self.calls, self.numbers)
-        return (*dialing, self.dnc, self.dnc_version, self.halt, self.trunks)
+        told = (self.webhooks, self.deliveries)
+        return (*dialing, self.dnc, self.dnc_version, self.halt, self.trunks, *told)
 
     def write(self, entries: Iterable[Entry]) -> None:
         """Apply all entries, or none. Raises `InvariantError`."""
@@ -133,6 +141,9 @@ class FakeDisk:
             DncChanged: self._change_dnc,
             DaemonSaved: self._save_halt,
             TrunkSaved: self._save_trunk,
+            WebhookSaved: lambda entry: self.webhooks.put(entry.webhook.id, entry.webhook),
+            WebhookRemoved: self._remove_webhook,
+            WebhookQueued: self._queue,
         }
         try:
             for entry in entries:
@@ -295,6 +306,16 @@ class FakeDisk:
             self.trunks.remove(change.trunk)
         else:
             self.trunks.put(change.trunk, change)
+
+    def _remove_webhook(self, entry: WebhookRemoved) -> None:
+        _present(self.webhooks.get(entry.webhook), "webhook", entry.webhook)
+        self.webhooks.remove(entry.webhook)
+
+    def _queue(self, entry: WebhookQueued) -> None:
+        number = entry.delivery.number
+        if number in self.deliveries:
+            raise InvariantError(f"delivery {number} exists")
+        self.deliveries.put(number, entry.delivery)
 
 
 def _present(found: T | None, what: str, ident: object) -> T:

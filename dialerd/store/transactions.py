@@ -12,11 +12,13 @@ from typing import Any, TypeAlias, TypeVar
 
 from sqlalchemy import Dialect
 
+from dialerd.core.delivery import Delivery, DeliveryState
 from dialerd.core.errors import InvariantError
 from dialerd.core.journal import Entry
 from dialerd.core.model import CampaignId, ImportId
+from dialerd.core.webhook import WebhookId
 from dialerd.ports import NewContact
-from dialerd.store import writes
+from dialerd.store import encode, outbox, writes
 from dialerd.store.sql import Sql
 from dialerd.store.tables import IMPORT_SEALED
 from dialerd.store.turns import Planner
@@ -112,6 +114,34 @@ def unsealed(dialect: Dialect) -> Transaction[list[ImportId]]:
     """The imports that are not sealed."""
     found = yield _fetch(writes.unsealed_imports(dialect), {})
     return [ImportId(ident) for (ident,) in found]
+
+
+# --- what is on its way to webhooks ---------------------------------------------------------------
+
+
+def note_deliveries(dialect: Dialect, found: Sequence[Delivery]) -> Transaction[None]:
+    """What became of deliveries."""
+    rows = [encode.delivery_noted(row) for row in found]
+    _refuse_nul(rows)
+    yield Change(outbox.note(dialect), rows, counted=False)
+
+
+def oldest_kept(dialect: Dialect, webhook: WebhookId, state: DeliveryState, most: int) -> Transaction[int]:
+    """The number below which there are more than `most` deliveries of a state."""
+    if most < 1:
+        return _ABOVE_ALL
+    values = {"webhook": webhook, "state": state, "newer": most - 1}
+    found = yield _fetch(outbox.oldest_kept(dialect), values)
+    return found[0][0] if found else 0
+
+
+_ABOVE_ALL = 2**63 - 1
+
+
+def orphaned(dialect: Dialect) -> Transaction[list[WebhookId]]:
+    """Webhooks that are gone and whose deliveries are not."""
+    found = yield _fetch(outbox.orphaned(dialect), {})
+    return [WebhookId(ident) for (ident,) in found]
 
 
 # --- single rows ---------------------------------------------------------------------------------
