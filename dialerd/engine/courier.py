@@ -176,7 +176,8 @@ class Courier:
             await self._wait()
 
     async def _wait(self) -> None:
-        dues = [due for lane in self._lanes.values() if (due := lane.backlog.next_due()) is not None]
+        sendable = (lane for webhook, lane in self._lanes.items() if self._enabled(webhook) is not None)
+        dues = [due for lane in sendable if (due := lane.backlog.next_due()) is not None]
         patience = None
         if dues:
             patience = max(0.0, (min(dues) - self._clock.now().mono) / (1_000 * MICROS_PER_MILLI))
@@ -215,8 +216,8 @@ class Courier:
     def _launch(self) -> None:
         now = self._clock.now().mono
         for webhook, lane in self._lanes.items():
-            hook = self._engine.webhooks.get(webhook)
-            while not self._closing and hook is not None and hook.disabled is None:
+            hook = self._enabled(webhook)
+            while not self._closing and hook is not None:
                 delivery = lane.backlog.take(now)
                 if delivery is None:
                     break
@@ -225,6 +226,11 @@ class Courier:
                 task.add_done_callback(self._sending.discard)
             if lane.more and len(lane.backlog) < WINDOW // 2:
                 self._wake.set()
+
+    def _enabled(self, webhook: WebhookId) -> Webhook | None:
+        """The webhook, if it is there and anything is to be sent to it."""
+        hook = self._engine.webhooks.get(webhook)
+        return hook if hook is not None and hook.disabled is None else None
 
     async def _send(self, hook: Webhook, lane: _Lane, delivery: Delivery) -> None:
         reply = await self._attempt(hook, delivery)

@@ -7,6 +7,7 @@ connected to is known for certain. Redirects are not followed, no proxy and no c
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -248,6 +249,9 @@ def _told(error: Exception) -> str:
     cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
     if isinstance(cause, RefusedAddressError):
         return str(cause)[:_LONGEST_DETAIL]
-    said = (cause.strerror if isinstance(cause, OSError) else None) or str(cause) or type(cause).__name__
+    said = str(cause) or type(cause).__name__
+    if isinstance(cause, OSError) and cause.errno is not None:
+        # A resolver's numbers are negative, and its words its own.
+        said = os.strerror(cause.errno) if cause.errno > 0 else (cause.strerror or said)
     # Of a malformed answer the receiver's own bytes are in it.
     return "".join(char if char.isprintable() else " " for char in said)[:_LONGEST_DETAIL]
