@@ -20,7 +20,8 @@ from typing import Any
 import structlog
 
 from dialerd import __version__, logs
-from dialerd.agent.script import parse_script
+from dialerd.agent.script import VOICES, parse_script
+from dialerd.agent.voices import find_voices
 from dialerd.asterisk.ami import AmiAccess
 from dialerd.asterisk.ari import AriAccess
 from dialerd.asterisk.telephony import AsteriskTelephony
@@ -40,16 +41,17 @@ from dialerd.engine.feed import Feed
 from dialerd.engine.runtime import Engine
 from dialerd.engine.scripts import ParsedScript
 from dialerd.engine.service import Service
-from dialerd.engine.settings import ServiceSettings
+from dialerd.engine.settings import ServiceSettings, VoiceEngine
 from dialerd.engine.tally import Tally
 from dialerd.intake.process import Helper, Intake
 from dialerd.media.address import Address
 from dialerd.media.ari import AriLogin
 from dialerd.media.pool import MediaPool
 from dialerd.numbering import Rules, compliance, holiday_dates, pin_zones
-from dialerd.ports import Store
+from dialerd.ports import Exports, Store
 from dialerd.sim import forecast
 from dialerd.store import choice
+from dialerd.store.aside import ExportsAside, StoreAddress
 from dialerd.webhooks.sender import HttpWebhooks
 
 START_RETRY = 2.0
@@ -100,14 +102,17 @@ async def run(settings: Settings) -> None:
         media = _media(settings, engine)
         telephony = _telephony(settings, engine, media)
         down.push_async_callback(telephony.close)
-        helper, simulator = Helper(), Helper(FORECAST_DEADLINE)
-        for child in (helper, simulator):
+        helper, simulator, exporter = Helper(), Helper(FORECAST_DEADLINE), Helper()
+        for child in (helper, simulator, exporter):
             down.push_async_callback(child.close)
+        exports = ExportsAside(
+            exporter.call, StoreAddress(settings.store_url, settings.instance, settings.store_password)
+        )
         webhooks = HttpWebhooks(settings.webhooks.guard, clock, __version__)
         down.push_async_callback(webhooks.close)
         courier = _courier(settings, engine, store, webhooks, clock)
         service = _service(
-            settings, engine, store, media, clock, helper, simulator, feed, tally, courier, webhooks
+            settings, engine, store, media, clock, helper, simulator, feed, tally, exports, courier, webhooks
         )
         server = _server(settings, service)
         if not await _bind(server, stops):
@@ -119,6 +124,9 @@ async def run(settings: Settings) -> None:
         await down.enter_async_context(_background(media.run(), "media", stops))
         await down.enter_async_context(_background(telephony.run(), "asterisk", stops))
         await down.enter_async_context(_background(engine.run(telephony, media), "engine", stops))
+        await down.enter_async_context(_background(service.upkeep.run(), "upkeep", stops))
+        await down.enter_async_context(_background(service.keys.run(), "keys", stops))
+        await down.enter_async_context(_background(service.requests.run(), "requests", stops))
         await down.enter_async_context(_background(server.run(), "api", stops))
         down.push_async_callback(server.close)
         # Before the server: an open stream would keep it from closing.
@@ -229,10 +237,25 @@ async def _bind(server: ApiServer, stops: _Stops) -> bool:
 
 async def _prepare_scripts(live: Sequence[Campaign], store: Store, media: MediaPool) -> None:
     """The media workers need the scripts of every live campaign, at the versions they were created with."""
-    for ident, version, language in {(c.script_id, c.script_version, c.language) for c in live}:
+    for ident, version, language, voice in {
+        (c.script_id, c.script_version, c.language, c.voice) for c in live
+    }:
         script = await store.script(ident, version)
         if script is not None:
-            await media.prepare(script, language)
+            await media.prepare(script, language, voice)
+
+
+class _Spoken:
+    """The languages of the embedded agent's voices, looked for when somebody first asks."""
+
+    def __init__(self) -> None:
+        self._found: tuple[str, ...] = ()
+
+    async def __call__(self) -> tuple[str, ...]:
+        """BCP-47. Raises `PortError` with the remedy; the next question tries again."""
+        if not self._found:
+            self._found = (await asyncio.to_thread(find_voices)).languages
+        return self._found
 
 
 def _rules(settings: Settings) -> Rules:
@@ -290,6 +313,7 @@ def _service(
     simulator: Helper,
     feed: Feed,
     tally: Tally,
+    exports: Exports,
     courier: Courier,
     webhooks: HttpWebhooks,
 ) -> Service:
@@ -308,9 +332,22 @@ def _service(
         trunks=settings.trunk_list,
         holiday_dates=holiday_dates,
         spool_dir=_spool_dir(settings),
+        engines=(VoiceEngine("embedded", VOICES, _Spoken()),),
     )
     return Service(
-        engine, store, media, clock, about, intake, parse, feed, tally, foretell, courier, webhooks
+        engine,
+        store,
+        media,
+        clock,
+        about,
+        intake,
+        parse,
+        feed,
+        tally,
+        foretell,
+        courier,
+        webhooks,
+        exports,
     )
 
 

@@ -17,7 +17,8 @@ from dialerd.core.effects import (
     AttachAgent,
     Originate,
 )
-from dialerd.core.journal import Entry
+from dialerd.core.journal import Entry, RequestDone
+from dialerd.core.leftovers import Leftover
 from dialerd.core.messages import (
     CallRecord,
     Event,
@@ -42,6 +43,7 @@ from dialerd.core.model import (
     TrunkChange,
 )
 from dialerd.core.report import By, Report
+from dialerd.core.results import Columns, Reject
 from dialerd.core.wallclock import Stretch
 from dialerd.core.webhook import Webhook, WebhookId
 
@@ -110,8 +112,10 @@ class Media(Protocol):
         """The calls that the workers hold, as far as they have said; None: no worker is connected."""
         ...
 
-    async def prepare(self, script: Script, language: str) -> None:
+    async def prepare(self, script: Script, language: str, voice: str | None = None) -> None:
         """Make the script's prompts ready to be spoken in `language` before calls need them.
+
+        `voice` None: in the script's own.
 
         Raises PortError, and RequestError (422) if no voice here speaks the language.
         """
@@ -159,6 +163,48 @@ class Script:
     body: Mapping[str, Any]
     source: str
     created_at: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """A label that a voice agent may give beside those that everybody knows."""
+
+    positive: bool = False
+    terminal: bool = True
+    """False: the contact is called again, as long as it has attempts left."""
+
+
+@dataclass(frozen=True, slots=True)
+class VoiceAgent:
+    """Who talks on a call: an engine with what it needs to know. None: as the script or the request says."""
+
+    id: str
+    name: str
+    language: str | None
+    voice: str | None
+    script_id: ScriptId | None
+    engine: str
+    fallback: str | None
+    """The agent that takes its calls when its engine cannot."""
+    dispositions: Mapping[str, Declared]
+    created_at: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class KeptAnswer:
+    """What was answered to a request."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class AnsweredRequest:
+    """A request that was carried out. `answer` None: the daemon died, or the store, before it was kept."""
+
+    done: RequestDone
+    answer: KeptAnswer | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -321,7 +367,38 @@ class Journal(Protocol):
         ...
 
 
-class Store(Journal, Protocol):
+@dataclass(frozen=True, slots=True)
+class ExportPart:
+    """Some rows of a file as CSV text, and behind what the next part begins; None: there is none."""
+
+    text: bytes
+    behind: tuple[int, ...] | None
+
+
+class Exports(Protocol):
+    """What files of a campaign are made of. All of it raises `PortError`, also if the campaign is deleted meanwhile.
+
+    `behind`: where the part before has ended, empty for the first one.
+    """
+
+    async def result_columns(self, campaign: CampaignId) -> Columns:
+        """The names of all variables and captured values of a campaign. It looks at all contacts and calls."""
+        ...
+
+    async def results(self, campaign: CampaignId, columns: Columns, behind: tuple[int, ...]) -> ExportPart:
+        """Some contacts in list order, a row each."""
+        ...
+
+    async def reject_columns(self, campaign: CampaignId) -> Columns:
+        """The names of all columns that rejected rows of a campaign's lists had."""
+        ...
+
+    async def rejects(self, campaign: CampaignId, columns: Columns, behind: tuple[int, ...]) -> ExportPart:
+        """Some rejected rows, list by list, each in its lines' order."""
+        ...
+
+
+class Store(Journal, Exports, Protocol):
     """Everything durable."""
 
     async def open(self) -> None:
@@ -384,20 +461,56 @@ class Store(Journal, Protocol):
         """Append at most 500 rows; returns how many were new to the campaign. Below dialing in priority."""
         ...
 
+    async def add_rejects(self, import_id: ImportId, refused: Sequence[Reject]) -> None:
+        """Keep at most 500 rows of a list that cannot be used, beside its contacts. Below dialing in priority."""
+        ...
+
     async def drop_import(self, import_id: ImportId) -> None:
         """Forget an import that was refused."""
         ...
 
-    async def add_script(self, script: Script) -> None:
-        """Store a script version. Raises InvariantError if that version exists."""
+    async def add_script(self, script: Script, done: RequestDone | None = None) -> None:
+        """Store a script version, and the request that asked for it. Raises InvariantError if either exists."""
         ...
 
     async def script(self, script_id: ScriptId, version: int | None = None) -> Script | None:
-        """One version of a script, the newest without `version`."""
+        """One version of a script, deleted or not; without `version` the newest, if it is not deleted."""
+        ...
+
+    async def script_versions(self, script_id: ScriptId) -> int:
+        """The highest version that was ever stored, deleted ones included; 0: none."""
         ...
 
     async def scripts(self, page: Page) -> tuple[Sequence[Script], int]:
-        """Newest version of each script, and how many scripts there are."""
+        """Newest version of each script that is not deleted, and how many there are."""
+        ...
+
+    async def delete_script(self, script_id: ScriptId, at: Instant) -> bool:
+        """Delete a script, all its versions; False: there is none. What was begun with one still finds it."""
+        ...
+
+    async def add_agent(self, agent: VoiceAgent, done: RequestDone | None = None) -> None:
+        """Store a new agent, and the request that asked for it. Raises InvariantError if either exists."""
+        ...
+
+    async def save_agent(self, agent: VoiceAgent) -> bool:
+        """Change an agent; False: there is none."""
+        ...
+
+    async def delete_agent(self, agent_id: str) -> bool:
+        """Delete an agent; False: there is none."""
+        ...
+
+    async def agent(self, agent_id: str) -> VoiceAgent | None:
+        """One agent."""
+        ...
+
+    async def agents(self, page: Page) -> tuple[Sequence[VoiceAgent], int]:
+        """A page of agents, newest first, and how many there are."""
+        ...
+
+    async def agents_naming(self, *, script: str = "", agent: str = "") -> Sequence[str]:
+        """Ids of the agents that name a script as theirs, or another agent as their fallback."""
         ...
 
     async def campaign(self, campaign: CampaignId) -> tuple[Campaign, Mapping[str, int]] | None:
@@ -410,6 +523,17 @@ class Store(Journal, Protocol):
         """A page of campaigns with their counters, and how many match."""
         ...
 
+    async def deletions(self) -> Sequence[CampaignId]:
+        """The campaigns that are being deleted: nothing of them is shown any more. Oldest order first."""
+        ...
+
+    async def delete_some(self, campaign: CampaignId, calls_before: Instant) -> int:
+        """Delete at most 500 rows of a campaign that is being deleted; how many that were. Below dialing in priority.
+
+        The campaign itself goes last. 0: it is gone, or calls are left that began at `calls_before` or later.
+        """
+        ...
+
     async def contacts(
         self, campaign: CampaignId, page: Page, state: ContactState | None = None
     ) -> tuple[Sequence[Contact], int]:
@@ -418,6 +542,15 @@ class Store(Journal, Protocol):
 
     async def contact(self, campaign: CampaignId, phone: E164) -> Contact | None:
         """The sealed contact of a campaign with this number."""
+        ...
+
+    async def leftovers(
+        self, campaign: CampaignId, which: Leftover, behind: tuple[int, ...]
+    ) -> tuple[Sequence[Contact], tuple[int, ...] | None]:
+        """Some contacts of a campaign that a clone takes over, in list order, and behind what the next ones begin.
+
+        `behind`: what the answer before has said, empty for the first; None: there are no more.
+        """
         ...
 
     async def waiting_under(self, pattern: str, limit: int) -> Sequence[Contact]:
@@ -510,8 +643,8 @@ class Store(Journal, Protocol):
         """Forget the deliveries of webhooks that were removed; how many. Below dialing in priority."""
         ...
 
-    async def add_key(self, key: ApiKey) -> None:
-        """Store an API key's digest."""
+    async def add_key(self, key: ApiKey, done: RequestDone | None = None) -> None:
+        """Store an API key's digest, and the request that asked for it. Raises InvariantError if either exists."""
         ...
 
     async def key_by_digest(self, digest: bytes) -> ApiKey | None:
@@ -524,6 +657,22 @@ class Store(Journal, Protocol):
 
     async def revoke_key(self, key_id: str, at: Instant) -> bool:
         """Revoke a key; False if there is none."""
+        ...
+
+    async def note_use(self, used: Mapping[str, Instant]) -> None:
+        """When keys were last used, by id; below dialing in priority."""
+        ...
+
+    async def request_done(self, ident: str, after: Instant) -> AnsweredRequest | None:
+        """The request that was carried out under this name after an instant."""
+        ...
+
+    async def keep_answer(self, done: RequestDone, answer: KeptAnswer) -> None:
+        """Keep what was answered to a request; below dialing in priority."""
+        ...
+
+    async def forget_requests(self, before: Instant) -> None:
+        """Forget the requests that were carried out at an instant or before it; below dialing in priority."""
         ...
 
 
@@ -542,6 +691,7 @@ class CallRow:
     counted: bool
     language: str
     script_id: ScriptId
+    script_version: int
     started_at: Instant
     answered_at: Instant | None
     ended_at: Instant | None
@@ -553,6 +703,8 @@ class CallRow:
     tries: Sequence[TryRow]
     callback: bool = False
     """The callee asked for this call."""
+    agent_id: str | None = None
+    voice: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

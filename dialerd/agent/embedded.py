@@ -77,17 +77,17 @@ class EmbeddedAgent:
         if (script_id, version) not in self._scripts:
             self._scripts[script_id, version] = from_body(body)
 
-    async def prepare(self, script_id: str, version: int, language: str) -> None:
-        """Render what the script says alike to everybody in `language`.
+    async def prepare(self, script_id: str, version: int, language: str, voice: str | None = None) -> None:
+        """Render what the script says alike to everybody in `language`; `voice` None: in the script's own.
 
         Raises `RequestError` if it has no such language or no voice speaks it, `PortError` if rendering fails.
         """
         script = self._script(script_id, version)
         dialogue.check_language(script, language)
-        voice = self._speech.voice(language, script.texts[language].voice)
+        speaker = self._speech.voice(language, voice or script.texts[language].voice)
         # One after the other: a large script must not keep the calls' own sentences waiting.
         for sentence in dialogue.static_sentences(script, language):
-            await self._speech.clip(sentence, voice, personal=False)
+            await self._speech.clip(sentence, speaker, personal=False)
 
     def converse(self, order: AttachAgent) -> ScriptedConversation:
         """The conversation for a call. Raises `RequestError` or `PortError` where it cannot be held."""
@@ -96,7 +96,7 @@ class EmbeddedAgent:
         if order.name is not None:
             contact["name"] = order.name
         dialogue.check_language(script, order.language)
-        voice = self._speech.voice(order.language, script.texts[order.language].voice)
+        voice = self._speech.voice(order.language, order.voice or script.texts[order.language].voice)
         return ScriptedConversation(self._speech, voice, *dialogue.start(script, order.language, contact))
 
     def _script(self, script_id: str, version: int) -> ScriptDocument:

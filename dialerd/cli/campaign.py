@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from dialerd.cli import contacts, rules, simulate, times
+from dialerd.cli import afterwards, contacts, rules, simulate, times
 from dialerd.cli.client import Api
 from dialerd.cli.options import (
     CallerId,
@@ -45,6 +45,7 @@ from dialerd.cli.watch import final_report, watch
 
 app = group("Create campaigns, start and stop them, follow them.")
 app.add_typer(contacts.app)
+app.add_typer(afterwards.app)
 app.add_typer(simulate.app)
 
 
@@ -215,17 +216,22 @@ def _with_resets(changes: dict[str, Any], resets: Sequence[str]) -> dict[str, An
     return changes
 
 
-@command(app, "list", "dialerctl campaign list --status running")
+@command(app, "list", "dialerctl campaign list --status running", "dialerctl campaign list --from 2027-01-01")
 def list_(
     context: typer.Context,
     status: Annotated[
         str | None, typer.Option(help="scheduled, running, paused, completed or stopped.")
     ] = None,
+    start: Annotated[str | None, typer.Option("--from", metavar="TIME", help="Created from then on.")] = None,
+    end: Annotated[
+        str | None, typer.Option("--to", metavar="TIME", help="Created until then, a date (UTC) included.")
+    ] = None,
     limit: Limit = 100,
 ) -> None:
     """Campaigns, newest first."""
     session = session_of(context)
-    page = session.api.pages("/v1/campaigns", {"status": status}, limit)
+    asked = {"status": status, "from": times.bound(start), "to": times.bound(end)}
+    page = session.api.pages("/v1/campaigns", asked, limit)
     session.out.page(
         page,
         ("CAMPAIGN", "STATUS", "CALLED", "CONNECTED", "CONTACTS", "CREATED", "NAME"),

@@ -157,6 +157,22 @@ class Api:
         except httpx.TransportError as error:
             raise self._unreachable(error) from None
 
+    def download(self, path: str) -> Iterator[bytes]:
+        """A file, part by part. Raises `CliError`, also where it breaks off."""
+        try:
+            with self._client.stream("GET", path) as response:
+                if not response.is_success:
+                    response.read()
+                    raise _refusal(response)
+                yield from response.iter_bytes()
+        except (httpx.UnsupportedProtocol, httpx.InvalidURL) as error:
+            raise bad_input(f"cannot use {self._target}: {error}") from None
+        except httpx.RemoteProtocolError:
+            problem = {"title": "Incomplete", "detail": "dialerd has broken the file off; its log says why"}
+            raise CliError(REFUSED, problem, "try again") from None
+        except httpx.TransportError as error:
+            raise self._unreachable(error) from None
+
     def _send(self, method: str, path: str, **request: Any) -> Any:
         try:
             response = self._client.request(method, path, **request)

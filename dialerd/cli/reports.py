@@ -77,8 +77,8 @@ def report(
     zone = timezone or times.local_zone()
     asked = {
         "by": by,
-        "from": _moment(start, zone),
-        "to": _moment(end, zone),
+        "from": times.bound(start, zone),
+        "to": times.bound(end, zone),
         "campaign_id": campaign,
         "timezone": zone,
     }
@@ -87,11 +87,6 @@ def report(
         session.out.json(found)
     else:
         _print(session.out, found)
-
-
-def _moment(text: str | None, zone: str | None) -> str | None:
-    """A date is the daemon's to read: as an end it includes its day."""
-    return text if text is None or len(text) == len("2026-01-15") else times.moment(text, zone)
 
 
 def _print(out: Output, found: dict[str, Any]) -> None:

@@ -34,6 +34,11 @@ def moment(text: str, zone: str | None) -> str:
     return _with_offset(text, zone or local_zone())
 
 
+def bound(text: str | None, zone: str | None = None) -> str | None:
+    """One end of a span in a query; a date is the daemon's to read: as an end it includes its day."""
+    return text if text is None or len(text) == len("2026-01-15") else moment(text, zone)
+
+
 def _with_offset(text: str, zone: str | None) -> str:
     try:
         moment = datetime.fromisoformat(text)

@@ -13,7 +13,9 @@ from dialerd.control.context import Control
 from dialerd.control.guard import Guard
 from dialerd.control.observation import Pulse
 from dialerd.control.ratelimit import RateLimit
+from dialerd.control.repeats import Repeats
 from dialerd.control.routes import (
+    agents,
     calls,
     campaigns,
     contacts,
@@ -25,8 +27,10 @@ from dialerd.control.routes import (
     reports,
     scripts,
     trunks,
+    voices,
     webhooks,
 )
+from dialerd.engine.agents import AgentFields
 from dialerd.engine.draft import CampaignFields
 from dialerd.engine.service import Service
 
@@ -34,6 +38,22 @@ _ABOUT = (
     "Outbound calling campaigns on your own Asterisk. On TCP: Authorization: Bearer KEY "
     "(dialerctl key create); on the Unix socket the peer's credentials decide. "
     "Every error is application/problem+json and lists every fault of the request."
+)
+_NOUNS = (
+    campaigns,
+    contacts,
+    forecasts,
+    calls,
+    dnc,
+    scripts,
+    agents,
+    voices,
+    trunks,
+    webhooks,
+    reports,
+    keys,
+    events,
+    daemon,
 )
 _PROBLEM_STATUSES = (400, 401, 403, 404, 408, 409, 412, 413, 415, 422, 429, 503)
 
@@ -65,10 +85,10 @@ def create_app(
         redirect_slashes=False,
     )
     ring = KeyRing(service, secret)
-    app.state.control = Control(service, ring, spool_dir, max_bytes, pulse or Pulse(), version)
+    repeats = Repeats(service.requests, secret)
+    app.state.control = Control(service, ring, repeats, spool_dir, max_bytes, pulse or Pulse(), version)
     problems.install(app)
-    told = (webhooks, reports, events)
-    for noun in (campaigns, contacts, forecasts, calls, dnc, scripts, trunks, *told, keys, daemon):
+    for noun in _NOUNS:
         app.include_router(noun.router)
     app.add_middleware(Guard, keys=ring, peers=PeerPolicy(group), rate=RateLimit(requests_per_minute))
     _describe(app)
@@ -89,7 +109,8 @@ def _describe(app: FastAPI) -> None:
             problem = problems.ProblemShape.model_json_schema(ref_template=shapes.REFERENCE)
             schemas.update(problem.pop("$defs"))
             schemas["Problem"] = problem
-            schemas.update(shapes.parts_of(CampaignFields))
+            for model in (CampaignFields, AgentFields):
+                schemas.update(shapes.parts_of(model))
             components["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
             document["security"] = [{"key": []}]
             for operations in document["paths"].values():

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from dialerd.core.errors import PortError, RequestError
+from dialerd.core.journal import RequestDone
 from dialerd.engine.service import Service
 
 _SO_PEERGROUPS = 59
@@ -88,6 +89,11 @@ class PeerPolicy:
             return None
 
 
+def shown(secret: str) -> str:
+    """The key that a secret makes."""
+    return f"dk_{secret}"
+
+
 class KeyRing:
     """Makes and recognises API keys."""
 
@@ -95,10 +101,12 @@ class KeyRing:
         self._service = service
         self._secret = secret
 
-    async def create(self, name: str, scope: str) -> dict[str, Any]:
-        """A new key; `key` is shown this once."""
-        key = f"dk_{secrets.token_urlsafe(32)}"
-        return {**await self._service.keys.add(name, scope, self._digest(key)), "key": key}
+    async def create(
+        self, name: str, scope: str, secret: str | None = None, done: RequestDone | None = None
+    ) -> dict[str, Any]:
+        """A new key; `key` is shown this once. `secret`: 256 bits of the caller's, as text."""
+        key = shown(secret or secrets.token_urlsafe(32))
+        return {**await self._service.keys.add(name, scope, self._digest(key), done), "key": key}
 
     async def principal(self, headers: Mapping[str, str]) -> Principal:
         """Whose key a request carries. Raises `RequestError` 401."""
@@ -109,6 +117,7 @@ class KeyRing:
         known = await self._service.keys.by_digest(digest)
         if known is None or not hmac.compare_digest(known.digest, digest):
             raise _unauthorized(await self._hint("the key is unknown or revoked"))
+        self._service.keys.note_use(known.id)
         return Principal(known.id, known.scope)
 
     async def _hint(self, what: str) -> str:

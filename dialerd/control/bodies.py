@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -53,6 +53,20 @@ def malformed(detail: str) -> RequestError:
     return RequestError(400, "malformed-body", "Malformed request body", detail)
 
 
+Observer = Callable[[bytes], object]
+
+
+def observe(request: Request, observer: Observer) -> None:
+    """Have the content of the body shown to `observer` as it is read."""
+    request.state.observer = observer
+
+
+def observer_of(request: Request) -> Observer | None:
+    """Who wants to see the content of the body."""
+    found: Observer | None = getattr(request.state, "observer", None)
+    return found
+
+
 async def chunks(request: Request, limit: int, refusal: RequestError | None = None) -> AsyncIterator[bytes]:
     """The body as it arrives.
 
@@ -87,15 +101,20 @@ async def read(request: Request, limit: int = SMALL) -> bytes:
     body = bytearray()
     async for chunk in chunks(request, limit):
         body += chunk
+    if observer := observer_of(request):
+        observer(bytes(body))
     return bytes(body)
 
 
 async def spool(request: Request, path: Path, limit: int, what: str) -> None:
     """The whole body into a new file. Raises `PortError` if the disk refuses it."""
     try:
+        observer = observer_of(request)
         with path.open("xb") as file:
             async for chunk in chunks(request, limit, too_large(limit, what)):
                 file.write(chunk)
+                if observer is not None:
+                    observer(chunk)
     except OSError as error:
         raise disk_refused(error) from error
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC
 from pathlib import Path
@@ -15,6 +15,7 @@ from fastapi import Depends, Query, Request
 
 from dialerd.control.auth import KeyRing
 from dialerd.control.observation import Pulse
+from dialerd.control.repeats import Repeats
 from dialerd.core.clock import Instant
 from dialerd.core.errors import Fault, invalid
 from dialerd.engine.fields import instant
@@ -30,14 +31,15 @@ class Control:
 
     service: Service
     keys: KeyRing
+    repeats: Repeats
     spool_dir: Path
     max_bytes: int
     """Bytes of a contact list."""
     pulse: Pulse
     version: str
 
-    @contextmanager
-    def upload(self) -> Iterator[Path]:
+    @asynccontextmanager
+    async def upload(self) -> AsyncIterator[Path]:
         """A path for an upload, gone afterwards."""
         path = self.spool_dir / f"{secrets.token_hex(8)}.upload"
         try:

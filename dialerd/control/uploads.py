@@ -20,7 +20,10 @@ LIST = "the list"
 class _Parts:
     """Takes the parser's callbacks, which cannot wait."""
 
-    def __init__(self, file: BinaryIO, max_bytes: int, part: str, beside: str | None) -> None:
+    def __init__(
+        self, file: BinaryIO, max_bytes: int, part: str, beside: str | None, observer: bodies.Observer | None
+    ) -> None:
+        self._observer = observer
         self.fields: bytearray | None = None
         self.list_bytes: int | None = None
         self.faults: list[Fault] = []
@@ -66,10 +69,17 @@ class _Parts:
             self.faults.append(Fault(name[:60] or "(part without a name)", msg))
             return
         self._part = name
+        self._observe(b"\0" + name.encode() + b"\0")
+
+    def _observe(self, content: bytes) -> None:
+        """The content is the parts: where one ends is said by a boundary that the client draws anew each time."""
+        if self._observer is not None:
+            self._observer(content)
 
     def on_part_data(self, data: bytes, start: int, end: int) -> None:
         if self._part is None:
             return
+        self._observe(data[start:end])
         if self._part != self._list and self.fields is not None:
             self.fields += data[start:end]
             if len(self.fields) > bodies.SMALL:
@@ -113,7 +123,7 @@ async def _received(request: Request, path: Path, max_bytes: int, part: str, bes
         raise bodies.malformed("the Content-Type names no multipart boundary")
     try:
         with path.open("xb") as file:
-            parts = _Parts(file, max_bytes, part, beside)
+            parts = _Parts(file, max_bytes, part, beside, bodies.observer_of(request))
             await _feed(request, boundary, parts, max_bytes)
     except OSError as error:
         raise bodies.disk_refused(error) from error

@@ -38,6 +38,7 @@ from dialerd.core.model import (
     DO_NOT_CALL,
     Call,
     ContactState,
+    Label,
     Reason,
     Try,
     TryState,
@@ -152,6 +153,7 @@ def on_answered(turn: Turn, event: TryAnswered) -> None:
             phone=call.phone,
             name=contact.name if contact else call.name,
             variables=contact.variables if contact else call.variables,
+            voice=call.voice,
         )
     )
 
@@ -207,13 +209,27 @@ def on_reported(turn: Turn, event: AgentReported | AgentFinished) -> None:
     call = turn.world.calls.get(event.call)
     if call is None:
         return
-    labelled = event.report.disposition not in (None, call.report.disposition)
-    call = replace(call, report=event.report)
+    report = call.label.over(event.report) if call.label is not None else event.report
+    _keep_report(turn, replace(call, report=report))
+
+
+def label(turn: Turn, call: Call, given: Label) -> None:
+    """What somebody else says of a live call: it is kept, and stands over what its own agent says later."""
+    _keep_report(turn, replace(call, label=given, report=given.over(call.report)))
+    turn.announce(
+        "call.disposition_set",
+        {"call": call.id, "campaign": call.campaign_id, "disposition": given.disposition},
+        call.phone,
+    )
+
+
+def _keep_report(turn: Turn, call: Call) -> None:
+    before = turn.world.calls[call.id]
     turn.world.calls.put(call.id, call)
     turn.record(CallReported(call))
-    if labelled:
+    if call.report.disposition not in (None, before.report.disposition):
         call_told(turn, EventKind.CALL_DISPOSITION_SET, call)
-    if event.report.disposition == DO_NOT_CALL:
+    if call.report.disposition == DO_NOT_CALL:
         list_callee(turn, call)
 
 

@@ -15,6 +15,7 @@ from dialerd.core.commands import (
     AddContacts,
     AdmitCampaign,
     Answer,
+    DeleteCampaign,
     Done,
     EditCampaign,
     PauseCampaign,
@@ -24,7 +25,13 @@ from dialerd.core.commands import (
     StopCampaign,
 )
 from dialerd.core.effects import LoadReady, SeekReady
-from dialerd.core.journal import CampaignAdmitted, CampaignSaved, ImportSealed, WaitingClosed
+from dialerd.core.journal import (
+    CampaignAdmitted,
+    CampaignDoomed,
+    CampaignSaved,
+    ImportSealed,
+    WaitingClosed,
+)
 from dialerd.core.messages import (
     LoadFailed,
     ReadyLoaded,
@@ -175,6 +182,19 @@ def stop(turn: Turn, command: StopCampaign) -> Answer:
         cut(turn, [call for call in open_calls if call.answered_at is None])
     _forget_if_over(turn, campaign.id)
     return Done(changed=not stopped, await_shown=unshown(open_calls))
+
+
+def delete(turn: Turn, command: DeleteCampaign) -> Answer:
+    """Forget a finished campaign; one that is held here is live, or has live calls."""
+    campaign = turn.world.campaigns.get(command.campaign)
+    if campaign is not None:
+        if campaign.status.live:
+            return _refuse(campaign, "delete", "stop it first")
+        live = turn.queue(campaign.id).live
+        return Refused(f"{live} of its calls are still live: hang them up, or wait", campaign.status)
+    turn.record(CampaignDoomed(command.campaign, turn.now.wall))
+    turn.announce("campaign.deleted", {"campaign": command.campaign})
+    return Done(changed=True)
 
 
 # --- the clock -----------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ from dialerd.core.model import (
     CampaignId,
     ChannelId,
     ImportId,
+    Label,
     ScriptId,
     Terms,
     TrunkName,
@@ -93,6 +94,13 @@ class EditCampaign:
 
 
 @record
+class DeleteCampaign:
+    """Forget a finished campaign with all that belongs to it."""
+
+    campaign: CampaignId
+
+
+@record
 class PlaceCall:
     """One call of its own, through every gate, now or not at all."""
 
@@ -104,6 +112,8 @@ class PlaceCall:
     name: str | None = None
     timezone: str | None = None
     variables: Mapping[str, Any] = field(default_factory=dict)
+    agent_id: str | None = None
+    voice: str | None = None
     recent: tuple[Instant, ...] = ()
     """Starts of earlier calls to the number, as far back as frequency caps look."""
 
@@ -113,6 +123,14 @@ class HangUpCall:
     """End one live call."""
 
     call: CallId
+
+
+@record
+class LabelCall:
+    """Say what came of a live call, instead of what its own agent says."""
+
+    call: CallId
+    label: Label
 
 
 @record
@@ -191,8 +209,10 @@ Command = (
     | PauseCampaign
     | ResumeCampaign
     | StopCampaign
+    | DeleteCampaign
     | PlaceCall
     | HangUpCall
+    | LabelCall
     | ListNumbers
     | UnlistNumbers
     | PauseDaemon
@@ -206,6 +226,17 @@ Command = (
 
 
 @record
+class Unmet:
+    """Why there can be no callback at the time that was asked for, and when there could be one."""
+
+    detail: str
+    next: Instant | None = None
+    """The earliest time after the one asked for; None: there is none."""
+    latest: Instant | None = None
+    """The last possible time; None: there is none, or there is no last one."""
+
+
+@record
 class Done:
     """A command was carried out. `await_shown`: tries that must show themselves before it may be answered."""
 
@@ -213,6 +244,8 @@ class Done:
     await_shown: frozenset[ChannelId] = frozenset()
     call: CallId | None = None
     """The call that was placed."""
+    unmet: Unmet | None = None
+    """The callback that was asked for cannot be."""
 
 
 @record

@@ -58,6 +58,8 @@ class AttachAgent:
     phone: E164
     name: str | None
     variables: Mapping[str, Any]
+    voice: str | None = None
+    """None: as the script says."""
 
 
 @record

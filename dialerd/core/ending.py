@@ -6,7 +6,7 @@ another trunk, or is closed and its contact finished, refunded or left waiting.
 
 from __future__ import annotations
 
-from dialerd.core import brake, callerid, gate, metrics, outcome, retry, slowdown, tries
+from dialerd.core import brake, callback, callerid, gate, metrics, outcome, retry, slowdown, tries
 from dialerd.core.clock import Instant, Millis, mono_after
 from dialerd.core.donotcall import list_callee
 from dialerd.core.effects import DetachAgent
@@ -71,22 +71,20 @@ def close_answered(turn: Turn, call: Call, *, overdue: bool = False) -> None:
         reason = call.media_fault or call.hangup
     contact = None
     if call.contact is not None:
-        callback = _callback(turn, call)
-        now = turn.now.wall
+        campaign, now = tries.campaign_of(turn, call), turn.now.wall
+        again = call.label is not None and not call.label.terminal
         contact = retry.after_answer(
-            call.contact, call.report, reason, tries.campaign_of(turn, call), callback, now
+            call.contact, call.report, reason, campaign, _callback(turn, call), now, again=again
         )
     close(turn, call, contact, counted=True, reason=reason)
 
 
 def _callback(turn: Turn, call: Call) -> Instant | None:
-    """When the callee may be called back: at the time it asked for, if the campaign has that call and a window."""
-    asked, campaign, contact = call.report.callback_at, tries.campaign_of(turn, call), call.contact
-    if asked is None or campaign is None or contact is None or contact.callbacks >= campaign.max_callbacks:
+    """When the callee may be called back: at the time it asked for, if that can be."""
+    asked = call.report.callback_at
+    if asked is None or callback.unmet(call, tries.campaign_of(turn, call), asked, turn.now.wall) is not None:
         return None
-    if not campaign.status.live or campaign.closing or asked < turn.now.wall:
-        return None
-    return asked if gate.campaign_opening(campaign, asked).open else None
+    return asked
 
 
 def end_unanswered(turn: Turn, call: Call, ended: Try, verdict: Outcome) -> None:

@@ -52,6 +52,14 @@ class CampaignSaved:
 
 
 @record
+class CampaignDoomed:
+    """From here on nothing of a finished campaign is shown; its rows are deleted later. A live one stays as it is."""
+
+    campaign: CampaignId
+    since: Instant
+
+
+@record
 class ContactSaved:
     """Update what happened to a contact; its number and variables never change."""
 
@@ -160,6 +168,28 @@ class DncChanged:
     removed: tuple[str, ...] = ()
 
 
+REMEMBERED_REQUESTS = Millis(86_400_000)
+"""How long a request that was carried out is known, so that the same one is not carried out again."""
+
+
+@record
+class RequestDone:
+    """A request has been carried out, in the same transaction: asked again, it makes nothing more.
+
+    Refused, and all entries with it, if `ident` was carried out less than `REMEMBERED_REQUESTS` ago.
+    """
+
+    ident: str
+    """Who asked, and what they called their request; a keyed digest."""
+    asked: str
+    """What was asked; a keyed digest."""
+    at: Instant
+    made: str = ""
+    """The id of what it has made."""
+    note: str = ""
+    """What else is needed to answer it again."""
+
+
 @record
 class DaemonSaved:
     """Whether the whole daemon is halted by order."""
@@ -199,6 +229,7 @@ Entry = (
     CampaignAdmitted
     | ImportSealed
     | CampaignSaved
+    | CampaignDoomed
     | ContactSaved
     | WaitingClosed
     | WaitingShifted
@@ -217,4 +248,5 @@ Entry = (
     | WebhookSaved
     | WebhookRemoved
     | WebhookQueued
+    | RequestDone
 )

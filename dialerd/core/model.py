@@ -183,6 +183,8 @@ class Campaign:
     status: CampaignStatus
     created_at: Instant
     agent_id: str | None = None
+    voice: str | None = None
+    """None: as the script says."""
     start_at: Instant | None = None
     """None together with `end_at`: no schedule, the campaign waits for an explicit start."""
     end_at: Instant | None = None
@@ -311,6 +313,28 @@ class AgentReport:
 
 
 @record
+class Label:
+    """What somebody else than the call's own agent has said of it. It stands, whatever the agent says later."""
+
+    disposition: str
+    positive: bool = False
+    terminal: bool = True
+    """False: the contact is called again, as long as it has attempts left."""
+    callback_at: Instant | None = None
+    captured: Mapping[str, Any] = field(default_factory=dict)
+
+    def over(self, report: AgentReport) -> AgentReport:
+        """An agent's report, with this label on it."""
+        return AgentReport(
+            self.disposition,
+            self.positive,
+            {**report.captured, **self.captured},
+            report.transcript,
+            self.callback_at,
+        )
+
+
+@record
 class Call:
     """One attempt at one number, with its tries."""
 
@@ -334,7 +358,12 @@ class Call:
     callback: bool = False
     """The callee asked for this call: it is no attempt of `max_attempts`."""
     gate: Mapping[str, Any] = field(default_factory=dict)
+    agent_id: str | None = None
+    voice: str | None = None
+    """None: as the script says."""
     report: AgentReport = AgentReport()
+    label: Label | None = None
+    """Part of `report` already."""
     agent_audio_at: Instant | None = None
     hangup: Reason | None = None
     """Set, and journaled, before we ask Asterisk to end the call; `CUT` for pause, stop and panic."""

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from typing import Any
 
 from dialerd.core import call as calls
+from dialerd.core import callback, gate
 from dialerd.core import campaign as campaigns
-from dialerd.core import gate
 from dialerd.core.adaptive import begin
 from dialerd.core.brake import pause_trunk
 from dialerd.core.clock import Instant
@@ -22,9 +22,11 @@ from dialerd.core.commands import (
     ChangeTrunk,
     ChangeWebhook,
     Command,
+    DeleteCampaign,
     Done,
     EditCampaign,
     HangUpCall,
+    LabelCall,
     ListNumbers,
     Panic,
     PauseCampaign,
@@ -44,6 +46,7 @@ from dialerd.core.model import Halt, Reason, TrunkChange
 from dialerd.core.planner import Conversation, open_call
 from dialerd.core.record import replace
 from dialerd.core.telling import trunk_told
+from dialerd.core.tries import campaign_of
 from dialerd.core.turn import Turn
 from dialerd.core.verdict import Check, Scope
 from dialerd.core.webhook import EventKind, Webhook
@@ -206,7 +209,13 @@ def _place_call(turn: Turn, command: PlaceCall) -> Answer:
     if isinstance(verdict, Check):
         return Refused("the call may not be placed now", why=tuple(gate.why(world, ask, now)) or (verdict,))
     talk = Conversation(
-        command.language, command.script_id, command.script_version, command.name, command.variables
+        command.language,
+        command.script_id,
+        command.script_version,
+        command.name,
+        command.variables,
+        command.agent_id,
+        command.voice,
     )
     return Done(changed=True, call=open_call(turn, ask, verdict, talk).id)
 
@@ -222,6 +231,20 @@ def _hang_up(turn: Turn, command: HangUpCall) -> Answer:
     return Done(changed=True)
 
 
+def _label_call(turn: Turn, command: LabelCall) -> Answer:
+    """The label is kept though its callback cannot be: what the callee asked for is to be seen afterwards."""
+    call, label = turn.world.calls.get(command.call), command.label
+    if call is None:
+        return Refused(f"there is no live call {command.call}", unknown=True)
+    if call.answered_at is None:
+        return Refused("nobody has answered this call yet", "not-answered")
+    unmet = None
+    if label.callback_at is not None:
+        unmet = callback.unmet(call, campaign_of(turn, call), label.callback_at, turn.now.wall)
+    calls.label(turn, call, label)
+    return Done(changed=True, unmet=unmet)
+
+
 _ORDERS: dict[type, Callable[[Turn, Any], Answer]] = {
     AdmitCampaign: campaigns.admit,
     AddContacts: campaigns.add_contacts,
@@ -230,8 +253,10 @@ _ORDERS: dict[type, Callable[[Turn, Any], Answer]] = {
     PauseCampaign: campaigns.pause,
     ResumeCampaign: campaigns.resume,
     StopCampaign: campaigns.stop,
+    DeleteCampaign: campaigns.delete,
     PlaceCall: _place_call,
     HangUpCall: _hang_up,
+    LabelCall: _label_call,
     ListNumbers: _list_numbers,
     UnlistNumbers: _unlist_numbers,
     PauseDaemon: _pause_daemon,

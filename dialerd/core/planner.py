@@ -50,6 +50,8 @@ class Conversation:
     script_version: int
     name: str | None = None
     variables: Mapping[str, Any] = field(default_factory=dict)
+    agent_id: str | None = None
+    voice: str | None = None
 
 
 def plan(turn: Turn) -> None:
@@ -158,6 +160,8 @@ def open_call(turn: Turn, ask: Ask, passed: Passed, talk: Conversation) -> Call:
         terms=ask.terms,
         callback=is_callback,
         gate=passed.receipt,
+        agent_id=talk.agent_id,
+        voice=talk.voice,
     )
     turn.record(CallOpened(call))
     # A campaign's rate counts calls: going on over another trunk is the same call.
@@ -198,8 +202,7 @@ def _dial_next(turn: Turn, ident: CampaignId, trunk: TrunkName) -> Check | None:
             if isinstance(verdict, Passed):
                 rota.took(kind, campaign.shares.of(kind))
                 _take(turn, campaign, queue.put(kind, others, live=queue.live + 1))
-                talk = Conversation(campaign.language, campaign.script_id, campaign.script_version)
-                open_call(turn, ask, verdict, talk)
+                open_call(turn, ask, verdict, _talk(campaign))
                 return None
             turn.world.refusals[verdict.rule] += 1
             if verdict.scope is not Scope.CONTACT:
@@ -208,6 +211,16 @@ def _dial_next(turn: Turn, ident: CampaignId, trunk: TrunkName) -> Check | None:
             turn.set_queue(ident, queue)
             turn.world.look_at(ident, turn.now.wall)
     return refusal
+
+
+def _talk(campaign: Campaign) -> Conversation:
+    return Conversation(
+        campaign.language,
+        campaign.script_id,
+        campaign.script_version,
+        agent_id=campaign.agent_id,
+        voice=campaign.voice,
+    )
 
 
 def _take(turn: Turn, campaign: Campaign, rest: Queue) -> None:

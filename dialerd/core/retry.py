@@ -37,11 +37,14 @@ def after_answer(
     campaign: Campaign | None,
     callback: Instant | None,
     now: Instant,
+    *,
+    again: bool = False,
 ) -> Contact:
     """The contact after an answered attempt.
 
     `reason`: what went wrong, if the agent gave no label of its own. `callback`: when it may be called back, None if
-    it did not ask or cannot be. Finished, but for a callback or a reason that a retry rule of the campaign names.
+    it did not ask or cannot be. `again`: its label was declared not to finish it. Finished, but for a callback, such a
+    label, or a reason that a retry rule of the campaign names.
     """
     disposition = report.disposition or CONNECTED
     talked = replace(
@@ -53,10 +56,11 @@ def after_answer(
     )
     if disposition == CALLBACK_REQUESTED and callback is not None:
         return replace(talked, state=ContactState.CALLBACK_WAITING, not_before=callback)
-    if talked.reason is not None and campaign is not None and talked.reason in campaign.retry_rules:
-        again = _again(talked, campaign, talked.reason, now)
-        if again is not None:
-            return again
+    again = again or (campaign is not None and talked.reason in campaign.retry_rules)
+    if again and campaign is not None:
+        waiting = _again(talked, campaign, talked.reason, now)
+        if waiting is not None:
+            return waiting
     unmet = report.callback_at if disposition == CALLBACK_REQUESTED else None
     return replace(talked, state=ContactState.FINISHED, callback_unmet=unmet)
 
@@ -96,14 +100,14 @@ def after_failure(
     return replace(failed, state=ContactState.FINISHED)
 
 
-def _again(contact: Contact, campaign: Campaign, reason: Reason, now: Instant) -> Contact | None:
-    """The contact waiting for another attempt because of `reason`; None: it has none left."""
+def _again(contact: Contact, campaign: Campaign, reason: Reason | None, now: Instant) -> Contact | None:
+    """The contact waiting for another attempt because of `reason` (None: its label); None: it has none left."""
     if contact.attempts >= campaign.max_attempts:
         return None
-    rule = campaign.retry_rules.get(reason)
-    begun = contact.retries.get(reason, 0)
     wait = campaign.retry_interval
-    if rule is not None:
+    rule = campaign.retry_rules.get(reason) if reason is not None else None
+    if reason is not None and rule is not None:
+        begun = contact.retries.get(reason, 0)
         if rule.most is not None and begun >= rule.most:
             return None
         wait = rule.after

@@ -114,6 +114,26 @@ def opening(window: Window, now: Instant, ring: Millis) -> Opening:
     return Opening(True, now, found.last_start)
 
 
+def last_opening(window: Window, now: Instant, ring: Millis) -> Instant | None:
+    """The last instant from `now` on at which a call may be placed; None: there is none, or no last one.
+
+    Looked for within `HORIZON` before the window's end.
+    """
+    if window.end is None:
+        return None
+    calendars = [calendar for _, calendar in window.calendars]
+    if not all(is_zone(calendar.zone) for calendar in calendars):
+        return None
+    since = now if window.start is None else max(now, window.start)
+    since = max(since, Instant(window.end - HORIZON))
+    last = None
+    for start, end in _runs(calendars, since, window.end):
+        latest = min(end, window.end) - max(ring, 1)
+        if latest >= max(start, since):
+            last = Instant(latest)
+    return last
+
+
 @dataclass(frozen=True, slots=True)
 class CommonHours:
     """What several calendars have in common."""

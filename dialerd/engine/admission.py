@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 from weakref import WeakValueDictionary
@@ -12,11 +12,14 @@ from weakref import WeakValueDictionary
 from pydantic import BaseModel, ConfigDict, Field
 
 from dialerd.core.errors import Fault, InvariantError, PortError, invalid
+from dialerd.core.journal import RequestDone
 from dialerd.core.model import Campaign, CampaignId, CampaignStatus
-from dialerd.engine.contactlist import ContactFile, ContactIntake, refuse_faulty
+from dialerd.core.results import Reject
+from dialerd.engine.agents import Agents, Chosen
+from dialerd.engine.contactlist import ContactFile, ContactIntake, ListReport, refuse_faulty
 from dialerd.engine.draft import Draft, closed_for_good, read_draft
 from dialerd.engine.fields import read_model
-from dialerd.engine.loading import Loaded, Loader
+from dialerd.engine.loading import Chunks, Loaded, Loader
 from dialerd.engine.scripts import Scripts, required, spoken
 from dialerd.engine.settings import ServiceSettings
 from dialerd.ports import Clock, Script
@@ -44,57 +47,103 @@ class Admitted:
     """The `import` object of the API."""
 
 
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A campaign request without its contacts."""
+
+    draft: Draft
+    script: Script | None
+    campaign: Campaign | None
+    """None: it has faults."""
+    faults: list[Fault]
+
+    @property
+    def required(self) -> frozenset[str]:
+        """Variables that every contact must bring."""
+        return required(self.script, self.draft.fields.language)
+
+    @property
+    def skips_invalid(self) -> bool:
+        """Whether contacts that cannot be used are left out."""
+        return self.draft.fields.on_invalid == "skip"
+
+
 class Admission:
     """Takes campaign requests, and lists for live campaigns."""
 
     def __init__(
         self,
         scripts: Scripts,
+        agents: Agents,
         loader: Loader,
         clock: Clock,
         settings: ServiceSettings,
         intake: ContactIntake,
     ) -> None:
         self._scripts = scripts
+        self._agents = agents
         self._loader = loader
         self._clock = clock
         self._settings = settings
         self._intake = intake
         self._adding: WeakValueDictionary[CampaignId, asyncio.Lock] = WeakValueDictionary()
 
-    async def create(self, fields: Mapping[str, Any] | None, contacts: ContactFile) -> Admitted:
+    async def create(
+        self, fields: Mapping[str, Any] | None, contacts: ContactFile, done: RequestDone | None = None
+    ) -> Admitted:
         """Admit a campaign; `fields` None: they stand in the JSON document with the contacts.
 
         Raises `RequestError` naming every fault, `PortError` if store, media or helper fail. Nothing is stored
         then.
         """
-        fields = await self._beside(fields, contacts)
-        now = self._clock.now().wall
-        draft, faults = read_draft(fields, now, self._settings)
-        script, wrong = await self._scripts.chosen(draft.fields.script_id, draft.fields.language)
-        faults += wrong
-        campaign = self._campaign(draft, script) if script is not None and not faults else None
-        if campaign is not None:
-            faults += closed_for_good(campaign, now)
+        judged = await self.judge(await self._beside(fields, contacts))
         checked = await self._intake.check(
             contacts.path,
             contacts.kind,
-            required=required(script, draft.fields.language),
-            default_region=draft.fields.default_region,
+            required=judged.required,
+            default_region=judged.draft.fields.default_region,
         )
         try:
-            skip = draft.fields.on_invalid == "skip"
-            refuse_faulty(faults, checked.report, skip_invalid=skip, what="contacts")
-            if script is None or campaign is None:
-                raise InvariantError("a campaign without a script passed its checks")
-            await self._scripts.prepare(script, campaign.language)
-            loaded = await self._loader.admit(campaign, checked)
-            return Admitted(campaign, loaded, loaded.view(checked.report))
+            refuse_faulty(judged.faults, checked.report, skip_invalid=judged.skips_invalid, what="contacts")
+            return await self.admit(judged, checked.chunks(), checked.report, checked.rejects(), done)
         finally:
             checked.discard()
 
+    async def judge(self, fields: Mapping[str, Any]) -> Judged:
+        """What a campaign request comes to without its contacts, and all that is wrong with it."""
+        now = self._clock.now().wall
+        draft, faults = read_draft(fields, now, self._settings)
+        asked = draft.fields
+        chosen, wrong = await self._agents.chosen(asked.agent_id, asked.script_id, asked.language)
+        faults += wrong
+        script = chosen.script
+        campaign = self._campaign(draft, script, chosen) if script is not None and not faults else None
+        if campaign is not None:
+            faults += closed_for_good(campaign, now)
+        return Judged(draft, script, campaign, faults)
+
+    async def admit(
+        self,
+        judged: Judged,
+        chunks: Chunks,
+        report: ListReport,
+        rejects: Iterable[Sequence[Reject]] = (),
+        done: RequestDone | None = None,
+    ) -> Admitted:
+        """Store the campaign of a request without faults, with contacts that may be stored. Raises as `create`."""
+        script, campaign = judged.script, judged.campaign
+        if script is None or campaign is None:
+            raise InvariantError("a campaign without a script passed its checks")
+        await self._scripts.prepare(script, campaign.language, campaign.voice)
+        loaded = await self._loader.admit(campaign, chunks, report, rejects, done)
+        return Admitted(campaign, loaded, loaded.view(report))
+
     async def add(
-        self, campaign: Campaign, options: Mapping[str, Any] | None, contacts: ContactFile
+        self,
+        campaign: Campaign,
+        options: Mapping[str, Any] | None,
+        contacts: ContactFile,
+        done: RequestDone | None = None,
     ) -> Admitted:
         """Give a live campaign more contacts; `options` None: they stand in the JSON document with the contacts.
 
@@ -114,7 +163,9 @@ class Admission:
             lock = self._adding.setdefault(campaign.id, asyncio.Lock())
             await _acquire(lock)
             try:
-                loaded = await self._loader.add(campaign, checked)
+                loaded = await self._loader.add(
+                    campaign, checked.chunks(), checked.report, checked.rejects(), done
+                )
             finally:
                 lock.release()
             return Admitted(campaign, loaded, loaded.view(checked.report))
@@ -129,7 +180,7 @@ class Admission:
             raise invalid([Fault("contacts", "given twice: among the fields and as a part of its own")])
         return fields
 
-    def _campaign(self, draft: Draft, script: Script) -> Campaign:
+    def _campaign(self, draft: Draft, script: Script, chosen: Chosen) -> Campaign:
         return Campaign(
             id=CampaignId(f"cmp_{secrets.token_hex(6)}"),
             script_id=script.id,
@@ -137,6 +188,8 @@ class Admission:
             language=spoken(script, draft.fields.language or "") or "",
             status=CampaignStatus.SCHEDULED,
             created_at=self._clock.now().wall,
+            agent_id=chosen.agent_id,
+            voice=chosen.voice,
             **draft.attributes,
         )
 

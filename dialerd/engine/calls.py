@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 from pydantic import Field
 
-from dialerd.core.commands import HangUpCall, PlaceCall, Refused
-from dialerd.core.errors import Fault, InvariantError, conflict, invalid, not_found
-from dialerd.core.model import CallId
+from dialerd.core.clock import to_iso
+from dialerd.core.commands import HangUpCall, LabelCall, PlaceCall, Refused, Unmet
+from dialerd.core.errors import Fault, InvariantError, RequestError, conflict, invalid, not_found
+from dialerd.core.journal import RequestDone
+from dialerd.core.model import CallId, CallStatus
+from dialerd.engine.agents import Agents, Chosen
 from dialerd.engine.contactlist import ContactIntake
-from dialerd.engine.fields import Language, Text, not_yet, read_model
+from dialerd.engine.fields import Language, Text, read_model
+from dialerd.engine.labels import LabelFields, declared, read_label
 from dialerd.engine.runtime import Engine
 from dialerd.engine.scripts import Scripts, required, spoken
 from dialerd.engine.settings import ServiceSettings
 from dialerd.engine.status import check_view
 from dialerd.engine.terms import TermsFields, trunk_faults
 from dialerd.engine.views import call_view, page_view
-from dialerd.ports import CallFilter, NewContact, Page, Script, Store
+from dialerd.ports import CallFilter, CallRow, Clock, NewContact, Page, Script, Store
 
-_LATER = ("agent_id",)
 _OF_THE_CALLEE = ("phone", "name", "timezone")
 
 
@@ -28,8 +31,13 @@ class CallFields(TermsFields):
     """A request for one call; the callee's fields are judged by the rules of contact lists."""
 
     phone: Any = Field(None, json_schema_extra={"type": "string", "examples": ["+919876543210"]})
-    script_id: Annotated[Text, Field(max_length=64)] | None = None
-    language: Language | None = Field(None, description="BCP-47")
+    script_id: Annotated[Text, Field(max_length=64)] | None = Field(
+        None, description="required unless the agent names one"
+    )
+    agent_id: Annotated[Text, Field(max_length=64)] | None = Field(
+        None, description="who talks; default: an embedded agent for the script"
+    )
+    language: Language | None = Field(None, description="BCP-47; required unless the agent names one")
     name: Any = Field(None, json_schema_extra={"type": "string"})
     timezone: Any = Field(None, json_schema_extra={"type": "string", "description": "the callee's, IANA"})
     variables: dict[str, Any] = Field({}, description="of the script; text, numbers, true or false")
@@ -42,13 +50,17 @@ class Calls:
         self,
         engine: Engine,
         store: Store,
+        clock: Clock,
         scripts: Scripts,
+        agents: Agents,
         settings: ServiceSettings,
         intake: ContactIntake,
     ) -> None:
         self._engine = engine
         self._store = store
+        self._clock = clock
         self._scripts = scripts
+        self._agents = agents
         self._settings = settings
         self._intake = intake
 
@@ -59,61 +71,110 @@ class Calls:
 
     async def show(self, ident: str) -> dict[str, Any]:
         """One call. Raises `RequestError` 404."""
-        row = await self._store.call(CallId(ident))
-        if row is None:
-            raise not_found("call", ident)
-        return call_view(row)
+        return call_view(await self._row(ident))
 
-    async def place(self, given: Mapping[str, Any]) -> dict[str, Any]:
+    async def place(self, given: Mapping[str, Any], done: RequestDone | None = None) -> dict[str, Any]:
         """Place one call now. Raises `RequestError`: 422 with every fault, 409 with `why` if the gate is closed."""
         given = {key: value for key, value in given.items() if value is not None}
-        faults = not_yet(given, _LATER)
-        fields, wrong = read_model(CallFields, given)
-        faults += wrong
-        faults += [Fault(key, "required") for key in ("script_id", "language") if key not in given]
-        script, wrong = await self._scripts.chosen(fields.script_id, fields.language)
+        fields, faults = read_model(CallFields, given)
+        chosen, wrong = await self._agents.chosen(fields.agent_id, fields.script_id, fields.language)
         faults += wrong + trunk_faults(fields, self._settings.trunks)
-        contact, wrong = self._callee(fields, script)
+        if chosen.agent is None and "script_id" not in given and "agent_id" not in given:
+            faults.append(Fault("script_id", "required, or an agent_id"))
+        if chosen.language is None and "language" not in given:
+            faults.append(Fault("language", "required"))
+        contact, wrong = self._callee(fields, chosen)
         faults += wrong
         if faults:
             raise invalid(faults)
-        if contact is None or script is None:
+        if contact is None or chosen.script is None:
             raise InvariantError("a call without callee or script passed its checks")
-        return await self._dial(contact, script, fields)
+        return await self._dial(contact, chosen.script, chosen, fields, done)
 
     async def hang_up(self, ident: str) -> dict[str, Any]:
         """End a live call; one that has ended stays as it is. Raises `RequestError` 404."""
         await self._engine.command(HangUpCall(CallId(ident)))
         return await self.show(ident)
 
-    def _callee(self, fields: CallFields, script: Script | None) -> tuple[NewContact | None, list[Fault]]:
+    async def label(self, ident: str, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Say what came of a live call. Raises `RequestError`: 404, 422 with every fault, 409 if it has ended.
+
+        409 too for a callback that cannot be, with the latest possible instant; that it was asked for is kept.
+        """
+        row = await self._row(ident)
+        given = {key: value for key, value in given.items() if value is not None}
+        fields, faults = read_model(LabelFields, given)
+        script = await self._store.script(row.script_id, row.script_version)
+        agent = await self._store.agent(row.agent_id) if row.agent_id is not None else None
+        label, wrong = read_label(fields, declared(script, agent), self._clock.now().wall)
+        faults += [fault for fault in wrong if fault.loc not in {known.loc for known in faults}]
+        if faults:
+            raise invalid(faults)
+        carried = await self._engine.command(LabelCall(row.id, label))
+        answer = carried.answer
+        if isinstance(answer, Refused):
+            if answer.unknown:
+                raise _ended(await self._row(ident))
+            raise conflict(answer.detail, state=answer.state)
+        if answer.unmet is not None:
+            raise _unmet(answer.unmet)
+        return await self.show(ident)
+
+    async def transfer(self, ident: str) -> dict[str, Any]:
+        """Connect the callee with a person. Raises `RequestError` 404, 409: nothing here can take a transfer yet."""
+        row = await self._row(ident)
+        if row.status != CallStatus.IN_PROGRESS:
+            raise _ended(row)
+        raise conflict(
+            "no transfer is possible: this installation has nowhere to transfer to", state="no-transfer"
+        )
+
+    async def recording(self, ident: str) -> NoReturn:
+        """The audio of a call. Raises `RequestError` 404: there is no such call, or it was not recorded."""
+        row = await self._row(ident)
+        raise RequestError(404, "no-recording", "Not found", f"the call {row.id} was not recorded")
+
+    async def _row(self, ident: str) -> CallRow:
+        row = await self._store.call(CallId(ident))
+        if row is None:
+            raise not_found("call", ident)
+        return row
+
+    def _callee(self, fields: CallFields, chosen: Chosen) -> tuple[NewContact | None, list[Fault]]:
         taken = [key for key in _OF_THE_CALLEE if key in fields.variables]
         faults = [Fault(f"variables.{key}", "is a field of the call itself, not a variable") for key in taken]
         values = {**fields.variables, **{key: getattr(fields, key) for key in _OF_THE_CALLEE}}
-        contact, wrong = self._intake.contact(values, required(script, fields.language))
+        contact, wrong = self._intake.contact(values, required(chosen.script, chosen.language))
         for fault in wrong:
             loc = fault.loc if fault.loc in _OF_THE_CALLEE else f"variables.{fault.loc}"
             faults.append(Fault(loc.removesuffix("."), fault.msg))
         return contact, faults
 
-    async def _dial(self, contact: NewContact, script: Script, fields: CallFields) -> dict[str, Any]:
-        language = spoken(script, fields.language or "") or ""
-        await self._scripts.prepare(script, language)
+    async def _dial(
+        self,
+        contact: NewContact,
+        script: Script,
+        chosen: Chosen,
+        fields: CallFields,
+        done: RequestDone | None,
+    ) -> dict[str, Any]:
+        language = spoken(script, chosen.language or "") or ""
+        await self._scripts.prepare(script, language, chosen.voice)
         recent = await self._engine.recent_calls(contact.phone)
-        carried = await self._engine.command(
-            PlaceCall(
-                contact.phone,
-                script.id,
-                script.version,
-                language,
-                fields.terms,
-                contact.name,
-                contact.timezone,
-                contact.variables,
-                recent,
-            )
+        command = PlaceCall(
+            contact.phone,
+            script.id,
+            script.version,
+            language,
+            fields.terms,
+            contact.name,
+            contact.timezone,
+            contact.variables,
+            chosen.agent_id,
+            chosen.voice,
+            recent,
         )
-        answer = carried.answer
+        answer = (await self._engine.command(command, done)).answer
         if isinstance(answer, Refused):
             why = [check_view(check) for check in answer.why]
             state = why[0]["reason"] if why else answer.state
@@ -121,3 +182,17 @@ class Calls:
         if answer.call is None:
             raise InvariantError("a call was placed and nobody knows which")
         return await self.show(answer.call)
+
+
+def _ended(row: CallRow) -> RequestError:
+    state = "ended" if row.status == CallStatus.IN_PROGRESS else row.status
+    return conflict(f"the call {row.id} has ended; its record is closed", state=state)
+
+
+def _unmet(unmet: Unmet) -> RequestError:
+    return conflict(
+        f"no callback then: {unmet.detail}",
+        state="callback-unmet",
+        next=to_iso(unmet.next),
+        latest=to_iso(unmet.latest),
+    )

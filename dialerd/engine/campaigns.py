@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from dialerd.core.commands import (
     Command,
+    DeleteCampaign,
     EditCampaign,
     PauseCampaign,
     Refused,
@@ -16,14 +18,17 @@ from dialerd.core.commands import (
     StopCampaign,
 )
 from dialerd.core.errors import RequestError, conflict, invalid, not_found
+from dialerd.core.journal import RequestDone
 from dialerd.core.metrics import figures
 from dialerd.core.model import E164, Campaign, CampaignId, CampaignStatus, Contact, ContactState
-from dialerd.engine.admission import Admission
+from dialerd.engine.admission import Admission, Admitted
+from dialerd.engine.cloning import Cloning
 from dialerd.engine.contactlist import ContactFile
 from dialerd.engine.draft import closed_for_good, read_changes
 from dialerd.engine.feed import Happening
 from dialerd.engine.runtime import Engine
 from dialerd.engine.settings import ServiceSettings
+from dialerd.engine.upkeep import Upkeep
 from dialerd.engine.views import campaign_view, contact_view, page_view
 from dialerd.ports import CampaignFilter, Clock, Page, Store
 
@@ -51,12 +56,15 @@ class Campaigns:
         clock: Clock,
         settings: ServiceSettings,
         admission: Admission,
+        upkeep: Upkeep,
     ) -> None:
+        self._cloning = Cloning(admission, store)
         self._engine = engine
         self._store = store
         self._clock = clock
         self._settings = settings
         self._admission = admission
+        self._upkeep = upkeep
 
     # --- read ------------------------------------------------------------------------------------
 
@@ -74,6 +82,11 @@ class Campaigns:
     async def show(self, ident: str) -> dict[str, Any]:
         """One campaign. Raises `RequestError` 404."""
         return self._view(*await self._find(ident))
+
+    async def known(self, ident: str) -> CampaignId:
+        """The id of a campaign that there is. Raises `RequestError` 404."""
+        campaign, _ = await self._find(ident)
+        return campaign.id
 
     async def page(self, where: CampaignFilter, page: Page) -> dict[str, Any]:
         """A page of campaigns, newest first."""
@@ -125,12 +138,26 @@ class Campaigns:
 
     # --- change ----------------------------------------------------------------------------------
 
-    async def create(self, fields: Mapping[str, Any] | None, contacts: ContactFile) -> dict[str, Any]:
+    async def create(
+        self, fields: Mapping[str, Any] | None, contacts: ContactFile, done: RequestDone | None = None
+    ) -> dict[str, Any]:
         """Create a campaign; `fields` None: they stand in the JSON document with the contacts.
 
         Raises `RequestError` naming every fault, `PortError`.
         """
-        admitted = await self._admission.create(fields, contacts)
+        return self._admitted(await self._admission.create(fields, contacts, done))
+
+    async def clone(
+        self, ident: str, given: Mapping[str, Any], done: RequestDone | None = None
+    ) -> dict[str, Any]:
+        """Create a campaign from another one: `contacts` says whom it takes over, the rest what is different.
+
+        Raises `RequestError` 404, and naming every fault, `PortError`.
+        """
+        source, _ = await self._find(ident)
+        return self._admitted(await self._cloning.clone(source, given, done))
+
+    def _admitted(self, admitted: Admitted) -> dict[str, Any]:
         campaign = admitted.campaign
         counters = {"total": admitted.loaded.contacts}
         return {
@@ -139,11 +166,24 @@ class Campaigns:
         }
 
     async def add_contacts(
-        self, ident: str, options: Mapping[str, Any] | None, contacts: ContactFile
+        self,
+        ident: str,
+        options: Mapping[str, Any] | None,
+        contacts: ContactFile,
+        done: RequestDone | None = None,
     ) -> dict[str, Any]:
         """Give a live campaign more contacts. Raises `RequestError` 404, 409 and with every fault, `PortError`."""
-        admitted = await self._admission.add(await self._live(ident, "add contacts to"), options, contacts)
+        campaign = await self._live(ident, "add contacts to")
+        admitted = await self._admission.add(campaign, options, contacts, done)
         return {**await self.show(ident), "import": admitted.report}
+
+    async def imported(self, done: RequestDone) -> dict[str, Any]:
+        """What a request that brought contacts has made, as it is now; the lists of its rows are not known any more."""
+        counts = json.loads(done.note or "{}")
+        return {
+            **await self.show(done.made),
+            "import": {**counts, "duplicate_rows": [], "warnings": [], "invalid": []},
+        }
 
     async def edit(
         self, ident: str, fields: Mapping[str, Any], versions: frozenset[int] | None
@@ -191,6 +231,17 @@ class Campaigns:
         """End a campaign for good."""
         command = StopCampaign(CampaignId(ident), hang_up, cancel_ringing)
         return await self._carry_out(ident, command, "stop")
+
+    async def delete(self, ident: str) -> None:
+        """Delete a finished campaign with its contacts and calls: nothing of it is shown from here on.
+
+        Raises `RequestError` 404, and 409 if it is live or has live calls.
+        """
+        campaign, _ = await self._find(ident)
+        carried = await self._engine.command(DeleteCampaign(campaign.id))
+        if isinstance(carried.answer, Refused):
+            raise conflict(carried.answer.detail, state=carried.answer.state)
+        self._upkeep.wake()
 
     async def _carry_out(self, ident: str, command: Command, verb: str) -> Carriage:
         carried = await self._engine.command(command)

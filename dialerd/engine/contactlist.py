@@ -10,6 +10,7 @@ from typing import Any, Literal, Protocol
 from dialerd.core.clock import Instant
 from dialerd.core.dnc import DncEntry
 from dialerd.core.errors import Fault, RequestError
+from dialerd.core.results import Reject
 from dialerd.ports import NewContact
 
 
@@ -80,6 +81,10 @@ class CheckedContacts(Protocol):
 
     def chunks(self) -> Iterator[list[NewContact]]:
         """The accepted contacts, at most 500 at a time."""
+        ...
+
+    def rejects(self) -> Iterator[list[Reject]]:
+        """The rows with faults, at most 500 at a time."""
         ...
 
     def discard(self) -> None:

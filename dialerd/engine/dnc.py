@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,6 +14,7 @@ from dialerd.core.clock import from_datetime, to_iso
 from dialerd.core.commands import Command, ListNumbers, Refused, UnlistNumbers
 from dialerd.core.dnc import DncEntry, is_pattern
 from dialerd.core.errors import Fault, conflict, invalid, not_found
+from dialerd.core.journal import RequestDone
 from dialerd.core.model import E164
 from dialerd.engine.contactlist import ContactIntake, refuse_faulty
 from dialerd.engine.fields import Moment, Text, read_model
@@ -32,6 +34,11 @@ class EntryFields(BaseModel):
     reason: Annotated[Text, Field(max_length=255)] | None = None
     source: Annotated[Text, Field(max_length=255)] | None = Field(None, description="who says so")
     expires_at: Moment | None = Field(None, description="ISO 8601 with offset, in the future; default: never")
+
+
+def _told(done: RequestDone | None, made: str, answer: Mapping[str, Any]) -> RequestDone | None:
+    """The request with what is answered to it."""
+    return None if done is None else replace(done, made=made, note=orjson.dumps(answer).decode())
 
 
 class DoNotCall:
@@ -62,7 +69,7 @@ class DoNotCall:
             raise not_found("entry", pattern)
         return dnc_view(entry)
 
-    async def add(self, given: Mapping[str, Any]) -> dict[str, Any]:
+    async def add(self, given: Mapping[str, Any], done: RequestDone | None = None) -> dict[str, Any]:
         """List a number or a prefix; one that is listed already takes the new reason, source and end.
 
         Raises `RequestError` 422 with every fault.
@@ -78,8 +85,9 @@ class DoNotCall:
         if faults:
             raise invalid(faults)
         entry = DncEntry(pattern, fields.reason or "", fields.source or "", now, expires_at)
-        await self._carry_out(ListNumbers((entry,)))
-        return dnc_view(entry)
+        shown = dnc_view(entry)
+        await self._carry_out(ListNumbers((entry,)), _told(done, pattern, shown))
+        return shown
 
     async def remove(self, phone: str) -> None:
         """Take an entry off, as it was given. Raises `RequestError` 404, 422."""
@@ -88,7 +96,9 @@ class DoNotCall:
             raise not_found("entry", pattern)
         await self._carry_out(UnlistNumbers((pattern,)))
 
-    async def add_list(self, path: Path, *, skip_invalid: bool) -> dict[str, Any]:
+    async def add_list(
+        self, path: Path, *, skip_invalid: bool, done: RequestDone | None = None
+    ) -> dict[str, Any]:
         """List what a CSV names. Raises `RequestError` 422 with every fault, `PortError`.
 
         If the store fails on the way, what was listed before stays listed; the list may be imported again.
@@ -97,12 +107,19 @@ class DoNotCall:
         try:
             report = checked.report
             refuse_faulty([], report, skip_invalid=skip_invalid, what="numbers")
-            for chunk in checked.chunks():
-                await self._carry_out(ListNumbers(tuple(chunk)))
-            return {
+            counts = {
                 "received": report.received,
                 "accepted": report.accepted,
                 "duplicates": report.duplicates,
+            }
+            left = report.accepted
+            for chunk in checked.chunks():
+                left -= len(chunk)
+                # It is done with its last entries: died before, it may be asked once more.
+                told = _told(done, "", counts) if left <= 0 else None
+                await self._carry_out(ListNumbers(tuple(chunk)), told)
+            return {
+                **counts,
                 "duplicate_rows": orjson.Fragment(report.duplicates_json),
                 "warnings": orjson.Fragment(report.warnings_json),
                 "invalid": orjson.Fragment(report.invalid_json),
@@ -110,8 +127,8 @@ class DoNotCall:
         finally:
             checked.discard()
 
-    async def _carry_out(self, command: Command) -> None:
-        carried = await self._engine.command(command)
+    async def _carry_out(self, command: Command, done: RequestDone | None = None) -> None:
+        carried = await self._engine.command(command, done)
         if isinstance(carried.answer, Refused):
             raise conflict(carried.answer.detail, state=carried.answer.state)
 

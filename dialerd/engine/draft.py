@@ -17,14 +17,13 @@ from dialerd.core.clock import SECOND, Instant, Millis, minutes, to_iso
 from dialerd.core.errors import Fault
 from dialerd.core.model import Campaign, Reason, RetryRule, Shares
 from dialerd.core.retry import NEVER_AGAIN, REPEATABLE
-from dialerd.engine.fields import Language, Number, Text, not_yet, read_model
+from dialerd.engine.fields import Language, Number, Text, read_model
 from dialerd.engine.schedule import Schedule, ScheduleFields, read_schedule
 from dialerd.engine.settings import ServiceSettings
 from dialerd.engine.terms import TermsFields, trunk_faults
 
 MOST_CALLBACKS = 10
 
-_LATER = ("agent_id",)
 _YEAR_OF_MINUTES = 366 * 24 * 60
 _FIXED = ("script_id", "agent_id", "language", "contacts", "default_region", "on_invalid")
 _RENAMED = {"retry_interval_minutes": "retry_interval", "ring_timeout_seconds": "ring_timeout"}
@@ -90,7 +89,12 @@ class EditableFields(TermsFields):
 class CampaignFields(EditableFields):
     """A campaign request without its contacts; what is required is asked after reading, for all at once."""
 
-    script_id: Annotated[Text, Field(max_length=64)] | None = None
+    script_id: Annotated[Text, Field(max_length=64)] | None = Field(
+        None, description="required unless the agent names one"
+    )
+    agent_id: Annotated[Text, Field(max_length=64)] | None = Field(
+        None, description="who talks; default: an embedded agent for the script"
+    )
     language: Language | None = Field(None, description="BCP-47")
     default_region: Annotated[str, Field(max_length=64)] | None = Field(
         None, description="country whose national numbers are accepted (IN, US …); without it E.164 only"
@@ -117,11 +121,11 @@ def read_draft(
 ) -> tuple[Draft, list[Fault]]:
     """The fields that could be read, and every fault of those that could not or that contradict each other."""
     given = {key: value for key, value in given.items() if value is not None}
-    faults = not_yet(given, _LATER)
     times = given.pop("schedule", None)
-    fields, wrong = read_model(CampaignFields, given)
-    faults += wrong + _rule_faults(given)
-    faults += [Fault(key, "required") for key in ("name", "script_id", "language") if given.get(key) is None]
+    fields, faults = read_model(CampaignFields, given)
+    faults += _rule_faults(given)
+    needed = ("name", "language") if "agent_id" in given else ("name", "script_id", "language")
+    faults += [Fault(key, "required") for key in needed if given.get(key) is None]
     schedule = Schedule()
     if times is not None:
         schedule, wrong = read_schedule(times, schedule, now, settings.holiday_dates)

@@ -6,12 +6,13 @@ Nothing here knows a noun of the product: what a campaign or a call may be asked
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Mapping
 from datetime import date, datetime, time, timedelta, tzinfo
 from typing import Annotated, Any, TypeVar
 
 import langcodes
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ValidationError, WithJsonSchema
 
 from dialerd.core.clock import YEARS, Instant, from_datetime, parse_iso
 from dialerd.core.errors import Fault
@@ -19,6 +20,9 @@ from dialerd.core.wallclock import is_zone
 
 # The first look-up reads langcodes' tables, which takes tens of milliseconds: at start, not between two dials.
 langcodes.tag_is_valid("en-IN")
+
+_CHOSEN_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+NOT_AN_ID = "must be 1 to 64 letters, digits, '_' or '-'"
 
 _PLAIN = {
     "missing": "required",
@@ -41,6 +45,12 @@ def _text(value: str) -> str:
         raise ValueError("must not be empty")
     if any(ord(char) < 0x20 or ord(char) == 0x7F or 0xD800 <= ord(char) <= 0xDFFF for char in value):
         raise ValueError("must not contain control characters")
+    return value
+
+
+def _chosen_id(value: str) -> str:
+    if not _CHOSEN_ID.fullmatch(value):
+        raise ValueError(NOT_AN_ID)
     return value
 
 
@@ -91,6 +101,9 @@ def instant(text: str, zone: tzinfo, *, last: bool) -> Instant:
 _DATE_LENGTH = len("2024-01-15")
 
 Text = Annotated[str, AfterValidator(_text)]
+ChosenId = Annotated[
+    str, AfterValidator(_chosen_id), WithJsonSchema({"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"})
+]
 Moment = Annotated[datetime, BeforeValidator(_moment)]
 Number = Annotated[float, BeforeValidator(_finite)]
 Zone = Annotated[str, AfterValidator(_zone)]
@@ -119,8 +132,6 @@ def faults_of(error: ValidationError, prefix: str = "") -> list[Fault]:
     return found
 
 
-def not_yet(given: dict[str, Any], names: Iterable[str], prefix: str = "") -> list[Fault]:
-    """Refuse what a later version will do, rather than take it and not do it."""
-    present = [name for name in names if given.pop(name, None) is not None]
-    msg = "is not supported by this version of dialerd; leave it out"
-    return [Fault(prefix + name, msg) for name in present]
+def is_chosen_id(value: str) -> bool:
+    """Whether somebody may choose this as the id of a script or an agent."""
+    return _CHOSEN_ID.fullmatch(value) is not None

@@ -27,12 +27,13 @@ from dialerd.core.model import (
     ScriptId,
     Trunk,
 )
+from dialerd.engine.agents import Agents
 from dialerd.engine.case import Assumptions, Case, Forecaster, Rival, contact_line, past_line
 from dialerd.engine.contactlist import CheckedContacts, ContactFile, ContactIntake, refuse_faulty
 from dialerd.engine.draft import closed_for_good, read_draft
 from dialerd.engine.fields import read_model
 from dialerd.engine.runtime import Engine
-from dialerd.engine.scripts import Scripts, required
+from dialerd.engine.scripts import required
 from dialerd.engine.settings import ServiceSettings
 from dialerd.engine.status import EngineStatus
 from dialerd.ports import CampaignFilter, Clock, Page, Store
@@ -60,7 +61,7 @@ class Forecasts:
         store: Store,
         clock: Clock,
         settings: ServiceSettings,
-        scripts: Scripts,
+        agents: Agents,
         intake: ContactIntake,
         forecaster: Forecaster,
     ) -> None:
@@ -68,7 +69,7 @@ class Forecasts:
         self._store = store
         self._clock = clock
         self._settings = settings
-        self._scripts = scripts
+        self._agents = agents
         self._intake = intake
         self._forecaster = forecaster
 
@@ -100,10 +101,12 @@ class Forecasts:
         draft, wrong = read_draft(_UNNAMED | given, now, self._settings)
         faults += wrong
         script = None
-        if "script_id" in given:
-            language = draft.fields.language if "language" in given else None
-            script, wrong = await self._scripts.chosen(draft.fields.script_id, language)
-            faults += wrong
+        if given.keys() & {"script_id", "agent_id"}:
+            asked = draft.fields
+            named = asked.script_id if "script_id" in given else None
+            language = asked.language if "language" in given else None
+            chosen, wrong = await self._agents.chosen(asked.agent_id, named, language)
+            script, faults = chosen.script, faults + wrong
         campaign = None
         if not faults:
             campaign = _made(draft.attributes, now)

@@ -1,11 +1,17 @@
-"""API keys as the daemon keeps them: their digests, never the keys."""
+"""API keys as the daemon keeps them: their digests, never the keys. When each was last used is written now and then."""
 
 from __future__ import annotations
 
+import asyncio
 import secrets
+from dataclasses import replace
 from typing import Any
 
-from dialerd.core.errors import not_found
+import structlog
+
+from dialerd.core.clock import Instant
+from dialerd.core.errors import PortError, not_found
+from dialerd.core.journal import RequestDone
 from dialerd.engine.views import key_view, page_view
 from dialerd.ports import ApiKey, Clock, Page, Store
 
@@ -13,6 +19,10 @@ SCOPES = ("read", "write", "admin")
 
 _CACHE = 1_000
 """Keys remembered between requests; this daemon is the only one that writes them."""
+USE_WRITTEN_EVERY = 60.0
+"""Seconds between two writings of when keys were used: not one a request."""
+
+_log = structlog.get_logger("dialerd.keys")
 
 
 class Keys:
@@ -23,11 +33,16 @@ class Keys:
         self._clock = clock
         self._known: dict[bytes, ApiKey] = {}
         self._revocations = 0
+        self._used: dict[str, Instant] = {}
+        """Uses that are not written yet."""
+        self._use = asyncio.Event()
 
-    async def add(self, name: str, scope: str, digest: bytes) -> dict[str, Any]:
+    async def add(
+        self, name: str, scope: str, digest: bytes, done: RequestDone | None = None
+    ) -> dict[str, Any]:
         """Store the digest of a new key."""
         key = ApiKey(f"key_{secrets.token_hex(6)}", name, scope, digest, self._clock.now().wall)
-        await self._store.add_key(key)
+        await self._store.add_key(key, None if done is None else replace(done, made=key.id))
         return key_view(key)
 
     async def by_digest(self, digest: bytes) -> ApiKey | None:
@@ -42,6 +57,11 @@ class Keys:
                 self._known[digest] = known
         return known
 
+    def note_use(self, ident: str) -> None:
+        """A key is being used."""
+        self._used[ident] = self._clock.now().wall
+        self._use.set()
+
     async def any(self) -> bool:
         """Whether any key could be used."""
         return any(key.revoked_at is None for key in await self._store.keys())
@@ -49,8 +69,15 @@ class Keys:
     async def page(self, page: Page) -> dict[str, Any]:
         """A page of keys, newest first, revoked ones included."""
         keys = await self._store.keys()
-        shown = [key_view(key) for key in keys[page.offset : page.offset + page.limit]]
+        shown = [self._view(key) for key in keys[page.offset : page.offset + page.limit]]
         return page_view(shown, len(keys), page)
+
+    async def show(self, ident: str) -> dict[str, Any]:
+        """One key. Raises `RequestError` 404."""
+        for key in await self._store.keys():
+            if key.id == ident:
+                return self._view(key)
+        raise not_found("key", ident)
 
     async def revoke(self, ident: str) -> None:
         """Revoke a key: the next request with it is refused. Raises `RequestError` 404."""
@@ -60,3 +87,29 @@ class Keys:
         self._known.clear()
         if not revoked:
             raise not_found("key", ident)
+
+    async def run(self) -> None:
+        """Write down uses of keys, every minute in which there are any, and at the end."""
+        try:
+            while True:
+                await self._use.wait()
+                await asyncio.sleep(USE_WRITTEN_EVERY)
+                await self.write_use()
+        finally:
+            await asyncio.shield(self.write_use())
+
+    async def write_use(self) -> None:
+        """Write down the uses that are not written yet; what the store does not take waits for the next time."""
+        used, self._used = self._used, {}
+        self._use.clear()
+        if not used:
+            return
+        try:
+            await self._store.note_use(used)
+        except PortError as error:
+            _log.warning("keys.use_not_written", detail=str(error))
+            self._used = used | self._used
+            self._use.set()
+
+    def _view(self, key: ApiKey) -> dict[str, Any]:
+        return key_view(replace(key, last_used_at=self._used.get(key.id, key.last_used_at)))

@@ -7,9 +7,9 @@ failure leaves nothing behind.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import orjson
 import structlog
@@ -18,12 +18,16 @@ from dialerd.core import gate
 from dialerd.core.commands import AddContacts, AdmitCampaign, Refused
 from dialerd.core.compliance import Callee
 from dialerd.core.errors import InvariantError, PortError, conflict
+from dialerd.core.journal import RequestDone
 from dialerd.core.model import Campaign, ImportId
+from dialerd.core.results import Reject
 from dialerd.core.windows import Window, opening
-from dialerd.engine.contactlist import CheckedContacts, ListReport
+from dialerd.engine.contactlist import ListReport
 from dialerd.engine.runtime import Engine
 from dialerd.ports import Clock, NewContact, Store
 
+Chunks: TypeAlias = Iterable[Sequence[NewContact]] | AsyncIterable[Sequence[NewContact]]
+"""Contacts that may be stored, at most 500 at a time."""
 EXAMPLES = 5
 """Contacts that a report names of those that can never be called."""
 
@@ -52,25 +56,33 @@ class Loaded:
     """Stored: the numbers that the campaign did not have."""
     suppressed: int = 0
     """Those of them that are on the do-not-call list."""
+    rejected: int = 0
+    """Rows with faults that were kept beside them."""
     zone_unknown: Group = field(default_factory=Group)
     no_common_hours: Group = field(default_factory=Group)
 
     def view(self, report: ListReport) -> dict[str, Any]:
         """The `import` object of the API; its lists are `orjson.Fragment`s."""
+        return {
+            **self.counts(report),
+            "duplicate_rows": orjson.Fragment(report.duplicates_json),
+            "warnings": orjson.Fragment(report.warnings_json),
+            "invalid": orjson.Fragment(report.invalid_json),
+        }
+
+    def counts(self, report: ListReport) -> dict[str, Any]:
+        """The same without its lists of rows."""
         already_there = report.accepted - self.contacts
         return {
             "received": report.received,
             "accepted": self.contacts,
             "duplicates": report.duplicates + already_there,
-            "duplicate_rows": orjson.Fragment(report.duplicates_json),
             "already_there": already_there,
             "suppressed_dnc": self.suppressed,
             "zone_unknown": self.zone_unknown.count,
             "zone_unknown_examples": self.zone_unknown.examples,
             "no_common_hours": self.no_common_hours.count,
             "no_common_hours_examples": self.no_common_hours.examples,
-            "warnings": orjson.Fragment(report.warnings_json),
-            "invalid": orjson.Fragment(report.invalid_json),
         }
 
 
@@ -82,29 +94,45 @@ class Loader:
         self._store = store
         self._clock = clock
 
-    async def admit(self, campaign: Campaign, checked: CheckedContacts) -> Loaded:
+    async def admit(
+        self,
+        campaign: Campaign,
+        chunks: Chunks,
+        report: ListReport,
+        rejects: Iterable[Sequence[Reject]] = (),
+        done: RequestDone | None = None,
+    ) -> Loaded:
         """Store a new campaign with its contacts. Raises `RequestError` 409, `PortError`; then nothing is stored."""
-        import_id, loaded = await self._load(campaign, checked)
-        await self._seal(import_id, AdmitCampaign(campaign, import_id, loaded.contacts, loaded.suppressed))
+        import_id, loaded = await self._load(campaign, chunks, rejects)
+        command = AdmitCampaign(campaign, import_id, loaded.contacts, loaded.suppressed)
+        await self._seal(import_id, command, _made(done, campaign, loaded, report))
         return loaded
 
-    async def add(self, campaign: Campaign, checked: CheckedContacts) -> Loaded:
+    async def add(
+        self,
+        campaign: Campaign,
+        chunks: Chunks,
+        report: ListReport,
+        rejects: Iterable[Sequence[Reject]] = (),
+        done: RequestDone | None = None,
+    ) -> Loaded:
         """Give a live campaign more contacts; raises as `admit`. Two lists at a time would hide each other's rows."""
-        import_id, loaded = await self._load(campaign, checked)
-        if loaded.contacts:
-            await self._seal(
-                import_id, AddContacts(campaign.id, import_id, loaded.contacts, loaded.suppressed)
-            )
+        import_id, loaded = await self._load(campaign, chunks, rejects)
+        if loaded.contacts or loaded.rejected:
+            command = AddContacts(campaign.id, import_id, loaded.contacts, loaded.suppressed)
+            await self._seal(import_id, command, _made(done, campaign, loaded, report))
         else:
             await self._drop(import_id)
         return loaded
 
-    async def _load(self, campaign: Campaign, checked: CheckedContacts) -> tuple[ImportId, Loaded]:
+    async def _load(
+        self, campaign: Campaign, chunks: Chunks, rejects: Iterable[Sequence[Reject]]
+    ) -> tuple[ImportId, Loaded]:
         import_id = await self._store.begin_import(campaign.id)
         loaded = Loaded()
         reach = _Reach(campaign, self._clock, loaded)
         try:
-            for chunk in checked.chunks():
+            async for chunk in _each(chunks):
                 # Each part of the work on a chunk takes a millisecond or two: dials go between them.
                 await asyncio.sleep(0)
                 listed = self._engine.suppressed(contact.phone for contact in chunk)
@@ -116,6 +144,10 @@ class Loader:
                 suppressed = await self._store_rows(import_id, campaign, barred)
                 loaded.suppressed += suppressed
                 loaded.contacts += suppressed + await self._store_rows(import_id, campaign, free)
+            for refused in rejects:
+                await asyncio.sleep(0)
+                await self._store.add_rejects(import_id, refused)
+                loaded.rejected += len(refused)
         except BaseException:
             await asyncio.shield(self._drop(import_id))
             raise
@@ -124,9 +156,11 @@ class Loader:
     async def _store_rows(self, import_id: ImportId, campaign: Campaign, rows: Sequence[NewContact]) -> int:
         return await self._store.add_contacts(import_id, campaign.id, rows) if rows else 0
 
-    async def _seal(self, import_id: ImportId, command: AdmitCampaign | AddContacts) -> None:
+    async def _seal(
+        self, import_id: ImportId, command: AdmitCampaign | AddContacts, done: RequestDone | None
+    ) -> None:
         try:
-            carried = await self._engine.command(command)
+            carried = await self._engine.command(command, done)
         except (InvariantError, PortError):
             # The command may have been carried out although its answer was lost: then the import is sealed.
             if await self._drop(import_id):
@@ -145,6 +179,24 @@ class Loader:
         except PortError as error:
             _log.warning("loading.import_not_dropped", import_id=import_id, detail=str(error))
         return True
+
+
+async def _each(chunks: Chunks) -> AsyncIterator[Sequence[NewContact]]:
+    if isinstance(chunks, AsyncIterable):
+        async for chunk in chunks:
+            yield chunk
+    else:
+        for chunk in chunks:
+            yield chunk
+
+
+def _made(
+    done: RequestDone | None, campaign: Campaign, loaded: Loaded, report: ListReport
+) -> RequestDone | None:
+    """The request with what must be known to answer it again; the lists of rows would be too long for a turn."""
+    if done is None:
+        return None
+    return replace(done, made=campaign.id, note=orjson.dumps(loaded.counts(report)).decode())
 
 
 class _Reach:

@@ -35,19 +35,21 @@ from dialerd.core.effects import (
     WakeAtWall,
 )
 from dialerd.core.errors import InDoubtError, InvariantError, PortError
-from dialerd.core.journal import Entry
+from dialerd.core.journal import Entry, RequestDone
 from dialerd.core.messages import (
     Event,
     Tick,
 )
 from dialerd.core.model import (
     E164,
+    Call,
     Campaign,
     CampaignId,
     ChannelId,
     Contact,
     InstanceId,
     Policy,
+    ScriptId,
     Trunk,
     TryState,
 )
@@ -123,16 +125,16 @@ class Engine:
         self._events.append(event)
         self._wake.set()
 
-    async def command(self, command: Command) -> Carried:
-        """Carry out a command: it is committed when this returns.
+    async def command(self, command: Command, done: RequestDone | None = None) -> Carried:
+        """Carry out a command: it is committed when this returns, with the request `done` that asked for it.
 
         A pause or stop returns when every originate already sent has shown itself. Raises `PortError` if the
-        store is out or the engine does not answer in time.
+        store is out or the engine does not answer in time, `InvariantError` if the request was carried out before.
         """
         if isinstance(command, Panic) and self._outage.fault is not None:
             # The store may take seconds to fail once more.
             self._hang_up_all()
-        asked = Asked(command, asyncio.get_running_loop().create_future())
+        asked = Asked(command, asyncio.get_running_loop().create_future(), done)
         self._asked.append(asked)
         self._wake.set()
         try:
@@ -154,6 +156,17 @@ class Engine:
         if found is None:
             return None
         return found, self._world.counters.committed.get(campaign, {})
+
+    def users(self, *, script: ScriptId | None = None, agent: str | None = None) -> list[str]:
+        """The live campaigns, and the calls of their own, that use a script or an agent, by id."""
+        campaigns = [item for item in self._world.campaigns.committed.values() if item.status.live]
+        using: list[Campaign | Call] = [*campaigns, *self._world.calls.committed.values()]
+        return [
+            item.id
+            for item in using
+            if (script is not None and item.script_id == script)
+            or (agent is not None and item.agent_id == agent)
+        ]
 
     def blocked(self, campaign: CampaignId) -> list[dict[str, str | None]]:
         """Why a live campaign is not dialing now: `[{reason, detail, until}]`, empty if it is."""
@@ -313,7 +326,7 @@ class Engine:
         try:
             turn, answers = step(self._world, events, commands, now, planning=planning)
             taken = Taken(events, asked, turn, answers[len(owed) :], planning)
-            entries = [*turn.entries, *self.outbox.entries(self._world, turn.facts, now)]
+            entries = [*taken.entries, *self.outbox.entries(self._world, turn.facts, now)]
             if entries:
                 await self._commit(taken, entries)
             elif self._outage.fault is not None:

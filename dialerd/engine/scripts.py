@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import secrets
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Protocol
 
 import langcodes
 
 from dialerd.core.errors import Fault, InvariantError, PortError, conflict, invalid, not_found
+from dialerd.core.journal import RequestDone
 from dialerd.core.model import ScriptId
+from dialerd.engine.fields import NOT_AN_ID, is_chosen_id
+from dialerd.engine.runtime import Engine
 from dialerd.engine.views import page_view, script_view
 from dialerd.ports import Clock, Media, Page, Script, Store
 
 PREPARE_DEADLINE = 120.0
 """Seconds for a script's prompts to be rendered."""
-
-_CHOSEN_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 class ParsedScript(Protocol):
@@ -61,46 +62,100 @@ class ScriptParser(Protocol):
 class Scripts:
     """The scripts of this installation."""
 
-    def __init__(self, store: Store, media: Media, clock: Clock, parse: ScriptParser) -> None:
+    def __init__(self, engine: Engine, store: Store, media: Media, clock: Clock, parse: ScriptParser) -> None:
+        self._engine = engine
         self._store = store
         self._media = media
         self._clock = clock
         self._parse = parse
 
-    async def add(self, source: str, chosen_id: str | None, name: str | None) -> dict[str, Any]:
-        """Store a script as version 1, under the chosen id, else the one in its text, else a new one.
+    async def add(
+        self, source: str, chosen_id: str | None, name: str | None, done: RequestDone | None = None
+    ) -> dict[str, Any]:
+        """Store a new script, under the chosen id, else the one in its text, else a new one.
 
         Raises `RequestError`: 422 with every fault, 409 if the id is taken.
         """
-        if chosen_id is not None and not _CHOSEN_ID.fullmatch(chosen_id):
-            raise invalid([Fault("script_id", "must be 1 to 64 letters, digits, '_' or '-'")])
+        if chosen_id is not None and not is_chosen_id(chosen_id):
+            raise invalid([Fault("script_id", NOT_AN_ID)])
         parsed = await self._parse(source)
         ident = ScriptId(chosen_id or parsed.script_id or f"scr_{secrets.token_hex(6)}")
         taken = conflict(f"there is a script {ident!r} already; choose another script_id", state="exists")
         if await self._store.script(ident) is not None:
             raise taken
-        script = Script(
+        # One that is deleted keeps its versions: no number is given twice.
+        version = await self._store.script_versions(ident) + 1
+        script = self._version(ident, version, source, parsed, name or parsed.name)
+        try:
+            await self._store.add_script(script, None if done is None else _made(done, script))
+        except InvariantError:
+            if await self._store.script(ident) is None:
+                raise
+            raise taken from None
+        return script_view(script)
+
+    async def replace(self, ident: str, source: str, name: str | None) -> dict[str, Any]:
+        """Store a new version of a script; a text that is its newest version already makes none.
+
+        Raises `RequestError`: 404, 409 if others replace it at the same time, 422 with every fault.
+        """
+        parsed = await self._parse(source)
+        if parsed.script_id not in (None, ident):
+            raise invalid([Fault("script_id", f"is {parsed.script_id!r} in the text; this is {ident!r}")])
+        newest = await self._find(ident)
+        name = name or parsed.name
+        if (newest.source, newest.name) == (source, name):
+            return script_view(newest)
+        script = self._version(newest.id, newest.version + 1, source, parsed, name)
+        try:
+            await self._store.add_script(script)
+        except InvariantError:
+            if await self._store.script_versions(script.id) < script.version:
+                raise
+            detail = f"somebody else has replaced the script {ident} at the same time: read it again"
+            raise conflict(detail, state="replaced") from None
+        return script_view(script)
+
+    async def delete(self, ident: str) -> None:
+        """Delete a script. Raises `RequestError`: 404, 409 while a live campaign, a call or an agent uses it."""
+        script = await self._find(ident)
+        users = [
+            *self._engine.users(script=script.id),
+            *await self._store.agents_naming(script=script.id),
+        ]
+        if users:
+            raise conflict(
+                f"the script {ident} is used by {', '.join(users[:5])}", state="used", used_by=users
+            )
+        if not await self._store.delete_script(script.id, self._clock.now().wall):
+            raise not_found("script", ident)
+
+    async def show(self, ident: str, version: int | None = None) -> dict[str, Any]:
+        """The newest version of a script, or one of them. Raises `RequestError` 404."""
+        if version is None:
+            return script_view(await self._find(ident))
+        script = await self._store.script(ScriptId(ident), version)
+        if script is None:
+            raise not_found(f"version {version} of a script", ident)
+        return script_view(script)
+
+    async def _find(self, ident: str) -> Script:
+        script = await self._store.script(ScriptId(ident))
+        if script is None:
+            raise not_found("script", ident)
+        return script
+
+    def _version(self, ident: ScriptId, version: int, source: str, parsed: ParsedScript, name: str) -> Script:
+        return Script(
             id=ident,
-            version=1,
-            name=name or parsed.name,
+            version=version,
+            name=name,
             languages=tuple(parsed.languages),
             variables=dict(parsed.variables),
             body=parsed.body,
             source=source,
             created_at=self._clock.now().wall,
         )
-        try:
-            await self._store.add_script(script)
-        except InvariantError:
-            raise taken from None
-        return script_view(script)
-
-    async def show(self, ident: str) -> dict[str, Any]:
-        """The newest version of a script. Raises `RequestError` 404."""
-        script = await self._store.script(ScriptId(ident))
-        if script is None:
-            raise not_found("script", ident)
-        return script_view(script)
 
     async def page(self, page: Page) -> dict[str, Any]:
         """A page of scripts, newest versions."""
@@ -127,15 +182,22 @@ class Scripts:
             raise InvariantError(f"version {version} of the script {script_id} is gone")
         return script
 
-    async def prepare(self, script: Script, language: str) -> None:
-        """Have the prompts ready before calls need them. Raises `PortError`, `RequestError` (no voice speaks it)."""
+    async def prepare(self, script: Script, language: str, voice: str | None = None) -> None:
+        """Have the prompts ready before calls need them; `voice` None: in the script's own.
+
+        Raises `PortError`, `RequestError` (no voice speaks it).
+        """
         try:
             async with asyncio.timeout(PREPARE_DEADLINE):
-                await self._media.prepare(script, language)
+                await self._media.prepare(script, language, voice)
         except TimeoutError:
             raise PortError(
                 f"the prompts of {script.id} were not ready in {PREPARE_DEADLINE:g} s", retryable=True
             ) from None
+
+
+def _made(done: RequestDone, script: Script) -> RequestDone:
+    return replace(done, made=script.id, note=str(script.version))
 
 
 def spoken(script: Script, language: str) -> str | None:

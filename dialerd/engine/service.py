@@ -7,6 +7,7 @@ that is out is `PortError`. Commands go through the engine's mailbox; queries re
 from __future__ import annotations
 
 from dialerd.engine.admission import Admission
+from dialerd.engine.agents import Agents
 from dialerd.engine.calls import Calls
 from dialerd.engine.campaigns import Campaigns
 from dialerd.engine.case import Forecaster
@@ -14,17 +15,21 @@ from dialerd.engine.contactlist import ContactIntake
 from dialerd.engine.courier import Courier
 from dialerd.engine.dnc import DoNotCall
 from dialerd.engine.feed import Feed
+from dialerd.engine.files import Files
 from dialerd.engine.forecasts import Forecasts
 from dialerd.engine.keys import Keys
 from dialerd.engine.loading import Loader
 from dialerd.engine.operation import Operation
 from dialerd.engine.reports import Reports
+from dialerd.engine.requests import Requests
 from dialerd.engine.runtime import Engine
 from dialerd.engine.scripts import ScriptParser, Scripts
 from dialerd.engine.settings import ServiceSettings
 from dialerd.engine.tally import Tally
+from dialerd.engine.upkeep import Upkeep
+from dialerd.engine.voices import Voices
 from dialerd.engine.webhooks import Hooks
-from dialerd.ports import Clock, Media, Store, Webhooks
+from dialerd.ports import Clock, Exports, Media, Store, Webhooks
 
 
 class Service:
@@ -44,14 +49,22 @@ class Service:
         forecaster: Forecaster,
         courier: Courier,
         webhooks: Webhooks,
+        exports: Exports | None = None,
     ) -> None:
-        self.scripts = Scripts(store, media, clock, parse_script)
-        admission = Admission(self.scripts, Loader(engine, store, clock), clock, settings, intake)
-        self.campaigns = Campaigns(engine, store, clock, settings, admission)
-        self.calls = Calls(engine, store, self.scripts, settings, intake)
+        """`exports`: who reads the files of campaigns; None: the store itself."""
+        self.upkeep = Upkeep(store, clock, engine.policy)
+        self.scripts = Scripts(engine, store, media, clock, parse_script)
+        self.agents = Agents(engine, store, clock, settings, self.scripts)
+        loader = Loader(engine, store, clock)
+        admission = Admission(self.scripts, self.agents, loader, clock, settings, intake)
+        self.campaigns = Campaigns(engine, store, clock, settings, admission, self.upkeep)
+        self.files = Files(self.campaigns, exports or store)
+        self.calls = Calls(engine, store, clock, self.scripts, self.agents, settings, intake)
+        self.voices = Voices(engine, settings)
+        self.requests = Requests(store, clock)
         self.reports = Reports(engine, store, clock)
         self.dnc = DoNotCall(engine, store, clock, intake)
-        self.forecasts = Forecasts(engine, store, clock, settings, self.scripts, intake, forecaster)
+        self.forecasts = Forecasts(engine, store, clock, settings, self.agents, intake, forecaster)
         self.keys = Keys(store, clock)
         self.feed = feed
         self.tally = tally

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -11,6 +11,19 @@ from dialerd.core.model import Trunk
 
 HolidayDates = Callable[[str, Iterable[int]], frozenset[date]]
 """The public holidays of a country code (`IN`, `IN-MH`) in some years. Raises `ValueError` telling the codes."""
+
+
+Languages = Callable[[], Awaitable[Sequence[str]]]
+"""What can be spoken, BCP-47. Raises `PortError`."""
+
+
+@dataclass(frozen=True, slots=True)
+class VoiceEngine:
+    """A kind of voice agents that this installation has."""
+
+    name: str
+    voices: tuple[str, ...]
+    languages: Languages
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,3 +37,4 @@ class ServiceSettings:
     holiday_dates: HolidayDates
     spool_dir: Path
     """An existing folder for working files."""
+    engines: tuple[VoiceEngine, ...]

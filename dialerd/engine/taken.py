@@ -10,8 +10,10 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dialerd.core.commands import Answer, Command, Panic
+from dialerd.core.commands import Answer, Command, Done, Panic
+from dialerd.core.journal import Entry, RequestDone
 from dialerd.core.messages import Event
+from dialerd.core.record import replace
 from dialerd.core.turn import Turn
 from dialerd.engine.barrier import Wait
 
@@ -22,6 +24,8 @@ class Asked:
 
     command: Command
     answer: asyncio.Future[tuple[Answer, Wait | None]]
+    done: RequestDone | None = None
+    """To be written with the command, so that the same request is not carried out once more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +38,16 @@ class Taken:
     answers: Sequence[Answer]
     """To each of `asked`."""
     planned: bool
+
+    @property
+    def entries(self) -> list[Entry]:
+        """What makes it durable: the turn's journal, and which requests were carried out."""
+        told = [
+            replace(item.done, made=answer.call or item.done.made)
+            for item, answer in zip(self.asked, self.answers, strict=True)
+            if item.done is not None and isinstance(answer, Done)
+        ]
+        return [*self.turn.entries, *told] if told else self.turn.entries
 
     @property
     def panics(self) -> bool:

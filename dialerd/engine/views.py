@@ -18,7 +18,7 @@ from dialerd.core.model import Call, CallStatus, Campaign, ClosedCall, Contact, 
 from dialerd.core.webhook import Webhook
 from dialerd.core.windows import Slot
 from dialerd.engine.status import EngineStatus, TrunkStatus
-from dialerd.ports import ApiKey, CallRow, Page, Script, TryRow
+from dialerd.ports import ApiKey, CallRow, Page, Script, TryRow, VoiceAgent
 
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
@@ -39,6 +39,7 @@ def campaign_view(
         "script_id": campaign.script_id,
         "script_version": campaign.script_version,
         "agent_id": campaign.agent_id,
+        "voice": campaign.voice,
         "language": campaign.language,
         "status": campaign.status.value,
         "closing": campaign.closing,
@@ -130,6 +131,7 @@ def row_of(call: Call, closed: ClosedCall | None) -> CallRow:
         counted=closed.counted if closed else True,
         language=call.language,
         script_id=call.script_id,
+        script_version=call.script_version,
         started_at=call.started_at,
         answered_at=call.answered_at,
         ended_at=closed.ended_at if closed else None,
@@ -140,6 +142,8 @@ def row_of(call: Call, closed: ClosedCall | None) -> CallRow:
         transcript=[dict(said) for said in call.report.transcript],
         tries=[_try_row(attempt) for attempt in call.tries],
         callback=call.callback,
+        agent_id=call.agent_id,
+        voice=call.voice,
     )
 
 
@@ -176,6 +180,9 @@ def call_view(row: CallRow) -> dict[str, Any]:
         "duration_seconds": number(row.duration_ms / SECOND),
         "language": row.language,
         "script_id": row.script_id,
+        "script_version": row.script_version,
+        "agent_id": row.agent_id,
+        "voice": row.voice,
         "trunk": last.trunk if last else None,
         "caller_id": last.caller_id if last else None,
         "hangup_cause": last.cause if last else None,
@@ -235,6 +242,24 @@ def script_view(script: Script) -> dict[str, Any]:
         "body": dict(script.body),
         "source": script.source,
         "created_at": to_iso(script.created_at),
+    }
+
+
+def agent_view(agent: VoiceAgent) -> dict[str, Any]:
+    """A voice agent."""
+    return {
+        "agent_id": agent.id,
+        "agent_name": agent.name,
+        "language": agent.language,
+        "voice": agent.voice,
+        "script_id": agent.script_id,
+        "engine": agent.engine,
+        "fallback": agent.fallback,
+        "dispositions": {
+            label: {"positive": about.positive, "terminal": about.terminal}
+            for label, about in agent.dispositions.items()
+        },
+        "created_at": to_iso(agent.created_at),
     }
 
 

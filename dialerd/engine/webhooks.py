@@ -16,6 +16,8 @@ from dialerd.core.clock import to_iso
 from dialerd.core.commands import AddWebhook, ChangeWebhook, Command, Refused, RemoveWebhook
 from dialerd.core.delivery import DeliveryState, number_of
 from dialerd.core.errors import Fault, conflict, invalid, not_found
+from dialerd.core.journal import RequestDone
+from dialerd.core.record import replace
 from dialerd.core.webhook import ALL, EventKind, Webhook, WebhookId
 from dialerd.engine.courier import Courier, Figures
 from dialerd.engine.fields import Text, read_model
@@ -130,8 +132,8 @@ class Hooks:
 
     # --- change ----------------------------------------------------------------------------------
 
-    async def add(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        """Tell somebody of events from now on; `secret` is shown in this answer only.
+    async def add(self, given: Mapping[str, Any], done: RequestDone | None = None) -> dict[str, Any]:
+        """Tell somebody of events from now on; `secret` is shown in this answer only. `done`: the request for it.
 
         Raises `RequestError` 422 with every fault, 409 if there are too many.
         """
@@ -149,7 +151,12 @@ class Hooks:
             created_at=self._clock.now().wall,
             description=fields.description or "",
         )
-        await self._carry_out(AddWebhook(hook))
+        await self._carry_out(AddWebhook(hook), None if done is None else replace(done, made=hook.id))
+        return self.shown_first(hook.id)
+
+    def shown_first(self, ident: str) -> dict[str, Any]:
+        """A webhook as whoever makes it sees it: with its secret. Raises `RequestError` 404."""
+        hook = self._find(ident)
         return {**webhook_view(hook), "secret": hook.secret}
 
     async def change(self, ident: str, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -225,8 +232,8 @@ class Hooks:
         objection = await self._webhooks.objection(url) if url is not None else None
         return [Fault("url", objection)] if objection is not None else []
 
-    async def _carry_out(self, command: Command) -> None:
-        answer = (await self._engine.command(command)).answer
+    async def _carry_out(self, command: Command, done: RequestDone | None = None) -> None:
+        answer = (await self._engine.command(command, done)).answer
         if isinstance(answer, Refused):
             if answer.unknown:
                 raise not_found("webhook", str(getattr(command, "webhook", "")))

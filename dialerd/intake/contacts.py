@@ -19,9 +19,10 @@ from phonenumbers import PhoneNumber, PhoneNumberFormat, ValidationResult
 
 from dialerd.core.errors import Fault
 from dialerd.core.model import E164
+from dialerd.core.results import IDENTITY
 from dialerd.ports import NewContact
 
-RESERVED = ("phone", "name", "timezone", "external_id")
+RESERVED = IDENTITY
 """Keys and columns with a meaning of their own; every other one is a script variable."""
 
 MAX_TEXT = 255
@@ -119,6 +120,8 @@ class Tally:
     duplicates: list[Note] = field(default_factory=list)
     warnings: list[Note] = field(default_factory=list)
     faults: list[Note] = field(default_factory=list)
+    rejected: list[Row] = field(default_factory=list)
+    """The rows with faults, as they were read."""
     refusals: list[Fault] = field(default_factory=list)
     """Faults of the list as a whole: nothing of it can be used."""
 
@@ -145,6 +148,7 @@ def accepted(rows: Iterable[Row], rules: Rules, tally: Tally) -> Iterator[NewCon
             continue
         contact = _contact(row, rules, tally)
         if contact is None:
+            tally.rejected.append(row)
             continue
         first = seen.setdefault(contact.phone, row)
         if first is not row:
@@ -323,14 +327,22 @@ def _variables(values: Mapping[str, Any], fault: Any) -> dict[str, Any]:
     for key, value in values.items():
         if key in RESERVED or value is None:
             continue
+        if not is_name(key):
+            fault(None, f"has a variable whose name is not 1 to {MAX_TEXT} characters of text")
+            continue
         try:
             kept = _scalar(value)
         except Unfit as error:
-            fault(key if len(key) <= MAX_TEXT and not _UNFIT.search(key) else None, str(error))
+            fault(key, str(error))
         else:
             if kept != "":
                 found[key] = kept
     return found
+
+
+def is_name(key: str) -> bool:
+    """Whether a variable may be called so: as a column it must survive being written and read."""
+    return 0 < len(key) <= MAX_TEXT and key == key.strip().strip("\ufeff") and not _UNFIT.search(key)
 
 
 def _scalar(value: object) -> object:

@@ -14,7 +14,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
+from dialerd.core import results
 from dialerd.core.errors import Fault
+from dialerd.core.spreadsheet import unescape
 from dialerd.intake.contacts import RESERVED, Row
 
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab"}
@@ -42,6 +44,16 @@ class _Layout:
     skip: int
     """Physical lines before the header."""
     columns: tuple[str, ...]
+    exported: bool
+    """It is a file that we have written ourselves."""
+
+    def row(self, pairs: Sequence[tuple[str, str]]) -> dict[str, str]:
+        """The values by column; those of an export of ours as they were before it was written."""
+        if not self.exported:
+            return dict(pairs)
+        names = results.as_list([column for column, _ in pairs])
+        values = (unescape(value) for _, value in pairs)
+        return {name: value for name, value in zip(names, values, strict=True) if name is not None}
 
 
 def read(data: bytes, known: Sequence[str] = RESERVED, of: str = "contacts") -> Iterator[Row]:
@@ -87,7 +99,7 @@ def _row(line: int, fields: Sequence[str], layout: _Layout, of: str) -> Row:
     pairs = [pair for pair in zip(layout.columns, fields, strict=False) if pair[0] or pair[1].strip()]
     if not all(column for column, _ in pairs):
         return Row(line, {}, "has a value in a column without a name", of=of)
-    return Row(line, dict(pairs), of=of)
+    return Row(line, layout.row(pairs), of=of)
 
 
 def _explain(error: csv.Error) -> str:
@@ -130,7 +142,7 @@ def _layout(text: str, known: Sequence[str]) -> _Layout:
     if not count:
         raise NotAList("the file is empty: it needs a header line with a column named phone, then contacts")
     _check_header(columns, has_phone, line)
-    return _Layout(delimiter, skip, columns)
+    return _Layout(delimiter, skip, columns, results.is_export(columns))
 
 
 def _header(text: str, delimiter: str, skip: int) -> tuple[list[str], int]:

@@ -21,6 +21,7 @@ import structlog
 from dialerd.core.clock import Instant
 from dialerd.core.dnc import DncEntry
 from dialerd.core.errors import Fault, InvariantError, PortError, RequestError
+from dialerd.core.results import Reject
 from dialerd.intake import tasks
 from dialerd.intake.contacts import Row, Rules, Tally, accepted
 from dialerd.intake.report import Report
@@ -184,9 +185,18 @@ class CheckedList(Generic[T]):
         """What was accepted, at most 500 at a time."""
         return self.unpack(self.spool)
 
+    def rejects(self) -> Iterator[list[Reject]]:
+        """The rows of a contact list with faults, at most 500 at a time."""
+        return tasks.unpack_rejects(tasks.rejected_beside(self.spool))
+
     def discard(self) -> None:
-        """Delete the working file."""
-        self.spool.unlink(missing_ok=True)
+        """Delete the working files."""
+        _discard(self.spool)
+
+
+def _discard(spool: Path) -> None:
+    spool.unlink(missing_ok=True)
+    tasks.rejected_beside(spool).unlink(missing_ok=True)
 
 
 class Intake:
@@ -202,7 +212,7 @@ class Intake:
         try:
             self._spool_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
             for left in self._spool_dir.iterdir():
-                if left.suffix in (".upload", ".accepted"):
+                if left.suffix in (".upload", ".accepted", ".rejected"):
                     left.unlink(missing_ok=True)
         except OSError as error:
             raise PortError(
@@ -236,7 +246,7 @@ class Intake:
         try:
             return CheckedList(await self._helper.call(check, path, spool, rule), spool, unpack)
         except BaseException:
-            spool.unlink(missing_ok=True)
+            _discard(spool)
             raise
 
     @staticmethod

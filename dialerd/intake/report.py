@@ -6,7 +6,7 @@ which would hold its interpreter for longer than a dial may wait.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -14,7 +14,8 @@ from typing import Any
 import orjson
 
 from dialerd.core.errors import Fault
-from dialerd.intake.contacts import Note, Tally
+from dialerd.core.results import Reject, text_of
+from dialerd.intake.contacts import Note, Tally, is_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,21 @@ def report(tally: Tally) -> Report:
         duplicates_json=_json(_row(note.line, note.phone, note.msg) for note in tally.duplicates),
         warnings_json=_json(_row(note.line, note.phone, note.msg) for note in tally.warnings),
     )
+
+
+def rejects(tally: Tally) -> Iterator[Reject]:
+    """The rows with faults, each once, as they can be kept: what has no proper name is left out."""
+    rows = {row.line: row for row in tally.rejected}
+    for told in _by_row(tally.faults):
+        given = rows[told["line"]].values
+        row = {name: _storable(text_of(value)) for name, value in given.items() if is_name(name)}
+        phone, reason = told["phone"], _storable(told["reason"])
+        yield Reject(told["line"], None if phone is None else _storable(phone), reason, row)
+
+
+def _storable(text: str) -> str:
+    """Without what no column of text can hold."""
+    return str(_printable(text)).replace("\0", "\ufffd")
 
 
 def _by_row(notes: Sequence[Note]) -> list[dict[str, Any]]:

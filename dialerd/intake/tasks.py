@@ -17,9 +17,10 @@ from dialerd.core.clock import Instant
 from dialerd.core.dnc import DncEntry
 from dialerd.core.errors import Fault
 from dialerd.core.model import E164
+from dialerd.core.results import Reject
 from dialerd.intake import csvlist, dnclist, jsonlist
 from dialerd.intake.contacts import Row, Rules, Tally, accepted
-from dialerd.intake.report import Report, report
+from dialerd.intake.report import Report, rejects, report
 from dialerd.ports import NewContact
 
 CHUNK = 500
@@ -79,6 +80,8 @@ def unpack_numbers(spool: Path) -> Iterator[list[DncEntry]]:
 
 def _sift(rows: Iterable[Row], accepted_to: Path, rules: Rules, tally: Tally) -> None:
     _write((_packed(contact) for contact in accepted(rows, rules, tally)), accepted_to)
+    refused = ((row.line, row.phone, row.reason, row.row) for row in rejects(tally))
+    _write(refused, rejected_beside(accepted_to))
     if not tally.received:
         tally.refusals.append(Fault("contacts", "there is no contact in the list"))
 
@@ -98,6 +101,18 @@ def _packed(contact: NewContact) -> tuple[Any, ...]:
         contact.external_id,
         contact.variables,
     )
+
+
+def rejected_beside(accepted: Path) -> Path:
+    """Where the rows with faults go that were in a list with accepted ones."""
+    return accepted.with_suffix(".rejected")
+
+
+def unpack_rejects(spool: Path) -> Iterator[list[Reject]]:
+    """The rows with faults in chunks."""
+    with spool.open("rb") as lines:
+        for line in lines:
+            yield [Reject(*fields) for fields in orjson.loads(line)]
 
 
 def unpack(spool: Path) -> Iterator[list[NewContact]]:

@@ -80,8 +80,11 @@ class Agent(Protocol):
         """Hold a script version; calls may name it from now on. Raises `InvariantError` for no script."""
         ...
 
-    async def prepare(self, script_id: str, version: int, language: str) -> None:
-        """Make ready what calls with this script will say. Raises `RequestError` or `PortError`."""
+    async def prepare(self, script_id: str, version: int, language: str, voice: str | None = None) -> None:
+        """Make ready what calls with this script will say; `voice` None: in the script's own.
+
+        Raises `RequestError` or `PortError`.
+        """
         ...
 
     def converse(self, order: AttachAgent) -> Conversation:

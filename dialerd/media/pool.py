@@ -95,7 +95,7 @@ class MediaPool:
             *log_arguments,
         ]
         self._supervisor = Supervisor(socket, program, ari.password, self._fail_calls, timing.supervisor)
-        self._scripts: dict[tuple[str, int, str], wire.Prepare] = {}
+        self._scripts: dict[tuple[str, int, str, str | None], wire.Prepare] = {}
         self._calls: set[CallId] = set()
         """Calls that the worker has, or had when it was last heard of."""
         self._waiting: dict[CallId, _Waiting] = {}
@@ -141,13 +141,13 @@ class MediaPool:
         """See `dialerd.ports.Media`."""
         return frozenset((*self._calls, *self._waiting)) if self._link is not None else None
 
-    async def prepare(self, script: Script, language: str) -> None:
+    async def prepare(self, script: Script, language: str, voice: str | None = None) -> None:
         """See `dialerd.ports.Media`. Before `run` it only takes note.
 
         Raises `RequestError` (422) if the language cannot be spoken, `PortError` if the prompts cannot be made.
         """
-        order = wire.Prepare(0, script.id, script.version, language, script.body)
-        key = (script.id, script.version, language)
+        order = wire.Prepare(0, script.id, script.version, language, script.body, voice)
+        key = (script.id, script.version, language, voice)
         if not self._running:
             self._scripts[key] = order
             return
@@ -341,4 +341,5 @@ def _attach(order: AttachAgent, waited: float) -> wire.Attach:
         name=order.name,
         variables=order.variables,
         waited=waited,
+        voice=order.voice,
     )

@@ -36,6 +36,8 @@ class Prepare:
     version: int
     language: str
     body: Mapping[str, Any]
+    voice: str | None = None
+    """None: as the script says."""
     kind: Literal["prepare"] = "prepare"
 
 
@@ -52,6 +54,7 @@ class Attach:
     name: str | None
     variables: Mapping[str, Any]
     waited: float = 0.0
+    voice: str | None = None
     kind: Literal["attach"] = "attach"
 
     def order(self) -> AttachAgent:
@@ -65,6 +68,7 @@ class Attach:
             phone=E164(self.phone),
             name=self.name,
             variables=self.variables,
+            voice=self.voice,
         )
 
 

@@ -228,7 +228,7 @@ class Worker:
         try:
             # One after the other: the calls' own sentences come between.
             async with self._preparing:
-                await self._agent.prepare(message.script_id, message.version, message.language)
+                await self._agent.prepare(message.script_id, message.version, message.language, message.voice)
         except RequestError as error:
             fault, refused = "; ".join(each.msg for each in error.faults) or error.detail, True
         except DialerError as error:

@@ -16,12 +16,14 @@ from dialerd.core.dnc import DncEntry
 from dialerd.core.errors import InvariantError
 from dialerd.core.journal import (
     REMEMBERED,
+    REMEMBERED_REQUESTS,
     CallAnswered,
     CallClosed,
     CallCut,
     CallOpened,
     CallReported,
     CampaignAdmitted,
+    CampaignDoomed,
     CampaignSaved,
     ContactSaved,
     CountersMoved,
@@ -30,6 +32,7 @@ from dialerd.core.journal import (
     Entry,
     ImportSealed,
     NumberFreed,
+    RequestDone,
     TrunkSaved,
     TryOpened,
     TrySaved,
@@ -56,9 +59,10 @@ from dialerd.core.model import (
     TrunkName,
     Try,
 )
+from dialerd.core.results import Reject
 from dialerd.core.table import Table
 from dialerd.core.webhook import Webhook, WebhookId
-from dialerd.ports import ApiKey, Script
+from dialerd.ports import AnsweredRequest, ApiKey, Script, VoiceAgent
 
 T = TypeVar("T")
 
@@ -94,6 +98,7 @@ class FakeDisk:
     """What survives a crash."""
 
     campaigns: Table[CampaignId, Campaign] = field(default_factory=Table)
+    deletions: Table[CampaignId, Instant] = field(default_factory=Table)
     counters: Table[CampaignId, Mapping[str, int]] = field(default_factory=Table)
     imports: Table[ImportId, StoredImport] = field(default_factory=Table)
     contacts: Table[ContactId, StoredContact] = field(default_factory=Table)
@@ -107,7 +112,12 @@ class FakeDisk:
     webhooks: Table[WebhookId, Webhook] = field(default_factory=Table)
     deliveries: Table[DeliveryNumber, Delivery] = field(default_factory=Table)
     scripts: Table[tuple[ScriptId, int], Script] = field(default_factory=Table)
+    gone: Table[tuple[ScriptId, int], Instant] = field(default_factory=Table)
+    """Versions of scripts that are deleted."""
+    agents: Table[str, VoiceAgent] = field(default_factory=Table)
     keys: Table[str, ApiKey] = field(default_factory=Table)
+    rejects: dict[ImportId, list[Reject]] = field(default_factory=dict)
+    requests: Table[str, AnsweredRequest] = field(default_factory=Table)
     last_import: int = 0
     last_contact: int = 0
     """The greatest ids given; none is given twice."""
@@ -117,7 +127,7 @@ class FakeDisk:
     def tables(self) -> tuple[Table[Any, Any], ...]:
         """Those that a transaction of the engine changes."""
         dialing = (self.campaigns, self.counters, self.imports, self.contacts, self.calls, self.numbers)
-        told = (self.webhooks, self.deliveries)
+        told = (self.webhooks, self.deliveries, self.deletions, self.requests)
         return (*dialing, self.dnc, self.dnc_version, self.halt, self.trunks, *told)
 
     def write(self, entries: Iterable[Entry]) -> None:
@@ -126,6 +136,7 @@ class FakeDisk:
             CampaignAdmitted: self._admit,
             ImportSealed: lambda entry: self._seal(entry.campaign, entry.import_id),
             CampaignSaved: self._save_campaign,
+            CampaignDoomed: self._doom,
             ContactSaved: self._save_contact,
             WaitingClosed: self._close_waiting,
             WaitingShifted: self._shift,
@@ -144,6 +155,7 @@ class FakeDisk:
             WebhookSaved: lambda entry: self.webhooks.put(entry.webhook.id, entry.webhook),
             WebhookRemoved: self._remove_webhook,
             WebhookQueued: self._queue,
+            RequestDone: self.note_request,
         }
         try:
             for entry in entries:
@@ -177,8 +189,14 @@ class FakeDisk:
             language=before.language,
             created_at=before.created_at,
             agent_id=before.agent_id,
+            voice=before.voice,
         )
         self.campaigns.put(saved.id, saved)
+
+    def _doom(self, entry: CampaignDoomed) -> None:
+        found = self.campaigns.get(entry.campaign)
+        if found is not None and not found.status.live and entry.campaign not in self.deletions:
+            self.deletions.put(entry.campaign, entry.since)
 
     def _save_contact(self, entry: ContactSaved) -> None:
         after = entry.contact
@@ -241,14 +259,17 @@ class FakeDisk:
             variables=call.variables,
             callback=call.callback,
             gate=call.gate,
+            agent_id=call.agent_id,
+            voice=call.voice,
         )
         person = call.contact.id if call.contact is not None else None
         self.calls.put(call.id, StoredCall(stored, person))
 
     def _report(self, entry: CallReported) -> None:
-        kept = _present(self.calls.get(entry.call.id), "call", entry.call.id)
+        kept, call = _present(self.calls.get(entry.call.id), "call", entry.call.id), entry.call
         self._put(
-            kept, replace(kept.call, report=entry.call.report, agent_audio_at=entry.call.agent_audio_at)
+            kept,
+            replace(kept.call, report=call.report, label=call.label, agent_audio_at=call.agent_audio_at),
         )
 
     def _cut(self, entry: CallCut) -> None:
@@ -299,6 +320,13 @@ class FakeDisk:
             self.halt.remove("")
         else:
             self.halt.put("", entry.halt)
+
+    def note_request(self, done: RequestDone) -> None:
+        """A request is carried out, once; the caller adopts or discards it. Raises `InvariantError`."""
+        known = self.requests.get(done.ident)
+        if known is not None and known.done.at > done.at - REMEMBERED_REQUESTS:
+            raise InvariantError("the request was carried out before")
+        self.requests.put(done.ident, AnsweredRequest(done))
 
     def _save_trunk(self, entry: TrunkSaved) -> None:
         change = entry.change

@@ -30,6 +30,7 @@ from dialerd.core.usage import HOUR
 from dialerd.core.webhook import WebhookId
 from dialerd.engine.views import row_of
 from dialerd.ports import (
+    AnsweredRequest,
     ApiKey,
     CallFilter,
     CallRow,
@@ -41,6 +42,7 @@ from dialerd.ports import (
     ReadyBatch,
     ReportFilter,
     Script,
+    VoiceAgent,
 )
 from dialerd.sim.disk import FakeDisk, StoredCall
 
@@ -201,7 +203,7 @@ class FakeReads:
     async def campaign(self, campaign: CampaignId) -> tuple[Campaign, Mapping[str, int]] | None:
         """A campaign and its counters."""
         disk = self._opened()
-        found = disk.campaigns.get(campaign)
+        found = disk.campaigns.get(campaign) if not self._is_hidden(campaign) else None
         return None if found is None else (found, dict(disk.counters.get(campaign) or {}))
 
     async def campaigns(
@@ -212,7 +214,8 @@ class FakeReads:
         found = [
             campaign
             for campaign in disk.campaigns.values()
-            if (where.status is None or campaign.status is where.status)
+            if not self._is_hidden(campaign.id)
+            and (where.status is None or campaign.status is where.status)
             and _within(campaign.created_at, where.created_from, where.created_to)
         ]
         found.sort(key=lambda campaign: (campaign.created_at, campaign.id), reverse=True)
@@ -221,18 +224,25 @@ class FakeReads:
 
     async def calls(self, where: CallFilter, page: Page) -> tuple[Sequence[CallRow], int]:
         """A page of calls, newest first, and how many match."""
-        rows = [self._row(kept) for kept in self._opened().calls.values() if kept.call.tries]
+        kept = [kept for kept in self._opened().calls.values() if kept.call.tries]
+        rows = [self._row(one) for one in kept if not self._is_hidden(one.call.campaign_id)]
         found = [row for row in rows if _matches(row, where)]
         return _page(sorted(found, key=lambda row: row.id, reverse=True), page)
 
     async def call(self, call: CallId) -> CallRow | None:
         """One call."""
         kept = self._opened().calls.get(call)
-        return self._row(kept) if kept is not None and kept.call.tries else None
+        if kept is None or not kept.call.tries or self._is_hidden(kept.call.campaign_id):
+            return None
+        return self._row(kept)
 
     async def report(self, where: ReportFilter) -> Report:
         """The figures of the calls that are over."""
-        kept = [kept for kept in self._opened().calls.values() if _is_reported(kept, where)]
+        kept = [
+            kept
+            for kept in self._opened().calls.values()
+            if _is_reported(kept, where) and not self._is_hidden(kept.call.campaign_id)
+        ]
         found = [
             replace(
                 _part(kept, where, one), name=self._campaign_name(kept) if where.by is By.CAMPAIGN else None
@@ -274,23 +284,54 @@ class FakeReads:
         return self._opened().dnc.get(pattern)
 
     async def script(self, script_id: ScriptId, version: int | None = None) -> Script | None:
-        """One version of a script, the newest without `version`."""
-        scripts = self._opened().scripts
+        """One version of a script, deleted or not; without `version` the newest, if it is not deleted."""
+        disk = self._opened()
         if version is not None:
-            return scripts.get((script_id, version))
-        versions = [script for script in scripts.values() if script.id == script_id]
-        return max(versions, key=lambda script: script.version, default=None)
+            return disk.scripts.get((script_id, version))
+        return max(self._versions(script_id), key=lambda script: script.version, default=None)
+
+    async def script_versions(self, script_id: ScriptId) -> int:
+        """The highest version that was ever stored; 0: none."""
+        kept = self._opened().scripts.values()
+        return max((script.version for script in kept if script.id == script_id), default=0)
 
     async def scripts(self, page: Page) -> tuple[Sequence[Script], int]:
         """Newest version of each script, newest first, and how many scripts there are."""
-        newest: dict[ScriptId, Script] = {}
-        for script in self._opened().scripts.values():
-            known = newest.get(script.id)
-            if known is None or known.version < script.version:
-                newest[script.id] = script
-        return _page(
-            sorted(newest.values(), key=lambda script: (script.created_at, script.id), reverse=True), page
-        )
+        idents = {script.id for script in self._opened().scripts.values()}
+        newest = [
+            max(versions, key=lambda script: script.version)
+            for ident in idents
+            if (versions := self._versions(ident))
+        ]
+        return _page(sorted(newest, key=lambda script: (script.created_at, script.id), reverse=True), page)
+
+    def _versions(self, script_id: ScriptId) -> list[Script]:
+        disk = self._opened()
+        return [
+            script
+            for key, script in disk.scripts.committed.items()
+            if script.id == script_id and key not in disk.gone
+        ]
+
+    async def agent(self, agent_id: str) -> VoiceAgent | None:
+        """One agent."""
+        return self._opened().agents.get(agent_id)
+
+    async def agents(self, page: Page) -> tuple[Sequence[VoiceAgent], int]:
+        """A page of agents, newest first, and how many there are."""
+        found = self._opened().agents.values()
+        return _page(sorted(found, key=lambda agent: (agent.created_at, agent.id), reverse=True), page)
+
+    async def agents_naming(self, *, script: str = "", agent: str = "") -> Sequence[str]:
+        """Ids of the agents that name a script, or another agent as their fallback."""
+        found = self._opened().agents.values()
+        named = (one for one in found if one.script_id == script or one.fallback == agent)
+        return sorted(one.id for one in named)
+
+    async def request_done(self, ident: str, after: Instant) -> AnsweredRequest | None:
+        """The request that was carried out under this name after an instant."""
+        known = self._opened().requests.get(ident)
+        return known if known is not None and known.done.at > after else None
 
     async def waiting_deliveries(
         self, webhook: WebhookId, behind: DeliveryNumber, limit: int
@@ -329,6 +370,9 @@ class FakeReads:
     async def keys(self) -> Sequence[ApiKey]:
         """All keys, newest first."""
         return sorted(self._opened().keys.values(), key=lambda key: (key.created_at, key.id), reverse=True)
+
+    def _is_hidden(self, campaign: CampaignId | None) -> bool:
+        return campaign is not None and campaign in self.disk.deletions
 
     def _sealed(self, campaign: CampaignId) -> Iterable[Contact]:
         for listed in self.disk.contacts.values():

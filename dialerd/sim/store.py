@@ -9,21 +9,36 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass, replace
+from typing import TypeVar
 
 from dialerd.core.clock import Instant
 from dialerd.core.delivery import Delivery, DeliveryNumber, DeliveryState, first_number_of
 from dialerd.core.errors import DialerError, InvariantError, PortError
-from dialerd.core.journal import Entry
-from dialerd.core.model import CampaignId, Contact, ContactId, ContactState, ImportId
+from dialerd.core.journal import Entry, RequestDone
+from dialerd.core.model import CampaignId, Contact, ContactId, ContactState, ImportId, ScriptId
+from dialerd.core.results import Reject
+from dialerd.core.table import Table
 from dialerd.core.webhook import WebhookId
-from dialerd.ports import ApiKey, Kept, NewContact, OpenState, Script
+from dialerd.ports import (
+    AnsweredRequest,
+    ApiKey,
+    Kept,
+    KeptAnswer,
+    NewContact,
+    OpenState,
+    Script,
+    VoiceAgent,
+)
+from dialerd.sim.care import FakeCare
 from dialerd.sim.disk import FakeDisk, StoredContact, StoredImport
-from dialerd.sim.reads import FakeReads
 
 CHUNK = 500
 
+K = TypeVar("K")
+V = TypeVar("V")
 
-class FakeStore(FakeReads):
+
+class FakeStore(FakeCare):
     """The `Store` port without a database."""
 
     def __init__(self, instance: str = "d1", disk: FakeDisk | None = None) -> None:
@@ -130,6 +145,18 @@ class FakeStore(FakeReads):
         disk.phones.adopt()
         return added
 
+    async def add_rejects(self, import_id: ImportId, refused: Sequence[Reject]) -> None:
+        """Keep at most 500 rows of a list that cannot be used."""
+        disk = self._opened()
+        if len(refused) > CHUNK:
+            raise InvariantError(f"{len(refused)} rejected rows in one transaction, {CHUNK} are allowed")
+        found = disk.imports.get(import_id)
+        if found is None or found.sealed:
+            raise InvariantError(f"import {import_id} is not open")
+        for reject in refused:
+            _refuse_unfit(reject)
+        disk.rejects.setdefault(import_id, []).extend(refused)
+
     async def drop_import(self, import_id: ImportId) -> None:
         """Forget an import that was refused; an unknown one is no error."""
         disk = self._opened()
@@ -142,6 +169,7 @@ class FakeStore(FakeReads):
             if listed.import_id == import_id:
                 disk.contacts.remove(ident)
                 disk.phones.remove((found.campaign, listed.contact.phone))
+        disk.rejects.pop(import_id, None)
         disk.imports.remove(import_id)
         for table in (disk.contacts, disk.phones, disk.imports):
             table.adopt()
@@ -191,25 +219,92 @@ class FakeStore(FakeReads):
         deliveries.adopt()
         return len(numbers)
 
-    # --- scripts and keys ------------------------------------------------------------------------
+    # --- scripts, agents and keys ----------------------------------------------------------------
 
-    async def add_script(self, script: Script) -> None:
-        """Store a script version. Raises `InvariantError` if that version exists."""
+    async def add_script(self, script: Script, done: RequestDone | None = None) -> None:
+        """Store a script version. Raises `InvariantError` if it or its request exists."""
         disk = self._opened()
         _refuse_unfit(script)
         if (script.id, script.version) in disk.scripts:
             raise InvariantError(f"script {script.id} has version {script.version} already")
-        disk.scripts.put((script.id, script.version), script)
-        disk.scripts.adopt()
+        self._insert(disk.scripts, (script.id, script.version), script, done)
 
-    async def add_key(self, key: ApiKey) -> None:
-        """Store an API key's digest. Raises `InvariantError` if its id or digest exists."""
+    async def delete_script(self, script_id: ScriptId, at: Instant) -> bool:
+        """Delete a script; False: there is none."""
+        disk = self._opened()
+        there = [key for key in disk.scripts.committed if key[0] == script_id and key not in disk.gone]
+        for key in there:
+            disk.gone.put(key, at)
+        disk.gone.adopt()
+        return bool(there)
+
+    async def add_agent(self, agent: VoiceAgent, done: RequestDone | None = None) -> None:
+        """Store a new agent. Raises `InvariantError` if it or its request exists."""
+        disk = self._opened()
+        _refuse_unfit(agent)
+        if agent.id in disk.agents:
+            raise InvariantError(f"agent {agent.id} exists")
+        self._insert(disk.agents, agent.id, agent, done)
+
+    async def save_agent(self, agent: VoiceAgent) -> bool:
+        """Change an agent; False: there is none."""
+        known = self._opened().agents
+        _refuse_unfit(agent)
+        before = known.get(agent.id)
+        if before is not None:
+            known.put(agent.id, replace(agent, created_at=before.created_at))
+            known.adopt()
+        return before is not None
+
+    async def delete_agent(self, agent_id: str) -> bool:
+        """Delete an agent; False: there is none."""
+        agents = self._opened().agents
+        known = agent_id in agents
+        agents.remove(agent_id)
+        agents.adopt()
+        return known
+
+    async def add_key(self, key: ApiKey, done: RequestDone | None = None) -> None:
+        """Store an API key's digest. Raises `InvariantError` if it or its request exists."""
         disk = self._opened()
         _refuse_unfit(key)
         if key.id in disk.keys or any(known.digest == key.digest for known in disk.keys.values()):
             raise InvariantError(f"key {key.id} or its digest exists")
-        disk.keys.put(key.id, key)
-        disk.keys.adopt()
+        self._insert(disk.keys, key.id, key, done)
+
+    def _insert(self, table: Table[K, V], key: K, row: V, done: RequestDone | None) -> None:
+        if done is not None:
+            _refuse_unfit(done)
+            self.disk.note_request(done)
+            self.disk.requests.adopt()
+        table.put(key, row)
+        table.adopt()
+
+    async def note_use(self, used: Mapping[str, Instant]) -> None:
+        """When keys were last used."""
+        keys = self._opened().keys
+        for ident, at in used.items():
+            known = keys.get(ident)
+            if known is not None:
+                keys.put(ident, replace(known, last_used_at=at))
+        keys.adopt()
+
+    # --- requests --------------------------------------------------------------------------------
+
+    async def keep_answer(self, done: RequestDone, answer: KeptAnswer) -> None:
+        """Keep what was answered to a request."""
+        requests = self._opened().requests
+        known = requests.get(done.ident)
+        requests.put(done.ident, AnsweredRequest(known.done if known is not None else done, answer))
+        requests.adopt()
+
+    async def forget_requests(self, before: Instant) -> None:
+        """Forget the requests that were carried out at an instant or before it."""
+        requests = self._opened().requests
+        for ident, known in list(requests.committed.items()):
+            if known.done.at <= before:
+                requests.remove(ident)
+        requests.adopt()
 
     async def revoke_key(self, key_id: str, at: Instant) -> bool:
         """Revoke a key; False if there is none."""

@@ -18,6 +18,7 @@ from dialerd.core.journal import (
     CallOpened,
     CallReported,
     CampaignAdmitted,
+    CampaignDoomed,
     CampaignSaved,
     ContactSaved,
     CountersMoved,
@@ -56,7 +57,7 @@ Columns: TypeAlias = tuple[Column[Any], ...]
 # --- campaigns -----------------------------------------------------------------------------------
 
 CAMPAIGN: Columns = tuple(campaigns.c)
-_FIXED = ("id", "script_id", "script_version", "language", "created_at", "agent_id")
+_FIXED = ("id", "script_id", "script_version", "language", "created_at", "agent_id", "voice")
 CAMPAIGN_CHANGES: Columns = tuple(column for column in campaigns.c if column.name not in _FIXED)
 
 
@@ -65,7 +66,7 @@ def campaign_admitted(entry: CampaignAdmitted) -> list[Row]:
     campaign = entry.campaign
     name, status, *rest = _campaign_changes(campaign)
     head = (campaign.id, name, campaign.script_id, campaign.script_version, campaign.language, status)
-    return [(*head, campaign.created_at, campaign.agent_id, *rest)]
+    return [(*head, campaign.created_at, campaign.agent_id, *rest, campaign.voice)]
 
 
 def import_of_new(entry: CampaignAdmitted) -> list[Row]:
@@ -81,6 +82,11 @@ def import_sealed(entry: ImportSealed) -> list[Row]:
 def campaign_saved(entry: CampaignSaved) -> list[Row]:
     """`CAMPAIGN_CHANGES` and the id."""
     return [(*_campaign_changes(entry.campaign), entry.campaign.id)]
+
+
+def campaign_doomed(entry: CampaignDoomed) -> list[Row]:
+    """Instant and campaign."""
+    return [(entry.since, entry.campaign)]
 
 
 def counters_moved(entry: CountersMoved) -> list[Row]:
@@ -210,6 +216,8 @@ CALL: Columns = (
     calls.c.name,
     calls.c.variables,
     calls.c.callback,
+    calls.c.agent_id,
+    calls.c.voice,
 )
 CALL_CUT: Columns = (calls.c.cut,)
 CALL_REPORT: Columns = (
@@ -219,6 +227,7 @@ CALL_REPORT: Columns = (
     calls.c.captured,
     calls.c.transcript,
     calls.c.callback_at,
+    calls.c.label,
 )
 CALL_END: Columns = (
     *CALL_REPORT,
@@ -252,6 +261,8 @@ def call_opened(entry: CallOpened) -> list[Row]:
             call.name,
             to_json_or_null(call.variables),
             call.callback,
+            call.agent_id,
+            call.voice,
         )
     ]
 
@@ -291,6 +302,7 @@ def _report(call: Call, disposition: str | None) -> Row:
         to_json_or_null(report.captured),
         to_json_or_null(report.transcript),
         report.callback_at,
+        to_json_or_null(call.label),
     )
 
 

@@ -26,6 +26,7 @@ class PostgresReader:
         settings: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         """`patience`: seconds until a query must have been answered. `settings`: of the server, for its planner."""
+        self.name = access.name
         self._access = access
         self._settings = settings
         self._application = application

@@ -40,6 +40,7 @@ from dialerd.store.tables import (
     campaigns,
     contacts,
     counters,
+    deletions,
     dnc,
     imports,
     numbers,
@@ -67,13 +68,23 @@ _CAMPAIGN_CONDITIONS: Mapping[str, ColumnElement[bool]] = {
 }
 
 
+def hidden() -> Select[Any]:
+    """The campaigns that are being deleted: nothing of them is shown any more."""
+    return select(deletions.c.campaign_id)
+
+
+_SHOWN = campaigns.c.id.not_in(hidden())
+CALL_SHOWN = calls.c.campaign_id.is_(None) | calls.c.campaign_id.not_in(hidden())
+
+
 def asked(where: CallFilter | CampaignFilter) -> dict[str, Any]:
     """The conditions of a filter that are set, by name."""
     values = {item.name: getattr(where, item.name) for item in fields(where)}
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _sealed() -> Select[Any]:
+def sealed() -> Select[Any]:
+    """The sealed imports of a campaign. Parameter: campaign."""
     return select(imports.c.id).where(imports.c.campaign_id == bindparam("campaign")).where(_IS_SEALED)
 
 
@@ -96,7 +107,7 @@ def ready(dialect: Dialect) -> Sql:
             select(*CONTACT, _recent(dialect))
             .where(contacts.c.campaign_id == bindparam("campaign"))
             .where(contacts.c.waiting == literal_column(str(kind.value)))
-            .where(contacts.c.import_id.in_(_sealed()))
+            .where(contacts.c.import_id.in_(sealed()))
             .where(contacts.c.id.not_in(ids_in("held", dialect)))
             .order_by(contacts.c.not_before, contacts.c.id)
         )
@@ -118,7 +129,7 @@ def ready_under(dialect: Dialect) -> Sql:
         .where(contacts.c.phone >= bindparam("first"), contacts.c.phone <= bindparam("last"))
         .where(contacts.c.phone > bindparam("behind"))
         .where(contacts.c.waiting >= literal_column("1"), contacts.c.not_before <= bindparam("now"))
-        .where(contacts.c.import_id.in_(_sealed()))
+        .where(contacts.c.import_id.in_(sealed()))
         .where(contacts.c.id.not_in(ids_in("held", dialect)))
         .order_by(contacts.c.phone)
         .limit(bindparam("limit"))
@@ -264,7 +275,7 @@ def waiting(dialect: Dialect) -> Sql:
         select(*CONTACT)
         .where(contacts.c.campaign_id == bindparam("campaign"), contacts.c.phone > bindparam("behind"))
         # Not `_WAITING`: SQLite would sort the index over waiting contacts.
-        .where(contacts.c.waiting > literal_column("0"), contacts.c.import_id.in_(_sealed()))
+        .where(contacts.c.waiting > literal_column("0"), contacts.c.import_id.in_(sealed()))
         .order_by(contacts.c.phone)
         .limit(bindparam("limit"))
     )
@@ -297,7 +308,7 @@ def past_calls(dialect: Dialect, *, of_campaign: bool) -> Sql:
 @cache
 def campaign_page(dialect: Dialect, conditions: frozenset[str]) -> Sql:
     """`CAMPAIGN`, counter key and value, newest campaign first. Parameters: conditions, limit, offset."""
-    chosen = select(*CAMPAIGN).where(*(_CAMPAIGN_CONDITIONS[name] for name in sorted(conditions)))
+    chosen = select(*CAMPAIGN).where(_SHOWN, *(_CAMPAIGN_CONDITIONS[name] for name in sorted(conditions)))
     chosen = chosen.order_by(campaigns.c.created_at.desc(), campaigns.c.id.desc())
     return compiled(_with_counters(_paged(chosen).subquery("page")), dialect)
 
@@ -305,8 +316,15 @@ def campaign_page(dialect: Dialect, conditions: frozenset[str]) -> Sql:
 @cache
 def campaign(dialect: Dialect) -> Sql:
     """`CAMPAIGN`, counter key and value of one campaign. Parameter: campaign."""
-    chosen = select(*CAMPAIGN).where(campaigns.c.id == bindparam("campaign"))
+    chosen = select(*CAMPAIGN).where(campaigns.c.id == bindparam("campaign"), _SHOWN)
     return compiled(_with_counters(chosen.subquery("page")), dialect)
+
+
+@cache
+def shown_campaign(dialect: Dialect) -> Sql:
+    """A row if there is this campaign. Parameter: campaign."""
+    query = select(campaigns.c.id).where(campaigns.c.id == bindparam("campaign"), _SHOWN)
+    return compiled(query, dialect)
 
 
 def _with_counters(page: Subquery) -> Select[Any]:
@@ -321,7 +339,7 @@ def _with_counters(page: Subquery) -> Select[Any]:
 @cache
 def campaign_count(dialect: Dialect, conditions: frozenset[str]) -> Sql:
     """How many campaigns match. Parameters: conditions."""
-    query = select(func.count()).select_from(campaigns)
+    query = select(func.count()).select_from(campaigns).where(_SHOWN)
     return compiled(query.where(*(_CAMPAIGN_CONDITIONS[name] for name in sorted(conditions))), dialect)
 
 
@@ -330,7 +348,7 @@ _IN_STATE = contacts.c.state == bindparam("state")
 
 def _listed(*columns: Any, in_state: bool) -> Select[Any]:
     query = select(*columns).where(contacts.c.campaign_id == bindparam("campaign"))
-    query = query.where(contacts.c.import_id.in_(_sealed()))
+    query = query.where(contacts.c.import_id.in_(sealed()))
     return query.where(_IN_STATE) if in_state else query
 
 
@@ -345,7 +363,7 @@ def contact_count(dialect: Dialect, *, in_state: bool) -> Sql:
     """How many contacts a campaign has, NULL for none. Parameters: campaign, and with `in_state` state."""
     if in_state:
         return compiled(_listed(func.count(), in_state=True), dialect)
-    return compiled(_sealed().with_only_columns(func.sum(imports.c.contacts)), dialect)
+    return compiled(sealed().with_only_columns(func.sum(imports.c.contacts)), dialect)
 
 
 @cache
@@ -376,14 +394,14 @@ def audit(dialect: Dialect) -> Sql:
 @cache
 def call_page(dialect: Dialect, conditions: frozenset[str]) -> Sql:
     """`CALL`, the contact's name, `TRY`, newest call first. Parameters: conditions, limit, offset."""
-    chosen = select(calls).where(*(_CALL_CONDITIONS[name] for name in sorted(conditions)))
+    chosen = select(calls).where(CALL_SHOWN, *(_CALL_CONDITIONS[name] for name in sorted(conditions)))
     return compiled(_with_tries(_paged(chosen.order_by(calls.c.id.desc())).subquery("page")), dialect)
 
 
 @cache
 def call(dialect: Dialect) -> Sql:
     """`CALL`, the contact's name, `TRY` of one call. Parameter: call."""
-    chosen = select(calls).where(calls.c.id == bindparam("call"))
+    chosen = select(calls).where(calls.c.id == bindparam("call"), CALL_SHOWN)
     return compiled(_with_tries(chosen.subquery("page")), dialect)
 
 
@@ -400,8 +418,11 @@ def _with_tries(page: Subquery) -> Select[Any]:
 @cache
 def call_count(dialect: Dialect, conditions: frozenset[str]) -> Sql:
     """How many calls match. Parameters: conditions."""
-    query = select(func.count()).select_from(calls)
-    return compiled(query.where(*(_CALL_CONDITIONS[name] for name in sorted(conditions))), dialect)
+    # Not by `CALL_SHOWN`: the campaign would have to be read of every call, the others are counted in their index.
+    matching = select(func.count()).select_from(calls)
+    matching = matching.where(*(_CALL_CONDITIONS[name] for name in sorted(conditions)))
+    unseen = matching.where(calls.c.campaign_id.in_(hidden()))
+    return compiled(select(matching.scalar_subquery() - unseen.scalar_subquery()), dialect)
 
 
 @cache
@@ -432,16 +453,23 @@ def script_version(dialect: Dialect) -> Sql:
 
 @cache
 def newest_script(dialect: Dialect) -> Sql:
-    """`SCRIPT` of the newest version. Parameter: script."""
-    query = select(*SCRIPT).where(scripts.c.id == bindparam("script"))
+    """`SCRIPT` of the newest version, if it is not deleted. Parameter: script."""
+    query = select(*SCRIPT).where(scripts.c.id == bindparam("script"), scripts.c.deleted_at.is_(None))
     return compiled(query.order_by(scripts.c.version.desc()).limit(literal_column("1")), dialect)
+
+
+@cache
+def highest_version(dialect: Dialect) -> Sql:
+    """The highest version of a script, deleted or not, NULL for none. Parameter: script."""
+    return compiled(select(func.max(scripts.c.version)).where(scripts.c.id == bindparam("script")), dialect)
 
 
 @cache
 def script_page(dialect: Dialect) -> Sql:
     """`SCRIPT` of the newest version of each script, newest first. Parameters: limit, offset."""
-    newest = select(scripts.c.id, func.max(scripts.c.version).label("version")).group_by(scripts.c.id)
-    last = newest.subquery("newest")
+    there = scripts.c.deleted_at.is_(None)
+    newest = select(scripts.c.id, func.max(scripts.c.version).label("version")).where(there)
+    last = newest.group_by(scripts.c.id).subquery("newest")
     query = (
         select(*SCRIPT)
         .join(last, (last.c.id == scripts.c.id) & (last.c.version == scripts.c.version))
@@ -453,7 +481,8 @@ def script_page(dialect: Dialect) -> Sql:
 @cache
 def script_count(dialect: Dialect) -> Sql:
     """How many scripts there are."""
-    return compiled(select(func.count(distinct(scripts.c.id))), dialect)
+    there = scripts.c.deleted_at.is_(None)
+    return compiled(select(func.count(distinct(scripts.c.id))).where(there), dialect)
 
 
 @cache

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias, TypeVar
+from typing import Any, TypeVar
 
 from sqlalchemy import Dialect
 
@@ -31,6 +31,7 @@ from dialerd.core.report import Report
 from dialerd.core.webhook import WebhookId
 from dialerd.core.world import CALL_IDS_PER_MILLI, call_id
 from dialerd.ports import (
+    AnsweredRequest,
     ApiKey,
     CallFilter,
     CallRow,
@@ -42,13 +43,14 @@ from dialerd.ports import (
     ReadyBatch,
     ReportFilter,
     Script,
+    VoiceAgent,
 )
-from dialerd.store import outbox, queries, reports, rows
-from dialerd.store.faults import damaged
+from dialerd.store import agents, disposal, outbox, queries, reports, requests, rows
+from dialerd.store.asking import Lane, Rows
+from dialerd.store.exports import Exports
 from dialerd.store.sql import Sql, to_json
 
 T = TypeVar("T")
-Rows: TypeAlias = Sequence[Sequence[Any]]
 
 DNC_BATCH = 10_000
 """Entries of the do-not-call list that are read at a time: the event loop and other questions come in between."""
@@ -58,21 +60,12 @@ _BEHIND_ALL = "cam"
 """Greater than every call's id."""
 
 
-class Lane(Protocol):
-    """A connection that answers one query after another."""
-
-    async def fetch(self, sql: Sql, values: Mapping[str, Any]) -> Rows:
-        """All rows of a query. Raises `PortError`."""
-        ...
-
-
-class Reads:
+class Reads(Exports):
     """Every question of the port. All of them raise `PortError`."""
 
     def __init__(self, name: str, dialect: Dialect, engine: Lane, people: Lane, reports: Lane) -> None:
         """`name`: what the store is called in messages."""
-        self._name = name
-        self._dialect = dialect
+        super().__init__(name, dialect, reports)
         self._engine = engine
         self._people = people
         self._reports = reports
@@ -221,6 +214,10 @@ class Reads:
         found = await self._list(query, asked | _of(page), rows.campaigns_with_counters)
         return found, await self._count(queries.campaign_count(self._dialect, names), asked)
 
+    async def deletions(self) -> Sequence[CampaignId]:
+        """The campaigns that are being deleted, oldest order first."""
+        return await self._list(disposal.deletions_waiting(self._dialect), {}, rows.first_column)
+
     async def contacts(
         self, campaign: CampaignId, page: Page, state: ContactState | None = None
     ) -> tuple[Sequence[Contact], int]:
@@ -274,7 +271,7 @@ class Reads:
         )
 
     async def script(self, script_id: ScriptId, version: int | None = None) -> Script | None:
-        """One version of a script, the newest without `version`."""
+        """One version of a script, deleted or not; without `version` the newest, if it is not deleted."""
         values: dict[str, Any] = {"script": script_id}
         query = queries.newest_script(self._dialect)
         if version is not None:
@@ -314,6 +311,31 @@ class Reads:
         """How many deliveries of each webhook wait, and how many are dead."""
         return await self._list(outbox.unsettled(self._dialect), {}, rows.delivery_counts)
 
+    async def script_versions(self, script_id: ScriptId) -> int:
+        """The highest version that was ever stored; 0: none."""
+        return await self._count(queries.highest_version(self._dialect), {"script": script_id})
+
+    async def agent(self, agent_id: str) -> VoiceAgent | None:
+        """One agent."""
+        found = await self._list(agents.one(self._dialect), {"agent": agent_id}, agents.read)
+        return found[0] if found else None
+
+    async def agents(self, page: Page) -> tuple[Sequence[VoiceAgent], int]:
+        """A page of agents, newest first, and how many there are."""
+        found = await self._list(agents.page(self._dialect), _of(page), agents.read)
+        return found, await self._count(agents.count(self._dialect), {})
+
+    async def agents_naming(self, *, script: str = "", agent: str = "") -> Sequence[str]:
+        """Ids of the agents that name a script, or another agent as their fallback."""
+        values = {"script": script, "agent": agent}
+        return await self._list(agents.naming(self._dialect), values, rows.first_column)
+
+    async def request_done(self, ident: str, after: Instant) -> AnsweredRequest | None:
+        """The request that was carried out under this name after an instant."""
+        values = {"ident": ident, "after": after}
+        found = await self._list(requests.known(self._dialect), values, requests.answered)
+        return found[0] if found else None
+
     async def key_by_digest(self, digest: bytes) -> ApiKey | None:
         """The unrevoked key with this digest."""
         found = await self._list(queries.key_by_digest(self._dialect), {"digest": digest}, rows.keys)
@@ -328,18 +350,6 @@ class Reads:
 
     async def _list(self, query: Sql, values: Mapping[str, Any], read: Callable[[Rows], T]) -> T:
         return await self._ask(self._people, query, values, read)
-
-    async def _ask(self, lane: Lane, query: Sql, values: Mapping[str, Any], read: Callable[[Rows], T]) -> T:
-        return self._read(await lane.fetch(query, values), read)
-
-    def _read(self, found: Rows, read: Callable[[Rows], T]) -> T:
-        try:
-            return read(found)
-        except (ValueError, TypeError, LookupError) as error:
-            # What it says may hold a number or a name.
-            raise damaged(
-                self._name, f"it holds what was never written to it ({type(error).__name__})"
-            ) from error
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,7 @@ from dialerd.core.model import CallStatus
 from dialerd.core.report import HOUR, HOURS_A_DAY, By, Part, Report, report
 from dialerd.core.wallclock import DAY
 from dialerd.ports import ReportFilter
+from dialerd.store.queries import CALL_SHOWN
 from dialerd.store.sql import Sql, compiled
 from dialerd.store.tables import calls, campaigns, tries
 
@@ -129,7 +130,7 @@ def _tried(by: By, in_campaign: bool, stretches: int) -> Select[Any]:
         .outerjoin(later, (later.c.call_id == tries.c.call_id) & (later.c.number == tries.c.number + _ONE))
         .where(calls.c.started_at >= bindparam("started_from"))
         .where(calls.c.started_at <= bindparam("started_to"))
-        .where(calls.c.status != literal_column(f"'{CallStatus.IN_PROGRESS}'"))
+        .where(calls.c.status != literal_column(f"'{CallStatus.IN_PROGRESS}'"), CALL_SHOWN)
     )
     return query.where(calls.c.campaign_id == bindparam("campaign")) if in_campaign else query
 

@@ -30,6 +30,7 @@ from dialerd.core.model import (
     ContactId,
     ContactState,
     Halt,
+    Label,
     Reason,
     RetryRule,
     ScriptId,
@@ -61,7 +62,7 @@ Row: TypeAlias = Sequence[Any]
 Columns: TypeAlias = tuple[Column[Any], ...]
 
 CAMPAIGN: Columns = tuple(campaigns.c)
-SCRIPT: Columns = tuple(scripts.c)
+SCRIPT: Columns = tuple(column for column in scripts.c if column is not scripts.c.deleted_at)
 KEY: Columns = tuple(api_keys.c)
 DNC: Columns = tuple(dnc.c)
 WEBHOOK: Columns = tuple(webhooks.c)
@@ -249,6 +250,9 @@ def _open_call(row: Row) -> Call:
         variables=_mapping(values["variables"]),
         callback=bool(values["callback"]),
         gate=_mapping(values["gate"]),
+        agent_id=values["agent_id"],
+        voice=values["voice"],
+        label=Label(**label) if (label := _mapping(values["label"])) else None,
         report=AgentReport(
             disposition=values["disposition"],
             positive=bool(values["positive"]),
@@ -305,6 +309,7 @@ def _call_row(row: Row, attempts: Sequence[TryRow]) -> CallRow:
         counted=bool(values["counted"]),
         language=values["language"],
         script_id=ScriptId(values["script_id"]),
+        script_version=values["script_version"],
         started_at=Instant(values["started_at"]),
         answered_at=attempts[-1].answered_at,
         ended_at=values["ended_at"],
@@ -316,6 +321,8 @@ def _call_row(row: Row, attempts: Sequence[TryRow]) -> CallRow:
         transcript=_list(values["transcript"]),
         tries=attempts,
         callback=bool(values["callback"]),
+        agent_id=values["agent_id"],
+        voice=values["voice"],
     )
 
 
@@ -441,6 +448,11 @@ def only(rows: Sequence[Row]) -> Any:
     """The one value of the one row."""
     ((value,),) = rows
     return value
+
+
+def first_column(rows: Iterable[Row]) -> list[Any]:
+    """The first value of each row."""
+    return [row[0] for row in rows]
 
 
 def rested(rows: Iterable[Row]) -> dict[E164, Instant]:

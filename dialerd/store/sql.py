@@ -103,6 +103,13 @@ def ids_in(name: str, dialect: Dialect) -> Select[Any]:
     return select(func.json_each(bindparam(name)).table_valued("value").c.value)
 
 
+def texts_in(name: str, dialect: Dialect) -> Select[Any]:
+    """The texts in the parameter `name`, a JSON list: one text for any number of them."""
+    if dialect.name == "postgresql":
+        return select(func.json_array_elements_text(bindparam(name)).table_valued("value").c.value)
+    return select(func.json_each(bindparam(name)).table_valued("value").c.value)
+
+
 def to_json(value: Any) -> str:
     """JSON text. Raises `TypeError` for what JSON cannot hold."""
     return orjson.dumps(value, default=_plain).decode()

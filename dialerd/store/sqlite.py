@@ -35,7 +35,7 @@ class SqliteStore(Reads, Writing):
 
     def __init__(self, url: str | Path, instance: str) -> None:
         """`url`: a path, or `sqlite:///PATH`. `instance`: who a second daemon is told holds the store."""
-        self.path = _path(url)
+        self.path = path_of(url)
         self._lock = StoreLock(self.path, instance)
         self._writer = Writer(self.path)
         self._engine_reader = Reader(self.path)
@@ -79,7 +79,8 @@ class SqliteStore(Reads, Writing):
         raise InvariantError(f"transaction {transaction} is not in doubt")
 
 
-def _path(url: str | Path) -> Path:
+def path_of(url: str | Path) -> Path:
+    """The file of an SQLite address. Raises `PortError` if it names none."""
     if isinstance(url, str) and url.startswith("sqlite:"):
         named = make_url(url).database
         if not named or named == ":memory:":

@@ -89,6 +89,7 @@ campaigns = Table(
     Column("max_callbacks", Integer, nullable=False, server_default=text("1")),
     Column("version", Integer, nullable=False, server_default=text("1")),
     Column("shares", Text),
+    Column("voice", Text),
 )
 
 counters = Table(
@@ -111,6 +112,39 @@ imports = Table(
     Index("imports_by_campaign", "campaign_id"),
     # An id that was dropped must not come back: a late row of the old import would join the new one.
     sqlite_autoincrement=True,
+)
+
+rejects = Table(
+    "rejects",
+    metadata,
+    Column("import_id", BigInteger, primary_key=True),
+    Column("line", Integer, primary_key=True),
+    # What the row gave as its number, shortened, and that text's digits without leading zeros.
+    Column("phone", Text),
+    Column("digits", _KEY),
+    Column("reason", Text, nullable=False),
+    # The row's values by column, as they were given; NULL where none could be read.
+    Column("row", Text),
+    Index("rejects_by_digits", "digits"),
+    sqlite_with_rowid=False,
+)
+
+deletions = Table(
+    "deletions",
+    metadata,
+    # From here on nothing of this campaign is shown; its rows are deleted bit by bit, this one last.
+    Column("campaign_id", _KEY, ForeignKey("campaigns.id"), primary_key=True),
+    Column("since", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+erasures = Table(
+    "erasures",
+    metadata,
+    # Deleted when nothing is left that tells of this number.
+    Column("phone", _KEY, primary_key=True),
+    Column("since", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
 )
 
 contacts = Table(
@@ -186,6 +220,10 @@ calls = Table(
     Column("callback_at", BigInteger),
     # Why we asked Asterisk to end the call (`Call.hangup`).
     Column("cut", Text),
+    Column("agent_id", Text),
+    Column("voice", Text),
+    # What somebody else than its agent has said of it (`Call.label`), JSON.
+    Column("label", Text),
     Index("calls_by_campaign", "campaign_id", "id"),
     Index("calls_by_phone", "phone", "id"),
     Index("calls_by_start", "started_at"),
@@ -256,6 +294,39 @@ scripts = Table(
     Column("body", Text, nullable=False),
     Column("source", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
+    # A version that is gone is still there for what was begun with it, and its number is not given again.
+    Column("deleted_at", BigInteger),
+)
+
+agents = Table(
+    "agents",
+    metadata,
+    Column("id", _KEY, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("language", Text),
+    Column("voice", Text),
+    Column("script_id", _KEY),
+    Column("engine", Text, nullable=False),
+    Column("fallback", _KEY),
+    # JSON.
+    Column("dispositions", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+)
+
+requests = Table(
+    "requests",
+    metadata,
+    # Keyed digests: neither who asked nor what is kept in the clear.
+    Column("ident", _KEY, primary_key=True),
+    Column("asked", Text, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("made", Text, nullable=False),
+    Column("note", Text, nullable=False),
+    # The answer, once it was given; its body is deflated.
+    Column("status", Integer),
+    Column("headers", Text),
+    Column("body", LargeBinary),
+    Index("requests_by_age", "at"),
 )
 
 api_keys = Table(
@@ -301,4 +372,19 @@ deliveries = Table(
     Column("body", Text, nullable=False),
     Index("deliveries_by_webhook", "webhook_id", "number"),
     Index("deliveries_by_state", "state", "webhook_id", "number"),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", _ROW_ID, primary_key=True),
+    Column("at", BigInteger, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("origin", Text),
+    Column("action", Text, nullable=False),
+    Column("object", Text),
+    Column("details", Text),
+    Index("audit_by_time", "at"),
+    # An entry that was deleted for its age must not be followed by another one under its id.
+    sqlite_autoincrement=True,
 )

@@ -14,13 +14,14 @@ from sqlalchemy import Dialect
 
 from dialerd.core.delivery import Delivery, DeliveryState
 from dialerd.core.errors import InvariantError
-from dialerd.core.journal import Entry
+from dialerd.core.journal import Entry, RequestDone
 from dialerd.core.model import CampaignId, ImportId
+from dialerd.core.results import Reject
 from dialerd.core.webhook import WebhookId
 from dialerd.ports import NewContact
-from dialerd.store import encode, outbox, writes
+from dialerd.store import encode, outbox, requests, writes
 from dialerd.store.sql import Sql
-from dialerd.store.tables import IMPORT_SEALED
+from dialerd.store.tables import IMPORT_OPEN, IMPORT_SEALED
 from dialerd.store.turns import Planner
 from dialerd.store.writes import Row
 
@@ -64,7 +65,7 @@ def turn(planner: Planner, entries: Iterable[Entry]) -> Transaction[None]:
 def probe(dialect: Dialect) -> Transaction[None]:
     """Write a row and remove it."""
     import_id = yield from begin_import(dialect, CampaignId("cmp_probe"))
-    yield from _execute(writes.forget_import(dialect), {"import": import_id})
+    yield from execute(writes.forget_import(dialect), {"import": import_id})
 
 
 # --- imports -------------------------------------------------------------------------------------
@@ -72,7 +73,7 @@ def probe(dialect: Dialect) -> Transaction[None]:
 
 def begin_import(dialect: Dialect, campaign: CampaignId) -> Transaction[ImportId]:
     """A fresh open import."""
-    ((ident,),) = yield _fetch(writes.begin_import(dialect), {"campaign": campaign})
+    ((ident,),) = yield fetch(writes.begin_import(dialect), {"campaign": campaign})
     return ImportId(ident)
 
 
@@ -84,35 +85,46 @@ def add_contacts(
     _refuse_nul(rows)
     added: int = yield Change(writes.add_contact(dialect), rows)
     values = {"added": added, "import": import_id, "campaign": campaign}
-    if (yield from _execute(writes.grow_import(dialect), values)) != 1:
+    if (yield from execute(writes.grow_import(dialect), values)) != 1:
         raise InvariantError(f"import {import_id} of campaign {campaign} is not open")
     return added
 
 
+def add_rejects(dialect: Dialect, import_id: ImportId, refused: Sequence[Reject]) -> Transaction[None]:
+    """Keep rows of a list that cannot be used. Raises `InvariantError` if the import is not open."""
+    found = yield fetch(writes.import_state(dialect), {"import": import_id})
+    if not found or found[0][0] != IMPORT_OPEN:
+        raise InvariantError(f"import {import_id} is not open")
+    rows = writes.reject_rows(import_id, refused)
+    _refuse_nul(rows)
+    yield Change(writes.add_reject(dialect), rows)
+
+
 def doom_import(dialect: Dialect, import_id: ImportId) -> Transaction[CampaignId | None]:
     """From here it cannot be sealed; None: there is none. Raises `InvariantError` if it is sealed."""
-    found = yield _fetch(writes.import_state(dialect), {"import": import_id})
+    found = yield fetch(writes.import_state(dialect), {"import": import_id})
     if not found:
         return None
     ((state, campaign),) = found
     if state == IMPORT_SEALED:
         raise InvariantError(f"import {import_id} is sealed: its contacts belong to campaign {campaign}")
-    yield from _execute(writes.doom_import(dialect), {"import": import_id})
+    yield from execute(writes.doom_import(dialect), {"import": import_id})
     return CampaignId(campaign)
 
 
 def empty_import(dialect: Dialect, import_id: ImportId, campaign: CampaignId) -> Transaction[bool]:
     """Delete some contacts of a doomed import, at last itself; whether there may be more."""
     values = {"campaign": campaign, "import": import_id, "limit": STEP}
-    if (yield from _execute(writes.empty_import(dialect), values)) == STEP:
-        return True
-    yield from _execute(writes.forget_import(dialect), {"import": import_id})
+    for some in (writes.empty_import(dialect), writes.empty_rejects(dialect)):
+        if (yield from execute(some, values)) == STEP:
+            return True
+    yield from execute(writes.forget_import(dialect), {"import": import_id})
     return False
 
 
 def unsealed(dialect: Dialect) -> Transaction[list[ImportId]]:
     """The imports that are not sealed."""
-    found = yield _fetch(writes.unsealed_imports(dialect), {})
+    found = yield fetch(writes.unsealed_imports(dialect), {})
     return [ImportId(ident) for (ident,) in found]
 
 
@@ -131,7 +143,7 @@ def oldest_kept(dialect: Dialect, webhook: WebhookId, state: DeliveryState, most
     if most < 1:
         return _ABOVE_ALL
     values = {"webhook": webhook, "state": state, "newer": most - 1}
-    found = yield _fetch(outbox.oldest_kept(dialect), values)
+    found = yield fetch(outbox.oldest_kept(dialect), values)
     return found[0][0] if found else 0
 
 
@@ -140,30 +152,44 @@ _ABOVE_ALL = 2**63 - 1
 
 def orphaned(dialect: Dialect) -> Transaction[list[WebhookId]]:
     """Webhooks that are gone and whose deliveries are not."""
-    found = yield _fetch(outbox.orphaned(dialect), {})
+    found = yield fetch(outbox.orphaned(dialect), {})
     return [WebhookId(ident) for (ident,) in found]
 
 
 # --- single rows ---------------------------------------------------------------------------------
 
 
-def insert(sql: str, row: Row) -> Transaction[None]:
-    """One row. Raises `InvariantError` if it cannot be stored."""
+def insert(dialect: Dialect, sql: str, row: Row, done: RequestDone | None = None) -> Transaction[None]:
+    """One row, and the request that asked for it. Raises `InvariantError` if one cannot be stored."""
     _refuse_nul([row])
+    if done is not None:
+        noted = requests.noted(done)
+        _refuse_nul(noted)
+        if (yield Change(requests.note(dialect), noted)) != 1:
+            raise InvariantError("the request was carried out before")
     yield Change(sql, [row])
+
+
+def update(sql: str, rows: Sequence[Row]) -> Transaction[int]:
+    """Rows that may be there; how many of them are."""
+    _refuse_nul(rows)
+    changed: int = yield Change(sql, rows)
+    return changed
 
 
 def change(sql: Sql, values: Mapping[str, Any]) -> Transaction[int]:
     """How many rows it changed."""
-    return (yield from _execute(sql, values))
+    return (yield from execute(sql, values))
 
 
-def _execute(sql: Sql, values: Mapping[str, Any]) -> Transaction[int]:
+def execute(sql: Sql, values: Mapping[str, Any]) -> Transaction[int]:
+    """How many rows a statement has changed."""
     changed: int = yield Change(sql.text, [sql.bind(values)])
     return changed
 
 
-def _fetch(sql: Sql, values: Mapping[str, Any]) -> Fetch:
+def fetch(sql: Sql, values: Mapping[str, Any]) -> Fetch:
+    """The question for the rows of a statement."""
     return Fetch(sql.text, sql.bind(values))
 
 

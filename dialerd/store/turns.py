@@ -11,7 +11,18 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from sqlalchemy import BigInteger, Column, Dialect, Table, bindparam, cast, exists, literal_column, select
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Dialect,
+    Table,
+    bindparam,
+    cast,
+    exists,
+    literal_column,
+    not_,
+    select,
+)
 
 from dialerd.core.errors import InvariantError
 from dialerd.core.journal import (
@@ -21,6 +32,7 @@ from dialerd.core.journal import (
     CallOpened,
     CallReported,
     CampaignAdmitted,
+    CampaignDoomed,
     CampaignSaved,
     ContactSaved,
     CountersMoved,
@@ -29,6 +41,7 @@ from dialerd.core.journal import (
     Entry,
     ImportSealed,
     NumberFreed,
+    RequestDone,
     TrunkSaved,
     TryOpened,
     TrySaved,
@@ -39,7 +52,7 @@ from dialerd.core.journal import (
     WebhookSaved,
 )
 from dialerd.core.model import ContactKind
-from dialerd.store import encode
+from dialerd.store import encode, requests
 from dialerd.store.encode import Row
 from dialerd.store.queries import live
 from dialerd.store.sql import insert_sql, inserting, positional, update_sql
@@ -51,6 +64,7 @@ from dialerd.store.tables import (
     campaigns,
     contacts,
     counters,
+    deletions,
     deliveries,
     dnc,
     imports,
@@ -139,6 +153,7 @@ def _ordered(dialect: Dialect) -> list[Step]:
         (CampaignAdmitted, seal, encode.import_of_new),
         (ImportSealed, seal, encode.import_sealed),
         (CampaignSaved, save_campaign, encode.campaign_saved),
+        (CampaignDoomed, _doom_campaign(dialect), encode.campaign_doomed),
         (CallOpened, _insert("call insert", calls, encode.CALL, dialect), encode.call_opened),
         (TryOpened, _insert("try insert", tries, encode.TRY, dialect), encode.try_opened),
         (TrySaved, save_try, encode.try_saved),
@@ -153,6 +168,7 @@ def _ordered(dialect: Dialect) -> list[Step]:
         (ContactSaved, save_contact, encode.contact_saved),
         (CountersMoved, _add_counters(dialect), encode.counters_moved),
         (NumberFreed, _free_number(dialect), encode.number_freed),
+        (RequestDone, Write("request done", requests.note(dialect), exact=True), requests.noted),
         # What is not to be kept is marked first, so that the last entry for a key wins.
         (DaemonSaved, put, encode.halt_saved),
         (TrunkSaved, put, encode.trunk_saved),
@@ -199,6 +215,14 @@ def _seal_import(dialect: Dialect) -> Write:
         .where(exists().where(campaigns.c.id == imports.c.campaign_id))
     )
     return Write("import seal", positional(sealing, dialect, ["import", "campaign"]), exact=True)
+
+
+def _doom_campaign(dialect: Dialect) -> Write:
+    finished = select(campaigns.c.id, bindparam("since", type_=BigInteger)).where(not_(live()))
+    finished = finished.where(campaigns.c.id == bindparam("campaign"))
+    dooming = inserting(deletions, (), dialect).from_select(["campaign_id", "since"], finished)
+    dooming = dooming.on_conflict_do_nothing(index_elements=[deletions.c.campaign_id])
+    return Write("campaign doom", positional(dooming, dialect, ["since", "campaign"]), exact=False)
 
 
 def _close_waiting(kind: ContactKind, dialect: Dialect) -> Write:

@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 from sqlalchemy import ColumnElement, Dialect, bindparam, func, literal_column, select
 
 from dialerd.core.model import CampaignId, ContactState, ImportId
+from dialerd.core.results import Reject
 from dialerd.ports import ApiKey, NewContact, Script
 from dialerd.store.sql import (
     Sql,
@@ -21,6 +22,7 @@ from dialerd.store.sql import (
     positional,
     to_json,
     to_json_or_null,
+    update_sql,
 )
 from dialerd.store.tables import (
     IMPORT_DROPPED,
@@ -29,6 +31,7 @@ from dialerd.store.tables import (
     api_keys,
     contacts,
     imports,
+    rejects,
     scripts,
 )
 
@@ -135,6 +138,27 @@ def empty_import(dialect: Dialect) -> Sql:
 
 
 @cache
+def empty_rejects(dialect: Dialect) -> Sql:
+    """Delete some of an import's rejected rows. Parameters: import, limit."""
+    some = select(rejects.c.line).where(rejects.c.import_id == bindparam("import")).limit(bindparam("limit"))
+    emptying = rejects.delete().where(rejects.c.import_id == bindparam("import"), rejects.c.line.in_(some))
+    return compiled(emptying, dialect)
+
+
+@cache
+def add_reject(dialect: Dialect) -> str:
+    """A rejected row, taking `reject_rows`."""
+    return insert_sql(rejects, list(rejects.c), dialect)
+
+
+def reject_rows(import_id: ImportId, refused: Iterable[Reject]) -> list[Row]:
+    """Parameters of `add_reject`. Raises `TypeError` for values that are no JSON."""
+    return [
+        (import_id, one.line, one.phone, one.digits, one.reason, to_json_or_null(one.row)) for one in refused
+    ]
+
+
+@cache
 def forget_import(dialect: Dialect) -> Sql:
     """Delete an import's own row. Parameter: import."""
     return compiled(imports.delete().where(imports.c.id == bindparam("import")), dialect)
@@ -160,6 +184,16 @@ def script_row(script: Script) -> Row:
         to_json(script.body),
         script.source,
         script.created_at,
+        None,
+    )
+
+
+@cache
+def delete_script(dialect: Dialect) -> Sql:
+    """Delete the versions of a script that are not deleted yet. Parameters: at, script."""
+    deleting = scripts.update().values(deleted_at=bindparam("at", type_=scripts.c.deleted_at.type))
+    return compiled(
+        deleting.where(scripts.c.id == bindparam("script"), scripts.c.deleted_at.is_(None)), dialect
     )
 
 
@@ -172,6 +206,12 @@ def add_key(dialect: Dialect) -> str:
 def key_row(key: ApiKey) -> Row:
     """Parameters of `add_key`."""
     return (key.id, key.name, key.scope, key.digest, key.created_at, key.last_used_at, key.revoked_at)
+
+
+@cache
+def note_use(dialect: Dialect) -> str:
+    """When a key was last used. Parameters: instant, key."""
+    return update_sql(api_keys, [api_keys.c.last_used_at], [api_keys.c.id], dialect)
 
 
 @cache

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import Dialect
@@ -10,11 +11,12 @@ from sqlalchemy import Dialect
 from dialerd.core.clock import Instant
 from dialerd.core.delivery import Delivery, DeliveryState, first_number_of
 from dialerd.core.errors import InvariantError
-from dialerd.core.journal import Entry
-from dialerd.core.model import CampaignId, ImportId
+from dialerd.core.journal import Entry, RequestDone
+from dialerd.core.model import CampaignId, ImportId, ScriptId
+from dialerd.core.results import Reject
 from dialerd.core.webhook import WebhookId
-from dialerd.ports import ApiKey, Kept, NewContact, Script
-from dialerd.store import outbox, transactions, writes
+from dialerd.ports import ApiKey, Kept, KeptAnswer, NewContact, Script, VoiceAgent
+from dialerd.store import agents, disposal, outbox, requests, transactions, writes
 from dialerd.store.sql import Sql
 from dialerd.store.transactions import STEP, Transaction
 from dialerd.store.turns import Planner
@@ -23,6 +25,8 @@ T = TypeVar("T")
 
 CHUNK = 500
 """Rows of bulk work in one transaction at most."""
+LONG = 16_384
+"""Bytes of an answer that are deflated outside the event loop."""
 
 
 class Executor(Protocol):
@@ -74,13 +78,24 @@ class Writing:
 
         Raises `InvariantError` if there are more or the import is not open, `PortError`.
         """
-        if len(rows) > CHUNK:
-            raise InvariantError(f"{len(rows)} contacts in one transaction, {CHUNK} are allowed")
+        _refuse_long(len(rows), "contacts")
         steps = [
             transactions.add_contacts(self._to, import_id, campaign, rows[first : first + STEP])
             for first in range(0, len(rows), STEP)
         ]
-        return sum(await self._executor.execute_behind(steps)) if steps else 0
+        return sum(await self._behind(steps))
+
+    async def add_rejects(self, import_id: ImportId, refused: Sequence[Reject]) -> None:
+        """Keep at most `CHUNK` rows that cannot be used. Below dialing in priority.
+
+        Raises `InvariantError` if there are more or the import is not open, `PortError`.
+        """
+        _refuse_long(len(refused), "rejected rows")
+        steps = [
+            transactions.add_rejects(self._to, import_id, refused[first : first + STEP])
+            for first in range(0, len(refused), STEP)
+        ]
+        await self._behind(steps)
 
     async def drop_import(self, import_id: ImportId) -> None:
         """Forget an import that was refused; an unknown one is no error.
@@ -139,20 +154,74 @@ class Writing:
             changed += last
         return changed
 
-    # --- scripts and keys ------------------------------------------------------------------------
+    async def _behind(self, steps: Sequence[Transaction[T]]) -> list[T]:
+        return await self._executor.execute_behind(steps) if steps else []
 
-    async def add_script(self, script: Script) -> None:
-        """Store a script version. Raises `InvariantError` if that version exists, `PortError`."""
-        await self._insert(writes.add_script(self._to), writes.script_row(script))
+    # --- what is deleted bit by bit --------------------------------------------------------------
 
-    async def add_key(self, key: ApiKey) -> None:
-        """Store an API key's digest. Raises `InvariantError` if its id or digest exists, `PortError`."""
-        await self._insert(writes.add_key(self._to), writes.key_row(key))
+    async def delete_some(self, campaign: CampaignId, calls_before: Instant) -> int:
+        """Delete at most `CHUNK` rows of a campaign that is marked for it; how many that were. Raises `PortError`."""
+        return await self._bit_by_bit(lambda: disposal.delete_campaign(self._to, campaign, calls_before))
+
+    async def _bit_by_bit(self, step: Callable[[], Transaction[int]]) -> int:
+        return sum(await self._behind([step() for _ in range(CHUNK // STEP)]))
+
+    # --- scripts, agents and keys ---------------------------------------------------------------------
+
+    async def add_script(self, script: Script, done: RequestDone | None = None) -> None:
+        """Store a script version. Raises `InvariantError` if it or its request exists, `PortError`."""
+        await self._insert(writes.add_script(self._to), writes.script_row(script), done)
+
+    async def delete_script(self, script_id: ScriptId, at: Instant) -> bool:
+        """Delete a script; False if there is none. Raises `PortError`."""
+        deleting = transactions.change(writes.delete_script(self._to), {"script": script_id, "at": at})
+        return await self._executor.execute(deleting) > 0
+
+    async def add_agent(self, agent: VoiceAgent, done: RequestDone | None = None) -> None:
+        """Store an agent. Raises `InvariantError` if it or its request exists, `PortError`."""
+        await self._insert(agents.add(self._to), agents.added(agent), done)
+
+    async def save_agent(self, agent: VoiceAgent) -> bool:
+        """Change an agent; False if there is none. Raises `PortError`."""
+        saving = transactions.update(agents.save(self._to), [agents.saved(agent)])
+        return await self._executor.execute(saving) == 1
+
+    async def delete_agent(self, agent_id: str) -> bool:
+        """Delete an agent; False if there is none. Raises `PortError`."""
+        deleting = transactions.change(agents.remove(self._to), {"agent": agent_id})
+        return await self._executor.execute(deleting) == 1
+
+    async def add_key(self, key: ApiKey, done: RequestDone | None = None) -> None:
+        """Store an API key's digest. Raises `InvariantError` if it or its request exists, `PortError`."""
+        await self._insert(writes.add_key(self._to), writes.key_row(key), done)
 
     async def revoke_key(self, key_id: str, at: Instant) -> bool:
         """Revoke a key; False if there is none. Raises `PortError`."""
         revoking = transactions.change(writes.revoke_key(self._to), {"key": key_id, "at": at})
         return await self._executor.execute(revoking) == 1
 
-    async def _insert(self, sql: str, row: writes.Row) -> None:
-        await self._executor.execute(transactions.insert(sql, row))
+    async def note_use(self, used: Mapping[str, Instant]) -> None:
+        """When keys were last used. Raises `PortError`."""
+        noting = transactions.update(writes.note_use(self._to), [(at, key) for key, at in used.items()])
+        await self._executor.execute_behind([noting])
+
+    async def _insert(self, sql: str, row: writes.Row, done: RequestDone | None) -> None:
+        await self._executor.execute(transactions.insert(self._to, sql, row, done))
+
+    # --- requests --------------------------------------------------------------------------------
+
+    async def keep_answer(self, done: RequestDone, answer: KeptAnswer) -> None:
+        """Keep what was answered to a request. Raises `PortError`."""
+        long = len(answer.body) > LONG
+        row = await asyncio.to_thread(requests.kept, done, answer) if long else requests.kept(done, answer)
+        await self._executor.execute_behind([transactions.update(requests.keep(self._to), [row])])
+
+    async def forget_requests(self, before: Instant) -> None:
+        """Forget requests that were carried out at `before` or earlier. Raises `PortError`."""
+        forgetting = transactions.change(requests.forget(self._to), {"before": before})
+        await self._executor.execute_behind([forgetting])
+
+
+def _refuse_long(count: int, what: str) -> None:
+    if count > CHUNK:
+        raise InvariantError(f"{count} {what} in one transaction, {CHUNK} are allowed")

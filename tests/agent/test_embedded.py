@@ -23,6 +23,7 @@ class FakeSpeech:
 
     def __init__(self) -> None:
         self.spoken: list[tuple[str, bool]] = []
+        self.voices: set[str] = set()
         self.broken = False
 
     def voice(self, language: str, character: str) -> Voice:
@@ -32,6 +33,7 @@ class FakeSpeech:
         if self.broken:
             raise PortError("no voice today", retryable=True)
         self.spoken.append((text, personal))
+        self.voices.add(voice.name)
         return text.encode()
 
 
@@ -108,6 +110,16 @@ async def test_prepare_renders_what_is_said_alike_to_all() -> None:
     await made.prepare("offer", 1, "en-IN")
     assert ("Press 1, 2 or 9.", False) in speech.spoken
     assert all(not personal for _, personal in speech.spoken)
+
+
+async def test_the_voice_that_is_asked_for_speaks_instead_of_the_scripts() -> None:
+    made, speech = agent()
+    await made.prepare("offer", 1, "en-IN", "male")
+    talk = made.converse(order(voice="male"))
+    stage = RecordingStage()
+    talk.start(stage)
+    await stage.heard()
+    assert speech.voices == {"male"}
 
 
 async def test_the_first_sentence_is_rendered_before_the_stage_is_there() -> None:

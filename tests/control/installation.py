@@ -43,7 +43,7 @@ from dialerd.engine.courier import Courier
 from dialerd.engine.feed import Feed
 from dialerd.engine.runtime import Engine
 from dialerd.engine.service import Service
-from dialerd.engine.settings import ServiceSettings
+from dialerd.engine.settings import ServiceSettings, VoiceEngine
 from dialerd.engine.tally import Tally
 from dialerd.intake.process import Intake
 from dialerd.numbering import callee_zones, holiday_dates
@@ -158,13 +158,15 @@ class MemoryMedia:
     """Media workers that speak nothing."""
 
     prepared: list[tuple[str, str]] = field(default_factory=list)
+    voices: list[str | None] = field(default_factory=list)
     attached: list[AttachAgent] = field(default_factory=list)
     fault: str | None = None
 
-    async def prepare(self, script: Script, language: str) -> None:
+    async def prepare(self, script: Script, language: str, voice: str | None = None) -> None:
         if self.fault is not None:
             raise PortError(self.fault, retryable=True)
         self.prepared.append((script.id, language))
+        self.voices.append(voice)
 
     def attach(self, order: AttachAgent) -> None:
         self.attached.append(order)
@@ -174,6 +176,11 @@ class MemoryMedia:
 
     def held(self) -> frozenset[CallId]:
         return frozenset(order.call for order in self.attached)
+
+
+async def spoken() -> tuple[str, ...]:
+    """The languages of its voices."""
+    return ("en-IN", "hi", "ta")
 
 
 async def parse_script(source: str) -> Any:
@@ -252,7 +259,14 @@ async def installation(
         store,
         media,  # type: ignore[arg-type]
         clock,
-        ServiceSettings("test", "0.0.0", TRUNKS, holiday_dates, state_dir / "spool"),
+        ServiceSettings(
+            "test",
+            "0.0.0",
+            TRUNKS,
+            holiday_dates,
+            state_dir / "spool",
+            (VoiceEngine("embedded", ("female", "male"), spoken),),
+        ),
         intake,
         parse_script,
         feed,
@@ -327,6 +341,7 @@ def call_row(ident: str = "cal_0123456789ab", campaign: str = "cmp_0123456789ab"
         counted=True,
         language="en-IN",
         script_id="loan",  # type: ignore[arg-type]
+        script_version=1,
         started_at=Instant(1_700_000_000_000),
         answered_at=Instant(1_700_000_003_500),
         ended_at=Instant(1_700_000_013_000),

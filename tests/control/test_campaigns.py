@@ -168,7 +168,7 @@ async def test_a_list_without_any_good_row_makes_no_campaign(
         ({"retry_rules": {"busy": {"after_minutes": -1}}}, "retry_rules.busy.after_minutes", "0"),
         ({"retry_rules": ["busy"]}, "retry_rules", "object"),
         ({"max_callbacks": -1}, "max_callbacks", "0"),
-        ({"agent_id": "agt_1"}, "agent_id", "not supported"),
+        ({"agent_id": "agt_1"}, "agent_id", "there is no agent"),
         ({"max_attempts": 0}, "max_attempts", "greater than or equal to 1"),
         ({"max_attempts": 11}, "max_attempts", "10"),
         ({"max_attempts": "3"}, "max_attempts", "whole number"),

@@ -151,11 +151,11 @@ async def test_when_the_answer_is_lost_the_store_tells_what_became_of_the_list(
 ) -> None:
     really = daemon.engine.command
 
-    async def deaf(command: Any) -> Any:
+    async def deaf(command: Any, done: Any = None) -> Any:
         if not isinstance(command, AddContacts):
-            return await really(command)
+            return await really(command, done)
         if sealed:
-            await really(command)
+            await really(command, done)
         raise PortError("the engine did not answer in 15 s", retryable=True)
 
     monkeypatch.setattr(daemon.engine, "command", deaf)

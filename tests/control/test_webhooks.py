@@ -74,6 +74,16 @@ async def test_a_webhook_is_made_and_its_secret_shown_once(api: httpx.AsyncClien
     assert "secret" not in (await api.get("/v1/webhooks")).text
 
 
+async def test_a_request_that_comes_again_makes_one_webhook(api: httpx.AsyncClient) -> None:
+    headers = {"Idempotency-Key": "8e03978e"}
+    body = {"url": URL, "events": ["*"]}
+    first = await api.post("/v1/webhooks", json=body, headers=headers)
+    again = await api.post("/v1/webhooks", json=body, headers=headers)
+    assert (again.status_code, again.json()) == (201, first.json())
+    assert again.headers["location"] == first.headers["location"]
+    assert (await api.get("/v1/webhooks")).json()["total"] == 1
+
+
 async def test_a_secret_can_be_brought_along(api: httpx.AsyncClient) -> None:
     secret = "whsec_" + base64.b64encode(b"x" * 24).decode()
     assert (await made(api, secret=secret))["secret"] == secret

@@ -146,5 +146,5 @@ class RecordingMedia:
     def held(self) -> frozenset[CallId] | None:
         return None
 
-    async def prepare(self, script: Script, language: str) -> None:
+    async def prepare(self, script: Script, language: str, voice: str | None = None) -> None:
         return None

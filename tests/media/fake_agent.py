@@ -105,7 +105,7 @@ class FakeAgent:
     def learn(self, script_id: str, version: int, body: Mapping[str, Any]) -> None:
         self.learned.append((script_id, version))
 
-    async def prepare(self, script_id: str, version: int, language: str) -> None:
+    async def prepare(self, script_id: str, version: int, language: str, voice: str | None = None) -> None:
         if language == "tlh":
             raise RequestError(422, "invalid-field", "Invalid request", "nobody speaks Klingon here")
         if script_id == "unlucky":

@@ -17,8 +17,10 @@ from tests.media.fake_agent import DNC, order
 
 TO_WORKER: list[wire.ToWorker] = [
     wire.Prepare(1, "offer", 2, "hi-IN", {"name": "ऋण", "keys": {"1": {"positive": True}}}),
+    wire.Prepare(1, "offer", 2, "hi-IN", {"name": "x"}, "male"),
     wire.Attach("cal_1", "lab-cal_1-1", "offer", 2, "hi-IN", "+15550100100", "प्रिया", {"amount": 1.5}, 0.25),
     wire.Attach("cal_1", "lab-cal_1-1", "offer", 2, "hi-IN", "+15550100100", None, {}),
+    wire.Attach("cal_1", "lab-cal_1-1", "offer", 2, "hi-IN", "+15550100100", None, {}, 0.0, "male"),
     wire.Detach("cal_1"),
     wire.Acknowledge(7),
     wire.Ping(),

@@ -152,7 +152,7 @@ class Ports:
     async def call_records(self, channels: frozenset[ChannelId]) -> tuple[CallRecord, ...]:
         return ()
 
-    async def prepare(self, script: Any, language: str) -> None:
+    async def prepare(self, script: Any, language: str, voice: str | None = None) -> None:
         pass
 
 

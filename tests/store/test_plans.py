@@ -16,7 +16,7 @@ from dialerd.core.model import CampaignId
 from dialerd.core.report import By
 from dialerd.core.wallclock import offsets
 from dialerd.ports import ReportFilter
-from dialerd.store import outbox, queries, reports
+from dialerd.store import exports, outbox, queries, reports
 from dialerd.store.migrate import migrate_sqlite
 from dialerd.store.sql import SQLITE, Sql
 from dialerd.store.tables import WAITING
@@ -94,6 +94,22 @@ def test_waiting_contacts_by_number_and_past_calls_come_in_order(database: sqlit
     )
 
 
+def test_files_are_read_in_order_and_no_campaign_is_sorted_for_a_part_of_one(
+    database: sqlite3.Connection,
+) -> None:
+    asked = {
+        exports._contacts: "contacts USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)",
+        exports._variables: "(campaign_id=? AND phone>?)",
+        exports._calls: "SEARCH calls USING INDEX calls_by_phone (phone=?)",
+        exports._captured: "calls_by_campaign (campaign_id=? AND id>?)",
+        exports._rejects: "SEARCH rejects USING PRIMARY KEY (import_id=?)",
+    }
+    for ask, expected in asked.items():
+        steps = query_plan(database, ask(SQLITE))
+        assert expected in steps[0]
+        assert not [step for step in steps if "TEMP B-TREE" in step]
+
+
 def test_one_contact_is_found_by_its_number(database: sqlite3.Connection) -> None:
     steps = query_plan(database, queries.contact(SQLITE))
     assert steps[0] == "SEARCH contacts USING INDEX sqlite_autoindex_contacts_1 (campaign_id=? AND phone=?)"
@@ -131,8 +147,10 @@ def test_a_page_of_calls_is_read_from_its_end(
 def test_calls_are_counted_without_reading_them(
     database: sqlite3.Connection, conditions: tuple[str, ...]
 ) -> None:
-    (step,) = query_plan(database, queries.call_count(SQLITE, frozenset(conditions)))
-    assert "USING COVERING INDEX" in step
+    steps = query_plan(database, queries.call_count(SQLITE, frozenset(conditions)))
+    counted, hidden = [step for step in steps if " calls " in step]
+    assert "USING COVERING INDEX" in counted
+    assert "SCAN" not in hidden, "those of campaigns that are being deleted are found by these"
 
 
 def test_open_calls_are_found_without_looking_at_closed_ones(database: sqlite3.Connection) -> None:

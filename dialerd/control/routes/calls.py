@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Awaitable
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 
 from dialerd.control import bodies, shapes
 from dialerd.control.context import Controlled, From, Paged, To, phone_in_query, span
+from dialerd.control.repeats import IdempotencyKey
 from dialerd.core.model import CampaignId
 from dialerd.engine.calls import CallFields
+from dialerd.engine.labels import LabelFields
 from dialerd.ports import CallFilter
 
 router = APIRouter(prefix="/v1/calls", tags=["calls"])
@@ -45,10 +48,19 @@ async def list_calls(
     status_code=201,
     openapi_extra=shapes.json_body(shapes.schema_of(CallFields, "phone", "script_id", "language")),
 )
-async def place_call(request: Request, control: Controlled) -> JSONResponse:
+async def place_call(request: Request, control: Controlled, key: IdempotencyKey = None) -> Response:
     """Place one call now, through every rule that a campaign's call passes; never queued: 409 with `why`."""
-    placed = await control.service.calls.place(await bodies.read_object(request))
-    return JSONResponse(placed, 201, {"Location": f"/v1/calls/{placed['id']}"})
+    calls = control.service.calls
+    async with control.repeats.claim(request, key) as claim:
+        fields = await bodies.read_object(request)
+        return await claim.answered(
+            lambda done: _placed(calls.place(fields, done)), lambda done: _placed(calls.show(done.made))
+        )
+
+
+async def _placed(call: Awaitable[dict[str, Any]]) -> Response:
+    shown = await call
+    return JSONResponse(shown, 201, {"Location": f"/v1/calls/{shown['id']}"})
 
 
 @router.get("/{call_id}")
@@ -62,3 +74,29 @@ async def hang_up_call(call_id: str, request: Request, control: Controlled) -> J
     """End a live call; one that has ended stays as it is."""
     await bodies.read_options(request)
     return JSONResponse(await control.service.calls.hang_up(call_id))
+
+
+@router.post(
+    "/{call_id}/disposition",
+    openapi_extra=shapes.json_body(shapes.schema_of(LabelFields, "disposition")),
+)
+async def label_call(call_id: str, request: Request, control: Controlled) -> JSONResponse:
+    """Say what came of a live, answered call, instead of its own agent.
+
+    409 for a callback that cannot be: `latest` is the last possible time, `next` the first one after
+    the time asked for. That it was asked for is kept.
+    """
+    return JSONResponse(await control.service.calls.label(call_id, await bodies.read_object(request)))
+
+
+@router.post("/{call_id}/transfer", openapi_extra=shapes.options())
+async def transfer_call(call_id: str, request: Request, control: Controlled) -> JSONResponse:
+    """Connect the callee with a person. This version has nowhere to transfer to: 409 for every live call."""
+    await bodies.read_options(request)
+    return JSONResponse(await control.service.calls.transfer(call_id))
+
+
+@router.get("/{call_id}/recording")
+async def play_recording(call_id: str, control: Controlled) -> Response:
+    """The audio of a call. This version records none: 404."""
+    return Response(await control.service.calls.recording(call_id))

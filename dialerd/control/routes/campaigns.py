@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import re
+from collections.abc import AsyncIterator, Awaitable
 from typing import Annotated, Any
 
 import orjson
 from fastapi import APIRouter, Header, Query, Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from dialerd.control import bodies, orders, shapes, uploads
 from dialerd.control.context import Controlled, From, Paged, To, span
+from dialerd.control.repeats import IdempotencyKey
 from dialerd.control.routes.contacts import CONTACTS
 from dialerd.core.errors import Fault, RequestError, invalid
+from dialerd.core.leftovers import Leftover
 from dialerd.core.model import CampaignId, CampaignStatus
 from dialerd.engine.contactlist import ContactFile
 from dialerd.engine.draft import CampaignFields, EditableFields
@@ -34,6 +37,20 @@ _MULTIPART_BODY = {
         "contacts": {"type": "string", "format": "binary", "description": "CSV with a column phone"},
     },
 }
+_CLONE_BODY = {
+    **shapes.schema_of(CampaignFields),
+    "properties": {
+        "contacts": {"enum": [which.value for which in Leftover], "default": Leftover.UNREACHED.value},
+        **{name: shape for name, shape in _FIELDS["properties"].items() if name != "default_region"},
+    },
+}
+_CLONE = {"requestBody": {"content": {"application/json": {"schema": _CLONE_BODY}}}}
+_CSV_FILE: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "CSV in UTF-8; a cell that a spreadsheet would calculate begins with an apostrophe",
+        "content": {"text/csv": {"schema": {"type": "string"}}},
+    }
+}
 _TAG = re.compile(r'(W/)?"([\x21\x23-\x7e]*)"')
 
 
@@ -42,21 +59,29 @@ _TAG = re.compile(r'(W/)?"([\x21\x23-\x7e]*)"')
     status_code=201,
     openapi_extra=shapes.body({"application/json": _JSON_BODY, "multipart/form-data": _MULTIPART_BODY}),
 )
-async def create_campaign(request: Request, control: Controlled) -> Response:
+async def create_campaign(request: Request, control: Controlled, key: IdempotencyKey = None) -> Response:
     """Create and schedule a campaign, from JSON or from a part `campaign` (JSON) and a part `contacts` (CSV)."""
     campaigns = control.service.campaigns
-    with control.upload() as path:
+    async with control.repeats.claim(request, key) as claim, control.upload() as path:
+        fields = None
         match bodies.media_type(request):
             case "application/json":
                 await bodies.spool(request, path, control.max_bytes, uploads.LIST)
-                created = await campaigns.create(None, ContactFile(path, "json"))
             case "multipart/form-data":
                 fields = await uploads.receive_beside(
                     request, path, control.max_bytes, "contacts", "campaign"
                 )
-                created = await campaigns.create(fields, ContactFile(path, "csv"))
             case _:
                 raise bodies.unsupported(request, "application/json", "multipart/form-data")
+        listed = ContactFile(path, "json" if fields is None else "csv")
+        return await claim.answered(
+            lambda done: _created(campaigns.create(fields, listed, done)),
+            lambda done: _created(campaigns.imported(done)),
+        )
+
+
+async def _created(campaign: Awaitable[dict[str, Any]]) -> Response:
+    created = await campaign
     headers = {"Location": f"/v1/campaigns/{created['campaign_id']}", **_etag(created)}
     return Response(orjson.dumps(created), 201, headers, "application/json")
 
@@ -116,6 +141,43 @@ async def list_calls_of_campaign(campaign_id: str, control: Controlled, page: Pa
     return JSONResponse(await control.service.calls.page(CallFilter(CampaignId(campaign_id)), page))
 
 
+@router.get("/{campaign_id}/results.csv", response_class=StreamingResponse, responses=_CSV_FILE)
+async def download_results(campaign_id: str, control: Controlled) -> StreamingResponse:
+    """One row a contact, in list order. The file is a contact list too: taken in again it is the list it came from."""
+    return _file(await control.service.files.results(campaign_id), f"{campaign_id}.results.csv")
+
+
+@router.get("/{campaign_id}/rejects.csv", response_class=StreamingResponse, responses=_CSV_FILE)
+async def download_rejects(campaign_id: str, control: Controlled) -> StreamingResponse:
+    """The rows of its lists that were invalid and left out, with their lines and reasons; corrected, a list again."""
+    return _file(await control.service.files.rejects(campaign_id), f"{campaign_id}.rejects.csv")
+
+
+@router.post("/{campaign_id}/clone", status_code=201, openapi_extra=_CLONE)
+async def clone_campaign(
+    campaign_id: str, request: Request, control: Controlled, key: IdempotencyKey = None
+) -> Response:
+    """A new campaign from this one's contacts: `unreached` (never answered), `expired`, `all` or `none` of them.
+
+    Its settings are those of this one but for what is given; its times are not taken over. Contacts are held against
+    the do-not-call list as it is now.
+    """
+    campaigns = control.service.campaigns
+    async with control.repeats.claim(request, key) as claim:
+        given = await bodies.read_object(request, optional=True)
+        return await claim.answered(
+            lambda done: _created(campaigns.clone(campaign_id, given, done)),
+            lambda done: _created(campaigns.imported(done)),
+        )
+
+
+@router.delete("/{campaign_id}", status_code=204, response_class=Response)
+async def delete_campaign(campaign_id: str, control: Controlled) -> Response:
+    """Delete a finished campaign with its contacts, calls and rejected rows; 409 with the state of one that is live."""
+    await control.service.campaigns.delete(campaign_id)
+    return Response(status_code=204)
+
+
 @router.post("/{campaign_id}/start", openapi_extra=shapes.options(now={"type": "boolean", "default": False}))
 async def start_campaign(campaign_id: str, request: Request, control: Controlled) -> JSONResponse:
     """Start a scheduled campaign; before its start time only with `{"now": true}`."""
@@ -154,6 +216,11 @@ async def stop_campaign(campaign_id: str, request: Request, control: Controlled)
     return orders.answered(
         await control.service.campaigns.stop(campaign_id, hang_up=hang_up, cancel_ringing=cancel)
     )
+
+
+def _file(parts: AsyncIterator[bytes], name: str) -> StreamingResponse:
+    headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
+    return StreamingResponse(parts, media_type="text/csv", headers=headers)
 
 
 def _etag(shown: dict[str, Any]) -> dict[str, str]:

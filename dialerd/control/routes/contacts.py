@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from typing import Annotated, Any
 
 import orjson
@@ -10,6 +11,7 @@ from starlette.responses import JSONResponse, Response
 
 from dialerd.control import bodies, shapes, uploads
 from dialerd.control.context import Controlled, Paged
+from dialerd.control.repeats import IdempotencyKey
 from dialerd.core.errors import Fault, invalid
 from dialerd.core.model import E164, ContactState
 from dialerd.engine.admission import AdditionFields
@@ -79,24 +81,31 @@ async def add_contacts(
         str | None, Query(description="for CSV: country whose national numbers are accepted")
     ] = None,
     on_invalid: Annotated[str | None, Query(description="for CSV: reject (default) or skip")] = None,
+    key: IdempotencyKey = None,
 ) -> Response:
     """Give a live campaign more contacts, from JSON, CSV, or a multipart part `contacts` (CSV)."""
     campaigns = control.service.campaigns
-    options = {"default_region": default_region, "on_invalid": on_invalid}
-    with control.upload() as path:
+    options: dict[str, Any] | None = {"default_region": default_region, "on_invalid": on_invalid}
+    async with control.repeats.claim(request, key) as claim, control.upload() as path:
+        listed = ContactFile(path, "csv")
         match bodies.media_type(request):
             case "application/json":
                 await bodies.spool(request, path, control.max_bytes, uploads.LIST)
-                added = await campaigns.add_contacts(campaign_id, None, ContactFile(path, "json"))
+                options, listed = None, ContactFile(path, "json")
             case "text/csv":
                 await bodies.spool(request, path, control.max_bytes, uploads.LIST)
-                added = await campaigns.add_contacts(campaign_id, options, ContactFile(path, "csv"))
             case "multipart/form-data":
                 await uploads.receive(request, path, control.max_bytes, "contacts")
-                added = await campaigns.add_contacts(campaign_id, options, ContactFile(path, "csv"))
             case _:
                 raise bodies.unsupported(request, "application/json", "text/csv", "multipart/form-data")
-    return Response(orjson.dumps(added), 201, media_type="application/json")
+        return await claim.answered(
+            lambda done: _added(campaigns.add_contacts(campaign_id, options, listed, done)),
+            lambda done: _added(campaigns.imported(done)),
+        )
+
+
+async def _added(campaign: Awaitable[dict[str, Any]]) -> Response:
+    return Response(orjson.dumps(await campaign), 201, media_type="application/json")
 
 
 @router.get("/contacts/{phone}/why")

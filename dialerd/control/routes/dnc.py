@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import json
+from typing import Annotated, Any
 
 import orjson
 from fastapi import APIRouter, Query, Request
@@ -10,7 +11,9 @@ from starlette.responses import JSONResponse, Response
 
 from dialerd.control import bodies, shapes, uploads
 from dialerd.control.context import Controlled, Paged
+from dialerd.control.repeats import IdempotencyKey
 from dialerd.core.errors import Fault, invalid
+from dialerd.core.journal import RequestDone
 from dialerd.engine.dnc import EntryFields
 
 router = APIRouter(prefix="/v1/dnc", tags=["do not call"])
@@ -32,9 +35,18 @@ async def list_entries(control: Controlled, page: Paged) -> JSONResponse:
     status_code=201,
     openapi_extra=shapes.json_body(shapes.schema_of(EntryFields, "phone")),
 )
-async def add_entry(request: Request, control: Controlled) -> JSONResponse:
+async def add_entry(request: Request, control: Controlled, key: IdempotencyKey = None) -> Response:
     """List a number, or a prefix as `+9198*`. When this is answered, no further call to it leaves."""
-    return JSONResponse(await control.service.dnc.add(await bodies.read_object(request)), 201)
+
+    async def make(done: RequestDone | None) -> Response:
+        return JSONResponse(await control.service.dnc.add(fields, done), 201)
+
+    async def again(done: RequestDone) -> Response:
+        return Response(done.note, 201, media_type="application/json")
+
+    async with control.repeats.claim(request, key) as claim:
+        fields = await bodies.read_object(request)
+        return await claim.answered(make, again)
 
 
 @router.post(
@@ -45,11 +57,22 @@ async def import_entries(
     request: Request,
     control: Controlled,
     on_invalid: Annotated[str | None, Query(description="reject (default) or skip")] = None,
+    key: IdempotencyKey = None,
 ) -> Response:
     """List what a CSV names; with a bad row nothing is listed, unless they are skipped."""
     if on_invalid not in (None, "reject", "skip"):
         raise invalid([Fault("on_invalid", "must be reject or skip")])
-    with control.upload() as path:
+
+    async def make(done: RequestDone | None) -> Response:
+        skip = on_invalid == "skip"
+        listed = await control.service.dnc.add_list(path, skip_invalid=skip, done=done)
+        return Response(orjson.dumps(listed), media_type="application/json")
+
+    async def again(done: RequestDone) -> Response:
+        rows: dict[str, Any] = {"duplicate_rows": [], "warnings": [], "invalid": []}
+        return JSONResponse({**json.loads(done.note or "{}"), **rows})
+
+    async with control.repeats.claim(request, key) as claim, control.upload() as path:
         match bodies.media_type(request):
             case "text/csv":
                 await bodies.spool(request, path, control.max_bytes, uploads.LIST)
@@ -57,8 +80,7 @@ async def import_entries(
                 await uploads.receive(request, path, control.max_bytes, "numbers")
             case _:
                 raise bodies.unsupported(request, "text/csv", "multipart/form-data")
-        done = await control.service.dnc.add_list(path, skip_invalid=on_invalid == "skip")
-    return Response(orjson.dumps(done), media_type="application/json")
+        return await claim.answered(make, again)
 
 
 @router.get("/{phone}")

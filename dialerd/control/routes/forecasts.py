@@ -50,7 +50,7 @@ async def simulate_campaign(campaign_id: str, request: Request, control: Control
 async def simulate_list(request: Request, control: Controlled) -> Response:
     """The same for a campaign as it would be created (name, script and language may be left out), and not stored."""
     forecasts = control.service.forecasts
-    with control.upload() as path:
+    async with control.upload() as path:
         match bodies.media_type(request):
             case "application/json":
                 await bodies.spool(request, path, control.max_bytes, uploads.LIST)

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import secrets
+from dataclasses import replace
+from typing import Any
+
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
 from dialerd.control import bodies, shapes
+from dialerd.control.auth import shown
 from dialerd.control.context import Controlled, Paged
+from dialerd.control.repeats import IdempotencyKey
 from dialerd.core.errors import Fault, invalid
+from dialerd.core.journal import RequestDone
 from dialerd.engine.keys import SCOPES
 
 router = APIRouter(prefix="/v1/keys", tags=["keys"])
@@ -18,14 +25,30 @@ _OPTIONS = {
 }
 
 
-@router.post(
-    "",
-    status_code=201,
-    openapi_extra=shapes.options(**_OPTIONS),
-)
-async def create_key(request: Request, control: Controlled) -> JSONResponse:
+@router.post("", status_code=201, openapi_extra=shapes.options(**_OPTIONS))
+async def create_key(request: Request, control: Controlled, key: IdempotencyKey = None) -> Response:
     """Create an API key; `key` is shown in this answer only."""
-    body = await bodies.read_options(request, "name", "scope")
+    async with control.repeats.claim(request, key) as claim:
+        fields = await bodies.read_object(request, optional=True)
+        # The key itself is never stored. The request can have it made again: of its own name, the installation's secret
+        # and a salt that is forgotten with the request.
+        salt = secrets.token_hex(16)
+
+        async def make(done: RequestDone | None) -> Response:
+            name, scope = _read(fields)
+            told = None if done is None else replace(done, note=salt)
+            return JSONResponse(await control.keys.create(name, scope, claim.secret(salt), told), 201)
+
+        async def again(done: RequestDone) -> Response:
+            made = await control.service.keys.show(done.made)
+            return JSONResponse({**made, "key": shown(claim.secret(done.note))}, 201)
+
+        return await claim.answered(make, again, keep=False)
+
+
+def _read(body: dict[str, Any]) -> tuple[str, str]:
+    """Name and scope. Raises `RequestError` 422."""
+    bodies.only(body, ("name", "scope"))
     name = body.get("name")
     faults = []
     if name is not None and not (isinstance(name, str) and len(name) <= 255):
@@ -35,7 +58,7 @@ async def create_key(request: Request, control: Controlled) -> JSONResponse:
         faults.append(Fault("scope", f"must be one of: {', '.join(SCOPES)}"))
     if faults:
         raise invalid(faults)
-    return JSONResponse(await control.keys.create(name or "", scope), 201)
+    return name or "", scope
 
 
 @router.get("")

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Awaitable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 
 from dialerd.control import bodies, shapes
 from dialerd.control.context import Controlled, Paged
+from dialerd.control.repeats import IdempotencyKey
 from dialerd.core.errors import Fault, invalid
+from dialerd.core.journal import RequestDone
 
 router = APIRouter(prefix="/v1/scripts", tags=["scripts"])
 
@@ -43,17 +46,22 @@ async def create_script(
     control: Controlled,
     script_id: Annotated[str | None, Query(description="chosen id, for a YAML body")] = None,
     name: Annotated[str | None, Query(description="name, for a YAML body", max_length=255)] = None,
-) -> JSONResponse:
+    key: IdempotencyKey = None,
+) -> Response:
     """Store a script: YAML as the body itself, or JSON with `body`."""
-    media_type = bodies.media_type(request)
-    if media_type in _YAML:
-        source = _text(await bodies.read(request, MAX_SCRIPT))
-    elif media_type == "application/json":
-        document = bodies.parse_object(await bodies.read(request, MAX_SCRIPT))
-        source, script_id, name = _from_json(document, script_id, name)
-    else:
-        raise bodies.unsupported(request, "application/yaml", "application/json")
-    created = await control.service.scripts.add(source, script_id, name)
+    scripts = control.service.scripts
+    async with control.repeats.claim(request, key) as claim:
+        document = await _read(request)
+
+        async def make(done: RequestDone | None) -> Response:
+            source, ident, called = _chosen(document, script_id, name)
+            return await _stored(scripts.add(source, ident, called, done))
+
+        return await claim.answered(make, lambda done: _stored(scripts.show(done.made, int(done.note))))
+
+
+async def _stored(script: Awaitable[dict[str, Any]]) -> Response:
+    created = await script
     return JSONResponse(created, 201, {"Location": f"/v1/scripts/{created['script_id']}"})
 
 
@@ -64,9 +72,60 @@ async def list_scripts(control: Controlled, page: Paged) -> JSONResponse:
 
 
 @router.get("/{script_id}")
-async def show_script(script_id: str, control: Controlled) -> JSONResponse:
-    """The newest version of a script."""
-    return JSONResponse(await control.service.scripts.show(script_id))
+async def show_script(
+    script_id: str,
+    control: Controlled,
+    version: Annotated[int | None, Query(ge=1, le=10**9, description="default: the newest")] = None,
+) -> JSONResponse:
+    """A script; a version that a campaign was created with is shown though the script is deleted."""
+    return JSONResponse(await control.service.scripts.show(script_id, version))
+
+
+@router.put(
+    "/{script_id}",
+    openapi_extra=shapes.body({"application/yaml": {"type": "string"}, "application/json": _BODY}),
+)
+async def replace_script(
+    script_id: str,
+    request: Request,
+    control: Controlled,
+    name: Annotated[str | None, Query(description="name, for a YAML body", max_length=255)] = None,
+) -> JSONResponse:
+    """Store a new version of a script.
+
+    Campaigns that exist keep the version that they were created with. A text that is the newest version already makes
+    none.
+    """
+    source, ident, called = _chosen(await _read(request), None, name)
+    if ident not in (None, script_id):
+        raise invalid([Fault("script_id", f"is {ident!r} in the body, and {script_id!r} in the path")])
+    return JSONResponse(await control.service.scripts.replace(script_id, source, called))
+
+
+@router.delete("/{script_id}", status_code=204, response_class=Response)
+async def delete_script(script_id: str, control: Controlled) -> Response:
+    """Delete a script; 409 while a live campaign, a call or an agent uses it."""
+    await control.service.scripts.delete(script_id)
+    return Response(status_code=204)
+
+
+async def _read(request: Request) -> str | dict[str, Any]:
+    """The script's text, or the JSON document around it. Raises `RequestError` 400, 413, 415."""
+    media_type = bodies.media_type(request)
+    if media_type in _YAML:
+        return _text(await bodies.read(request, MAX_SCRIPT))
+    if media_type != "application/json":
+        raise bodies.unsupported(request, "application/yaml", "application/json")
+    return bodies.parse_object(await bodies.read(request, MAX_SCRIPT))
+
+
+def _chosen(
+    document: str | dict[str, Any], script_id: str | None, name: str | None
+) -> tuple[str, str | None, str | None]:
+    """The script's text, and the id and name that were chosen for it. Raises `RequestError` 422."""
+    if isinstance(document, str):
+        return document, script_id, name
+    return _from_json(document, script_id, name)
 
 
 def _text(body: bytes) -> str:

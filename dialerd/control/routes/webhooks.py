@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
 from starlette.responses import JSONResponse, Response
 
 from dialerd.control import bodies, shapes
 from dialerd.control.context import Controlled, Paged
+from dialerd.control.repeats import IdempotencyKey
 from dialerd.core.delivery import DeliveryState
 from dialerd.core.errors import Fault, invalid
+from dialerd.core.journal import RequestDone
 from dialerd.engine.webhooks import WebhookChanges, WebhookFields
 
 router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"])
@@ -21,10 +23,24 @@ State = Annotated[str | None, Query(description="waiting, delivered or dead; def
 @router.post(
     "", status_code=201, openapi_extra=shapes.json_body(shapes.schema_of(WebhookFields, "url", "events"))
 )
-async def create_webhook(request: Request, control: Controlled) -> JSONResponse:
+async def create_webhook(request: Request, control: Controlled, key: IdempotencyKey = None) -> Response:
     """Tell a URL of events from now on, signed (Standard Webhooks); `secret` is shown in this answer only."""
-    made = await control.service.webhooks.add(await bodies.read_object(request))
-    return JSONResponse(made, 201, {"Location": f"/v1/webhooks/{made['webhook_id']}"})
+    hooks = control.service.webhooks
+
+    async def make(done: RequestDone | None) -> Response:
+        return _made(await hooks.add(fields, done))
+
+    async def again(done: RequestDone) -> Response:
+        return _made(hooks.shown_first(done.made))
+
+    async with control.repeats.claim(request, key) as claim:
+        fields = await bodies.read_object(request)
+        # The answer holds the secret, which is kept with the webhook and nowhere else.
+        return await claim.answered(make, again, keep=False)
+
+
+def _made(hook: dict[str, Any]) -> Response:
+    return JSONResponse(hook, 201, {"Location": f"/v1/webhooks/{hook['webhook_id']}"})
 
 
 @router.get("")

@@ -1,0 +1,238 @@
+"""Voice agents: who talks on a call, stored under a name that campaigns and calls may use instead of a script.
+
+A campaign keeps what it was created with: an agent that is changed later changes nothing of it.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from dialerd.core.errors import Fault, InvariantError, conflict, invalid, not_found
+from dialerd.core.journal import RequestDone
+from dialerd.core.model import ScriptId
+from dialerd.engine.fields import ChosenId, Language, Text, read_model
+from dialerd.engine.labels import KNOWN, tag_fault
+from dialerd.engine.runtime import Engine
+from dialerd.engine.scripts import Scripts
+from dialerd.engine.settings import ServiceSettings
+from dialerd.engine.views import agent_view, page_view
+from dialerd.ports import Clock, Declared, Page, Script, Store, VoiceAgent
+
+MOST_DECLARED = 100
+_LONGEST_CHAIN = 10
+
+
+class DeclaredFields(BaseModel):
+    """What a label of an agent's own means."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    positive: bool = Field(False, description="it counts as a conversion")
+    terminal: bool = Field(True, description="false: the contact is called again while it has attempts left")
+
+
+class AgentFields(BaseModel):
+    """A voice agent, new or changed."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    agent_name: Annotated[Text, Field(max_length=255)] | None = None
+    language: Language | None = Field(None, description="BCP-47; what a request says comes first")
+    voice: Literal["female", "male"] | None = Field(None, description="default: as the script says")
+    script_id: Annotated[Text, Field(max_length=64)] | None = Field(
+        None, description="what a request says comes first"
+    )
+    engine: Annotated[Text, Field(max_length=64)] = Field("embedded", description="one of GET /v1/engines")
+    fallback: Annotated[Text, Field(max_length=64)] | None = Field(
+        None, description="agent_id of the agent that takes its calls when its engine cannot"
+    )
+    dispositions: dict[str, DeclaredFields] = Field(
+        {}, description="labels of its own, beside interested, paid, dnc …; lower-case letters and _"
+    )
+
+
+class NewAgentFields(AgentFields):
+    """A new one, which may choose its id."""
+
+    agent_id: ChosenId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """Who talks, as a request has chosen it; None: it has not, or there is no such thing."""
+
+    script: Script | None = None
+    language: str | None = None
+    agent: VoiceAgent | None = None
+
+    @property
+    def agent_id(self) -> str | None:
+        """None: an embedded agent for the script."""
+        return None if self.agent is None else self.agent.id
+
+    @property
+    def voice(self) -> str | None:
+        """None: as the script says."""
+        return None if self.agent is None else self.agent.voice
+
+
+class Agents:
+    """The voice agents of this installation."""
+
+    def __init__(
+        self, engine: Engine, store: Store, clock: Clock, settings: ServiceSettings, scripts: Scripts
+    ) -> None:
+        self._engine = engine
+        self._store = store
+        self._clock = clock
+        self._settings = settings
+        self._scripts = scripts
+
+    async def page(self, page: Page) -> dict[str, Any]:
+        """A page of agents, newest first."""
+        found, total = await self._store.agents(page)
+        return page_view([agent_view(agent) for agent in found], total, page)
+
+    async def show(self, ident: str) -> dict[str, Any]:
+        """One agent. Raises `RequestError` 404."""
+        return agent_view(await self._find(ident))
+
+    async def add(self, given: Mapping[str, Any], done: RequestDone | None = None) -> dict[str, Any]:
+        """Store a new agent. Raises `RequestError`: 422 with every fault, 409 if the id is taken."""
+        given = {key: value for key, value in given.items() if value is not None}
+        fields, faults = read_model(NewAgentFields, given)
+        if "agent_name" not in given:
+            faults.append(Fault("agent_name", "required"))
+        ident = fields.agent_id or f"agt_{secrets.token_hex(6)}"
+        made = _of(fields, VoiceAgent(ident, "", None, None, None, "", None, {}, self._clock.now().wall))
+        faults += await self._faults(made)
+        if faults:
+            raise invalid(faults)
+        taken = conflict(f"there is an agent {ident!r} already; choose another agent_id", state="exists")
+        if await self._store.agent(ident) is not None:
+            raise taken
+        try:
+            await self._store.add_agent(made, None if done is None else replace(done, made=ident))
+        except InvariantError:
+            if await self._store.agent(ident) is None:
+                raise
+            raise taken from None
+        return agent_view(made)
+
+    async def edit(self, ident: str, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Change fields of an agent; null takes one back to its default. Raises `RequestError` 404, 422."""
+        before = await self._find(ident)
+        fields, faults = read_model(AgentFields, {k: v for k, v in given.items() if v is not None})
+        if "agent_id" in given:
+            faults.append(Fault("agent_id", "cannot be changed"))
+        if given.get("agent_name", "") is None:
+            faults.append(Fault("agent_name", "required"))
+        changed = _of(fields, before, given)
+        faults += await self._faults(changed)
+        if faults:
+            raise invalid(_once(faults))
+        if not await self._store.save_agent(changed):
+            raise not_found("agent", ident)
+        return agent_view(changed)
+
+    async def delete(self, ident: str) -> None:
+        """Delete an agent. Raises `RequestError` 404, 409 while a live campaign, a call or an agent uses it."""
+        await self._find(ident)
+        users = [
+            *self._engine.users(agent=ident),
+            *(other for other in await self._store.agents_naming(agent=ident) if other != ident),
+        ]
+        if users:
+            raise conflict(
+                f"the agent {ident} is used by {', '.join(users[:5])}", state="used", used_by=users
+            )
+        if not await self._store.delete_agent(ident):
+            raise not_found("agent", ident)
+
+    async def chosen(
+        self, agent_id: str | None, script_id: str | None, language: str | None
+    ) -> tuple[Chosen, list[Fault]]:
+        """Who talks, of what a request names, and what is wrong with it; the language may be the agent's."""
+        agent, faults = None, []
+        if agent_id is not None:
+            agent = await self._store.agent(agent_id)
+            if agent is None:
+                faults.append(Fault("agent_id", f"there is no agent {agent_id!r}"))
+        if agent is not None:
+            language = language or agent.language
+            script_id = script_id or agent.script_id
+            if script_id is None:
+                faults.append(Fault("script_id", f"required: the agent {agent.id} names none"))
+        script, wrong = await self._scripts.chosen(script_id, language)
+        return Chosen(script, language, agent), faults + wrong
+
+    async def _find(self, ident: str) -> VoiceAgent:
+        agent = await self._store.agent(ident)
+        if agent is None:
+            raise not_found("agent", ident)
+        return agent
+
+    async def _faults(self, agent: VoiceAgent) -> list[Fault]:
+        engines = [engine.name for engine in self._settings.engines]
+        faults = _declared_faults(agent.dispositions)
+        if agent.engine not in engines:
+            faults.append(
+                Fault("engine", f"there is no engine {agent.engine!r}; there are: {', '.join(engines)}")
+            )
+        _, wrong = await self._scripts.chosen(agent.script_id, agent.language)
+        faults += wrong
+        if agent.fallback is not None:
+            faults += await self._fallback_faults(agent)
+        return faults
+
+    async def _fallback_faults(self, agent: VoiceAgent) -> list[Fault]:
+        """A fallback must exist and lead somewhere else."""
+        seen, name = [agent.id], agent.fallback
+        while name is not None:
+            if name in seen or len(seen) > _LONGEST_CHAIN:
+                return [Fault("fallback", f"leads in a circle: {' → '.join((*seen, name))}")]
+            seen.append(name)
+            found = await self._store.agent(name)
+            if found is None:
+                return [Fault("fallback", f"there is no agent {name!r}")]
+            name = found.fallback
+        return []
+
+
+def _of(fields: AgentFields, before: VoiceAgent, touched: Mapping[str, Any] | None = None) -> VoiceAgent:
+    """An agent with new fields: all of them, or those that are `touched`."""
+    values: dict[str, Any] = {
+        "name": fields.agent_name or before.name,
+        "language": fields.language,
+        "voice": fields.voice,
+        "script_id": None if fields.script_id is None else ScriptId(fields.script_id),
+        "engine": fields.engine,
+        "fallback": fields.fallback,
+        "dispositions": {
+            label: Declared(about.positive, about.terminal) for label, about in fields.dispositions.items()
+        },
+    }
+    if touched is not None:
+        values = {key: value for key, value in values.items() if key == "name" or key in touched}
+    return replace(before, **values)
+
+
+def _declared_faults(declared: Mapping[str, Declared]) -> list[Fault]:
+    faults = []
+    if len(declared) > MOST_DECLARED:
+        faults.append(Fault("dispositions", f"are {len(declared)}; at most {MOST_DECLARED}"))
+    for label in declared:
+        if label in KNOWN:
+            faults.append(Fault(f"dispositions.{label}", "is known to everybody; declare labels of its own"))
+        elif msg := tag_fault(label):
+            faults.append(Fault(f"dispositions.{label[:60]}", msg))
+    return faults
+
+
+def _once(faults: Sequence[Fault]) -> list[Fault]:
+    return list(dict.fromkeys(faults))

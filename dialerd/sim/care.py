@@ -1,0 +1,142 @@
+"""The fake store's care of data: files of a campaign, and what is deleted bit by bit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from dialerd.core import results
+from dialerd.core.clock import Instant
+from dialerd.core.errors import PortError
+from dialerd.core.leftovers import Leftover, is_left
+from dialerd.core.model import CampaignId, Contact
+from dialerd.core.results import Columns, ContactCall, Reject, Result
+from dialerd.core.spreadsheet import written
+from dialerd.ports import ExportPart
+from dialerd.sim.disk import StoredCall, StoredContact
+from dialerd.sim.reads import FakeReads
+
+CHUNK = 500
+PART = 500
+
+
+class FakeCare(FakeReads):
+    """What `FakeStore` does for those who look after the data."""
+
+    # --- files -----------------------------------------------------------------------------------
+
+    async def result_columns(self, campaign: CampaignId) -> Columns:
+        """The names of all variables and captured values of a campaign."""
+        variables = [name for listed in self._listed(campaign) for name in listed.contact.variables]
+        captured = [name for kept in self._called(campaign) for name in kept.call.report.captured]
+        return Columns.of(variables, captured)
+
+    async def results(self, campaign: CampaignId, columns: Columns, behind: tuple[int, ...]) -> ExportPart:
+        """A row for each of the next contacts in list order."""
+        people = [listed for listed in self._listed(campaign) if (listed.contact.id,) > behind]
+        calls = list(self._called(campaign))
+        rows = (results.result_row(Result(one.contact, _calls(calls, one)), columns) for one in people[:PART])
+        more = (people[PART - 1].contact.id,) if len(people) >= PART else None
+        return self._part(campaign, written(rows), more)
+
+    async def reject_columns(self, campaign: CampaignId) -> Columns:
+        """The names of all columns that rejected rows of a campaign's lists had."""
+        names = (name for *_, reject in self._rejected(campaign) for name in reject.row)
+        return Columns.of(name for name in names if name not in results.IDENTITY)
+
+    async def rejects(self, campaign: CampaignId, columns: Columns, behind: tuple[int, ...]) -> ExportPart:
+        """A row for each of the next rejected rows, list by list."""
+        found = [item for item in self._rejected(campaign) if (*item[:2], item[2].line) > behind]
+        rows = (results.reject_row(number, reject, columns) for number, _, reject in found[:PART])
+        last = found[PART - 1] if len(found) >= PART else None
+        return self._part(campaign, written(rows), last and (*last[:2], last[2].line))
+
+    def _part(self, campaign: CampaignId, text: bytes, behind: tuple[int, ...] | None) -> ExportPart:
+        if behind is None and (campaign not in self.disk.campaigns or self._is_hidden(campaign)):
+            raise PortError(f"the campaign {campaign} was deleted meanwhile", retryable=False)
+        return ExportPart(text, behind)
+
+    def _listed(self, campaign: CampaignId) -> list[StoredContact]:
+        disk = self._opened()
+        found = [
+            listed
+            for listed in disk.contacts.values()
+            if listed.contact.campaign_id == campaign and disk.imports[listed.import_id].sealed
+        ]
+        return sorted(found, key=lambda listed: listed.contact.id)
+
+    def _called(self, campaign: CampaignId) -> list[StoredCall]:
+        found = [kept for kept in self._opened().calls.values() if kept.call.campaign_id == campaign]
+        return sorted(found, key=lambda kept: kept.call.id)
+
+    def _rejected(self, campaign: CampaignId) -> Iterable[tuple[int, int, Reject]]:
+        disk = self._opened()
+        lists = [
+            (import_id, sorted(refused, key=lambda reject: reject.line))
+            for import_id, refused in sorted(disk.rejects.items())
+            if refused and disk.imports[import_id].campaign == campaign and disk.imports[import_id].sealed
+        ]
+        for number, (import_id, refused) in enumerate(lists, 1):
+            for reject in refused:
+                yield number, import_id, reject
+
+    async def leftovers(
+        self, campaign: CampaignId, which: Leftover, behind: tuple[int, ...]
+    ) -> tuple[Sequence[Contact], tuple[int, ...] | None]:
+        """Some contacts of a campaign that a clone takes over, in list order, and behind what the next ones begin."""
+        people = [listed.contact for listed in self._listed(campaign) if is_left(listed.contact, which)]
+        found = [contact for contact in people if (contact.id,) > behind]
+        return found[:PART], (found[PART - 1].id,) if len(found) >= PART else None
+
+    # --- deletions -------------------------------------------------------------------------------
+
+    async def deletions(self) -> Sequence[CampaignId]:
+        """The campaigns that are being deleted, oldest order first."""
+        waiting = self._opened().deletions
+        return sorted(waiting.committed, key=lambda campaign: (waiting[campaign], campaign))
+
+    async def delete_some(self, campaign: CampaignId, calls_before: Instant) -> int:
+        """Delete at most 500 rows of a campaign that is being deleted; how many that were."""
+        disk = self._opened()
+        people = [one for one in disk.contacts.values() if one.contact.campaign_id == campaign][:CHUNK]
+        for listed in people:
+            disk.contacts.remove(listed.contact.id)
+            disk.phones.remove((campaign, listed.contact.phone))
+        old = [kept for kept in self._called(campaign) if kept.closed and kept.call.started_at < calls_before]
+        for kept in old[: CHUNK - len(people)]:
+            disk.calls.remove(kept.call.id)
+        deleted = len(people) + len(old[: CHUNK - len(people)])
+        deleted += self._finish_deletion(campaign) if not deleted else 0
+        for table in disk.tables():
+            table.adopt()
+        disk.phones.adopt()
+        return deleted
+
+    def _finish_deletion(self, campaign: CampaignId) -> int:
+        disk = self._opened()
+        lists = [found for found in disk.imports.values() if found.campaign == campaign]
+        if self._called(campaign) or not all(found.sealed for found in lists):
+            return 0
+        if campaign not in disk.deletions:
+            return 0
+        for found in lists:
+            disk.imports.remove(found.id)
+            disk.rejects.pop(found.id, None)
+        disk.counters.remove(campaign)
+        disk.campaigns.remove(campaign)
+        disk.deletions.remove(campaign)
+        return 1
+
+
+def _calls(calls: Iterable[StoredCall], listed: StoredContact) -> tuple[ContactCall, ...]:
+    return tuple(
+        ContactCall(
+            kept.call.id,
+            kept.call.started_at,
+            kept.call.answered_at if kept.call.tries else None,
+            kept.closed.ended_at if kept.closed else None,
+            kept.closed.duration if kept.closed else 0,  # type: ignore[arg-type]
+            kept.call.report.captured,
+        )
+        for kept in calls
+        if kept.contact == listed.contact.id
+    )
