@@ -306,6 +306,9 @@ class WebhookSettings(_Section):
     first_retry_seconds: float = Field(
         default=5, gt=0, le=3_600, description="each further wait is three times the one before"
     )
+    give_up_hours: float = Field(
+        default=72, gt=0, le=8_760, description="a webhook that takes nothing for so long is disabled"
+    )
     keep_days: float = Field(default=7, gt=0, le=3_650)
     keep_delivered: int = Field(default=10_000, ge=0, le=10_000_000)
     """Of each webhook, the newest ones."""
@@ -326,7 +329,8 @@ class WebhookSettings(_Section):
     @property
     def patience(self) -> Patience:
         """How often, and when, they are tried again."""
-        return Patience(self.retries, seconds(self.first_retry_seconds))
+        give_up = minutes(60 * self.give_up_hours)
+        return Patience(self.retries, seconds(self.first_retry_seconds), give_up)
 
     @property
     def keep(self) -> dict[DeliveryState, tuple[Millis, int]]:

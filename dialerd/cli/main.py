@@ -137,7 +137,8 @@ def _print_status(out: Output, found: dict[str, Any]) -> None:
     out.line(f"do-not-call list: {found['dnc_entries']} entries")
     hooks = found["webhooks"]
     waiting, dead = shown(hooks["waiting"]), shown(hooks["dead"])
-    out.line(f"webhooks: {hooks['webhooks']} ({waiting} deliveries wait, {dead} are dead)")
+    off = f", {hooks['disabled']} of them disabled" if hooks["disabled"] else ""
+    out.line(f"webhooks: {hooks['webhooks']}{off} ({waiting} deliveries wait, {dead} are dead)")
     out.line(
         "campaigns: " + ", ".join(f"{name} {shown(count)}" for name, count in found["campaigns"].items())
     )

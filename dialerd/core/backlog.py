@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import heapq
 from bisect import insort
-from collections.abc import Iterable
 
 from dialerd.core.clock import Mono
 from dialerd.core.delivery import Delivery, DeliveryNumber
@@ -30,6 +29,8 @@ class Backlog:
         self._heap: list[tuple[Mono, DeliveryNumber]] = []
         """Those that are first of their subject, with entries that are out of date among them."""
         self._flying: set[DeliveryNumber] = set()
+        self._unanswered: set[DeliveryNumber] = set()
+        """Those that nobody has answered, last time."""
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -73,6 +74,10 @@ class Backlog:
         self._flying.discard(delivery.number)
         self._rows[delivery.number] = delivery
         self._due[delivery.number] = due
+        if delivery.status is None:
+            self._unanswered.add(delivery.number)
+        else:
+            self._unanswered.discard(delivery.number)
         self._offer(delivery.subject)
 
     def done(self, number: DeliveryNumber) -> None:
@@ -82,6 +87,7 @@ class Backlog:
             return
         del self._due[number]
         self._flying.discard(number)
+        self._unanswered.discard(number)
         queue = self._queues[gone.subject]
         queue.remove(number)
         if queue:
@@ -91,14 +97,10 @@ class Backlog:
 
     def hurry(self) -> None:
         """The receiver answers again: what nobody answered before need not wait any longer."""
-        for number, row in self._rows.items():
-            if number not in self._flying and row.attempts and row.status is None:
-                self._due[number] = NOW
-                self._offer(row.subject)
-
-    def waiting(self) -> Iterable[Delivery]:
-        """All of them."""
-        return self._rows.values()
+        for number in self._unanswered - self._flying:
+            self._due[number] = NOW
+            self._offer(self._rows[number].subject)
+        self._unanswered &= self._flying
 
     def _offer(self, subject: str) -> None:
         """Let the first of a subject be found, unless one of them is under way."""

@@ -76,10 +76,12 @@ class Reply:
 
 @record
 class Patience:
-    """How often a delivery is tried again, and how long after the first failure."""
+    """How often a delivery is tried again, how long after the first failure, and when all hope is lost."""
 
     retries: int = 8
     first_wait: Millis = Millis(5_000)
+    give_up: Millis = Millis(72 * 3_600_000)
+    """A webhook whose receiver has taken nothing for so long is disabled, lest its events fill the disk."""
 
 
 def wait_before_retry(patience: Patience, failures: int, jitter: float) -> Millis:

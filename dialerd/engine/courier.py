@@ -64,7 +64,6 @@ class Figures:
     delivered: int = 0
     failed: int = 0
     """Attempts that were not taken."""
-    died: int = 0
 
 
 class Courier:
@@ -245,9 +244,10 @@ class Courier:
             self._count_over()
         self._note_figures(hook, after)
         if reply.accepted:
+            lane.failing_since = None
             lane.backlog.hurry()
-        elif reply.status == GONE:
-            await self._disable(hook)
+        elif (why := self._hopeless(lane, reply, now.mono)) is not None:
+            await self._disable(hook, why)
         self._launch()
         self._wake.set()
 
@@ -265,7 +265,6 @@ class Courier:
             return
         self.figures.failed += 1
         if after.state is DeliveryState.DEAD:
-            self.figures.died += 1
             ident, kind = message_id(after.number), after.event
             _log.warning(
                 "webhook.delivery_dead", webhook=hook.id, delivery=ident, told=kind, detail=after.detail
@@ -276,8 +275,24 @@ class Courier:
         if self._over_since_tidy >= TIDY_AFTER:
             self._untidy.set()
 
-    async def _disable(self, hook: Webhook) -> None:
-        why = "its receiver answered 410 Gone: it does not want to be told any more"
+    def _hopeless(self, lane: _Lane, reply: Reply, now: Mono) -> str | None:
+        """Why a webhook is to be told nothing any more, after an attempt that failed; None: it is tried again."""
+        if reply.status == GONE:
+            return "its receiver answered 410 Gone: it does not want to be told any more"
+        if lane.failing_since is None:
+            lane.failing_since = now
+        hours = self._patience.give_up / 3_600_000
+        if now < mono_after(lane.failing_since, self._patience.give_up):
+            return None
+        # Whoever enables it gives it as much time again.
+        lane.failing_since = None
+        return (
+            f"its receiver has taken nothing for {hours:g} hours; what waits is kept: mend it, then enable it"
+        )
+
+    async def _disable(self, hook: Webhook, why: str) -> None:
+        if self._enabled(hook.id) is None:
+            return
         _log.warning("webhook.disabled", webhook=hook.id, detail=why)
         try:
             await self._engine.command(ChangeWebhook(hook.id, {"disabled": why}))
@@ -343,6 +358,8 @@ class _Lane:
     behind: DeliveryNumber = DeliveryNumber(0)
     more: bool = True
     """Whether the store may hold more that waits behind that."""
+    failing_since: Mono | None = None
+    """The first attempt that failed since one was taken."""
 
 
 def _due(row: Delivery, now: Instant, mono: Mono) -> Mono:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -65,11 +66,12 @@ class Operation:
         }
 
     async def _told(self) -> dict[str, int | None]:
-        try:
-            standing = await self._hooks.standing()
-        except PortError:
-            return {"webhooks": self._hooks.count, "waiting": None, "dead": None}
-        return {"webhooks": standing.webhooks, "waiting": standing.waiting, "dead": standing.dead}
+        hooks = self._hooks
+        waiting = dead = None
+        with suppress(PortError):
+            standing = await hooks.standing()
+            waiting, dead = standing.waiting, standing.dead
+        return {"webhooks": hooks.count, "disabled": hooks.disabled, "waiting": waiting, "dead": dead}
 
     def standing(self) -> EngineStatus:
         """The engine as it stands, for figures."""

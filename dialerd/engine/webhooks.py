@@ -79,7 +79,6 @@ class WebhookChanges(WebhookFields):
 class OutboxStatus:
     """How the deliveries stand."""
 
-    webhooks: int
     waiting: int
     dead: int
     figures: Figures
@@ -121,6 +120,11 @@ class Hooks:
         """How many there are."""
         return len(self._engine.webhooks)
 
+    @property
+    def disabled(self) -> int:
+        """How many of them are told nothing."""
+        return sum(hook.disabled is not None for hook in self._engine.webhooks.values())
+
     async def standing(self) -> OutboxStatus:
         """How the deliveries stand. Raises `PortError`."""
         counts = await self._store.delivery_counts()
@@ -128,7 +132,7 @@ class Hooks:
             sum(count for (_, found), count in counts.items() if found is state)
             for state in (DeliveryState.WAITING, DeliveryState.DEAD)
         )
-        return OutboxStatus(self.count, waiting, dead, self._courier.figures)
+        return OutboxStatus(waiting, dead, self._courier.figures)
 
     # --- change ----------------------------------------------------------------------------------
 

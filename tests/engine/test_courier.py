@@ -40,7 +40,7 @@ from .virtual_time import VirtualTimeLoop
 HOOK, OTHER = WebhookId("whk_000000000001"), WebhookId("whk_000000000002")
 HOUR = 3_600.0
 DAY = Millis(86_400_000)
-KEEP = {DeliveryState.DELIVERED: (DAY, 5), DeliveryState.DEAD: (DAY, 5)}
+KEEP = {DeliveryState.DELIVERED: (DAY, 5), DeliveryState.DEAD: (Millis(30 * DAY), 5)}
 
 
 def hook(ident: WebhookId = HOOK, *events: str) -> Webhook:
@@ -345,6 +345,41 @@ def test_a_receiver_that_is_gone_is_told_nothing_more_until_somebody_enables_it(
         await rig.engine.command(ChangeWebhook(HOOK, {"disabled": None}))
         await asyncio.sleep(1)
         assert rig.taken() == ["+912"], "what waited is sent, what came meanwhile was not queued"
+
+    play(life)
+
+
+def test_a_receiver_that_takes_nothing_for_days_is_given_up_and_nothing_of_it_is_lost() -> None:
+    async def life(rig: Rig) -> None:
+        await rig.listen()
+        rig.webhooks.answer = lambda message: NOBODY
+        for day in range(3):
+            await rig.list_numbers(f"+91{day}")
+            await asyncio.sleep(24 * HOUR)
+        assert rig.engine.webhooks[HOOK].disabled is None
+        await rig.list_numbers("+913")
+        await asyncio.sleep(HOUR)
+        assert "taken nothing for 72 hours" in (rig.engine.webhooks[HOOK].disabled or "")
+        await rig.list_numbers("+914")
+        rig.webhooks.answer = lambda message: TAKEN
+        await rig.engine.command(ChangeWebhook(HOOK, {"disabled": None}))
+        await asyncio.sleep(1)
+        assert rig.taken() == ["+913"]
+        await rig.courier.again_dead(HOOK)
+        await asyncio.sleep(1)
+        assert sorted(rig.taken()) == ["+910", "+911", "+912", "+913"]
+
+    play(life)
+
+
+def test_a_receiver_that_takes_something_now_and_then_is_not_given_up() -> None:
+    async def life(rig: Rig) -> None:
+        await rig.listen()
+        for day in range(6):
+            rig.webhooks.answer = lambda message, day=day: TAKEN if day % 2 else NOBODY  # type: ignore[misc]
+            await rig.list_numbers(f"+91{day}")
+            await asyncio.sleep(24 * HOUR)
+        assert rig.engine.webhooks[HOOK].disabled is None
 
     play(life)
 
