@@ -192,7 +192,8 @@ class Courier:
             del self._lanes[gone]
             self._webhooks.forget(gone)
             self._untidy.set()
-        for webhook, hook in hooks.items():
+        # Webhooks may come and go while the store is asked.
+        for webhook, hook in list(hooks.items()):
             lane = self._lanes.get(webhook)
             if lane is None:
                 lane = self._lanes[webhook] = _Lane(Backlog(SIDE_BY_SIDE))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from typing import Any
 
 import orjson
 import pytest
@@ -439,6 +440,31 @@ def test_what_was_delivered_is_kept_for_a_while_and_not_too_much_of_it() -> None
         assert len(rig.rows(DeliveryState.DELIVERED)) == 5
         await asyncio.sleep(25 * HOUR)
         assert rig.rows() == []
+
+    play(life)
+
+
+def test_webhooks_may_come_and_go_while_the_store_is_asked() -> None:
+    async def life(rig: Rig) -> None:
+        real = rig.store.waiting_deliveries
+
+        async def slow(*arguments: Any) -> Any:
+            await asyncio.sleep(0.5)
+            return await real(*arguments)
+
+        rig.store.waiting_deliveries = slow  # type: ignore[method-assign]
+        await rig.listen()
+        await asyncio.sleep(0.2)
+        await rig.listen(hook(OTHER))
+        await asyncio.sleep(0.7)
+        await rig.engine.command(RemoveWebhook(OTHER))
+        await asyncio.sleep(0.2)
+        await rig.list_numbers("+911")
+        await rig.listen(hook(OTHER))
+        await rig.list_numbers("+912")
+        await asyncio.sleep(10)
+        assert (rig.taken(), rig.taken(OTHER)) == (["+911", "+912"], ["+912"])
+        assert not any(task.done() for task in rig.tasks)
 
     play(life)
 
