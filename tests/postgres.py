@@ -17,7 +17,7 @@ import tempfile
 import time
 from collections.abc import Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -120,9 +120,11 @@ class Server:
 
     def _signal_all(self, number: signal.Signals) -> None:
         assert self._process is not None
-        group = [self._process.pid, *_children(self._process.pid)]
-        for pid in group:
-            os.kill(pid, number)
+        os.kill(self._process.pid, number)
+        for child in _children(self._process.pid):
+            # One that ends of itself meanwhile (a checkpoint, a connection) needs no signal any more.
+            with suppress(ProcessLookupError):
+                os.kill(child, number)
 
     # --- its databases ---------------------------------------------------------------------------
 

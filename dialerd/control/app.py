@@ -28,6 +28,7 @@ from dialerd.control.routes import (
     scripts,
     trunks,
     voices,
+    webhooks,
 )
 from dialerd.engine.service import Service
 
@@ -41,6 +42,7 @@ _NOUNS = (
     agents,
     voices,
     trunks,
+    webhooks,
     reports,
     keys,
     events,

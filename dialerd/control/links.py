@@ -10,6 +10,7 @@ _SOURCES = {
     "create_script": {"script_id": "$response.body#/script_id"},
     "create_agent": {"agent_id": "$response.body#/agent_id"},
     "create_key": {"key_id": "$response.body#/key_id"},
+    "create_webhook": {"webhook_id": "$response.body#/webhook_id"},
     "place_call": {"call_id": "$response.body#/id"},
     "add_entry": {"phone": "$response.body#/phone"},
     "list_trunks": {"name": "$response.body#/data/0/name"},

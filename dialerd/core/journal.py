@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from dialerd.core.clock import Instant, Millis
+from dialerd.core.delivery import Delivery
 from dialerd.core.dnc import DncEntry
 from dialerd.core.model import (
     Call,
@@ -24,6 +25,7 @@ from dialerd.core.model import (
     Try,
 )
 from dialerd.core.record import record
+from dialerd.core.webhook import Webhook, WebhookId
 
 
 @record
@@ -202,6 +204,27 @@ class TrunkSaved:
     change: TrunkChange
 
 
+@record
+class WebhookSaved:
+    """Insert or replace a webhook."""
+
+    webhook: Webhook
+
+
+@record
+class WebhookRemoved:
+    """Delete a webhook; what was on its way to it is nobody's from here on."""
+
+    webhook: WebhookId
+
+
+@record
+class WebhookQueued:
+    """Insert what a webhook is to be told of this turn: durable together with it, or not at all."""
+
+    delivery: Delivery
+
+
 Entry = (
     CampaignAdmitted
     | ImportSealed
@@ -222,5 +245,8 @@ Entry = (
     | DncChanged
     | DaemonSaved
     | TrunkSaved
+    | WebhookSaved
+    | WebhookRemoved
+    | WebhookQueued
     | RequestDone
 )

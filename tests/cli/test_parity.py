@@ -42,17 +42,21 @@ COMMANDS = """
 status | pause | resume | panic | resume | report --by trunk | languages | engines
 script validate SCRIPT | script add SCRIPT --id other | script list | script show loan --version 1
 script replace other SCRIPT | script remove other
-agent create --name Priya --id priya | agent list | agent show priya | agent edit priya --voice male | agent remove priya
+agent create --name Priya --id priya | agent list | agent show priya | agent edit priya --voice male
+agent remove priya | webhook list | webhook show whk_none
+webhook remove whk_none | webhook test whk_none
 campaign validate CAMPAIGN --csv LIST | campaign create CAMPAIGN --csv LIST | campaign list
 campaign show ID | campaign why ID | campaign why ID +919876543210 | campaign contacts ID
 campaign add-contacts ID --csv LIST | campaign edit ID --max-attempts 2 | campaign simulate ID | campaign simulate LIST
 campaign clone ID --contacts all | campaign start ID --now | campaign pause ID | campaign resume ID | campaign stop ID
 campaign results ID | campaign results ID --rejects | campaign delete ID
-call place +919876543210 --script loan --language en-IN | call list | call show CALL | call disposition CALL paid
+call place +919876543210 --script loan --language en-IN --variable loan_amount=5 | call list
+call show CALL | call disposition CALL paid
 call transfer CALL | call recording CALL | call hangup CALL
 dnc add +919000000000 | dnc list | dnc check +919000000000 | dnc remove +919000000000 | dnc import NUMBERS
 trunk list | trunk show lab | trunk pause lab | key create | key list | key revoke key_0123456789ab
-events --campaign cmp_none
+events --campaign cmp_none | webhook add https://1.1.1.1/hook | webhook deliveries whk_none
+webhook set whk_none --disable | webhook redeliver whk_none
 """
 
 

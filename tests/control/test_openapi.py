@@ -229,6 +229,11 @@ class Told:
             await self.send(name, phone=entry)
         await self.send("import_entries")
         await self.send("list_entries")
+        hook = (await self.send("create_webhook"))["webhook_id"]
+        for name in ("show_webhook", "change_webhook", "list_deliveries", "redeliver", "test_webhook"):
+            await self.send(name, webhook_id=hook)
+        await self.send("list_webhooks")
+        await self.send("remove_webhook", webhook_id=hook)
         key = (await self.send("create_key"))["key_id"]
         await self.send("list_keys")
         await self.send("revoke_key", key_id=key)

@@ -83,6 +83,15 @@ class Media(Part):
     sessions: Annotated[int, Field(description="calls that they can hold at a time")]
 
 
+class Outbox(BaseModel):
+    """How telling the webhooks stands; null: cannot be read."""
+
+    webhooks: int
+    disabled: int
+    waiting: int | None
+    dead: int | None
+
+
 class Status(BaseModel):
     """The daemon as it stands."""
 
@@ -99,6 +108,7 @@ class Status(BaseModel):
     slot_drift: int
     dnc_entries: int
     trunks: list[Trunk]
+    webhooks: Outbox
     campaigns: Annotated[dict[str, int | None], Field(description="by status; null: cannot be read")]
 
 
