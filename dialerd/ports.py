@@ -16,7 +16,7 @@ from dialerd.core.effects import (
     AttachAgent,
     Originate,
 )
-from dialerd.core.journal import Entry, RequestDone
+from dialerd.core.journal import Deed, Entry, RequestDone
 from dialerd.core.leftovers import Leftover
 from dialerd.core.messages import (
     CallRecord,
@@ -191,6 +191,14 @@ class ApiKey:
 
 
 @dataclass(frozen=True, slots=True)
+class KeptDeed:
+    """An entry of the audit trail. Ids grow, and none is given twice."""
+
+    id: int
+    deed: Deed
+
+
+@dataclass(frozen=True, slots=True)
 class OpenState:
     """What must be in memory when the daemon starts."""
 
@@ -286,6 +294,18 @@ class CallFilter:
     disposition: str | None = None
     language: str | None = None
     phone: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeedFilter:
+    """Which entries of the audit trail to list; None: any. Bounds are inclusive."""
+
+    actor: str | None = None
+    """Who it was, by `Author.actor` or by their name."""
+    action: str | None = None
+    object: str | None = None
+    at_from: Instant | None = None
+    at_to: Instant | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -426,8 +446,14 @@ class Store(Journal, Exports, Protocol):
         """Forget an import that was refused."""
         ...
 
-    async def add_script(self, script: Script, done: RequestDone | None = None) -> None:
-        """Store a script version, and the request that asked for it. Raises InvariantError if either exists."""
+    async def add_script(
+        self, script: Script, done: RequestDone | None = None, deed: Deed | None = None
+    ) -> None:
+        """Store a script version, the request that asked for it, and who did.
+
+        Raises InvariantError if version or request exists. So with agents and keys; a `deed` is stored only with a
+        change that it tells of.
+        """
         ...
 
     async def script(self, script_id: ScriptId, version: int | None = None) -> Script | None:
@@ -442,19 +468,21 @@ class Store(Journal, Exports, Protocol):
         """Newest version of each script that is not deleted, and how many there are."""
         ...
 
-    async def delete_script(self, script_id: ScriptId, at: Instant) -> bool:
+    async def delete_script(self, script_id: ScriptId, at: Instant, deed: Deed | None = None) -> bool:
         """Delete a script, all its versions; False: there is none. What was begun with one still finds it."""
         ...
 
-    async def add_agent(self, agent: VoiceAgent, done: RequestDone | None = None) -> None:
+    async def add_agent(
+        self, agent: VoiceAgent, done: RequestDone | None = None, deed: Deed | None = None
+    ) -> None:
         """Store a new agent, and the request that asked for it. Raises InvariantError if either exists."""
         ...
 
-    async def save_agent(self, agent: VoiceAgent) -> bool:
+    async def save_agent(self, agent: VoiceAgent, deed: Deed | None = None) -> bool:
         """Change an agent; False: there is none."""
         ...
 
-    async def delete_agent(self, agent_id: str) -> bool:
+    async def delete_agent(self, agent_id: str, deed: Deed | None = None) -> bool:
         """Delete an agent; False: there is none."""
         ...
 
@@ -561,7 +589,7 @@ class Store(Journal, Exports, Protocol):
         """The figures of the calls that are over. It reads all of them: seconds for a million."""
         ...
 
-    async def add_key(self, key: ApiKey, done: RequestDone | None = None) -> None:
+    async def add_key(self, key: ApiKey, done: RequestDone | None = None, deed: Deed | None = None) -> None:
         """Store an API key's digest, and the request that asked for it. Raises InvariantError if either exists."""
         ...
 
@@ -573,12 +601,16 @@ class Store(Journal, Exports, Protocol):
         """All keys, newest first."""
         ...
 
-    async def revoke_key(self, key_id: str, at: Instant) -> bool:
+    async def revoke_key(self, key_id: str, at: Instant, deed: Deed | None = None) -> bool:
         """Revoke a key; False if there is none."""
         ...
 
     async def note_use(self, used: Mapping[str, Instant]) -> None:
         """When keys were last used, by id; below dialing in priority."""
+        ...
+
+    async def deeds(self, where: DeedFilter, page: Page) -> tuple[Sequence[KeptDeed], int]:
+        """A page of the audit trail, newest first, and how many entries match."""
         ...
 
     async def request_done(self, ident: str, after: Instant) -> AnsweredRequest | None:

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from dialerd import __version__
-from dialerd.cli import call, campaign, dnc, events, key, reports, script, trunk
+from dialerd.cli import audit, call, campaign, dnc, events, key, reports, script, trunk
 from dialerd.cli.client import DEFAULT_SOCKET, REFUSED, CliError, Target
 from dialerd.cli.options import Ringing, RingingCalls
 from dialerd.cli.output import Output, report, shown
@@ -36,6 +36,7 @@ app.add_typer(dnc.app, name="dnc")
 app.add_typer(trunk.app, name="trunk")
 app.add_typer(key.app, name="key")
 command(app, "report", *reports.EXAMPLES)(reports.report)
+command(app, "audit", *audit.EXAMPLES)(audit.audit)
 
 
 def _version(wanted: bool) -> None:

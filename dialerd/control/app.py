@@ -16,6 +16,7 @@ from dialerd.control.ratelimit import RateLimit
 from dialerd.control.repeats import Repeats
 from dialerd.control.routes import (
     agents,
+    audit,
     calls,
     campaigns,
     contacts,
@@ -50,6 +51,7 @@ _NOUNS = (
     trunks,
     reports,
     keys,
+    audit,
     events,
     daemon,
 )

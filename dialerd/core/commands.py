@@ -38,6 +38,8 @@ class AdmitCampaign:
     import_id: ImportId
     contacts: int
     suppressed: int = 0
+    cloned_from: CampaignId | None = None
+    """The campaign whose settings and contacts it took over."""
 
 
 @record
@@ -90,6 +92,8 @@ class EditCampaign:
     changes: Mapping[str, Any]
     """Fields of `Campaign` by name, already validated."""
     expected: int | None = None
+    asked: Mapping[str, Any] = field(default_factory=dict)
+    """The same in the words of the request."""
 
 
 @record
@@ -137,6 +141,8 @@ class ListNumbers:
     """Put patterns on the do-not-call list."""
 
     entries: tuple[DncEntry, ...]
+    listed: int | None = None
+    """Of a list that was imported: how many entries it has, if these are its first ones, else 0."""
 
 
 @record

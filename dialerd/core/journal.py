@@ -7,6 +7,8 @@ are committed together, in order, before any effect of that turn is carried out.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import field
+from typing import Any
 
 from dialerd.core.clock import Instant, Millis
 from dialerd.core.dnc import DncEntry
@@ -189,6 +191,30 @@ class RequestDone:
 
 
 @record
+class Author:
+    """Who asks for a change, and from where; the daemon itself if nobody does."""
+
+    actor: str = "daemon"
+    """The id of an API key, or `uid:` with the number of a local user."""
+    name: str | None = None
+    """What the key or the user is called."""
+    origin: str | None = None
+    """The address that the request came from, `unix` for the socket."""
+
+
+@record
+class Deed:
+    """What somebody has changed, for the audit trail: in the same transaction as the change. It holds no secret."""
+
+    at: Instant
+    by: Author
+    action: str
+    object: str | None = None
+    """The id of what was changed; of the do-not-call list its pattern."""
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+@record
 class DaemonSaved:
     """Whether the whole daemon is halted by order."""
 
@@ -223,4 +249,5 @@ Entry = (
     | DaemonSaved
     | TrunkSaved
     | RequestDone
+    | Deed
 )

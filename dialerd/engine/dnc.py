@@ -112,12 +112,13 @@ class DoNotCall:
                 "accepted": report.accepted,
                 "duplicates": report.duplicates,
             }
-            left = report.accepted
+            left = first = report.accepted
             for chunk in checked.chunks():
                 left -= len(chunk)
                 # It is done with its last entries: died before, it may be asked once more.
                 told = _told(done, "", counts) if left <= 0 else None
-                await self._carry_out(ListNumbers(tuple(chunk)), told)
+                await self._carry_out(ListNumbers(tuple(chunk), first), told)
+                first = 0
             return {
                 **counts,
                 "duplicate_rows": orjson.Fragment(report.duplicates_json),

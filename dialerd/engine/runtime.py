@@ -32,7 +32,7 @@ from dialerd.core.effects import (
     WakeAtWall,
 )
 from dialerd.core.errors import InDoubtError, InvariantError, PortError
-from dialerd.core.journal import Entry, RequestDone
+from dialerd.core.journal import Author, Entry, RequestDone
 from dialerd.core.messages import (
     Event,
     Tick,
@@ -55,6 +55,7 @@ from dialerd.core.usage import HOUR, HOURS
 from dialerd.core.verdict import Check
 from dialerd.core.world import World, call_of
 from dialerd.engine import recovery
+from dialerd.engine.author import author
 from dialerd.engine.barrier import Barrier
 from dialerd.engine.dispatcher import Dispatcher
 from dialerd.engine.failpoint import Failpoint
@@ -125,8 +126,8 @@ class Engine:
         """
         if isinstance(command, Panic) and self._outage.fault is not None:
             # The store may take seconds to fail once more.
-            self._hang_up_all()
-        asked = Asked(command, asyncio.get_running_loop().create_future(), done)
+            self._hang_up_all(author())
+        asked = Asked(command, asyncio.get_running_loop().create_future(), author(), done)
         self._asked.append(asked)
         self._wake.set()
         try:
@@ -308,10 +309,11 @@ class Engine:
         )
         self._last_commit = 0
         owed = self._outage.owed
-        commands = [*owed, *(item.command for item in asked)]
+        commands = [*(command for command, _ in owed), *(item.command for item in asked)]
         try:
             turn, answers = step(self._world, events, commands, now, planning=planning)
-            taken = Taken(events, asked, turn, answers[len(owed) :], planning)
+            told = [(command, answer, by) for (command, by), answer in zip(owed, answers, strict=False)]
+            taken = Taken(events, asked, turn, answers[len(owed) :], planning, told)
             entries = taken.entries
             if entries:
                 await self._commit(taken, entries)
@@ -368,8 +370,8 @@ class Engine:
             raise
         except InDoubtError as error:
             self._doubt = Doubt(error.transaction, taken)
-            if taken.panics:
-                self._hang_up_all()
+            if taken.panicker is not None:
+                self._hang_up_all(taken.panicker)
             raise
         if self._failpoint is not None:
             self._failpoint.committed(entries)
@@ -467,13 +469,13 @@ class Engine:
         """The store is out: nothing is carried out but a panic, which hangs up at once and is written later."""
         for item in asked:
             if isinstance(item.command, Panic):
-                self._hang_up_all()
+                self._hang_up_all(item.by)
                 _fail(item, PortError(f"{_HUNG_UP}: {error}", retryable=error.retryable))
             else:
                 _fail(item, error)
 
-    def _hang_up_all(self) -> None:
-        self._outage.owe_panic()
+    def _hang_up_all(self, by: Author) -> None:
+        self._outage.owe_panic(by)
         channels = [call.current.channel for call in self._world.calls.committed.values()]
         if self._dispatcher is not None:
             self._dispatcher.carry_out([HangUp(channel) for channel in channels], self._halted)

@@ -12,6 +12,7 @@ from dialerd.engine.calls import Calls
 from dialerd.engine.campaigns import Campaigns
 from dialerd.engine.case import Forecaster
 from dialerd.engine.contactlist import ContactIntake
+from dialerd.engine.deeds import AuditTrail
 from dialerd.engine.dnc import DoNotCall
 from dialerd.engine.feed import Feed
 from dialerd.engine.files import Files
@@ -62,6 +63,7 @@ class Service:
         self.dnc = DoNotCall(engine, store, clock, intake)
         self.forecasts = Forecasts(engine, store, clock, settings, self.agents, intake, forecaster)
         self.keys = Keys(store, clock)
+        self.audit = AuditTrail(store)
         self.feed = feed
         self.tally = tally
         self.operation = Operation(engine, store, settings)

@@ -7,13 +7,14 @@ from collections.abc import Iterable, Sequence
 from dialerd.core import results
 from dialerd.core.clock import Instant
 from dialerd.core.errors import PortError
+from dialerd.core.journal import Deed
 from dialerd.core.leftovers import Leftover, is_left
 from dialerd.core.model import CampaignId, Contact
 from dialerd.core.results import Columns, ContactCall, Reject, Result
 from dialerd.core.spreadsheet import written
-from dialerd.ports import ExportPart
+from dialerd.ports import DeedFilter, ExportPart, KeptDeed, Page
 from dialerd.sim.disk import StoredCall, StoredContact
-from dialerd.sim.reads import FakeReads
+from dialerd.sim.reads import FakeReads, paged, within
 
 CHUNK = 500
 PART = 500
@@ -87,6 +88,14 @@ class FakeCare(FakeReads):
         found = [contact for contact in people if (contact.id,) > behind]
         return found[:PART], (found[PART - 1].id,) if len(found) >= PART else None
 
+    # --- the audit trail -------------------------------------------------------------------------
+
+    async def deeds(self, where: DeedFilter, page: Page) -> tuple[Sequence[KeptDeed], int]:
+        """A page of the audit trail, newest first, and how many entries match."""
+        kept = self._opened().deeds.committed
+        found = [KeptDeed(ident, kept[ident]) for ident in sorted(kept, reverse=True)]
+        return paged([one for one in found if _tells(one.deed, where)], page)
+
     # --- deletions -------------------------------------------------------------------------------
 
     async def deletions(self) -> Sequence[CampaignId]:
@@ -125,6 +134,15 @@ class FakeCare(FakeReads):
         disk.campaigns.remove(campaign)
         disk.deletions.remove(campaign)
         return 1
+
+
+def _tells(deed: Deed, where: DeedFilter) -> bool:
+    return (
+        where.actor in (None, deed.by.actor, deed.by.name)
+        and where.action in (None, deed.action)
+        and where.object in (None, deed.object)
+        and within(deed.at, where.at_from, where.at_to)
+    )
 
 
 def _calls(calls: Iterable[StoredCall], listed: StoredContact) -> tuple[ContactCall, ...]:

@@ -27,6 +27,7 @@ from dialerd.core.journal import (
     ContactSaved,
     CountersMoved,
     DaemonSaved,
+    Deed,
     DncChanged,
     Entry,
     ImportSealed,
@@ -111,8 +112,10 @@ class FakeDisk:
     keys: Table[str, ApiKey] = field(default_factory=Table)
     rejects: dict[ImportId, list[Reject]] = field(default_factory=dict)
     requests: Table[str, AnsweredRequest] = field(default_factory=Table)
+    deeds: Table[int, Deed] = field(default_factory=Table)
     last_import: int = 0
     last_contact: int = 0
+    last_deed: int = 0
     """The greatest ids given; none is given twice."""
     holder: str | None = None
     """Who has it open."""
@@ -120,7 +123,8 @@ class FakeDisk:
     def tables(self) -> tuple[Table[Any, Any], ...]:
         """Those that a transaction of the engine changes."""
         dialing = (self.campaigns, self.counters, self.imports, self.contacts, self.calls, self.numbers)
-        return (*dialing, self.dnc, self.dnc_version, self.halt, self.trunks, self.deletions, self.requests)
+        decided = (self.dnc, self.dnc_version, self.halt, self.trunks)
+        return (*dialing, *decided, self.deletions, self.requests, self.deeds)
 
     def write(self, entries: Iterable[Entry]) -> None:
         """Apply all entries, or none. Raises `InvariantError`."""
@@ -145,6 +149,7 @@ class FakeDisk:
             DaemonSaved: self._save_halt,
             TrunkSaved: self._save_trunk,
             RequestDone: self.note_request,
+            Deed: self.note_deed,
         }
         try:
             for entry in entries:
@@ -316,6 +321,11 @@ class FakeDisk:
         if known is not None and known.done.at > done.at - REMEMBERED_REQUESTS:
             raise InvariantError("the request was carried out before")
         self.requests.put(done.ident, AnsweredRequest(done))
+
+    def note_deed(self, deed: Deed) -> None:
+        """Somebody has changed something; the caller adopts or discards it."""
+        self.last_deed += 1
+        self.deeds.put(self.last_deed, deed)
 
     def _save_trunk(self, entry: TrunkSaved) -> None:
         change = entry.change

@@ -30,7 +30,7 @@ from sqlalchemy import (
 )
 
 from dialerd.core.model import CallStatus, CampaignStatus, ContactKind
-from dialerd.ports import CallFilter, CampaignFilter
+from dialerd.ports import CallFilter, CampaignFilter, DeedFilter
 from dialerd.store.rows import CALL, CAMPAIGN, CONTACT, DNC, KEY, PAST, SCRIPT, TRY
 from dialerd.store.sql import Sql, compiled, ids_in
 from dialerd.store.tables import (
@@ -77,7 +77,7 @@ _SHOWN = campaigns.c.id.not_in(hidden())
 CALL_SHOWN = calls.c.campaign_id.is_(None) | calls.c.campaign_id.not_in(hidden())
 
 
-def asked(where: CallFilter | CampaignFilter) -> dict[str, Any]:
+def asked(where: CallFilter | CampaignFilter | DeedFilter) -> dict[str, Any]:
     """The conditions of a filter that are set, by name."""
     values = {item.name: getattr(where, item.name) for item in fields(where)}
     return {name: value for name, value in values.items() if value is not None}

@@ -34,7 +34,9 @@ from dialerd.ports import (
     CallFilter,
     CallRow,
     CampaignFilter,
+    DeedFilter,
     Dnc,
+    KeptDeed,
     OpenState,
     Page,
     PastCall,
@@ -43,7 +45,7 @@ from dialerd.ports import (
     Script,
     VoiceAgent,
 )
-from dialerd.store import agents, disposal, queries, reports, requests, rows
+from dialerd.store import agents, deeds, disposal, queries, reports, requests, rows
 from dialerd.store.asking import Lane, Rows
 from dialerd.store.exports import Exports
 from dialerd.store.sql import Sql, to_json
@@ -299,6 +301,13 @@ class Reads(Exports):
         """Ids of the agents that name a script, or another agent as their fallback."""
         values = {"script": script, "agent": agent}
         return await self._list(agents.naming(self._dialect), values, rows.first_column)
+
+    async def deeds(self, where: DeedFilter, page: Page) -> tuple[Sequence[KeptDeed], int]:
+        """A page of the audit trail, newest first, and how many entries match."""
+        asked = queries.asked(where)
+        names = frozenset(asked)
+        found = await self._list(deeds.page(self._dialect, names), asked | _of(page), deeds.read)
+        return found, await self._count(deeds.count(self._dialect, names), asked)
 
     async def request_done(self, ident: str, after: Instant) -> AnsweredRequest | None:
         """The request that was carried out under this name after an instant."""

@@ -37,6 +37,7 @@ from dialerd.core.journal import (
     ContactSaved,
     CountersMoved,
     DaemonSaved,
+    Deed,
     DncChanged,
     Entry,
     ImportSealed,
@@ -49,7 +50,7 @@ from dialerd.core.journal import (
     WaitingShifted,
 )
 from dialerd.core.model import ContactKind
-from dialerd.store import encode, requests
+from dialerd.store import deeds, encode, requests
 from dialerd.store.encode import Row
 from dialerd.store.queries import live
 from dialerd.store.sql import insert_sql, inserting, positional, update_sql
@@ -164,6 +165,7 @@ def _ordered(dialect: Dialect) -> list[Step]:
         (CountersMoved, _add_counters(dialect), encode.counters_moved),
         (NumberFreed, _free_number(dialect), encode.number_freed),
         (RequestDone, Write("request done", requests.note(dialect), exact=True), requests.noted),
+        (Deed, Write("deed insert", deeds.add(dialect), exact=True), deeds.added),
         # What is not to be kept is marked first, so that the last entry for a key wins.
         (DaemonSaved, put, encode.halt_saved),
         (TrunkSaved, put, encode.trunk_saved),

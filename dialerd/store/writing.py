@@ -10,7 +10,7 @@ from sqlalchemy import Dialect
 
 from dialerd.core.clock import Instant
 from dialerd.core.errors import InvariantError
-from dialerd.core.journal import Entry, RequestDone
+from dialerd.core.journal import Deed, Entry, RequestDone
 from dialerd.core.model import CampaignId, ImportId, ScriptId
 from dialerd.core.results import Reject
 from dialerd.ports import ApiKey, KeptAnswer, NewContact, Script, VoiceAgent
@@ -125,45 +125,53 @@ class Writing:
 
     # --- scripts, agents and keys ---------------------------------------------------------------------
 
-    async def add_script(self, script: Script, done: RequestDone | None = None) -> None:
+    async def add_script(
+        self, script: Script, done: RequestDone | None = None, deed: Deed | None = None
+    ) -> None:
         """Store a script version. Raises `InvariantError` if it or its request exists, `PortError`."""
-        await self._insert(writes.add_script(self._to), writes.script_row(script), done)
+        await self._insert(writes.add_script(self._to), writes.script_row(script), done, deed)
 
-    async def delete_script(self, script_id: ScriptId, at: Instant) -> bool:
+    async def delete_script(self, script_id: ScriptId, at: Instant, deed: Deed | None = None) -> bool:
         """Delete a script; False if there is none. Raises `PortError`."""
         deleting = transactions.change(writes.delete_script(self._to), {"script": script_id, "at": at})
-        return await self._executor.execute(deleting) > 0
+        return await self._change(deleting, deed)
 
-    async def add_agent(self, agent: VoiceAgent, done: RequestDone | None = None) -> None:
+    async def add_agent(
+        self, agent: VoiceAgent, done: RequestDone | None = None, deed: Deed | None = None
+    ) -> None:
         """Store an agent. Raises `InvariantError` if it or its request exists, `PortError`."""
-        await self._insert(agents.add(self._to), agents.added(agent), done)
+        await self._insert(agents.add(self._to), agents.added(agent), done, deed)
 
-    async def save_agent(self, agent: VoiceAgent) -> bool:
+    async def save_agent(self, agent: VoiceAgent, deed: Deed | None = None) -> bool:
         """Change an agent; False if there is none. Raises `PortError`."""
         saving = transactions.update(agents.save(self._to), [agents.saved(agent)])
-        return await self._executor.execute(saving) == 1
+        return await self._change(saving, deed)
 
-    async def delete_agent(self, agent_id: str) -> bool:
+    async def delete_agent(self, agent_id: str, deed: Deed | None = None) -> bool:
         """Delete an agent; False if there is none. Raises `PortError`."""
         deleting = transactions.change(agents.remove(self._to), {"agent": agent_id})
-        return await self._executor.execute(deleting) == 1
+        return await self._change(deleting, deed)
 
-    async def add_key(self, key: ApiKey, done: RequestDone | None = None) -> None:
+    async def add_key(self, key: ApiKey, done: RequestDone | None = None, deed: Deed | None = None) -> None:
         """Store an API key's digest. Raises `InvariantError` if it or its request exists, `PortError`."""
-        await self._insert(writes.add_key(self._to), writes.key_row(key), done)
+        await self._insert(writes.add_key(self._to), writes.key_row(key), done, deed)
 
-    async def revoke_key(self, key_id: str, at: Instant) -> bool:
+    async def revoke_key(self, key_id: str, at: Instant, deed: Deed | None = None) -> bool:
         """Revoke a key; False if there is none. Raises `PortError`."""
         revoking = transactions.change(writes.revoke_key(self._to), {"key": key_id, "at": at})
-        return await self._executor.execute(revoking) == 1
+        return await self._change(revoking, deed)
 
     async def note_use(self, used: Mapping[str, Instant]) -> None:
         """When keys were last used. Raises `PortError`."""
         noting = transactions.update(writes.note_use(self._to), [(at, key) for key, at in used.items()])
         await self._executor.execute_behind([noting])
 
-    async def _insert(self, sql: str, row: writes.Row, done: RequestDone | None) -> None:
-        await self._executor.execute(transactions.insert(self._to, sql, row, done))
+    async def _insert(self, sql: str, row: writes.Row, done: RequestDone | None, deed: Deed | None) -> None:
+        await self._executor.execute(transactions.insert(self._to, sql, row, done, deed))
+
+    async def _change(self, changing: Transaction[int], deed: Deed | None) -> bool:
+        """Whether it changed anything."""
+        return await self._executor.execute(transactions.told(self._to, changing, deed)) > 0
 
     # --- requests --------------------------------------------------------------------------------
 

@@ -44,6 +44,7 @@ def upgrade() -> None:
         sa.Column("id", _ROW_ID, primary_key=True),
         sa.Column("at", sa.BigInteger, nullable=False),
         sa.Column("actor", sa.Text, nullable=False),
+        sa.Column("name", sa.Text),
         sa.Column("origin", sa.Text),
         sa.Column("action", sa.Text, nullable=False),
         sa.Column("object", sa.Text),
