@@ -215,6 +215,8 @@ class OpenState:
     trunks: tuple[TrunkChange, ...] = ()
     shown: Mapping[E164, tuple[tuple[int, int], ...]] = field(default_factory=dict)
     """For each caller id the hours (since 1970) in which it was shown since the instant asked for, and how often."""
+    erasing: frozenset[E164] = frozenset()
+    """Numbers of persons that are being erased."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -517,6 +519,22 @@ class Store(Journal, Exports, Protocol):
 
         The campaign itself goes last. 0: it is gone, or calls are left that began at `calls_before` or later.
         """
+        ...
+
+    async def erasures(self) -> Sequence[E164]:
+        """The numbers of persons that are being erased, oldest order first."""
+        ...
+
+    async def erase_some(self, phone: E164) -> int:
+        """Change at most 500 rows that tell of a number that is being erased; how many that were. Below dialing.
+
+        Contacts and calls stay as figures of their campaigns, under a number that nobody has (`E164.erased`). 0: the
+        number is erased and not among `erasures` any more, or contacts with it still wait. The do-not-call list stays.
+        """
+        ...
+
+    async def history(self, phone: E164, limit: int) -> Sequence[tuple[Campaign, Contact]]:
+        """At most `limit` sealed contacts with a number, of the newest campaigns first."""
         ...
 
     async def contacts(

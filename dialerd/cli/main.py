@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from dialerd import __version__
-from dialerd.cli import audit, call, campaign, dnc, events, key, reports, script, trunk
+from dialerd.cli import audit, call, campaign, contact, dnc, events, key, reports, script, trunk
 from dialerd.cli.client import DEFAULT_SOCKET, REFUSED, CliError, Target
 from dialerd.cli.options import Ringing, RingingCalls
 from dialerd.cli.output import Output, report, shown
@@ -32,6 +32,7 @@ app = typer.Typer(
 app.add_typer(campaign.app, name="campaign")
 app.add_typer(script.app, name="script")
 app.add_typer(call.app, name="call")
+app.add_typer(contact.app, name="contact")
 app.add_typer(dnc.app, name="dnc")
 app.add_typer(trunk.app, name="trunk")
 app.add_typer(key.app, name="key")

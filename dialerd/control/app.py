@@ -25,6 +25,7 @@ from dialerd.control.routes import (
     events,
     forecasts,
     keys,
+    persons,
     reports,
     scripts,
     trunks,
@@ -42,6 +43,7 @@ _ABOUT = (
 _NOUNS = (
     campaigns,
     contacts,
+    persons,
     forecasts,
     calls,
     dnc,

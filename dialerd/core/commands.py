@@ -153,6 +153,13 @@ class UnlistNumbers:
 
 
 @record
+class EraseNumber:
+    """Forget a person: nobody calls the number until nothing that is stored tells of it any more."""
+
+    phone: E164
+
+
+@record
 class PauseDaemon:
     """Place no new calls at all; `cancel_ringing` also ends those that ring."""
 
@@ -197,6 +204,7 @@ Command = (
     | LabelCall
     | ListNumbers
     | UnlistNumbers
+    | EraseNumber
     | PauseDaemon
     | ResumeDaemon
     | Panic

@@ -13,6 +13,7 @@ from typing import Any
 from dialerd.core.clock import Instant, Millis
 from dialerd.core.dnc import DncEntry
 from dialerd.core.model import (
+    E164,
     Call,
     CallId,
     Campaign,
@@ -168,6 +169,14 @@ class DncChanged:
     removed: tuple[str, ...] = ()
 
 
+@record
+class NumberDoomed:
+    """What is stored of the person with this number is to be erased; that happens later, bit by bit."""
+
+    phone: E164
+    since: Instant
+
+
 REMEMBERED_REQUESTS = Millis(86_400_000)
 """How long a request that was carried out is known, so that the same one is not carried out again."""
 
@@ -248,6 +257,7 @@ Entry = (
     | DncChanged
     | DaemonSaved
     | TrunkSaved
+    | NumberDoomed
     | RequestDone
     | Deed
 )

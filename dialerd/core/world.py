@@ -177,6 +177,8 @@ class Queue:
     """How far the store was searched for contacts that one trunk takes, where none of those here does."""
     live: int = 0
     """Attempts of this campaign that are running."""
+    gone: frozenset[ContactId] = frozenset()
+    """Contacts that wait no longer since the reading that is under way began: it may bring them as they were."""
     fault: str | None = None
     """Why its waiting contacts could not be read from the store; None: they were, last time."""
 
@@ -236,6 +238,8 @@ class World:
     """The live call to a number: one at most, over all campaigns."""
     rested: Table[E164, Instant] = field(default_factory=Table)
     """When the last call to a number ended, as long as the minimum gap runs."""
+    erasing: Table[E164, Instant] = field(default_factory=Table)
+    """Numbers that are being erased, and since when: they are not called."""
     dnc: DncList = field(default_factory=DncList)
     compliance: Compliance = field(default_factory=Compliance)
     trunk_meters: dict[TrunkName, Meter] = field(default_factory=dict)
@@ -302,6 +306,7 @@ class World:
             self.numbers,
             self.rested,
             self.recent,
+            self.erasing,
             self.dnc,
         )  # type: ignore[return-value]
 

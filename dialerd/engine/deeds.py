@@ -131,6 +131,11 @@ def _unlisted(command: commands.UnlistNumbers, answer: Done) -> Iterable[Action]
     return [Action("dnc.removed", pattern) for pattern in command.patterns]
 
 
+def _erased(command: commands.EraseNumber, answer: Done) -> Iterable[Action]:
+    # The number itself would be what is left of the person.
+    return [Action("contact.erased", command.phone.masked)]
+
+
 # --- the daemon and its trunks -------------------------------------------------------------------
 
 
@@ -177,6 +182,7 @@ ACTIONS: Mapping[type[Command], Callable[[Any, Done], Iterable[Action]]] = {
     commands.LabelCall: _labelled,
     commands.ListNumbers: _listed,
     commands.UnlistNumbers: _unlisted,
+    commands.EraseNumber: _erased,
     commands.PauseDaemon: _halted,
     commands.ResumeDaemon: _lifted,
     commands.Panic: _panicked,

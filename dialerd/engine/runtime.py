@@ -40,6 +40,7 @@ from dialerd.core.messages import (
 from dialerd.core.model import (
     E164,
     Call,
+    CallId,
     Campaign,
     CampaignId,
     ChannelId,
@@ -186,6 +187,10 @@ class Engine:
         if dnc.detail is not None:
             raise PortError(dnc.detail, retryable=True)
         return dnc.match(phone, self._clock.now().wall)
+
+    def live_call(self, phone: E164) -> CallId | None:
+        """The call to a number that is live now."""
+        return self._world.numbers.committed.get(phone)
 
     async def recent_calls(self, phone: E164) -> tuple[Instant, ...]:
         """Starts of the counted calls to a number, as far back as frequency caps look. Raises `PortError`."""

@@ -12,6 +12,7 @@ from dialerd.engine.calls import Calls
 from dialerd.engine.campaigns import Campaigns
 from dialerd.engine.case import Forecaster
 from dialerd.engine.contactlist import ContactIntake
+from dialerd.engine.contacts import Contacts
 from dialerd.engine.deeds import AuditTrail
 from dialerd.engine.dnc import DoNotCall
 from dialerd.engine.feed import Feed
@@ -49,12 +50,13 @@ class Service:
         exports: Exports | None = None,
     ) -> None:
         """`exports`: who reads the files of campaigns; None: the store itself."""
-        self.upkeep = Upkeep(store, clock, engine.policy)
+        self.upkeep = Upkeep(store, clock, engine.policy, engine.post)
         self.scripts = Scripts(engine, store, media, clock, parse_script)
         self.agents = Agents(engine, store, clock, settings, self.scripts)
         loader = Loader(engine, store, clock)
         admission = Admission(self.scripts, self.agents, loader, clock, settings, intake)
         self.campaigns = Campaigns(engine, store, clock, settings, admission, self.upkeep)
+        self.contacts = Contacts(engine, store, clock, self.upkeep)
         self.files = Files(self.campaigns, exports or store)
         self.calls = Calls(engine, store, clock, self.scripts, self.agents, settings, intake)
         self.voices = Voices(engine, settings)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from dialerd.core import results
 from dialerd.core.clock import Instant
 from dialerd.core.errors import PortError
 from dialerd.core.journal import Deed
 from dialerd.core.leftovers import Leftover, is_left
-from dialerd.core.model import CampaignId, Contact
+from dialerd.core.model import E164, Campaign, CampaignId, Contact
 from dialerd.core.results import Columns, ContactCall, Reject, Result
 from dialerd.core.spreadsheet import written
-from dialerd.ports import DeedFilter, ExportPart, KeptDeed, Page
+from dialerd.ports import AnsweredRequest, DeedFilter, ExportPart, KeptDeed, Page
 from dialerd.sim.disk import StoredCall, StoredContact
 from dialerd.sim.reads import FakeReads, paged, within
 
@@ -120,6 +121,80 @@ class FakeCare(FakeReads):
         disk.phones.adopt()
         return deleted
 
+    # --- erasures --------------------------------------------------------------------------------
+
+    async def erasures(self) -> Sequence[E164]:
+        """The numbers of persons that are being erased, oldest order first."""
+        waiting = self._opened().erasures
+        return sorted(waiting.committed, key=lambda phone: (waiting[phone], phone))
+
+    async def history(self, phone: E164, limit: int) -> Sequence[tuple[Campaign, Contact]]:
+        """At most `limit` sealed contacts with a number, of the newest campaigns first."""
+        disk = self._opened()
+        found = [
+            (campaign, one.contact)
+            for campaign in disk.campaigns.values()
+            if not self._is_hidden(campaign.id)
+            for one in self._listed(campaign.id)
+            if one.contact.phone == phone
+        ]
+        found.sort(key=lambda pair: (pair[0].created_at, pair[0].id), reverse=True)
+        return found[:limit]
+
+    async def erase_some(self, phone: E164) -> int:
+        """Change rows that tell of a number that is being erased; how many that were."""
+        disk = self._opened()
+        changed = self._erase_contacts(phone) or self._erase_calls(phone) or self._erase_rests(phone)
+        called = any(kept.call.phone == phone for kept in disk.calls.values())
+        if not changed and not called and not any(one == phone for _, one in disk.phones.committed):
+            changed = int(phone in disk.erasures)
+            disk.erasures.remove(phone)
+        for table in (*disk.tables(), disk.phones):
+            table.adopt()
+        return changed
+
+    def _erase_contacts(self, phone: E164) -> int:
+        disk, changed = self.disk, 0
+        for one in list(disk.contacts.values()):
+            state = one.contact.state
+            if one.contact.phone == phone and not state.waiting and not state.busy:
+                nobody = replace(
+                    one.contact, phone=_stand_in(one.contact.id), name=None, timezone=None, variables={}
+                )
+                disk.contacts.put(nobody.id, replace(one, contact=replace(nobody, external_id=None)))
+                disk.phones.remove((nobody.campaign_id, phone))
+                disk.phones.put((nobody.campaign_id, nobody.phone), nobody.id)
+                changed += 1
+        return changed
+
+    def _erase_calls(self, phone: E164) -> int:
+        disk, changed = self.disk, 0
+        for kept in list(disk.calls.values()):
+            if kept.call.phone == phone and kept.closed is not None:
+                said = replace(kept.call.report, captured={}, transcript=())
+                number = _stand_in(kept.contact or 0)
+                nobody = replace(kept.call, phone=number, name=None, variables={}, report=said, label=None)
+                disk.calls.put(nobody.id, replace(kept, call=nobody))
+                changed += 1
+        return changed
+
+    def _erase_rests(self, phone: E164) -> int:
+        disk = self.disk
+        spelled = {phone.digits[skipped:].lstrip("0") for skipped in range(4)}
+        changed = int(phone in disk.numbers)
+        disk.numbers.remove(phone)
+        for import_id, refused in disk.rejects.items():
+            kept = [reject for reject in refused if reject.digits not in spelled]
+            changed += len(refused) - len(kept)
+            disk.rejects[import_id] = kept
+        for ident, known in list(disk.requests.committed.items()):
+            names = known.done.made.startswith("cmp") and phone.digits in known.done.note
+            if known.answer is not None or names:
+                done = replace(known.done, note="") if names else known.done
+                disk.requests.put(ident, AnsweredRequest(done))
+                changed += 1
+        return changed
+
     def _finish_deletion(self, campaign: CampaignId) -> int:
         disk = self._opened()
         lists = [found for found in disk.imports.values() if found.campaign == campaign]
@@ -134,6 +209,10 @@ class FakeCare(FakeReads):
         disk.campaigns.remove(campaign)
         disk.deletions.remove(campaign)
         return 1
+
+
+def _stand_in(ident: int) -> E164:
+    return E164(f"+{999_000_000_000_000 + ident}")
 
 
 def _tells(deed: Deed, where: DeedFilter) -> bool:

@@ -31,6 +31,7 @@ from dialerd.core.journal import (
     DncChanged,
     Entry,
     ImportSealed,
+    NumberDoomed,
     NumberFreed,
     RequestDone,
     TrunkSaved,
@@ -95,6 +96,7 @@ class FakeDisk:
 
     campaigns: Table[CampaignId, Campaign] = field(default_factory=Table)
     deletions: Table[CampaignId, Instant] = field(default_factory=Table)
+    erasures: Table[E164, Instant] = field(default_factory=Table)
     counters: Table[CampaignId, Mapping[str, int]] = field(default_factory=Table)
     imports: Table[ImportId, StoredImport] = field(default_factory=Table)
     contacts: Table[ContactId, StoredContact] = field(default_factory=Table)
@@ -124,7 +126,7 @@ class FakeDisk:
         """Those that a transaction of the engine changes."""
         dialing = (self.campaigns, self.counters, self.imports, self.contacts, self.calls, self.numbers)
         decided = (self.dnc, self.dnc_version, self.halt, self.trunks)
-        return (*dialing, *decided, self.deletions, self.requests, self.deeds)
+        return (*dialing, *decided, self.deletions, self.erasures, self.requests, self.deeds)
 
     def write(self, entries: Iterable[Entry]) -> None:
         """Apply all entries, or none. Raises `InvariantError`."""
@@ -148,6 +150,7 @@ class FakeDisk:
             DncChanged: self._change_dnc,
             DaemonSaved: self._save_halt,
             TrunkSaved: self._save_trunk,
+            NumberDoomed: lambda entry: self.erasures.put(entry.phone, entry.since),
             RequestDone: self.note_request,
             Deed: self.note_deed,
         }

@@ -83,6 +83,7 @@ class FakeReads:
             halt=disk.halt.get(""),
             trunks=tuple(sorted(disk.trunks.values(), key=lambda change: change.trunk)),
             shown=self._shown(shown_since) if shown_since is not None else {},
+            erasing=frozenset(disk.erasures.committed),
         )
 
     def _shown(self, since: Instant) -> dict[E164, tuple[tuple[int, int], ...]]:

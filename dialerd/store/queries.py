@@ -367,6 +367,22 @@ def contact_count(dialect: Dialect, *, in_state: bool) -> Sql:
 
 
 @cache
+def history(dialect: Dialect) -> Sql:
+    """`CAMPAIGN` and `CONTACT` of the contacts with a number, newest campaign first. Parameters: phone, limit."""
+    both = (contacts.c.campaign_id == campaigns.c.id) & (contacts.c.phone == bindparam("phone"))
+    query = (
+        select(*CAMPAIGN, *CONTACT)
+        .select_from(campaigns)
+        .join(contacts, both)
+        .join(imports, imports.c.id == contacts.c.import_id)
+        .where(_SHOWN, _IS_SEALED)
+        .order_by(campaigns.c.created_at.desc(), campaigns.c.id.desc())
+        .limit(bindparam("limit"))
+    )
+    return compiled(query, dialect)
+
+
+@cache
 def contact(dialect: Dialect) -> Sql:
     """`CONTACT` of one number. Parameters: campaign, phone."""
     return compiled(_listed(*CONTACT, in_state=False).where(contacts.c.phone == bindparam("phone")), dialect)

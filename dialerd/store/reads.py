@@ -45,7 +45,7 @@ from dialerd.ports import (
     Script,
     VoiceAgent,
 )
-from dialerd.store import agents, deeds, disposal, queries, reports, requests, rows
+from dialerd.store import agents, deeds, disposal, erasure, queries, reports, requests, rows
 from dialerd.store.asking import Lane, Rows
 from dialerd.store.exports import Exports
 from dialerd.store.sql import Sql, to_json
@@ -87,6 +87,7 @@ class Reads(Exports):
             halt=decided.halt,
             trunks=decided.trunks,
             shown=await self._shown(shown_since) if shown_since is not None else {},
+            erasing=frozenset(await self.erasures()),
         )
 
     async def _shown(self, since: Instant) -> dict[E164, tuple[tuple[int, int], ...]]:
@@ -215,6 +216,16 @@ class Reads(Exports):
     async def deletions(self) -> Sequence[CampaignId]:
         """The campaigns that are being deleted, oldest order first."""
         return await self._list(disposal.deletions_waiting(self._dialect), {}, rows.first_column)
+
+    async def erasures(self) -> Sequence[E164]:
+        """The numbers of persons that are being erased, oldest order first."""
+        found = await self._list(erasure.waiting(self._dialect), {}, rows.first_column)
+        return [E164(phone) for phone in found]
+
+    async def history(self, phone: E164, limit: int) -> Sequence[tuple[Campaign, Contact]]:
+        """At most `limit` sealed contacts with a number, of the newest campaigns first."""
+        values = {"phone": phone, "limit": limit}
+        return await self._list(queries.history(self._dialect), values, rows.histories)
 
     async def contacts(
         self, campaign: CampaignId, page: Page, state: ContactState | None = None

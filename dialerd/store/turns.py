@@ -41,6 +41,7 @@ from dialerd.core.journal import (
     DncChanged,
     Entry,
     ImportSealed,
+    NumberDoomed,
     NumberFreed,
     RequestDone,
     TrunkSaved,
@@ -64,6 +65,7 @@ from dialerd.store.tables import (
     counters,
     deletions,
     dnc,
+    erasures,
     imports,
     numbers,
     state,
@@ -164,6 +166,7 @@ def _ordered(dialect: Dialect) -> list[Step]:
         (ContactSaved, save_contact, encode.contact_saved),
         (CountersMoved, _add_counters(dialect), encode.counters_moved),
         (NumberFreed, _free_number(dialect), encode.number_freed),
+        (NumberDoomed, _upsert("number doom", erasures, [erasures.c.phone], dialect), encode.number_doomed),
         (RequestDone, Write("request done", requests.note(dialect), exact=True), requests.noted),
         (Deed, Write("deed insert", deeds.add(dialect), exact=True), deeds.added),
         # What is not to be kept is marked first, so that the last entry for a key wins.

@@ -11,10 +11,10 @@ from sqlalchemy import Dialect
 from dialerd.core.clock import Instant
 from dialerd.core.errors import InvariantError
 from dialerd.core.journal import Deed, Entry, RequestDone
-from dialerd.core.model import CampaignId, ImportId, ScriptId
+from dialerd.core.model import E164, CampaignId, ImportId, ScriptId
 from dialerd.core.results import Reject
 from dialerd.ports import ApiKey, KeptAnswer, NewContact, Script, VoiceAgent
-from dialerd.store import agents, disposal, requests, transactions, writes
+from dialerd.store import agents, disposal, erasure, requests, transactions, writes
 from dialerd.store.transactions import STEP, Transaction
 from dialerd.store.turns import Planner
 
@@ -119,6 +119,10 @@ class Writing:
     async def delete_some(self, campaign: CampaignId, calls_before: Instant) -> int:
         """Delete at most `CHUNK` rows of a campaign that is marked for it; how many that were. Raises `PortError`."""
         return await self._bit_by_bit(lambda: disposal.delete_campaign(self._to, campaign, calls_before))
+
+    async def erase_some(self, phone: E164) -> int:
+        """Change at most `CHUNK` rows that tell of a number marked for it; how many that were. Raises `PortError`."""
+        return await self._bit_by_bit(lambda: erasure.erase_number(self._to, phone))
 
     async def _bit_by_bit(self, step: Callable[[], Transaction[int]]) -> int:
         return sum(await self._behind([step() for _ in range(CHUNK // STEP)]))

@@ -1,4 +1,4 @@
-"""dialerctl audit, over the socket: the local user is named."""
+"""dialerctl audit and contact, over the socket."""
 
 from __future__ import annotations
 
@@ -44,3 +44,14 @@ def test_what_was_changed_over_the_socket_is_told_with_the_local_user(ctl: Ctl) 
     assert (found["actor"], found["origin"]) == (f"uid:{os.getuid()}", "unix")
     assert ctl("audit", "--actor", "nobody").out == "none\n"
     assert ctl("audit", "--from", "nonsense").code == 2
+
+
+def test_a_person_is_shown_and_erased(ctl: Ctl) -> None:
+    number = "+919876543211"
+    assert ctl("dnc", "add", number).code == 0
+    shown = ctl("contact", "show", number)
+    assert (shown.code, "do not call: as +919876543211" in shown.out) == (0, True), shown.err
+    assert json.loads(ctl("--json", "contact", "show", number).out)["campaigns"] == []
+    assert ctl("contact", "erase", number).out.splitlines()[-1] == f"erased: {number}"
+    assert ctl("contact", "erase", "98765").code == 2
+    assert "do not call: as +919876543211" in ctl("contact", "show", number).out, "the entry stays"
