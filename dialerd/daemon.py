@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import gc
 import os
+import random
 import signal
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -35,6 +36,7 @@ from dialerd.core.errors import Fault, PortError
 from dialerd.core.model import Campaign, InstanceId
 from dialerd.engine import failpoint
 from dialerd.engine.case import Case
+from dialerd.engine.courier import Courier
 from dialerd.engine.feed import Feed
 from dialerd.engine.runtime import Engine
 from dialerd.engine.scripts import ParsedScript
@@ -50,6 +52,7 @@ from dialerd.ports import Exports, Store
 from dialerd.sim import forecast
 from dialerd.store import choice
 from dialerd.store.aside import ExportsAside, StoreAddress
+from dialerd.webhooks.sender import HttpWebhooks
 
 START_RETRY = 2.0
 FORECAST_DEADLINE = 150.0
@@ -105,13 +108,19 @@ async def run(settings: Settings) -> None:
         exports = ExportsAside(
             exporter.call, StoreAddress(settings.store_url, settings.instance, settings.store_password)
         )
-        service = _service(settings, engine, store, media, clock, helper, simulator, feed, tally, exports)
+        webhooks = HttpWebhooks(settings.webhooks.guard, clock, __version__)
+        down.push_async_callback(webhooks.close)
+        courier = _courier(settings, engine, store, webhooks, clock)
+        service = _service(
+            settings, engine, store, media, clock, helper, simulator, feed, tally, exports, courier, webhooks
+        )
         server = _server(settings, service)
         if not await _bind(server, stops):
             return
         live = await engine.restore()
         await _prepare_scripts(live, store, media)
         down.push_async_callback(media.close)
+        await down.enter_async_context(_background(courier.run(), "webhooks", stops))
         await down.enter_async_context(_background(media.run(), "media", stops))
         await down.enter_async_context(_background(telephony.run(), "asterisk", stops))
         await down.enter_async_context(_background(engine.run(telephony, media), "engine", stops))
@@ -287,6 +296,13 @@ def _telephony(settings: Settings, engine: Engine, media: MediaPool) -> Asterisk
     )
 
 
+def _courier(
+    settings: Settings, engine: Engine, store: Store, webhooks: HttpWebhooks, clock: SystemClock
+) -> Courier:
+    rules = settings.webhooks
+    return Courier(engine, store, webhooks, clock, rules.patience, rules.keep, random.random)
+
+
 def _service(
     settings: Settings,
     engine: Engine,
@@ -298,6 +314,8 @@ def _service(
     feed: Feed,
     tally: Tally,
     exports: Exports,
+    courier: Courier,
+    webhooks: HttpWebhooks,
 ) -> Service:
     intake = Intake(helper, _spool_dir(settings), settings.imports.max_contacts)
     intake.prepare()
@@ -316,7 +334,21 @@ def _service(
         spool_dir=_spool_dir(settings),
         engines=(VoiceEngine("embedded", VOICES, _Spoken()),),
     )
-    return Service(engine, store, media, clock, about, intake, parse, feed, tally, foretell, exports)
+    return Service(
+        engine,
+        store,
+        media,
+        clock,
+        about,
+        intake,
+        parse,
+        feed,
+        tally,
+        foretell,
+        courier,
+        webhooks,
+        exports,
+    )
 
 
 def _server(settings: Settings, service: Service) -> ApiServer:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from dialerd.core.clock import Instant, Now
+from dialerd.core.delivery import Delivery, DeliveryNumber, DeliveryState, Reply
 from dialerd.core.dnc import DncEntry, DncPatterns
 from dialerd.core.effects import (
     AttachAgent,
@@ -44,6 +45,7 @@ from dialerd.core.model import (
 from dialerd.core.report import By, Report
 from dialerd.core.results import Columns, Reject
 from dialerd.core.wallclock import Stretch
+from dialerd.core.webhook import Webhook, WebhookId
 
 Sink = Callable[[Event], None]
 """Where an adapter posts what happened. Never blocks, never raises; call it from the event loop's thread."""
@@ -117,6 +119,34 @@ class Media(Protocol):
 
         Raises PortError, and RequestError (422) if no voice here speaks the language.
         """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What one webhook is to be sent."""
+
+    id: str
+    """The same at every attempt."""
+    webhook: WebhookId
+    url: str
+    secret: str = field(repr=False)
+    body: str = field(repr=False)
+
+
+class Webhooks(Protocol):
+    """Whoever is told of events, over HTTP."""
+
+    async def send(self, message: Message) -> Reply:
+        """One attempt, signed as of now: what became of it within 10 s. Never raises for what a receiver does."""
+        ...
+
+    async def objection(self, url: str) -> str | None:
+        """Why nothing may be sent to `url`; None: it may, or its host cannot be found at the moment."""
+        ...
+
+    def forget(self, webhook: WebhookId) -> None:
+        """Let go of the connections to a webhook that is removed or has another address."""
         ...
 
 
@@ -217,6 +247,9 @@ class OpenState:
     """For each caller id the hours (since 1970) in which it was shown since the instant asked for, and how often."""
     erasing: frozenset[E164] = frozenset()
     """Numbers of persons that are being erased."""
+    webhooks: tuple[Webhook, ...] = ()
+    last_delivery: DeliveryNumber = DeliveryNumber(0)
+    """The greatest number of a delivery to a webhook that is stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -321,6 +354,16 @@ class ReportFilter:
     """None: all calls, single ones included."""
     clock: tuple[Stretch, ...] = ()
     """The clock by whose hours or days calls are grouped, as far as it is asked for and within the bounds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Which deliveries of one state are kept."""
+
+    since: Instant
+    """Those that were queued then or later."""
+    most: int
+    """The newest of them."""
 
 
 class Journal(Protocol):
@@ -526,7 +569,7 @@ class Store(Journal, Exports, Protocol):
         ...
 
     async def erase_some(self, phone: E164) -> int:
-        """Change at most 500 rows that tell of a number that is being erased; how many that were. Below dialing.
+        """Change some rows that tell of a number that is being erased; how many that were. Below dialing.
 
         Contacts and calls stay as figures of their campaigns, under a number that nobody has (`E164.erased`). 0: the
         number is erased and not among `erasures` any more, or contacts with it still wait. The do-not-call list stays.
@@ -605,6 +648,45 @@ class Store(Journal, Exports, Protocol):
 
     async def report(self, where: ReportFilter) -> Report:
         """The figures of the calls that are over. It reads all of them: seconds for a million."""
+        ...
+
+    async def waiting_deliveries(
+        self, webhook: WebhookId, behind: DeliveryNumber, limit: int
+    ) -> Sequence[Delivery]:
+        """At most `limit` waiting deliveries with greater numbers than `behind`, in order; fewer: no more wait."""
+        ...
+
+    async def deliveries(
+        self, webhook: WebhookId, page: Page, state: DeliveryState | None = None
+    ) -> tuple[Sequence[Delivery], int]:
+        """A page of a webhook's deliveries, newest first, and how many there are (in `state`)."""
+        ...
+
+    async def delivery(self, webhook: WebhookId, number: DeliveryNumber) -> Delivery | None:
+        """One delivery of a webhook."""
+        ...
+
+    async def delivery_counts(self) -> Mapping[tuple[WebhookId, DeliveryState], int]:
+        """How many deliveries of each webhook wait, and how many are dead; those without any are left out."""
+        ...
+
+    async def note_deliveries(self, rows: Sequence[Delivery]) -> None:
+        """Keep what became of deliveries; those that are gone are passed over. Below dialing in priority."""
+        ...
+
+    async def revive_dead(self, webhook: WebhookId, now: Instant) -> int:
+        """Have a webhook's dead deliveries wait again, as if they had never been tried; how many.
+
+        Below dialing in priority.
+        """
+        ...
+
+    async def drop_deliveries(self, webhook: WebhookId, kept: Mapping[DeliveryState, Kept]) -> int:
+        """Forget deliveries of these states that are too many or too old; how many. Below dialing in priority."""
+        ...
+
+    async def drop_orphans(self) -> int:
+        """Forget the deliveries of webhooks that were removed; how many. Below dialing in priority."""
         ...
 
     async def add_key(self, key: ApiKey, done: RequestDone | None = None, deed: Deed | None = None) -> None:

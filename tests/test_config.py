@@ -282,3 +282,20 @@ def test_the_check_names_a_database_that_cannot_be_used(
     told = capsys.readouterr().err
     assert re.search(f"  store.url: .*{said}", told)
     assert "secret" not in told
+
+
+def test_mistakes_of_webhooks_are_named(tmp_path: Path) -> None:
+    wrong = """
+[webhooks]
+allow = ["crm.lan", "10.0.0.1/8", "http://crm.lan/"]
+retries = 2
+first_retry_seconds = 0
+"""
+    found = faults(written(tmp_path, GOOD + wrong))
+    assert set(found) == {"webhooks.allow", "webhooks.retries", "webhooks.first_retry_seconds"}
+    assert "'10.0.0.1/8'" in found["webhooks.allow"]
+    assert "'http://crm.lan/'" in found["webhooks.allow"]
+    assert "'crm.lan'" not in found["webhooks.allow"]
+    right = load(written(tmp_path, GOOD + '[webhooks]\nallow = ["crm.lan", "10.0.0.0/8", "::1"]'))
+    assert right.webhooks.guard.hosts == {"crm.lan"}
+    assert len(right.webhooks.guard.networks) == 2

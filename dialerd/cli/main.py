@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from dialerd import __version__
-from dialerd.cli import audit, call, campaign, contact, dnc, events, key, reports, script, trunk
+from dialerd.cli import audit, call, campaign, contact, dnc, events, key, reports, script, trunk, webhook
 from dialerd.cli.client import DEFAULT_SOCKET, REFUSED, CliError, Target
 from dialerd.cli.options import Ringing, RingingCalls
 from dialerd.cli.output import Output, report, shown
@@ -35,6 +35,7 @@ app.add_typer(call.app, name="call")
 app.add_typer(contact.app, name="contact")
 app.add_typer(dnc.app, name="dnc")
 app.add_typer(trunk.app, name="trunk")
+app.add_typer(webhook.app, name="webhook")
 app.add_typer(key.app, name="key")
 command(app, "report", *reports.EXAMPLES)(reports.report)
 command(app, "audit", *audit.EXAMPLES)(audit.audit)
@@ -136,6 +137,10 @@ def _print_status(out: Output, found: dict[str, Any]) -> None:
     out.line(f"media: {found['media']['state']} ({found['media']['sessions']} sessions)")
     out.line(f"live calls: {found['live_calls']} (slot drift healed: {found['slot_drift']})")
     out.line(f"do-not-call list: {found['dnc_entries']} entries")
+    hooks = found["webhooks"]
+    waiting, dead = shown(hooks["waiting"]), shown(hooks["dead"])
+    off = f", {hooks['disabled']} of them disabled" if hooks["disabled"] else ""
+    out.line(f"webhooks: {hooks['webhooks']}{off} ({waiting} deliveries wait, {dead} are dead)")
     out.line(
         "campaigns: " + ", ".join(f"{name} {shown(count)}" for name, count in found["campaigns"].items())
     )

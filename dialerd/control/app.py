@@ -30,6 +30,7 @@ from dialerd.control.routes import (
     scripts,
     trunks,
     voices,
+    webhooks,
 )
 from dialerd.engine.agents import AgentFields
 from dialerd.engine.draft import CampaignFields
@@ -51,6 +52,7 @@ _NOUNS = (
     agents,
     voices,
     trunks,
+    webhooks,
     reports,
     keys,
     audit,

@@ -9,6 +9,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 
 from dialerd.engine.status import EngineStatus
 from dialerd.engine.tally import Tally
+from dialerd.engine.webhooks import OutboxStatus
 
 
 class Pulse:
@@ -26,15 +27,31 @@ class Pulse:
         self.most = max(self.most, self.lag)
 
 
-def exposition(status: EngineStatus, tally: Tally, pulse: Pulse, streams: int, version: str) -> bytes:
-    """All figures, as text."""
+def exposition(
+    status: EngineStatus,
+    tally: Tally,
+    pulse: Pulse,
+    streams: int,
+    version: str,
+    outbox: OutboxStatus | None = None,
+) -> bytes:
+    """All figures, as text; `outbox` None: it cannot be read."""
     registry = CollectorRegistry()
-    registry.register(_Collected(status, tally, pulse, streams, version))
+    registry.register(_Collected(status, tally, pulse, streams, version, outbox))
     return generate_latest(registry)
 
 
 class _Collected:
-    def __init__(self, status: EngineStatus, tally: Tally, pulse: Pulse, streams: int, version: str) -> None:
+    def __init__(
+        self,
+        status: EngineStatus,
+        tally: Tally,
+        pulse: Pulse,
+        streams: int,
+        version: str,
+        outbox: OutboxStatus | None,
+    ) -> None:
+        self._outbox = outbox
         self._status = status
         self._tally = tally
         self._pulse = pulse
@@ -46,6 +63,7 @@ class _Collected:
         yield from self._daemon()
         yield from self._calls()
         yield from self._trunks()
+        yield from self._webhooks()
 
     def _daemon(self) -> Iterator[Metric]:
         status = self._status
@@ -117,3 +135,18 @@ class _Collected:
             full.add_metric(name, trunk.calls_per_second)
             usable.add_metric(name, int(trunk.paused is None and trunk.down is None))
         yield from (started, in_use, channels, rate, full, usable)
+
+    def _webhooks(self) -> Iterator[Metric]:
+        outbox = self._outbox
+        if outbox is None:
+            return
+        waiting = "Deliveries to webhooks that wait."
+        yield GaugeMetricFamily("dialerd_webhook_deliveries_waiting", waiting, value=outbox.waiting)
+        dead = "Deliveries to webhooks that were given up, and are kept."
+        yield GaugeMetricFamily("dialerd_webhook_deliveries_dead", dead, value=outbox.dead)
+        delivered = "Deliveries that a receiver has taken."
+        yield CounterMetricFamily(
+            "dialerd_webhook_deliveries_delivered", delivered, value=outbox.figures.delivered
+        )
+        failed = "Attempts to deliver that no receiver has taken."
+        yield CounterMetricFamily("dialerd_webhook_attempts_failed", failed, value=outbox.figures.failed)

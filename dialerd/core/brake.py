@@ -11,6 +11,7 @@ from dialerd.core.clock import Instant, after
 from dialerd.core.journal import TrunkSaved
 from dialerd.core.model import Contact, ContactState, TrunkChange, TrunkName, Try
 from dialerd.core.record import replace
+from dialerd.core.telling import trunk_told
 from dialerd.core.turn import Turn
 from dialerd.core.world import Final, Line
 
@@ -53,6 +54,7 @@ def pause_trunk(turn: Turn, trunk: TrunkName, why: str) -> None:
     turn.world.lines.put(trunk, replace(line, paused=why, change=change, finals=()))
     turn.record(TrunkSaved(change))
     turn.announce("trunk.paused", {"trunk": trunk, "why": why})
+    trunk_told(turn, trunk, why)
 
 
 def _give_back(turn: Turn, line: Line) -> None:

@@ -44,7 +44,9 @@ from dialerd.core.model import (
     TryState,
 )
 from dialerd.core.record import replace
+from dialerd.core.telling import call_told
 from dialerd.core.turn import Turn
+from dialerd.core.webhook import EventKind
 
 # --- replies to originates -----------------------------------------------------------------------
 
@@ -222,8 +224,11 @@ def label(turn: Turn, call: Call, given: Label) -> None:
 
 
 def _keep_report(turn: Turn, call: Call) -> None:
+    before = turn.world.calls[call.id]
     turn.world.calls.put(call.id, call)
     turn.record(CallReported(call))
+    if call.report.disposition not in (None, before.report.disposition):
+        call_told(turn, EventKind.CALL_DISPOSITION_SET, call)
     if call.report.disposition == DO_NOT_CALL:
         list_callee(turn, call)
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from dialerd.core import blockwatch, metrics
 from dialerd.core import call as calls
-from dialerd.core import metrics
 from dialerd.core.clock import Instant, to_iso
 from dialerd.core.commands import (
     AddContacts,
@@ -50,6 +50,7 @@ from dialerd.core.model import (
     TryState,
 )
 from dialerd.core.record import replace
+from dialerd.core.telling import campaign_told
 from dialerd.core.turn import Turn
 from dialerd.core.world import SMALLEST_BATCH, Queue, Sought
 
@@ -225,6 +226,7 @@ def tend(turn: Turn, ident: CampaignId) -> None:
     _plan_next_look(turn, campaign)
     if campaign.status is CampaignStatus.RUNNING and not campaign.closing:
         _refill(turn, campaign)
+    blockwatch.watch(turn, campaign)
     _forget_if_over(turn, ident)
 
 
@@ -401,6 +403,7 @@ def _save(turn: Turn, campaign: Campaign, kind: str) -> None:
     turn.world.campaigns.put(campaign.id, campaign)
     turn.record(CampaignSaved(campaign))
     turn.announce(kind, {"campaign": campaign.id, "status": campaign.status})
+    campaign_told(turn, kind, campaign)
 
 
 def cut(turn: Turn, running: Iterable[Call]) -> None:

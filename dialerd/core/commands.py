@@ -28,6 +28,7 @@ from dialerd.core.model import (
 )
 from dialerd.core.record import record
 from dialerd.core.verdict import Check
+from dialerd.core.webhook import Webhook, WebhookId
 
 
 @record
@@ -187,6 +188,29 @@ class ChangeTrunk:
     calls_per_second: float | None = None
 
 
+@record
+class AddWebhook:
+    """Tell somebody of events, from this turn on."""
+
+    webhook: Webhook
+
+
+@record
+class ChangeWebhook:
+    """Replace fields of a webhook."""
+
+    webhook: WebhookId
+    changes: Mapping[str, Any]
+    """Fields of `Webhook` by name, already validated."""
+
+
+@record
+class RemoveWebhook:
+    """Tell somebody of nothing any more."""
+
+    webhook: WebhookId
+
+
 Halting = PauseCampaign | StopCampaign | PauseDaemon | Panic
 """Commands that are answered only when no originate can follow them."""
 
@@ -209,6 +233,9 @@ Command = (
     | ResumeDaemon
     | Panic
     | ChangeTrunk
+    | AddWebhook
+    | ChangeWebhook
+    | RemoveWebhook
 )
 
 

@@ -26,7 +26,9 @@ from dialerd.core.model import (
 )
 from dialerd.core.outcome import FaultSide, Outcome
 from dialerd.core.record import replace
+from dialerd.core.telling import call_told
 from dialerd.core.turn import Turn
+from dialerd.core.webhook import EventKind
 
 LAST_WORD = Millis(2_000)
 """How long the record of an ended call waits for the agent's last word."""
@@ -165,6 +167,7 @@ def close(
         duration=talk,
     )
     turn.record(CallClosed(call, closed))
+    call_told(turn, EventKind.CALL_COMPLETED, call, closed)
     if call.agent_attached:
         turn.do(DetachAgent(call.id))
     _count_call(turn, call, talk if answered_at is not None else None)

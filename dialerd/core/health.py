@@ -9,6 +9,7 @@ from __future__ import annotations
 from dialerd.core.adaptive import begin
 from dialerd.core.messages import TrunkReachability, TrunkRegistration
 from dialerd.core.record import replace
+from dialerd.core.telling import standing, trunk_told
 from dialerd.core.turn import Turn
 from dialerd.core.world import Line
 
@@ -32,16 +33,7 @@ def _changed(turn: Turn, before: Line, now: Line, detail: str) -> None:
     if before.down is not None and now.down is None:
         now = replace(now, pace=begin(now.trunk))
     turn.world.lines.put(now.trunk.name, now)
-    kind = _told(now)
-    if kind != _told(before):
+    kind = standing(now)
+    if kind != standing(before):
         turn.announce(kind, {"trunk": now.trunk.name, "detail": detail})
-
-
-def _told(line: Line) -> str:
-    """The event that tells of this state; what is not known yet is no fault to be told."""
-    registers = line.trunk.registration is not None
-    if line.reachable is False or (registers and line.registered is False):
-        return "trunk.down"
-    if line.registered if registers else line.reachable:
-        return "trunk.up"
-    return "trunk.unqualified"
+    trunk_told(turn, now.trunk.name, detail)

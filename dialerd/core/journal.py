@@ -11,6 +11,7 @@ from dataclasses import field
 from typing import Any
 
 from dialerd.core.clock import Instant, Millis
+from dialerd.core.delivery import Delivery
 from dialerd.core.dnc import DncEntry
 from dialerd.core.model import (
     E164,
@@ -27,6 +28,7 @@ from dialerd.core.model import (
     Try,
 )
 from dialerd.core.record import record
+from dialerd.core.webhook import Webhook, WebhookId
 
 
 @record
@@ -237,6 +239,27 @@ class TrunkSaved:
     change: TrunkChange
 
 
+@record
+class WebhookSaved:
+    """Insert or replace a webhook."""
+
+    webhook: Webhook
+
+
+@record
+class WebhookRemoved:
+    """Delete a webhook; what was on its way to it is nobody's from here on."""
+
+    webhook: WebhookId
+
+
+@record
+class WebhookQueued:
+    """Insert what a webhook is to be told of this turn: durable together with it, or not at all."""
+
+    delivery: Delivery
+
+
 Entry = (
     CampaignAdmitted
     | ImportSealed
@@ -258,6 +281,9 @@ Entry = (
     | DaemonSaved
     | TrunkSaved
     | NumberDoomed
+    | WebhookSaved
+    | WebhookRemoved
+    | WebhookQueued
     | RequestDone
     | Deed
 )

@@ -16,9 +16,11 @@ from dialerd.core.brake import pause_trunk
 from dialerd.core.clock import Instant
 from dialerd.core.commands import (
     AddContacts,
+    AddWebhook,
     AdmitCampaign,
     Answer,
     ChangeTrunk,
+    ChangeWebhook,
     Command,
     DeleteCampaign,
     Done,
@@ -32,6 +34,7 @@ from dialerd.core.commands import (
     PauseDaemon,
     PlaceCall,
     Refused,
+    RemoveWebhook,
     ResumeCampaign,
     ResumeDaemon,
     StartCampaign,
@@ -39,13 +42,15 @@ from dialerd.core.commands import (
     UnlistNumbers,
 )
 from dialerd.core.donotcall import sweep
-from dialerd.core.journal import DaemonSaved, TrunkSaved
+from dialerd.core.journal import DaemonSaved, TrunkSaved, WebhookRemoved, WebhookSaved
 from dialerd.core.model import Halt, Reason, TrunkChange
 from dialerd.core.planner import Conversation, open_call
 from dialerd.core.record import replace
+from dialerd.core.telling import trunk_told
 from dialerd.core.tries import campaign_of
 from dialerd.core.turn import Turn
 from dialerd.core.verdict import Check, Scope
+from dialerd.core.webhook import EventKind, Webhook
 from dialerd.core.world import Line
 
 
@@ -116,6 +121,7 @@ def _change_trunk(turn: Turn, command: ChangeTrunk) -> Answer:
         turn.record(TrunkSaved(change))
         turn.world.lines.put(command.trunk, changed_line(replace(line, finals=()), change))
         turn.announce("trunk.changed", {"trunk": command.trunk, "paused": change.paused})
+        trunk_told(turn, command.trunk, "resumed", mended=command.mended)
         wake_all(turn)
     return Done(changed=change != before or command.paused is not None)
 
@@ -149,6 +155,46 @@ def _list_numbers(turn: Turn, command: ListNumbers) -> Answer:
 
 def _unlist_numbers(turn: Turn, command: UnlistNumbers) -> Answer:
     turn.change_dnc((), command.patterns)
+    return Done(changed=True)
+
+
+# --- webhooks ------------------------------------------------------------------------------------
+
+
+MOST_WEBHOOKS = 50
+"""Every event is written once for each webhook that takes it."""
+
+
+def _add_webhook(turn: Turn, command: AddWebhook) -> Answer:
+    if len(turn.world.webhooks) >= MOST_WEBHOOKS:
+        return Refused(f"there are {MOST_WEBHOOKS} webhooks, no more are taken: remove one", "full")
+    _save_webhook(turn, command.webhook)
+    return Done(changed=True)
+
+
+def _change_webhook(turn: Turn, command: ChangeWebhook) -> Answer:
+    before = turn.world.webhooks.get(command.webhook)
+    if before is None:
+        return Refused(f"there is no webhook {command.webhook}", unknown=True)
+    webhook = replace(before, **command.changes)
+    if webhook != before:
+        _save_webhook(turn, webhook)
+    return Done(changed=webhook != before)
+
+
+def _save_webhook(turn: Turn, webhook: Webhook) -> None:
+    turn.world.webhooks.put(webhook.id, webhook)
+    turn.record(WebhookSaved(webhook))
+    if webhook.takes(EventKind.CAMPAIGN_BLOCKED):
+        for campaign in turn.world.campaigns.values():
+            turn.world.look_at(campaign.id, Instant(0))
+
+
+def _remove_webhook(turn: Turn, command: RemoveWebhook) -> Answer:
+    if command.webhook not in turn.world.webhooks:
+        return Refused(f"there is no webhook {command.webhook}", unknown=True)
+    turn.world.webhooks.remove(command.webhook)
+    turn.record(WebhookRemoved(command.webhook))
     return Done(changed=True)
 
 
@@ -219,4 +265,7 @@ _ORDERS: dict[type, Callable[[Turn, Any], Answer]] = {
     ResumeDaemon: _resume_daemon,
     Panic: _panic,
     ChangeTrunk: _change_trunk,
+    AddWebhook: _add_webhook,
+    ChangeWebhook: _change_webhook,
+    RemoveWebhook: _remove_webhook,
 }

@@ -45,6 +45,8 @@ def open_try(turn: Turn, call: Call, line: Line, caller_id: E164) -> Call:
     campaign = campaign_of(turn, call)
     if campaign is not None:
         world.rotas[trunk.name].took(campaign.id, campaign.weight)
+        if len(world.stalls):
+            world.stalls.remove(campaign.id)
     turn.set_flow(replace(turn.flow, unanswered=turn.flow.unanswered + 1))
     turn.record(TryOpened(call.id, attempt))
     turn.do(

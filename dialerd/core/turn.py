@@ -15,16 +15,18 @@ from dialerd.core.effects import (
     Announce,
     Effect,
 )
+from dialerd.core.fact import Fact, NumberFact, Told
 from dialerd.core.journal import ContactSaved, CountersMoved, DncChanged, Entry
 from dialerd.core.model import CampaignId, Contact, TrunkName
 from dialerd.core.record import replace
+from dialerd.core.webhook import EventKind
 from dialerd.core.world import Flow, Host, Queue, World
 
 
 class Turn:
     """Collects what a turn does. `entries` must be durable before `effects` are carried out."""
 
-    __slots__ = ("_deltas", "_entries", "effects", "now", "planning", "world")
+    __slots__ = ("_deltas", "_entries", "effects", "facts", "now", "planning", "world")
 
     def __init__(self, world: World, now: Now, *, planning: bool = True) -> None:
         self.planning = planning
@@ -32,6 +34,8 @@ class Turn:
         self.world = world
         self.now = now
         self.effects: list[Effect] = []
+        self.facts: list[Told] = []
+        """What webhooks are to be told: written with the entries, in the form that the engine gives it."""
         self._entries: list[Entry] = []
         self._deltas: dict[CampaignId, dict[str, int]] = {}
 
@@ -56,6 +60,17 @@ class Turn:
     def announce(self, kind: str, fields: Mapping[str, Any], phone: str | None = None) -> None:
         """Tell whoever listens that something happened."""
         self.effects.append(Announce(kind, fields, {"phone": phone} if phone else None))
+
+    def wants(self, kind: EventKind) -> bool:
+        """Whether any webhook is to be told of such events: without one, telling it costs nothing."""
+        hooks = self.world.webhooks
+        return len(hooks) > 0 and any(hook.takes(kind) for hook in hooks.values())
+
+    def tell(self, fact: Fact) -> None:
+        """Have webhooks told of something, as it is now."""
+        hooks = tuple(hook.id for hook in self.world.webhooks.values() if hook.takes(fact.kind))
+        if hooks:
+            self.facts.append(Told(fact, hooks))
 
     @property
     def host(self) -> Host:
@@ -118,6 +133,7 @@ class Turn:
             self.announce(
                 "dnc.added", {"source": entry.source, "prefix": entry.pattern.endswith("*")}, entry.pattern
             )
+            self.tell(NumberFact(EventKind.DNC_ADDED, entry))
 
     def wait_for(self, contact: Contact) -> None:
         """A contact waits in the store again: know when it is due."""

@@ -39,6 +39,7 @@ from dialerd.core.record import record, replace
 from dialerd.core.sharing import Rota
 from dialerd.core.table import Table
 from dialerd.core.usage import Usage
+from dialerd.core.webhook import EventKind, Webhook, WebhookId
 
 CALL_IDS_PER_MILLI = 64
 MOST_QUEUED = 65_536
@@ -112,6 +113,8 @@ class Line:
     """Congested finals in a row."""
     finals: tuple[Final, ...] = ()
     """The last finals, for the list-burn brake (`dialerd.core.brake`)."""
+    told: EventKind | None = None
+    """What webhooks were last told of it: that it is down, or up; None: nothing since the start."""
 
     @property
     def down(self) -> str | None:
@@ -146,6 +149,15 @@ class Deferred:
 
     until: Instant
     contact: Contact
+
+
+@record
+class Stall:
+    """A running campaign that could not dial when it was last looked at."""
+
+    since: Instant
+    told: bool = False
+    """Whether somebody was told."""
 
 
 @record
@@ -240,6 +252,9 @@ class World:
     """When the last call to a number ended, as long as the minimum gap runs."""
     erasing: Table[E164, Instant] = field(default_factory=Table)
     """Numbers that are being erased, and since when: they are not called."""
+    webhooks: Table[WebhookId, Webhook] = field(default_factory=Table)
+    stalls: Table[CampaignId, Stall] = field(default_factory=Table)
+    """Campaigns that cannot dial, where a webhook is to be told of it."""
     dnc: DncList = field(default_factory=DncList)
     compliance: Compliance = field(default_factory=Compliance)
     trunk_meters: dict[TrunkName, Meter] = field(default_factory=dict)
@@ -307,6 +322,8 @@ class World:
             self.rested,
             self.recent,
             self.erasing,
+            self.webhooks,
+            self.stalls,
             self.dnc,
         )  # type: ignore[return-value]
 
@@ -371,7 +388,7 @@ class World:
 
     def forget(self, campaign: CampaignId) -> None:
         """The campaign is over: nothing of it stays in memory."""
-        for table in (self.campaigns, self.queues, self.counters):
+        for table in (self.campaigns, self.queues, self.counters, self.stalls):
             table.remove(campaign)
         for hints in (self.campaign_meters, self.hot, self.kind_rotas, self.elsewhere):
             hints.pop(campaign, None)

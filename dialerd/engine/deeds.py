@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
 from dialerd.core import commands
 from dialerd.core.clock import Instant, to_iso
@@ -163,6 +164,34 @@ def _trunk_changed(command: commands.ChangeTrunk, answer: Done) -> Iterable[Acti
     return [Action(name, command.trunk, details)]
 
 
+# --- webhooks ------------------------------------------------------------------------------------
+
+
+def _hooked(command: commands.AddWebhook, answer: Done) -> Iterable[Action]:
+    hook = command.webhook
+    return [Action("webhook.created", hook.id, {"host": _host(hook.url), "events": list(hook.events)})]
+
+
+def _rehooked(command: commands.ChangeWebhook, answer: Done) -> Iterable[Action]:
+    # Addresses carry keys of their receivers, and the secret is one.
+    said = dict.fromkeys(command.changes, "changed") | {
+        name: list(value) if isinstance(value, tuple) else value
+        for name, value in command.changes.items()
+        if name not in ("secret", "url")
+    }
+    if "url" in command.changes:
+        said["url"] = _host(command.changes["url"])
+    return [Action("webhook.edited", command.webhook, {"changed": said})]
+
+
+def _unhooked(command: commands.RemoveWebhook, answer: Done) -> Iterable[Action]:
+    return [Action("webhook.deleted", command.webhook)]
+
+
+def _host(url: str) -> str:
+    return urlsplit(url).hostname or ""
+
+
 def _set(**details: Any) -> dict[str, Any]:
     """Those that say something."""
     return {name: value for name, value in details.items() if value}
@@ -187,5 +216,8 @@ ACTIONS: Mapping[type[Command], Callable[[Any, Done], Iterable[Action]]] = {
     commands.ResumeDaemon: _lifted,
     commands.Panic: _panicked,
     commands.ChangeTrunk: _trunk_changed,
+    commands.AddWebhook: _hooked,
+    commands.ChangeWebhook: _rehooked,
+    commands.RemoveWebhook: _unhooked,
 }
 """What was done, for each kind of command that was carried out."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -17,6 +18,7 @@ from dialerd.engine.runtime import Engine
 from dialerd.engine.settings import ServiceSettings
 from dialerd.engine.status import EngineStatus
 from dialerd.engine.views import page_view, status_view, trunk_view
+from dialerd.engine.webhooks import Hooks
 from dialerd.ports import CampaignFilter, Page, Store
 
 BY_ORDER = "by order: it is not used until somebody resumes it"
@@ -37,10 +39,11 @@ class TrunkFields(BaseModel):
 class Operation:
     """The daemon, for those who operate it."""
 
-    def __init__(self, engine: Engine, store: Store, settings: ServiceSettings) -> None:
+    def __init__(self, engine: Engine, store: Store, settings: ServiceSettings, hooks: Hooks) -> None:
         self._engine = engine
         self._store = store
         self._settings = settings
+        self._hooks = hooks
 
     # --- how it stands ---------------------------------------------------------------------------
 
@@ -59,7 +62,16 @@ class Operation:
             "version": self._settings.version,
             **status_view(self._engine.status(), self._settings.trunks),
             "campaigns": counts,
+            "webhooks": await self._told(),
         }
+
+    async def _told(self) -> dict[str, int | None]:
+        hooks = self._hooks
+        waiting = dead = None
+        with suppress(PortError):
+            standing = await hooks.standing()
+            waiting, dead = standing.waiting, standing.dead
+        return {"webhooks": hooks.count, "disabled": hooks.disabled, "waiting": waiting, "dead": dead}
 
     def standing(self) -> EngineStatus:
         """The engine as it stands, for figures."""

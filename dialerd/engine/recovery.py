@@ -34,6 +34,8 @@ def restore(world: World, state: OpenState, now: Now) -> None:
         line = world.lines.get(change.trunk)
         if line is not None:
             world.lines.put(change.trunk, changed_line(line, change))
+    for webhook in state.webhooks:
+        world.webhooks.put(webhook.id, webhook)
     last = call_number(state.last_call) if state.last_call is not None else 0
     world.host.put("", replace(world.host[""], halt=state.halt))
     world.flow.put("", replace(world.flow[""], last_call=last))

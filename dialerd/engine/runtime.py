@@ -16,11 +16,14 @@ import structlog
 from dialerd.core import gate
 from dialerd.core.clock import MICROS_PER_MILLI, Instant
 from dialerd.core.commands import (
+    AddWebhook,
     Answer,
+    ChangeWebhook,
     Command,
     Done,
     Halting,
     Panic,
+    RemoveWebhook,
 )
 from dialerd.core.compliance import Callee, Compliance
 from dialerd.core.dnc import DncMatch
@@ -54,6 +57,7 @@ from dialerd.core.model import (
 from dialerd.core.step import step
 from dialerd.core.usage import HOUR, HOURS
 from dialerd.core.verdict import Check
+from dialerd.core.webhook import Webhook, WebhookId
 from dialerd.core.world import World, call_of
 from dialerd.engine import recovery
 from dialerd.engine.author import author
@@ -61,6 +65,7 @@ from dialerd.engine.barrier import Barrier
 from dialerd.engine.dispatcher import Dispatcher
 from dialerd.engine.failpoint import Failpoint
 from dialerd.engine.outage import Outage
+from dialerd.engine.outbox import Outbox
 from dialerd.engine.status import Carried, EngineStatus, check_view, describe
 from dialerd.engine.taken import Asked, Doubt, Taken
 from dialerd.ports import Clock, Media, Store, Telephony
@@ -75,6 +80,7 @@ WALL_CHECK = 5.0
 _HUNG_UP = (
     "every call is being hung up and none is placed; that cannot be written down until the store is back"
 )
+_OF_WEBHOOKS = (AddWebhook, ChangeWebhook, RemoveWebhook)
 _log = structlog.get_logger("dialerd.engine")
 
 
@@ -92,7 +98,8 @@ class Engine:
         compliance: Compliance | None = None,
         failpoint: Failpoint | None = None,
     ) -> None:
-        self._world = World.empty(instance, policy, trunks, compliance)
+        configured = tuple(trunks)
+        self._world = World.empty(instance, policy, configured, compliance)
         self._store = store
         self._clock = clock
         self._listener = listener
@@ -108,6 +115,7 @@ class Engine:
         self._outage = Outage()
         self._doubt: Doubt | None = None
         self._last_commit = 0
+        self.outbox = Outbox(configured)
 
     # --- what others may do ----------------------------------------------------------------------
 
@@ -212,6 +220,11 @@ class Engine:
         return reasons
 
     @property
+    def webhooks(self) -> Mapping[WebhookId, Webhook]:
+        """Who is told of events, as committed."""
+        return self._world.webhooks.committed
+
+    @property
     def policy(self) -> Policy:
         """The installation-wide rules of dialing."""
         return self._world.policy
@@ -230,6 +243,7 @@ class Engine:
         counted = any(len(trunk.caller_ids) > 1 or trunk.caller_id_cap is not None for trunk in trunks)
         state = await self._store.open_state(since, Instant(now - HOURS * HOUR) if counted else None)
         recovery.restore(self._world, state, self._clock.now())
+        self.outbox.begin_behind(state.last_delivery)
         _log.info("engine.restored", campaigns=len(state.campaigns), open_calls=len(state.calls))
         return state.campaigns
 
@@ -319,7 +333,7 @@ class Engine:
             turn, answers = step(self._world, events, commands, now, planning=planning)
             told = [(command, answer, by) for (command, by), answer in zip(owed, answers, strict=False)]
             taken = Taken(events, asked, turn, answers[len(owed) :], planning, told)
-            entries = taken.entries
+            entries = [*taken.entries, *self.outbox.entries(self._world, turn.facts, now)]
             if entries:
                 await self._commit(taken, entries)
             elif self._outage.fault is not None:
@@ -344,6 +358,8 @@ class Engine:
         if self._dispatcher is not None:
             self._dispatcher.carry_out(taken.turn.effects, self._halted)
         self._set_timer(taken.turn.effects, planned=taken.planned)
+        if taken.turn.facts or any(isinstance(item.command, _OF_WEBHOOKS) for item in taken.asked):
+            self.outbox.stored(taken.turn.facts)
 
     def _answer(self, item: Asked, answer: Answer) -> None:
         if item.answer.done():

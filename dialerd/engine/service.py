@@ -13,6 +13,7 @@ from dialerd.engine.campaigns import Campaigns
 from dialerd.engine.case import Forecaster
 from dialerd.engine.contactlist import ContactIntake
 from dialerd.engine.contacts import Contacts
+from dialerd.engine.courier import Courier
 from dialerd.engine.deeds import AuditTrail
 from dialerd.engine.dnc import DoNotCall
 from dialerd.engine.feed import Feed
@@ -29,7 +30,8 @@ from dialerd.engine.settings import ServiceSettings
 from dialerd.engine.tally import Tally
 from dialerd.engine.upkeep import Upkeep
 from dialerd.engine.voices import Voices
-from dialerd.ports import Clock, Exports, Media, Store
+from dialerd.engine.webhooks import Hooks
+from dialerd.ports import Clock, Exports, Media, Store, Webhooks
 
 
 class Service:
@@ -47,6 +49,8 @@ class Service:
         feed: Feed,
         tally: Tally,
         forecaster: Forecaster,
+        courier: Courier,
+        webhooks: Webhooks,
         exports: Exports | None = None,
     ) -> None:
         """`exports`: who reads the files of campaigns; None: the store itself."""
@@ -68,4 +72,5 @@ class Service:
         self.audit = AuditTrail(store)
         self.feed = feed
         self.tally = tally
-        self.operation = Operation(engine, store, settings)
+        self.webhooks = Hooks(engine, store, clock, courier, webhooks)
+        self.operation = Operation(engine, store, settings, self.webhooks)

@@ -124,7 +124,7 @@ def describe(world: World, store_fault: str | None, draining: bool, now: Now) ->
         halt=host.halt,
         dnc_entries=len(world.dnc),
         media_sessions=host.sessions,
-        trunks=tuple(_trunk(world, line, now) for line in lines),
+        trunks=tuple(trunk_status(world, line, now) for line in lines),
         refusals=dict(world.refusals),
         started=dict(world.started),
     )
@@ -136,7 +136,8 @@ def _unread(world: World) -> str | None:
     return next((fault for fault in faults if fault is not None), None)
 
 
-def _trunk(world: World, line: Line, now: Now) -> TrunkStatus:
+def trunk_status(world: World, line: Line, now: Now) -> TrunkStatus:
+    """A trunk as `line` has it."""
     rest = line.rest_until - now.mono
     return TrunkStatus(
         name=line.trunk.name,

@@ -8,10 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import orjson
+
 from dialerd.core.clock import MINUTE, SECOND, Instant, to_iso, to_local_iso
+from dialerd.core.delivery import Delivery, DeliveryState, message_id
 from dialerd.core.dnc import DncEntry
 from dialerd.core.metrics import figures, ratio
-from dialerd.core.model import Campaign, Contact, Trunk
+from dialerd.core.model import Call, CallStatus, Campaign, ClosedCall, Contact, Trunk, Try
+from dialerd.core.webhook import Webhook
 from dialerd.core.windows import Slot
 from dialerd.engine.status import EngineStatus, TrunkStatus
 from dialerd.ports import ApiKey, CallRow, KeptDeed, Page, Script, TryRow, VoiceAgent
@@ -111,6 +115,52 @@ def contact_view(contact: Contact) -> dict[str, Any]:
         "callbacks": contact.callbacks,
         "callback_unmet": to_iso(contact.callback_unmet),
     }
+
+
+def row_of(call: Call, closed: ClosedCall | None) -> CallRow:
+    """A call in memory as it is stored; `closed`: its final record, if it has one."""
+    return CallRow(
+        id=call.id,
+        campaign_id=call.campaign_id,
+        phone=call.phone,
+        name=call.contact.name if call.contact is not None else call.name,
+        status=closed.status if closed else CallStatus.IN_PROGRESS,
+        disposition=closed.disposition if closed else call.report.disposition,
+        reason=closed.reason if closed else None,
+        attempt=call.attempt,
+        counted=closed.counted if closed else True,
+        language=call.language,
+        script_id=call.script_id,
+        script_version=call.script_version,
+        started_at=call.started_at,
+        answered_at=call.answered_at,
+        ended_at=closed.ended_at if closed else None,
+        duration_ms=closed.duration if closed else 0,
+        answered_by=None,
+        gate=dict(call.gate),
+        captured=dict(call.report.captured),
+        transcript=[dict(said) for said in call.report.transcript],
+        tries=[_try_row(attempt) for attempt in call.tries],
+        callback=call.callback,
+        agent_id=call.agent_id,
+        voice=call.voice,
+    )
+
+
+def _try_row(attempt: Try) -> TryRow:
+    return TryRow(
+        channel=attempt.channel,
+        number=attempt.number,
+        trunk=attempt.trunk,
+        caller_id=attempt.caller_id,
+        state=attempt.state,
+        opened_at=attempt.opened_at,
+        ringing_at=attempt.ringing_at,
+        answered_at=attempt.answered_at,
+        ended_at=attempt.ended_at,
+        cause=attempt.cause,
+        sip_code=attempt.sip_code,
+    )
 
 
 def call_view(row: CallRow) -> dict[str, Any]:
@@ -253,6 +303,36 @@ def dnc_view(entry: DncEntry) -> dict[str, Any]:
         "source": entry.source or None,
         "created_at": to_iso(entry.created_at),
         "expires_at": to_iso(entry.expires_at),
+    }
+
+
+def webhook_view(hook: Webhook) -> dict[str, Any]:
+    """A webhook, never its secret."""
+    return {
+        "webhook_id": hook.id,
+        "url": hook.url,
+        "events": list(hook.events),
+        "description": hook.description,
+        "enabled": hook.disabled is None,
+        "disabled_reason": hook.disabled,
+        "created_at": to_iso(hook.created_at),
+    }
+
+
+def delivery_view(row: Delivery) -> dict[str, Any]:
+    """What a webhook is told, exactly as it is sent, and what became of that."""
+    waits = row.state is DeliveryState.WAITING
+    return {
+        "delivery_id": message_id(row.number),
+        "event": row.event.value,
+        "state": row.state.value,
+        "attempts": row.attempts,
+        "created_at": to_iso(row.created_at),
+        "next_attempt_at": to_iso(row.due_at) if waits else None,
+        "finished_at": to_iso(row.finished_at),
+        "status_code": row.status,
+        "detail": row.detail,
+        "payload": orjson.loads(row.body),
     }
 
 

@@ -7,12 +7,14 @@ from dataclasses import replace
 
 from dialerd.core import results
 from dialerd.core.clock import Instant
+from dialerd.core.delivery import DeliveryState
 from dialerd.core.errors import PortError
 from dialerd.core.journal import Deed
 from dialerd.core.leftovers import Leftover, is_left
 from dialerd.core.model import E164, Campaign, CampaignId, Contact
 from dialerd.core.results import Columns, ContactCall, Reject, Result
 from dialerd.core.spreadsheet import written
+from dialerd.core.webhook import EventKind
 from dialerd.ports import AnsweredRequest, DeedFilter, ExportPart, KeptDeed, Page
 from dialerd.sim.disk import StoredCall, StoredContact
 from dialerd.sim.reads import FakeReads, paged, within
@@ -144,7 +146,8 @@ class FakeCare(FakeReads):
     async def erase_some(self, phone: E164) -> int:
         """Change rows that tell of a number that is being erased; how many that were."""
         disk = self._opened()
-        changed = self._erase_contacts(phone) or self._erase_calls(phone) or self._erase_rests(phone)
+        steps = (self._erase_contacts, self._erase_calls, self._erase_rests, self._erase_told)
+        changed = next((count for count in (step(phone) for step in steps) if count), 0)
         called = any(kept.call.phone == phone for kept in disk.calls.values())
         if not changed and not called and not any(one == phone for _, one in disk.phones.committed):
             changed = int(phone in disk.erasures)
@@ -194,6 +197,15 @@ class FakeCare(FakeReads):
                 disk.requests.put(ident, AnsweredRequest(done))
                 changed += 1
         return changed
+
+    def _erase_told(self, phone: E164) -> int:
+        """What webhooks were to be told of the person; that they must not be called is told still."""
+        told = [row for row in self.disk.deliveries.values() if f'"{phone}"' in row.body]
+        kept = [r for r in told if (r.event, r.state) == (EventKind.DNC_ADDED, DeliveryState.WAITING)]
+        for row in told:
+            if row not in kept:
+                self.disk.deliveries.remove(row.number)
+        return len(told) - len(kept)
 
     def _finish_deletion(self, campaign: CampaignId) -> int:
         disk = self._opened()

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from dialerd.core.clock import Instant, Mono
+from dialerd.core.delivery import Delivery, DeliveryNumber
 from dialerd.core.dnc import DncEntry
 from dialerd.core.errors import InvariantError
 from dialerd.core.journal import (
@@ -39,6 +40,9 @@ from dialerd.core.journal import (
     TrySaved,
     WaitingClosed,
     WaitingShifted,
+    WebhookQueued,
+    WebhookRemoved,
+    WebhookSaved,
 )
 from dialerd.core.model import (
     E164,
@@ -59,6 +63,7 @@ from dialerd.core.model import (
 )
 from dialerd.core.results import Reject
 from dialerd.core.table import Table
+from dialerd.core.webhook import Webhook, WebhookId
 from dialerd.ports import AnsweredRequest, ApiKey, Script, VoiceAgent
 
 T = TypeVar("T")
@@ -107,6 +112,8 @@ class FakeDisk:
     dnc_version: Table[str, int] = field(default_factory=lambda: Table({"": 0}))
     halt: Table[str, Halt] = field(default_factory=Table)
     trunks: Table[TrunkName, TrunkChange] = field(default_factory=Table)
+    webhooks: Table[WebhookId, Webhook] = field(default_factory=Table)
+    deliveries: Table[DeliveryNumber, Delivery] = field(default_factory=Table)
     scripts: Table[tuple[ScriptId, int], Script] = field(default_factory=Table)
     gone: Table[tuple[ScriptId, int], Instant] = field(default_factory=Table)
     """Versions of scripts that are deleted."""
@@ -126,7 +133,8 @@ class FakeDisk:
         """Those that a transaction of the engine changes."""
         dialing = (self.campaigns, self.counters, self.imports, self.contacts, self.calls, self.numbers)
         decided = (self.dnc, self.dnc_version, self.halt, self.trunks)
-        return (*dialing, *decided, self.deletions, self.erasures, self.requests, self.deeds)
+        told = (self.webhooks, self.deliveries, self.deletions, self.erasures, self.requests, self.deeds)
+        return (*dialing, *decided, *told)
 
     def write(self, entries: Iterable[Entry]) -> None:
         """Apply all entries, or none. Raises `InvariantError`."""
@@ -151,6 +159,9 @@ class FakeDisk:
             DaemonSaved: self._save_halt,
             TrunkSaved: self._save_trunk,
             NumberDoomed: lambda entry: self.erasures.put(entry.phone, entry.since),
+            WebhookSaved: lambda entry: self.webhooks.put(entry.webhook.id, entry.webhook),
+            WebhookRemoved: self._remove_webhook,
+            WebhookQueued: self._queue,
             RequestDone: self.note_request,
             Deed: self.note_deed,
         }
@@ -336,6 +347,16 @@ class FakeDisk:
             self.trunks.remove(change.trunk)
         else:
             self.trunks.put(change.trunk, change)
+
+    def _remove_webhook(self, entry: WebhookRemoved) -> None:
+        _present(self.webhooks.get(entry.webhook), "webhook", entry.webhook)
+        self.webhooks.remove(entry.webhook)
+
+    def _queue(self, entry: WebhookQueued) -> None:
+        number = entry.delivery.number
+        if number in self.deliveries:
+            raise InvariantError(f"delivery {number} exists")
+        self.deliveries.put(number, entry.delivery)
 
 
 def _present(found: T | None, what: str, ident: object) -> T:

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from dialerd.core import metrics
 from dialerd.core.clock import Instant, Millis
+from dialerd.core.delivery import Delivery, DeliveryNumber, DeliveryState
 from dialerd.core.dnc import DncEntry, DncPatterns
 from dialerd.core.errors import PortError
 from dialerd.core.model import (
@@ -26,6 +27,8 @@ from dialerd.core.model import (
 )
 from dialerd.core.report import By, Part, Report, key_of, report
 from dialerd.core.usage import HOUR
+from dialerd.core.webhook import WebhookId
+from dialerd.engine.views import row_of
 from dialerd.ports import (
     AnsweredRequest,
     ApiKey,
@@ -39,7 +42,6 @@ from dialerd.ports import (
     ReadyBatch,
     ReportFilter,
     Script,
-    TryRow,
     VoiceAgent,
 )
 from dialerd.sim.disk import FakeDisk, StoredCall
@@ -84,6 +86,8 @@ class FakeReads:
             trunks=tuple(sorted(disk.trunks.values(), key=lambda change: change.trunk)),
             shown=self._shown(shown_since) if shown_since is not None else {},
             erasing=frozenset(disk.erasures.committed),
+            webhooks=tuple(sorted(disk.webhooks.values(), key=lambda hook: (hook.created_at, hook.id))),
+            last_delivery=max((row.number for row in disk.deliveries.values()), default=DeliveryNumber(0)),
         )
 
     def _shown(self, since: Instant) -> dict[E164, tuple[tuple[int, int], ...]]:
@@ -330,6 +334,35 @@ class FakeReads:
         known = self._opened().requests.get(ident)
         return known if known is not None and known.done.at > after else None
 
+    async def waiting_deliveries(
+        self, webhook: WebhookId, behind: DeliveryNumber, limit: int
+    ) -> Sequence[Delivery]:
+        """At most `limit` waiting deliveries with greater numbers than `behind`, in order."""
+        waiting = self._deliveries(webhook, DeliveryState.WAITING)
+        return [row for row in waiting if row.number > behind][:limit]
+
+    async def deliveries(
+        self, webhook: WebhookId, page: Page, state: DeliveryState | None = None
+    ) -> tuple[Sequence[Delivery], int]:
+        """A page of a webhook's deliveries, newest first, and how many there are (in `state`)."""
+        return paged(self._deliveries(webhook, state)[::-1], page)
+
+    async def delivery(self, webhook: WebhookId, number: DeliveryNumber) -> Delivery | None:
+        """One delivery of a webhook."""
+        return next((row for row in self._deliveries(webhook) if row.number == number), None)
+
+    async def delivery_counts(self) -> Mapping[tuple[WebhookId, DeliveryState], int]:
+        """How many deliveries of each webhook wait, and how many are dead."""
+        rows = self._opened().deliveries.values()
+        open_ones = (row for row in rows if row.state is not DeliveryState.DELIVERED)
+        return Counter((row.webhook, row.state) for row in open_ones)
+
+    def _deliveries(self, webhook: WebhookId, state: DeliveryState | None = None) -> list[Delivery]:
+        """A webhook's deliveries in order."""
+        rows = self._opened().deliveries.values()
+        found = [row for row in rows if row.webhook == webhook and state in (None, row.state)]
+        return sorted(found, key=lambda row: row.number)
+
     async def key_by_digest(self, digest: bytes) -> ApiKey | None:
         """The unrevoked key with this digest."""
         keys = self._opened().keys.values()
@@ -368,33 +401,7 @@ class FakeReads:
         )
 
     def _row(self, kept: StoredCall) -> CallRow:
-        call, closed, contact = kept.call, kept.closed, self._contact(kept)
-        return CallRow(
-            id=call.id,
-            campaign_id=call.campaign_id,
-            phone=call.phone,
-            name=contact.name if contact is not None else call.name,
-            status=closed.status if closed else CallStatus.IN_PROGRESS,
-            disposition=closed.disposition if closed else call.report.disposition,
-            reason=closed.reason if closed else None,
-            attempt=call.attempt,
-            counted=closed.counted if closed else True,
-            language=call.language,
-            script_id=call.script_id,
-            script_version=call.script_version,
-            started_at=call.started_at,
-            answered_at=call.answered_at,
-            ended_at=closed.ended_at if closed else None,
-            duration_ms=closed.duration if closed else 0,
-            answered_by=None,
-            gate=dict(call.gate),
-            captured=dict(call.report.captured),
-            transcript=[dict(said) for said in call.report.transcript],
-            tries=[_try_row(attempt) for attempt in call.tries],
-            callback=call.callback,
-            agent_id=call.agent_id,
-            voice=call.voice,
-        )
+        return row_of(replace(kept.call, contact=self._contact(kept)), kept.closed)
 
 
 def paged(found: Sequence[T], page: Page) -> tuple[Sequence[T], int]:
@@ -446,22 +453,6 @@ def _part(kept: StoredCall, where: ReportFilter, one: Try) -> Part:
         answered=int(last and closed.status is CallStatus.COMPLETED),
         positive=int(last and call.report.positive),
         talk=closed.duration if last else Millis(0),
-    )
-
-
-def _try_row(attempt: Try) -> TryRow:
-    return TryRow(
-        channel=attempt.channel,
-        number=attempt.number,
-        trunk=attempt.trunk,
-        caller_id=attempt.caller_id,
-        state=attempt.state,
-        opened_at=attempt.opened_at,
-        ringing_at=attempt.ringing_at,
-        answered_at=attempt.answered_at,
-        ended_at=attempt.ended_at,
-        cause=attempt.cause,
-        sip_code=attempt.sip_code,
     )
 
 

@@ -12,14 +12,17 @@ from dataclasses import fields, is_dataclass, replace
 from typing import TypeVar
 
 from dialerd.core.clock import Instant
+from dialerd.core.delivery import Delivery, DeliveryNumber, DeliveryState, first_number_of
 from dialerd.core.errors import DialerError, InvariantError, PortError
 from dialerd.core.journal import Deed, Entry, RequestDone
 from dialerd.core.model import CampaignId, Contact, ContactId, ContactState, ImportId, ScriptId
 from dialerd.core.results import Reject
 from dialerd.core.table import Table
+from dialerd.core.webhook import WebhookId
 from dialerd.ports import (
     AnsweredRequest,
     ApiKey,
+    Kept,
     KeptAnswer,
     NewContact,
     OpenState,
@@ -171,6 +174,51 @@ class FakeStore(FakeCare):
         for table in (disk.contacts, disk.phones, disk.imports):
             table.adopt()
 
+    # --- what is on its way to webhooks -----------------------------------------------------------
+
+    async def note_deliveries(self, rows: Sequence[Delivery]) -> None:
+        """Keep what became of deliveries; those that are gone are passed over."""
+        deliveries = self._opened().deliveries
+        for row in rows:
+            _refuse_unfit(row)
+        for row in rows:
+            if (kept := deliveries.get(row.number)) is not None:
+                deliveries.put(row.number, _moved(kept, row))
+        deliveries.adopt()
+
+    async def revive_dead(self, webhook: WebhookId, now: Instant) -> int:
+        """Have all dead deliveries of a webhook wait again; how many."""
+        dead = self._deliveries(webhook, DeliveryState.DEAD)
+        await self.note_deliveries(
+            [
+                replace(row, state=DeliveryState.WAITING, attempts=0, due_at=now, finished_at=None)
+                for row in dead
+            ]
+        )
+        return len(dead)
+
+    async def drop_deliveries(self, webhook: WebhookId, kept: Mapping[DeliveryState, Kept]) -> int:
+        """Forget deliveries of these states that are too many or too old; how many."""
+        dropped = []
+        for state, limits in kept.items():
+            rows, first = self._deliveries(webhook, state), first_number_of(limits.since)
+            many = len(rows) - limits.most
+            dropped += [row.number for place, row in enumerate(rows) if place < many or row.number < first]
+        return self._drop(dropped)
+
+    async def drop_orphans(self) -> int:
+        """Forget the deliveries of webhooks that were removed; how many."""
+        disk = self._opened()
+        rows = disk.deliveries.committed.values()
+        return self._drop([row.number for row in rows if row.webhook not in disk.webhooks])
+
+    def _drop(self, numbers: Sequence[DeliveryNumber]) -> int:
+        deliveries = self._opened().deliveries
+        for number in numbers:
+            deliveries.remove(number)
+        deliveries.adopt()
+        return len(numbers)
+
     # --- scripts, agents and keys ----------------------------------------------------------------
 
     async def add_script(
@@ -283,6 +331,19 @@ class FakeStore(FakeCare):
         keys.adopt()
         self._tell(deed)
         return True
+
+
+def _moved(kept: Delivery, row: Delivery) -> Delivery:
+    """What was queued stays as it was; what became of it is as `row` says."""
+    return replace(
+        kept,
+        state=row.state,
+        attempts=row.attempts,
+        due_at=row.due_at,
+        finished_at=row.finished_at,
+        status=row.status,
+        detail=row.detail,
+    )
 
 
 def _refuse_unfit(record: object) -> None:

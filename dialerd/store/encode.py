@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 
 from sqlalchemy import Column
 
+from dialerd.core.delivery import Delivery
 from dialerd.core.journal import (
     REMEMBERED,
     CallAnswered,
@@ -31,6 +32,9 @@ from dialerd.core.journal import (
     TrySaved,
     WaitingClosed,
     WaitingShifted,
+    WebhookQueued,
+    WebhookRemoved,
+    WebhookSaved,
 )
 from dialerd.core.model import Call, CallStatus, Campaign, Shares, TrunkChange, Try
 from dialerd.store.sql import to_json, to_json_or_null
@@ -42,8 +46,10 @@ from dialerd.store.tables import (
     calls,
     campaigns,
     contacts,
+    deliveries,
     dnc,
     tries,
+    webhooks,
 )
 
 Row: TypeAlias = tuple[Any, ...]
@@ -408,3 +414,45 @@ def trunk_restored(entry: TrunkSaved) -> list[Row]:
 
 def _is_empty(change: TrunkChange) -> bool:
     return change == TrunkChange(change.trunk)
+
+
+# --- webhooks ------------------------------------------------------------------------------------
+
+WEBHOOK: Columns = tuple(webhooks.c)
+DELIVERY: Columns = tuple(deliveries.c)
+DELIVERY_CHANGES: Columns = (
+    deliveries.c.state,
+    deliveries.c.attempts,
+    deliveries.c.due_at,
+    deliveries.c.finished_at,
+    deliveries.c.status,
+    deliveries.c.detail,
+)
+
+
+def webhook_saved(entry: WebhookSaved) -> list[Row]:
+    """`WEBHOOK`."""
+    hook = entry.webhook
+    events = to_json(hook.events)
+    return [(hook.id, hook.url, events, hook.secret, hook.created_at, hook.description, hook.disabled)]
+
+
+def webhook_removed(entry: WebhookRemoved) -> list[Row]:
+    """The id."""
+    return [(entry.webhook,)]
+
+
+def webhook_queued(entry: WebhookQueued) -> list[Row]:
+    """`DELIVERY`."""
+    row = entry.delivery
+    about = (row.number, row.webhook, row.event, row.subject, row.created_at)
+    return [(*about, *_delivery_changes(row), row.body)]
+
+
+def delivery_noted(row: Delivery) -> Row:
+    """`DELIVERY_CHANGES` and the number."""
+    return (*_delivery_changes(row), row.number)
+
+
+def _delivery_changes(row: Delivery) -> Row:
+    return (row.state, row.attempts, row.due_at, row.finished_at, row.status, row.detail)

@@ -23,9 +23,11 @@ from sqlalchemy import (
     select,
 )
 
+from dialerd.core.delivery import DeliveryState
 from dialerd.core.model import E164, CallStatus, ContactState
+from dialerd.core.webhook import EventKind
 from dialerd.store.sql import Sql, compiled, texts_in, to_json
-from dialerd.store.tables import calls, campaigns, contacts, erasures, numbers, rejects, requests
+from dialerd.store.tables import calls, campaigns, contacts, deliveries, erasures, numbers, rejects, requests
 from dialerd.store.transactions import STEP, Transaction, execute, fetch
 
 _PHONE: ColumnElement[str] = bindparam("phone")
@@ -38,7 +40,8 @@ _COUNTRY_CODE = 3
 
 def erase_number(dialect: Dialect, phone: E164) -> Transaction[int]:
     """Change some rows that tell of a number that is marked for it, at last the mark; how many rows that were."""
-    values = {"phone": phone, "limit": STEP, "digits": _spellings(phone), "note": f"%{phone.digits}%"}
+    told = {"note": f"%{phone.digits}%", "named": f'%"{phone}"%'}
+    values = {"phone": phone, "limit": STEP, "digits": _spellings(phone), **told}
     for some in _steps(dialect):
         changed = yield from execute(some, values)
         if changed:
@@ -56,7 +59,6 @@ def _spellings(phone: E164) -> str:
 
 @cache
 def _steps(dialect: Dialect) -> tuple[Sql, ...]:
-    # An outbox that holds what was told of calls belongs among them.
     return (
         _contacts(dialect),
         _calls(dialect),
@@ -64,6 +66,7 @@ def _steps(dialect: Dialect) -> tuple[Sql, ...]:
         compiled(numbers.delete().where(numbers.c.phone == _PHONE), dialect),
         _answers(dialect),
         _notes(dialect),
+        _deliveries(dialect),
     )
 
 
@@ -125,6 +128,16 @@ def _notes(dialect: Dialect) -> Sql:
     some = some.where(requests.c.note.like(bindparam("note"))).limit(_LIMIT)
     emptying = requests.update().values({"note": literal_column("''", Text)})
     return compiled(emptying.where(requests.c.ident.in_(some)), dialect)
+
+
+@cache
+def _deliveries(dialect: Dialect) -> Sql:
+    """What webhooks were to be told of the person; that they must not be called is told still."""
+    protects: ColumnElement[str] = literal_column(f"'{EventKind.DNC_ADDED}'")
+    waits: ColumnElement[str] = literal_column(f"'{DeliveryState.WAITING}'")
+    some = select(deliveries.c.number).where(deliveries.c.body.like(bindparam("named")))
+    some = some.where((deliveries.c.event != protects) | (deliveries.c.state != waits)).limit(_LIMIT)
+    return compiled(deliveries.delete().where(deliveries.c.number.in_(some)), dialect)
 
 
 @cache

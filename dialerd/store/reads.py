@@ -14,6 +14,7 @@ from sqlalchemy import Dialect
 
 from dialerd.core import metrics
 from dialerd.core.clock import Instant
+from dialerd.core.delivery import Delivery, DeliveryNumber, DeliveryState
 from dialerd.core.dnc import DncEntry, DncPatterns, span
 from dialerd.core.model import (
     E164,
@@ -27,6 +28,7 @@ from dialerd.core.model import (
     ScriptId,
 )
 from dialerd.core.report import Report
+from dialerd.core.webhook import WebhookId
 from dialerd.core.world import CALL_IDS_PER_MILLI, call_id
 from dialerd.ports import (
     AnsweredRequest,
@@ -45,7 +47,7 @@ from dialerd.ports import (
     Script,
     VoiceAgent,
 )
-from dialerd.store import agents, deeds, disposal, erasure, queries, reports, requests, rows
+from dialerd.store import agents, deeds, disposal, erasure, outbox, queries, reports, requests, rows
 from dialerd.store.asking import Lane, Rows
 from dialerd.store.exports import Exports
 from dialerd.store.sql import Sql, to_json
@@ -88,6 +90,8 @@ class Reads(Exports):
             trunks=decided.trunks,
             shown=await self._shown(shown_since) if shown_since is not None else {},
             erasing=frozenset(await self.erasures()),
+            webhooks=await self._ask(lane, outbox.held_webhooks(dialect), {}, rows.webhooks_of),
+            last_delivery=await self._ask(lane, outbox.last_delivery(dialect), {}, rows.last_delivery),
         )
 
     async def _shown(self, since: Instant) -> dict[E164, tuple[tuple[int, int], ...]]:
@@ -293,6 +297,32 @@ class Reads(Exports):
         """Newest version of each script, newest first, and how many scripts there are."""
         found = await self._list(queries.script_page(self._dialect), _of(page), rows.scripts_of)
         return found, await self._count(queries.script_count(self._dialect), {})
+
+    async def waiting_deliveries(
+        self, webhook: WebhookId, behind: DeliveryNumber, limit: int
+    ) -> Sequence[Delivery]:
+        """At most `limit` waiting deliveries with greater numbers than `behind`, in order."""
+        values = {"webhook": webhook, "behind": behind, "limit": limit}
+        return await self._list(outbox.waiting(self._dialect), values, rows.deliveries_of)
+
+    async def deliveries(
+        self, webhook: WebhookId, page: Page, state: DeliveryState | None = None
+    ) -> tuple[Sequence[Delivery], int]:
+        """A page of a webhook's deliveries, newest first, and how many there are (in `state`)."""
+        asked = {"webhook": webhook} | ({} if state is None else {"state": state})
+        query = outbox.page(self._dialect, in_state=state is not None)
+        found = await self._list(query, asked | _of(page), rows.deliveries_of)
+        return found, await self._count(outbox.count(self._dialect, in_state=state is not None), asked)
+
+    async def delivery(self, webhook: WebhookId, number: DeliveryNumber) -> Delivery | None:
+        """One delivery of a webhook."""
+        values = {"webhook": webhook, "number": number}
+        found = await self._list(outbox.one(self._dialect), values, rows.deliveries_of)
+        return found[0] if found else None
+
+    async def delivery_counts(self) -> Mapping[tuple[WebhookId, DeliveryState], int]:
+        """How many deliveries of each webhook wait, and how many are dead."""
+        return await self._list(outbox.unsettled(self._dialect), {}, rows.delivery_counts)
 
     async def script_versions(self, script_id: ScriptId) -> int:
         """The highest version that was ever stored; 0: none."""

@@ -15,6 +15,7 @@ import orjson
 from sqlalchemy import Column
 
 from dialerd.core.clock import Instant, Millis, Mono
+from dialerd.core.delivery import Delivery, DeliveryNumber, DeliveryState
 from dialerd.core.dnc import DncEntry
 from dialerd.core.model import (
     E164,
@@ -39,6 +40,7 @@ from dialerd.core.model import (
     Try,
     TryState,
 )
+from dialerd.core.webhook import EventKind, Webhook, WebhookId
 from dialerd.core.windows import Slot
 from dialerd.ports import ApiKey, CallRow, PastCall, Script, TryRow
 from dialerd.store.tables import (
@@ -49,9 +51,11 @@ from dialerd.store.tables import (
     calls,
     campaigns,
     contacts,
+    deliveries,
     dnc,
     scripts,
     tries,
+    webhooks,
 )
 
 Row: TypeAlias = Sequence[Any]
@@ -61,6 +65,8 @@ CAMPAIGN: Columns = tuple(campaigns.c)
 SCRIPT: Columns = tuple(column for column in scripts.c if column is not scripts.c.deleted_at)
 KEY: Columns = tuple(api_keys.c)
 DNC: Columns = tuple(dnc.c)
+WEBHOOK: Columns = tuple(webhooks.c)
+DELIVERY: Columns = tuple(deliveries.c)
 TRY: Columns = tuple(column for column in tries.c if column is not tries.c.call_id)
 CONTACT: Columns = (
     contacts.c.id,
@@ -377,6 +383,70 @@ def _script(row: Row) -> Script:
 def keys(rows: Iterable[Row]) -> list[ApiKey]:
     """API keys from rows of `KEY`."""
     return [ApiKey(*row) for row in rows]
+
+
+def webhooks_of(rows: Iterable[Row]) -> tuple[Webhook, ...]:
+    """Webhooks from rows of `WEBHOOK`."""
+    return tuple(_webhook(row) for row in rows)
+
+
+def _webhook(row: Row) -> Webhook:
+    ident, url, events, secret, created_at, description, disabled = row
+    return Webhook(
+        WebhookId(ident),
+        url,
+        tuple(orjson.loads(events)),
+        secret,
+        Instant(created_at),
+        description,
+        disabled,
+    )
+
+
+def deliveries_of(rows: Iterable[Row]) -> list[Delivery]:
+    """Deliveries from rows of `DELIVERY`."""
+    return [_delivery(row) for row in rows]
+
+
+def _delivery(row: Row) -> Delivery:
+    (
+        number,
+        webhook,
+        event,
+        subject,
+        created_at,
+        state,
+        attempts,
+        due_at,
+        finished_at,
+        status,
+        detail,
+        body,
+    ) = row
+    return Delivery(
+        number=DeliveryNumber(number),
+        webhook=WebhookId(webhook),
+        event=EventKind(event),
+        subject=subject,
+        created_at=Instant(created_at),
+        body=body,
+        state=DeliveryState(state),
+        attempts=attempts,
+        due_at=Instant(due_at),
+        finished_at=finished_at,
+        status=status,
+        detail=detail,
+    )
+
+
+def last_delivery(rows: Sequence[Row]) -> DeliveryNumber:
+    """The greatest number, 0 if there is none."""
+    return DeliveryNumber(only(rows) or 0)
+
+
+def delivery_counts(rows: Iterable[Row]) -> dict[tuple[WebhookId, DeliveryState], int]:
+    """How many there are, by webhook and state."""
+    return {(WebhookId(webhook), DeliveryState(state)): count for webhook, state, count in rows}
 
 
 def only(rows: Sequence[Row]) -> Any:

@@ -341,6 +341,39 @@ api_keys = Table(
     Column("revoked_at", BigInteger),
 )
 
+webhooks = Table(
+    "webhooks",
+    metadata,
+    Column("id", _KEY, primary_key=True),
+    Column("url", Text, nullable=False),
+    Column("events", Text, nullable=False),
+    # What signs cannot be kept as a digest.
+    Column("secret", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("disabled", Text),
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("number", _ROW_ID, primary_key=True, autoincrement=False),
+    # No foreign key: those of a webhook that is removed are deleted afterwards, a few at a time.
+    Column("webhook_id", _KEY, nullable=False),
+    Column("event", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("state", _KEY, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("due_at", BigInteger, nullable=False),
+    Column("finished_at", BigInteger),
+    Column("status", Integer),
+    Column("detail", Text),
+    Column("body", Text, nullable=False),
+    Index("deliveries_by_webhook", "webhook_id", "number"),
+    Index("deliveries_by_state", "state", "webhook_id", "number"),
+)
+
 audit = Table(
     "audit",
     metadata,

@@ -12,12 +12,14 @@ from typing import Any, TypeAlias, TypeVar
 
 from sqlalchemy import Dialect
 
+from dialerd.core.delivery import Delivery, DeliveryState
 from dialerd.core.errors import InvariantError
 from dialerd.core.journal import Deed, Entry, RequestDone
 from dialerd.core.model import CampaignId, ImportId
 from dialerd.core.results import Reject
+from dialerd.core.webhook import WebhookId
 from dialerd.ports import NewContact
-from dialerd.store import deeds, requests, writes
+from dialerd.store import deeds, encode, outbox, requests, writes
 from dialerd.store.sql import Sql
 from dialerd.store.tables import IMPORT_OPEN, IMPORT_SEALED
 from dialerd.store.turns import Planner
@@ -124,6 +126,34 @@ def unsealed(dialect: Dialect) -> Transaction[list[ImportId]]:
     """The imports that are not sealed."""
     found = yield fetch(writes.unsealed_imports(dialect), {})
     return [ImportId(ident) for (ident,) in found]
+
+
+# --- what is on its way to webhooks ---------------------------------------------------------------
+
+
+def note_deliveries(dialect: Dialect, found: Sequence[Delivery]) -> Transaction[None]:
+    """What became of deliveries."""
+    rows = [encode.delivery_noted(row) for row in found]
+    _refuse_nul(rows)
+    yield Change(outbox.note(dialect), rows, counted=False)
+
+
+def oldest_kept(dialect: Dialect, webhook: WebhookId, state: DeliveryState, most: int) -> Transaction[int]:
+    """The number below which there are more than `most` deliveries of a state."""
+    if most < 1:
+        return _ABOVE_ALL
+    values = {"webhook": webhook, "state": state, "newer": most - 1}
+    found = yield fetch(outbox.oldest_kept(dialect), values)
+    return found[0][0] if found else 0
+
+
+_ABOVE_ALL = 2**63 - 1
+
+
+def orphaned(dialect: Dialect) -> Transaction[list[WebhookId]]:
+    """Webhooks that are gone and whose deliveries are not."""
+    found = yield fetch(outbox.orphaned(dialect), {})
+    return [WebhookId(ident) for (ident,) in found]
 
 
 # --- single rows ---------------------------------------------------------------------------------

@@ -49,6 +49,9 @@ from dialerd.core.journal import (
     TrySaved,
     WaitingClosed,
     WaitingShifted,
+    WebhookQueued,
+    WebhookRemoved,
+    WebhookSaved,
 )
 from dialerd.core.model import ContactKind
 from dialerd.store import deeds, encode, requests
@@ -64,12 +67,14 @@ from dialerd.store.tables import (
     contacts,
     counters,
     deletions,
+    deliveries,
     dnc,
     erasures,
     imports,
     numbers,
     state,
     tries,
+    webhooks,
 )
 
 Rows: TypeAlias = Callable[[Any], list[Row]]
@@ -174,6 +179,13 @@ def _ordered(dialect: Dialect) -> list[Step]:
         (TrunkSaved, put, encode.trunk_saved),
         (DaemonSaved, forget, encode.halt_lifted),
         (TrunkSaved, forget, encode.trunk_restored),
+        (WebhookSaved, _upsert("webhook put", webhooks, [webhooks.c.id], dialect), encode.webhook_saved),
+        (WebhookRemoved, _remove_webhook(dialect), encode.webhook_removed),
+        (
+            WebhookQueued,
+            _insert("delivery insert", deliveries, encode.DELIVERY, dialect),
+            encode.webhook_queued,
+        ),
     ]
 
 
@@ -286,6 +298,11 @@ def _forget_state(dialect: Dialect) -> Write:
     forgetting = state.delete().where(state.c.key == bindparam("name"))
     forgetting = forgetting.where(state.c.value == literal_column(f"'{NOTHING}'"))
     return Write("state forget", positional(forgetting, dialect, ["name"]), exact=False)
+
+
+def _remove_webhook(dialect: Dialect) -> Write:
+    removing = webhooks.delete().where(webhooks.c.id == bindparam("webhook"))
+    return Write("webhook remove", positional(removing, dialect, ["webhook"]), exact=True)
 
 
 def _count_version(dialect: Dialect) -> Write:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import Dialect
 
 from dialerd.core.clock import Instant
+from dialerd.core.delivery import Delivery, DeliveryState, first_number_of
 from dialerd.core.errors import InvariantError
 from dialerd.core.journal import Deed, Entry, RequestDone
 from dialerd.core.model import E164, CampaignId, ImportId, ScriptId
 from dialerd.core.results import Reject
-from dialerd.ports import ApiKey, KeptAnswer, NewContact, Script, VoiceAgent
-from dialerd.store import agents, disposal, erasure, requests, transactions, writes
+from dialerd.core.webhook import WebhookId
+from dialerd.ports import ApiKey, Kept, KeptAnswer, NewContact, Script, VoiceAgent
+from dialerd.store import agents, disposal, erasure, outbox, requests, transactions, writes
+from dialerd.store.sql import Sql
 from dialerd.store.transactions import STEP, Transaction
 from dialerd.store.turns import Planner
 
@@ -111,6 +114,46 @@ class Writing:
         for import_id in await self._executor.execute(transactions.unsealed(self._to)):
             await self.drop_import(import_id)
 
+    # --- what is on its way to webhooks -----------------------------------------------------------
+
+    async def note_deliveries(self, rows: Sequence[Delivery]) -> None:
+        """Keep what became of deliveries; those that are gone are passed over. Raises `PortError`."""
+        steps = [
+            transactions.note_deliveries(self._to, rows[first : first + STEP])
+            for first in range(0, len(rows), STEP)
+        ]
+        if steps:
+            await self._executor.execute_behind(steps)
+
+    async def revive_dead(self, webhook: WebhookId, now: Instant) -> int:
+        """Have all dead deliveries of a webhook wait again; how many. Raises `PortError`."""
+        return await self._repeat(outbox.revive(self._to), {"webhook": webhook, "now": now})
+
+    async def drop_deliveries(self, webhook: WebhookId, kept: Mapping[DeliveryState, Kept]) -> int:
+        """Forget deliveries of these states that are too many or too old; how many. Raises `PortError`."""
+        dropped = 0
+        for state, limits in kept.items():
+            oldest = transactions.oldest_kept(self._to, webhook, state, limits.most)
+            (before,) = await self._executor.execute_behind([oldest])
+            before = max(before, first_number_of(limits.since))
+            values = {"webhook": webhook, "state": state, "before": before}
+            dropped += await self._repeat(outbox.drop(self._to), values)
+        return dropped
+
+    async def drop_orphans(self) -> int:
+        """Forget the deliveries of webhooks that were removed; how many. Raises `PortError`."""
+        (removed,) = await self._executor.execute_behind([transactions.orphaned(self._to)])
+        return sum([await self._repeat(outbox.drop_of(self._to), {"webhook": ident}) for ident in removed])
+
+    async def _repeat(self, sql: Sql, values: Mapping[str, Any]) -> int:
+        """Run a statement that changes some rows until none is left; how many it has changed."""
+        changed, last = 0, STEP
+        while last == STEP:
+            step = transactions.change(sql, {**values, "limit": STEP})
+            (last,) = await self._executor.execute_behind([step])
+            changed += last
+        return changed
+
     async def _behind(self, steps: Sequence[Transaction[T]]) -> list[T]:
         return await self._executor.execute_behind(steps) if steps else []
 
@@ -121,8 +164,8 @@ class Writing:
         return await self._bit_by_bit(lambda: disposal.delete_campaign(self._to, campaign, calls_before))
 
     async def erase_some(self, phone: E164) -> int:
-        """Change at most `CHUNK` rows that tell of a number marked for it; how many that were. Raises `PortError`."""
-        return await self._bit_by_bit(lambda: erasure.erase_number(self._to, phone))
+        """Change at most `STEP` rows that tell of a number marked for it; how many that were. Raises `PortError`."""
+        return sum(await self._behind([erasure.erase_number(self._to, phone)]))
 
     async def _bit_by_bit(self, step: Callable[[], Transaction[int]]) -> int:
         return sum(await self._behind([step() for _ in range(CHUNK // STEP)]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from dialerd.core.clock import Instant, Millis
+from dialerd.core.delivery import DeliveryState
 from dialerd.core.dnc import DncEntry
 from dialerd.core.journal import (
     CallAnswered,
@@ -15,10 +16,13 @@ from dialerd.core.journal import (
     DncChanged,
     NumberDoomed,
     NumberFreed,
+    WebhookQueued,
+    WebhookSaved,
 )
 from dialerd.core.leftovers import Leftover
 from dialerd.core.model import E164, AgentReport, ContactState, TryState
 from dialerd.core.results import Reject
+from dialerd.core.webhook import EventKind
 from dialerd.ports import CallFilter, Store
 
 from .stores import (
@@ -35,6 +39,7 @@ from .stores import (
     person,
 )
 from .test_store_surface import ANSWER, DONE
+from .test_store_webhooks import HOOK, delivery, webhook
 
 ONE = E164("+919876500001")
 OTHER = E164("+919876500002")
@@ -155,3 +160,19 @@ async def test_no_clone_takes_over_an_erased_person_and_a_number_may_come_again(
     assert [one.phone for one in found] == [OTHER]
     import_id = await store.begin_import(CMP)
     assert await store.add_contacts(import_id, CMP, [person(1)]) == 1
+
+
+async def test_nobody_is_told_of_an_erased_person_but_that_they_must_not_be_called(store: Store) -> None:
+    told = f'{{"data":{{"phone":"{ONE}"}}}}'
+    about = {
+        1: delivery(1, body=told),
+        2: delivery(2, body=told, state=DeliveryState.DELIVERED),
+        3: delivery(3, body=told, event=EventKind.DNC_ADDED),
+        4: delivery(4, body=told, event=EventKind.DNC_ADDED, state=DeliveryState.DEAD),
+        5: delivery(5, body=told.replace(ONE, OTHER)),
+        6: delivery(6, body=told.replace(ONE, ONE + "0")),
+    }
+    await store.commit([WebhookSaved(webhook()), *(WebhookQueued(row) for row in about.values())])
+    await erased(store)
+    found, _ = await store.deliveries(HOOK, ALL)
+    assert found == [about[6], about[5], about[3]]

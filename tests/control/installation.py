@@ -22,6 +22,7 @@ from dialerd.control.app import create_app
 from dialerd.control.auth import load_secret
 from dialerd.core.clock import Instant, Mono, Now
 from dialerd.core.compliance import Compliance
+from dialerd.core.delivery import DeliveryState, Patience
 from dialerd.core.effects import Announce, AttachAgent, Originate
 from dialerd.core.errors import Fault, PortError, invalid
 from dialerd.core.messages import CallRecord, HostUp, LiveChannel, ManagerUp, MediaCapacity
@@ -38,6 +39,7 @@ from dialerd.core.model import (
     TrunkName,
 )
 from dialerd.engine.case import Case, read_bulk
+from dialerd.engine.courier import Courier
 from dialerd.engine.feed import Feed
 from dialerd.engine.runtime import Engine
 from dialerd.engine.service import Service
@@ -49,6 +51,7 @@ from dialerd.ports import CallFilter, CallRow, Page, Script, Snapshot, TryRow
 from dialerd.sim import forecast
 from dialerd.sim.disk import FakeDisk
 from dialerd.sim.store import FakeStore
+from dialerd.sim.webhooks import FakeWebhooks
 
 MAX_CONTACTS = 10_000
 MAX_BYTES = 5_000_000
@@ -204,6 +207,7 @@ class Installation:
     telephony: SilentTelephony
     clock: Clock
     engine: Engine
+    webhooks: FakeWebhooks
     service: Service
     app: Any
     spool: Path
@@ -242,6 +246,10 @@ async def installation(
     intake = Intake(helper or InlineHelper(), state_dir / "spool", MAX_CONTACTS)
     intake.prepare()
     rules = compliance
+    webhooks = FakeWebhooks()
+    day = Millis(86_400_000)
+    keep = {DeliveryState.DELIVERED: (day, 100), DeliveryState.DEAD: (day, 100)}
+    courier = Courier(engine, store, webhooks, clock, Patience(3, Millis(5_000)), keep, lambda: 0.5)
 
     async def foretell(case: Case) -> bytes:
         return orjson.dumps(forecast.tell(case, read_bulk(case), rules))
@@ -264,6 +272,8 @@ async def installation(
         feed,
         tally,
         foretell,
+        courier,
+        webhooks,
     )
     secret = load_secret(state_dir / "key.secret")
     app = create_app(
@@ -276,13 +286,16 @@ async def installation(
         requests_per_minute=requests_per_minute,
     )
     running = asyncio.create_task(engine.run(telephony, media))  # type: ignore[arg-type]
+    delivering = asyncio.create_task(courier.run())
     try:
         await _dnc_read(engine)
-        yield Installation(store, media, telephony, clock, engine, service, app, state_dir / "spool", secret)
+        spool = state_dir / "spool"
+        yield Installation(store, media, telephony, clock, engine, webhooks, service, app, spool, secret)
     finally:
-        running.cancel()
-        with suppress(asyncio.CancelledError):
-            await running
+        for task in (running, delivering):
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
 
 
 @asynccontextmanager

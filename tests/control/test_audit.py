@@ -141,3 +141,22 @@ async def test_the_trail_is_paged_and_its_times_are_judged(api: httpx.AsyncClien
     assert await trail(api, to="2001-01-01") == []
     refused = await api.get("/v1/audit", params={"from": "yesterday"})
     assert (refused.status_code, refused.json()["errors"][0]["loc"]) == (422, "from")
+
+
+async def test_webhooks_are_told_of_without_what_must_stay_secret(api: httpx.AsyncClient) -> None:
+    fields = {"url": "https://crm.example/hook?token=hidden-1", "events": ["dnc.added"]}
+    made = (await api.post("/v1/webhooks", json=fields)).json()
+    ident = made["webhook_id"]
+    path = f"/v1/webhooks/{ident}"
+    changes = {"url": "https://other.example/?token=hidden-2", "secret": None, "enabled": False}
+    changed = (await api.patch(path, json=changes)).json()
+    await api.delete(path)
+    told = await trail(api, object=ident)
+    assert [one["action"] for one in told] == ["webhook.deleted", "webhook.edited", "webhook.created"]
+    assert told[2]["details"] == {"host": "crm.example", "events": ["dnc.added"]}
+    assert (told[1]["details"]["changed"]["url"], "secret" in told[1]["details"]["changed"]) == (
+        "other.example",
+        True,
+    )
+    for secret in ("hidden", made["secret"], changed["secret"]):
+        assert secret not in json.dumps(told)

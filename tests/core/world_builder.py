@@ -28,6 +28,7 @@ from dialerd.core.effects import (
     SeekReady,
     WakeAt,
 )
+from dialerd.core.fact import Told
 from dialerd.core.journal import (
     CallClosed,
     DncChanged,
@@ -154,6 +155,8 @@ class Driver:
     """Whether Asterisk writes call records that recovery can read."""
     closed: list[ClosedCall] = field(default_factory=list)
     announced: list[str] = field(default_factory=list)
+    told: list[Told] = field(default_factory=list)
+    """What webhooks are told."""
     hung_up: list[ChannelId] = field(default_factory=list)
     live: set[ChannelId] = field(default_factory=set)
     silent_agent: bool = False
@@ -305,6 +308,7 @@ class Driver:
             self.restart()
             return answers
         self.world.adopt()
+        self.told += turn.facts
         self.wake_at = min((effect.at for effect in turn.effects if isinstance(effect, WakeAt)), default=None)
         for effect in turn.effects:
             self._carry_out(effect)

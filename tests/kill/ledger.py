@@ -118,6 +118,12 @@ class Ledger:
         [[status]] = self._rows("SELECT status FROM campaigns WHERE id = ?", campaign)
         return str(status)
 
+    def deliveries(self) -> dict[str, str]:
+        """What was to be delivered to webhooks: the text of each message id."""
+        return {
+            f"msg_{number:012x}": body for number, body in self._rows("SELECT number, body FROM deliveries")
+        }
+
     def open_attempts(self) -> int:
         """How many attempts have no final record."""
         [[count]] = self._rows("SELECT count(*) FROM calls WHERE status = 'in_progress'")

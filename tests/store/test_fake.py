@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from dialerd.core.clock import Instant, Millis
+from dialerd.core.delivery import Delivery, DeliveryNumber
 from dialerd.core.dnc import DncEntry
 from dialerd.core.errors import PortError
 from dialerd.core.journal import (
@@ -28,6 +29,8 @@ from dialerd.core.journal import (
     TrySaved,
     WaitingClosed,
     WaitingShifted,
+    WebhookQueued,
+    WebhookSaved,
 )
 from dialerd.core.model import (
     AgentReport,
@@ -43,6 +46,7 @@ from dialerd.core.model import (
     TrunkName,
     TryState,
 )
+from dialerd.core.webhook import EventKind, Webhook, WebhookId
 from dialerd.ports import CallFilter, Store
 from dialerd.sim.disk import FakeDisk
 from dialerd.sim.store import FakeStore
@@ -109,6 +113,7 @@ class History:
             *[self.change_dnc] * 2,
             self.halt,
             self.change_trunk,
+            self.tell,
         ]
         return [entry for _ in range(self.random.randint(1, 8)) for entry in self.random.choice(steps)()]
 
@@ -219,6 +224,14 @@ class History:
         paused, channels = self.random.choice([None, "mend it"]), self.random.choice([None, 3])
         return [TrunkSaved(TrunkChange(TrunkName(self.random.choice("ab")), paused, channels))]
 
+    def tell(self) -> list[Entry]:
+        self.count += 1
+        hook = WebhookId(self.random.choice(["whk_a", "whk_b"]))
+        saved = Webhook(hook, f"https://{self.count}.example/", ("*",), "whsec_c2VjcmV0", START)
+        number = DeliveryNumber(START + self.count)
+        queued = Delivery(number, hook, EventKind.DNC_ADDED, f"dnc {self.count}", START, '{"d":"नमस्ते"}')
+        return [WebhookSaved(saved), WebhookQueued(queued)]
+
     def save_campaign(self) -> list[Entry]:
         campaign = self.random.choice(self.campaigns)
         return [CampaignSaved(replace(campaign, name=f"name {self.count}"))]
@@ -259,6 +272,9 @@ async def seen(store: Store, campaigns: list[Campaign]) -> list[object]:
             found.append((list(contacts), total))
         found.append(await store.audit_counters(campaign.id))
         found.append(await store.ready(campaign.id, Instant(START + 20), frozenset(), (5, 5, 5)))
+    for hook in (WebhookId("whk_a"), WebhookId("whk_b")):
+        found.append(list(await store.waiting_deliveries(hook, DeliveryNumber(0), 100)))
+    found.append(dict(await store.delivery_counts()))
     return found
 
 

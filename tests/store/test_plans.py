@@ -16,7 +16,7 @@ from dialerd.core.model import CampaignId
 from dialerd.core.report import By
 from dialerd.core.wallclock import offsets
 from dialerd.ports import ReportFilter
-from dialerd.store import exports, queries, reports
+from dialerd.store import exports, outbox, queries, reports
 from dialerd.store.migrate import migrate_sqlite
 from dialerd.store.sql import SQLITE, Sql
 from dialerd.store.tables import WAITING
@@ -197,3 +197,26 @@ def test_every_statement_can_be_written_for_postgresql() -> None:
         assert "$1" in ask(dialect).text or not ask(dialect).names
     for by in By:
         assert "$2" in reports.statement(dialect, ReportFilter(by, Instant(0), Instant(1), None, CLOCK)).text
+
+
+def test_deliveries_that_wait_come_from_their_index_in_order(database: sqlite3.Connection) -> None:
+    steps = query_plan(database, outbox.waiting(SQLITE))
+    expected = "USING INDEX deliveries_by_state (state=? AND webhook_id=? AND number>?)"
+    assert steps == [f"SEARCH deliveries {expected}"]
+
+
+def test_deliveries_are_listed_counted_and_dropped_through_an_index(database: sqlite3.Connection) -> None:
+    for in_state in (False, True):
+        name = "deliveries_by_state (state=? AND " if in_state else "deliveries_by_webhook ("
+        steps = query_plan(database, outbox.page(SQLITE, in_state=in_state))
+        assert steps == [f"SEARCH deliveries USING INDEX {name}webhook_id=?)"]
+    for sql in (
+        outbox.drop(SQLITE),
+        outbox.oldest_kept(SQLITE),
+        outbox.unsettled(SQLITE),
+        outbox.revive(SQLITE),
+    ):
+        steps = [
+            step for step in query_plan(database, sql) if "TEMP B-TREE" in step or step.startswith("SCAN")
+        ]
+        assert steps == [], sql.text

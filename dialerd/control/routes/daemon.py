@@ -10,6 +10,7 @@ from dialerd.control import bodies, orders, shapes
 from dialerd.control.context import Controlled
 from dialerd.control.docs import render
 from dialerd.control.observation import exposition
+from dialerd.core.errors import PortError
 
 router = APIRouter(tags=["daemon"])
 
@@ -58,8 +59,14 @@ async def readiness(control: Controlled) -> JSONResponse:
 async def metrics(control: Controlled) -> Response:
     """Figures for Prometheus: calls, trunks, the gate's refusals, drift, lag. Scope `read`."""
     service = control.service
+    try:
+        outbox = await service.webhooks.standing()
+    except PortError:
+        # The store is out, which other figures tell.
+        outbox = None
+    streams = service.feed.listeners
     text = exposition(
-        service.operation.standing(), service.tally, control.pulse, service.feed.listeners, control.version
+        service.operation.standing(), service.tally, control.pulse, streams, control.version, outbox
     )
     return Response(text, media_type=CONTENT_TYPE_LATEST)
 

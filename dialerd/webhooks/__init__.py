@@ -1,0 +1,1 @@
+"""Webhooks over HTTP: where they may be sent, and the sending."""
