@@ -564,6 +564,18 @@ class Store(Journal, Exports, Protocol):
         """
         ...
 
+    async def finished_before(self, before: Instant, limit: int) -> Sequence[CampaignId]:
+        """At most `limit` campaigns that finished before an instant and are not being deleted; oldest first."""
+        ...
+
+    async def drop_calls(self, before: Instant) -> int:
+        """Delete at most 500 calls that are over and began before an instant; how many. Below dialing in priority."""
+        ...
+
+    async def drop_deeds(self, before: Instant) -> int:
+        """Delete at most 500 entries of the audit trail from before an instant; how many. Below dialing in priority."""
+        ...
+
     async def erasures(self) -> Sequence[E164]:
         """The numbers of persons that are being erased, oldest order first."""
         ...

@@ -57,7 +57,13 @@ class Contacts:
         carried = await self._engine.command(EraseNumber(phone))
         if isinstance(carried.answer, Refused):
             raise conflict(carried.answer.detail, state=carried.answer.state)
-        return await self._upkeep.erase(phone)
+        done = False
+        try:
+            done = await self._upkeep.erase(phone)
+        finally:
+            if not done:
+                self._upkeep.wake()
+        return done
 
     async def _listed(self, phone: E164) -> dict[str, Any] | None:
         """The entry of the do-not-call list that bars the number now."""

@@ -225,6 +225,11 @@ class Engine:
         return self._world.webhooks.committed
 
     @property
+    def clock_is_trusted(self) -> bool:
+        """Whether the wall clock agrees with the monotonic one."""
+        return self._world.host.committed[""].clock is None
+
+    @property
     def policy(self) -> Policy:
         """The installation-wide rules of dialing."""
         return self._world.policy

@@ -54,7 +54,7 @@ class Service:
         exports: Exports | None = None,
     ) -> None:
         """`exports`: who reads the files of campaigns; None: the store itself."""
-        self.upkeep = Upkeep(store, clock, engine.policy, engine.post)
+        self.upkeep = Upkeep(store, clock, engine.policy, engine, settings.retention)
         self.scripts = Scripts(engine, store, media, clock, parse_script)
         self.agents = Agents(engine, store, clock, settings, self.scripts)
         loader = Loader(engine, store, clock)

@@ -123,6 +123,35 @@ class FakeCare(FakeReads):
         disk.phones.adopt()
         return deleted
 
+    async def finished_before(self, before: Instant, limit: int) -> Sequence[CampaignId]:
+        """At most `limit` campaigns that finished before an instant and are not being deleted; oldest first."""
+        found = [
+            (one.finished_at, one.id)
+            for one in self._opened().campaigns.values()
+            if one.finished_at is not None and one.finished_at < before and not self._is_hidden(one.id)
+        ]
+        return [ident for _, ident in sorted(found)][:limit]
+
+    async def drop_calls(self, before: Instant) -> int:
+        """Delete at most 500 calls that are over and began before an instant; how many."""
+        stored = self._opened().calls
+        old = [kept.call.id for kept in stored.values() if kept.closed and kept.call.started_at < before][
+            :CHUNK
+        ]
+        for ident in old:
+            stored.remove(ident)
+        stored.adopt()
+        return len(old)
+
+    async def drop_deeds(self, before: Instant) -> int:
+        """Delete at most 500 entries of the audit trail from before an instant; how many."""
+        stored = self._opened().deeds
+        old = [ident for ident, deed in stored.committed.items() if deed.at < before][:CHUNK]
+        for ident in old:
+            stored.remove(ident)
+        stored.adopt()
+        return len(old)
+
     # --- erasures --------------------------------------------------------------------------------
 
     async def erasures(self) -> Sequence[E164]:

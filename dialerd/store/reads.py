@@ -221,6 +221,11 @@ class Reads(Exports):
         """The campaigns that are being deleted, oldest order first."""
         return await self._list(disposal.deletions_waiting(self._dialect), {}, rows.first_column)
 
+    async def finished_before(self, before: Instant, limit: int) -> Sequence[CampaignId]:
+        """At most `limit` campaigns that finished before an instant and are not being deleted; oldest first."""
+        values = {"before": before, "limit": limit}
+        return await self._list(disposal.finished_before(self._dialect), values, rows.first_column)
+
     async def erasures(self) -> Sequence[E164]:
         """The numbers of persons that are being erased, oldest order first."""
         found = await self._list(erasure.waiting(self._dialect), {}, rows.first_column)

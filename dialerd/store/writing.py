@@ -163,6 +163,14 @@ class Writing:
         """Delete at most `CHUNK` rows of a campaign that is marked for it; how many that were. Raises `PortError`."""
         return await self._bit_by_bit(lambda: disposal.delete_campaign(self._to, campaign, calls_before))
 
+    async def drop_calls(self, before: Instant) -> int:
+        """Delete at most `CHUNK` calls that began before an instant; how many. Raises `PortError`."""
+        return await self._bit_by_bit(lambda: disposal.drop_calls(self._to, before))
+
+    async def drop_deeds(self, before: Instant) -> int:
+        """Delete at most `CHUNK` entries of the audit trail; how many. Raises `PortError`."""
+        return await self._bit_by_bit(lambda: disposal.drop_deeds(self._to, before))
+
     async def erase_some(self, phone: E164) -> int:
         """Change at most `STEP` rows that tell of a number marked for it; how many that were. Raises `PortError`."""
         return sum(await self._behind([erasure.erase_number(self._to, phone)]))
