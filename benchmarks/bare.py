@@ -233,7 +233,7 @@ class Leg:
     entered: asyncio.Event = field(default_factory=asyncio.Event)
 
 
-class _Ear(WSListener):  # type: ignore[misc]
+class _Ear(WSListener):
     """Learns from Asterisk's first words whose socket this is; receives the callee's audio and forgets it."""
 
     def __init__(self, bare: Bare) -> None:

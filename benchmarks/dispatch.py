@@ -102,7 +102,7 @@ class NoMedia:
     def held(self) -> frozenset[CallId] | None:
         return None
 
-    async def prepare(self, script: Script, language: str) -> None:
+    async def prepare(self, script: Script, language: str, voice: str | None = None) -> None:
         """Nothing is spoken."""
 
 

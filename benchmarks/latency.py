@@ -2,9 +2,9 @@
 
 A real campaign on the real Asterisk with SIPp as the callee, measured inside the daemon (`benchmarks.tap`).
 
-A trunk with few channels is kept full: the k-th call that ends frees the slot that the k-th originate after the first
-fill takes. From the end read to the next originate handed over, less what the store took for commits in between; that
-is the disk's, and stands beside it.
+A trunk with few channels is kept full, once also while lists of 10,000 rows are imported: the k-th call that ends
+frees the slot that the k-th originate after the first fill takes. From the end read to the next originate handed over,
+less what the store took for commits in between; that is the disk's, and stands beside it.
 
 Then a trunk with room and a steady rate: from the begin of an attempt's commit to Asterisk's reply, first alone, then
 while lists of 10,000 rows are imported over HTTP one after another.
@@ -64,15 +64,16 @@ class Load:
     scenario: str
     channels: int
     calls: int
+    beside: float = 0.0
+    """Seconds for which lists are imported one after another meanwhile."""
 
 
+_BUSY_SOON = SCENARIOS["busy"].replace(
+    "<send>", '<pause distribution="uniform" min="50" max="150"/><send>', 1
+)
 LOADS = (
-    Load(
-        "busy after 50–150 ms",
-        SCENARIOS["busy"].replace("<send>", '<pause distribution="uniform" min="50" max="150"/><send>', 1),
-        channels=8,
-        calls=sized(3_000, 60),
-    ),
+    Load("busy after 50–150 ms", _BUSY_SOON, channels=8, calls=sized(3_000, 60)),
+    Load("busy, beside imports", _BUSY_SOON, channels=8, calls=sized(2_000, 60), beside=sized(20, 1)),
     Load(
         "hang up after 0.3–0.9 s",
         SCENARIOS["hang-up"].replace(
@@ -96,6 +97,8 @@ def slot_figures(load: Load, folder: Path, store: str) -> list[Figure]:
             campaign = create(opened, load.name, csv_list(people(load.calls)))
             begun, waited = time.monotonic(), core_wait(process)
             start(opened, campaign)
+            if load.beside:
+                beside(opened, load.beside)
             wait_completed(opened, campaign)
             waited = 1_000 * (core_wait(process) - waited) / (time.monotonic() - begun)
             synced = [MS * value for value in fdatasync_times(running.folder)]

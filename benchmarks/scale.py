@@ -24,13 +24,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
+import httpx
 import uvloop
 
 from benchmarks.figures import Figure, percentile, report
-from benchmarks.prepared import campaign, prepare
+from benchmarks.prepared import campaign, csv_list, people, prepare
 from benchmarks.sizes import RUNS, sized
 from benchmarks.stores import STORE, Shelf, copy_of, shelf
-from benchmarks.testbed import core_wait, cpu_seconds, family, peak_memory, resident_memory
+from benchmarks.testbed import (
+    client,
+    core_wait,
+    cpu_seconds,
+    create,
+    family,
+    peak_memory,
+    resident_memory,
+    start,
+)
 from dialerd.core.model import CampaignStatus
 from scripts.running import ROOT, Daemon, Lab, lab
 from tests.sipp import callee, invites
@@ -41,6 +51,8 @@ SETTLED = sized(4, 1)
 """Seconds of dialing before those that count."""
 COUNTED = sized(12, 2)
 GETS = sized(2_000, 200)
+BRIDGED = sized(100, 10)
+"""Calls with an agent on them while answers are timed."""
 LAB_RUNS = min(RUNS, 3)
 FIRST_DEADLINE = 60.0
 PARTS = ("engine", "daemon", "answers")
@@ -230,6 +242,31 @@ def get_figures(stores: Stores, running: Lab) -> list[Figure]:
     ]
 
 
+def busy_figures(stores: Stores, running: Lab) -> list[Figure]:
+    """The daemon with callees on the phone, asked for one campaign after another."""
+    with copy_of(stores.shelf, stores.big, "paused") as paused:
+        stores.shelf.execute(paused, f"UPDATE campaigns SET status = '{CampaignStatus.PAUSED.value}'")
+        with daemon_on(running, stores.shelf, paused) as (process, _), client(process) as opened:
+            process.wait_ready()
+            start(opened, create(opened, "bridged", csv_list(people(BRIDGED))))
+            wait_for("full house", lambda: _live(opened) >= BRIDGED)
+            connection = _UnixConnection(process.env["DIALERD_CONTROL__SOCKET"])
+            chosen = random.Random(1)
+            times, live = [], []
+            for number in range(GETS):
+                if number % 100 == 0:
+                    live.append(_live(opened))
+                times.append(get(connection, chosen.randrange(stores.campaigns)))
+            connection.close()
+    note = f"{GETS} requests, median {percentile(times, 50):.2f} ms; {min(live)} to {max(live)} calls live"
+    what = f"GET /v1/campaigns/{{id}} with {BRIDGED} bridged calls, p99"
+    return [Figure(what, percentile(times, 99), "ms", at_most=15, note=note)]
+
+
+def _live(opened: httpx.Client) -> int:
+    return int(opened.get("/v1/status").json()["live_calls"])
+
+
 def get(connection: _UnixConnection, number: int) -> float:
     """Milliseconds to read a campaign."""
     begun = time.perf_counter()
@@ -272,6 +309,9 @@ def measure(
             figures += dialing_figures(stores, running, folder / "sipp" / "messages.log")
         if "answers" in parts:
             figures += get_figures(stores, running)
+    if "answers" in parts:
+        with callee("answer", folder / "sipp") as sipp, lab(folder / "lab", trunk=sipp.address) as running:
+            figures += busy_figures(stores, running)
     return figures
 
 

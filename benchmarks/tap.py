@@ -87,7 +87,7 @@ def read(path: Path) -> Notes:
 def main() -> int:
     """Run the daemon, tapped."""
     target = Path(os.environ[VARIABLE])
-    Writing.commit = _commit  # type: ignore[method-assign]
+    setattr(Writing, "commit", _commit)  # noqa: B010 - the type checker knows no other way
     vars(daemon).update(AsteriskTelephony=_Telephony)
     try:
         return __main__.main([])

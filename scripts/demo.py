@@ -160,7 +160,7 @@ def answer_rate() -> float:
     with CONTACTS.open(encoding="utf-8", newline="") as file:
         ends = [int(person["phone"][-2:]) for person in csv.DictReader(file)]
     answering = sum(any(end in some for some in ANSWERS) for end in ends)
-    return 1 - (1 - answering / len(ends)) ** (1 / ATTEMPTS)
+    return 1 - float((1 - answering / len(ends)) ** (1 / ATTEMPTS))
 
 
 def foretell(daemon: Daemon, campaign: str) -> dict[str, Any]:
