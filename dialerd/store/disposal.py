@@ -59,12 +59,12 @@ def _delete_calls(dialect: Dialect, which: Sql, values: Mapping[str, Any]) -> Tr
 
 def drop_calls(dialect: Dialect, before: Instant) -> Transaction[int]:
     """Delete some calls that are over and began before an instant; how many."""
-    return (yield from _delete_calls(dialect, _calls_before(dialect), {"before": before, "limit": STEP}))
+    return (yield from _delete_calls(dialect, calls_before(dialect), {"before": before, "limit": STEP}))
 
 
 def drop_deeds(dialect: Dialect, before: Instant) -> Transaction[int]:
     """Delete some entries of the audit trail from before an instant; how many."""
-    return (yield from execute(_deeds_before(dialect), {"before": before, "limit": STEP}))
+    return (yield from execute(deeds_before(dialect), {"before": before, "limit": STEP}))
 
 
 # --- a campaign ----------------------------------------------------------------------------------
@@ -132,14 +132,14 @@ def finished_before(dialect: Dialect) -> Sql:
 
 
 @cache
-def _calls_before(dialect: Dialect) -> Sql:
+def calls_before(dialect: Dialect) -> Sql:
     """Ids. Parameters: before, limit."""
     query = select(calls.c.id).where(calls.c.started_at < bindparam("before"), _OVER)
     return compiled(query.order_by(calls.c.started_at).limit(bindparam("limit")), dialect)
 
 
 @cache
-def _deeds_before(dialect: Dialect) -> Sql:
+def deeds_before(dialect: Dialect) -> Sql:
     """Parameters: before, limit."""
     some = select(audit.c.id).where(audit.c.at < bindparam("before")).order_by(audit.c.at)
     return compiled(audit.delete().where(audit.c.id.in_(some.limit(bindparam("limit")))), dialect)

@@ -42,7 +42,7 @@ def erase_number(dialect: Dialect, phone: E164) -> Transaction[int]:
     """Change some rows that tell of a number that is marked for it, at last the mark; how many rows that were."""
     told = {"note": f"%{phone.digits}%", "named": f'%"{phone}"%'}
     values = {"phone": phone, "limit": STEP, "digits": _spellings(phone), **told}
-    for some in _steps(dialect):
+    for some in steps(dialect):
         changed = yield from execute(some, values)
         if changed:
             return changed
@@ -58,7 +58,8 @@ def _spellings(phone: E164) -> str:
 
 
 @cache
-def _steps(dialect: Dialect) -> tuple[Sql, ...]:
+def steps(dialect: Dialect) -> tuple[Sql, ...]:
+    """For each table that can tell of a number what changes some of its rows. Parameters: those of `erase_number`."""
     return (
         _contacts(dialect),
         _calls(dialect),
@@ -78,8 +79,8 @@ def waiting(dialect: Dialect) -> Sql:
 
 def _of_person() -> Select[Any]:
     """Ids of the contacts with a number, found campaign by campaign: no index begins with it. Parameter: phone."""
-    both = (contacts.c.campaign_id == campaigns.c.id) & (contacts.c.phone == _PHONE)
-    return select(contacts.c.id).select_from(campaigns).join(contacts, both)
+    query = select(contacts.c.id).where(contacts.c.campaign_id.in_(select(campaigns.c.id)))
+    return query.where(contacts.c.phone == _PHONE)
 
 
 @cache
