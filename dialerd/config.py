@@ -41,6 +41,7 @@ from dialerd.core.errors import DialerError, Fault
 from dialerd.core.legal import legal_rules
 from dialerd.core.model import E164, Policy, Trunk, TrunkName
 from dialerd.core.zones import parse_default_zones
+from dialerd.engine.settings import Retention
 from dialerd.media.address import Address
 from dialerd.numbering import begins_numbers, holiday_dates
 from dialerd.webhooks.guard import Guard
@@ -342,6 +343,26 @@ class WebhookSettings(_Section):
         }
 
 
+class RetentionSettings(_Section):
+    """For how many days what is over is kept; without a number until somebody deletes it."""
+
+    calls_days: int | None = Field(default=None, ge=1, le=36_500)
+    """Calls with their tries, of live campaigns too: the figures of campaigns stay."""
+    campaigns_days: int | None = Field(default=None, ge=1, le=36_500)
+    """Campaigns since they have finished, with their contacts, calls and rejected rows."""
+    audit_days: int | None = Field(default=400, ge=1, le=36_500)
+    """Entries of the audit trail."""
+
+    @property
+    def rules(self) -> Retention:
+        """The same in milliseconds."""
+        calls, campaigns, audit = (
+            None if days is None else minutes(24 * 60 * days)
+            for days in (self.calls_days, self.campaigns_days, self.audit_days)
+        )
+        return Retention(calls, campaigns, audit)
+
+
 class LogSettings(_Section):
     """How the daemon logs."""
 
@@ -384,6 +405,7 @@ class Settings(BaseSettings):
     media: MediaSettings = MediaSettings()
     imports: ImportSettings = ImportSettings()
     webhooks: WebhookSettings = WebhookSettings()
+    retention: RetentionSettings = RetentionSettings()
     log: LogSettings = LogSettings()
 
     @field_validator("trunks")
@@ -393,6 +415,17 @@ class Settings(BaseSettings):
         if bad:
             raise ValueError(f"trunk names are lower-case letters, digits, '_' and '-': {', '.join(bad)}")
         return value
+
+    @model_validator(mode="after")
+    def _caps_see_their_calls(self) -> Settings:
+        kept = self.retention.calls_days
+        longest = max((window for window, _ in self.policy.caps), default=0)
+        if kept is not None and minutes(24 * 60 * kept) < longest:
+            raise ValueError(
+                f"retention.calls_days is {kept}: a frequency cap counts the calls of {longest // 86_400_000} days; "
+                "keep them as long"
+            )
+        return self
 
     @classmethod
     def settings_customise_sources(

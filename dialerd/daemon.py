@@ -333,6 +333,7 @@ def _service(
         holiday_dates=holiday_dates,
         spool_dir=_spool_dir(settings),
         engines=(VoiceEngine("embedded", VOICES, _Spoken()),),
+        retention=settings.retention.rules,
     )
     return Service(
         engine,

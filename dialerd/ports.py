@@ -17,7 +17,7 @@ from dialerd.core.effects import (
     AttachAgent,
     Originate,
 )
-from dialerd.core.journal import Entry, RequestDone
+from dialerd.core.journal import Deed, Entry, RequestDone
 from dialerd.core.leftovers import Leftover
 from dialerd.core.messages import (
     CallRecord,
@@ -221,6 +221,14 @@ class ApiKey:
 
 
 @dataclass(frozen=True, slots=True)
+class KeptDeed:
+    """An entry of the audit trail. Ids grow, and none is given twice."""
+
+    id: int
+    deed: Deed
+
+
+@dataclass(frozen=True, slots=True)
 class OpenState:
     """What must be in memory when the daemon starts."""
 
@@ -237,6 +245,8 @@ class OpenState:
     trunks: tuple[TrunkChange, ...] = ()
     shown: Mapping[E164, tuple[tuple[int, int], ...]] = field(default_factory=dict)
     """For each caller id the hours (since 1970) in which it was shown since the instant asked for, and how often."""
+    erasing: frozenset[E164] = frozenset()
+    """Numbers of persons that are being erased."""
     webhooks: tuple[Webhook, ...] = ()
     last_delivery: DeliveryNumber = DeliveryNumber(0)
     """The greatest number of a delivery to a webhook that is stored."""
@@ -319,6 +329,18 @@ class CallFilter:
     disposition: str | None = None
     language: str | None = None
     phone: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeedFilter:
+    """Which entries of the audit trail to list; None: any. Bounds are inclusive."""
+
+    actor: str | None = None
+    """Who it was, by `Author.actor` or by their name."""
+    action: str | None = None
+    object: str | None = None
+    at_from: Instant | None = None
+    at_to: Instant | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -469,8 +491,14 @@ class Store(Journal, Exports, Protocol):
         """Forget an import that was refused."""
         ...
 
-    async def add_script(self, script: Script, done: RequestDone | None = None) -> None:
-        """Store a script version, and the request that asked for it. Raises InvariantError if either exists."""
+    async def add_script(
+        self, script: Script, done: RequestDone | None = None, deed: Deed | None = None
+    ) -> None:
+        """Store a script version, the request that asked for it, and who did.
+
+        Raises InvariantError if version or request exists. So with agents and keys; a `deed` is stored only with a
+        change that it tells of.
+        """
         ...
 
     async def script(self, script_id: ScriptId, version: int | None = None) -> Script | None:
@@ -485,19 +513,21 @@ class Store(Journal, Exports, Protocol):
         """Newest version of each script that is not deleted, and how many there are."""
         ...
 
-    async def delete_script(self, script_id: ScriptId, at: Instant) -> bool:
+    async def delete_script(self, script_id: ScriptId, at: Instant, deed: Deed | None = None) -> bool:
         """Delete a script, all its versions; False: there is none. What was begun with one still finds it."""
         ...
 
-    async def add_agent(self, agent: VoiceAgent, done: RequestDone | None = None) -> None:
+    async def add_agent(
+        self, agent: VoiceAgent, done: RequestDone | None = None, deed: Deed | None = None
+    ) -> None:
         """Store a new agent, and the request that asked for it. Raises InvariantError if either exists."""
         ...
 
-    async def save_agent(self, agent: VoiceAgent) -> bool:
+    async def save_agent(self, agent: VoiceAgent, deed: Deed | None = None) -> bool:
         """Change an agent; False: there is none."""
         ...
 
-    async def delete_agent(self, agent_id: str) -> bool:
+    async def delete_agent(self, agent_id: str, deed: Deed | None = None) -> bool:
         """Delete an agent; False: there is none."""
         ...
 
@@ -532,6 +562,34 @@ class Store(Journal, Exports, Protocol):
 
         The campaign itself goes last. 0: it is gone, or calls are left that began at `calls_before` or later.
         """
+        ...
+
+    async def finished_before(self, before: Instant, limit: int) -> Sequence[CampaignId]:
+        """At most `limit` campaigns that finished before an instant and are not being deleted; oldest first."""
+        ...
+
+    async def drop_calls(self, before: Instant) -> int:
+        """Delete at most 500 calls that are over and began before an instant; how many. Below dialing in priority."""
+        ...
+
+    async def drop_deeds(self, before: Instant) -> int:
+        """Delete at most 500 entries of the audit trail from before an instant; how many. Below dialing in priority."""
+        ...
+
+    async def erasures(self) -> Sequence[E164]:
+        """The numbers of persons that are being erased, oldest order first."""
+        ...
+
+    async def erase_some(self, phone: E164) -> int:
+        """Change some rows that tell of a number that is being erased; how many that were. Below dialing.
+
+        Contacts and calls stay as figures of their campaigns, under a number that nobody has (`E164.erased`). 0: the
+        number is erased and not among `erasures` any more, or contacts with it still wait. The do-not-call list stays.
+        """
+        ...
+
+    async def history(self, phone: E164, limit: int) -> Sequence[tuple[Campaign, Contact]]:
+        """At most `limit` sealed contacts with a number, of the newest campaigns first."""
         ...
 
     async def contacts(
@@ -643,7 +701,7 @@ class Store(Journal, Exports, Protocol):
         """Forget the deliveries of webhooks that were removed; how many. Below dialing in priority."""
         ...
 
-    async def add_key(self, key: ApiKey, done: RequestDone | None = None) -> None:
+    async def add_key(self, key: ApiKey, done: RequestDone | None = None, deed: Deed | None = None) -> None:
         """Store an API key's digest, and the request that asked for it. Raises InvariantError if either exists."""
         ...
 
@@ -655,12 +713,16 @@ class Store(Journal, Exports, Protocol):
         """All keys, newest first."""
         ...
 
-    async def revoke_key(self, key_id: str, at: Instant) -> bool:
+    async def revoke_key(self, key_id: str, at: Instant, deed: Deed | None = None) -> bool:
         """Revoke a key; False if there is none."""
         ...
 
     async def note_use(self, used: Mapping[str, Instant]) -> None:
         """When keys were last used, by id; below dialing in priority."""
+        ...
+
+    async def deeds(self, where: DeedFilter, page: Page) -> tuple[Sequence[KeptDeed], int]:
+        """A page of the audit trail, newest first, and how many entries match."""
         ...
 
     async def request_done(self, ident: str, after: Instant) -> AnsweredRequest | None:

@@ -299,3 +299,22 @@ first_retry_seconds = 0
     right = load(written(tmp_path, GOOD + '[webhooks]\nallow = ["crm.lan", "10.0.0.0/8", "::1"]'))
     assert right.webhooks.guard.hosts == {"crm.lan"}
     assert len(right.webhooks.guard.networks) == 2
+
+
+def test_nothing_is_deleted_by_its_age_unless_that_is_said(tmp_path: Path) -> None:
+    kept = load(written(tmp_path, GOOD)).retention.rules
+    assert (kept.calls, kept.campaigns, kept.audit) == (None, None, 400 * 86_400_000)
+    said = load(
+        written(tmp_path, GOOD + "[retention]\ncalls_days = 30\ncampaigns_days = 90\n")
+    ).retention.rules
+    assert (said.calls, said.campaigns) == (30 * 86_400_000, 90 * 86_400_000)
+
+
+def test_calls_are_kept_as_long_as_frequency_caps_count_them(tmp_path: Path) -> None:
+    text = GOOD + "[retention]\ncalls_days = 6\n[dialing]\nmax_calls_per_7d = 3\n"
+    (told,) = faults(written(tmp_path, text)).values()
+    assert "retention.calls_days is 6" in told
+    assert "7 days" in told
+    assert faults(written(tmp_path, GOOD + "[retention]\naudit_days = 0\n")).keys() == {
+        "retention.audit_days"
+    }

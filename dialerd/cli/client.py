@@ -130,9 +130,9 @@ class Api:
             request["headers"]["If-Match"] = if_match
         return self._send("PATCH", path, **request)
 
-    def delete(self, path: str) -> None:
-        """Delete what is at `path`. Raises `CliError`."""
-        self._send("DELETE", path)
+    def delete(self, path: str) -> Any:
+        """Delete what is at `path`; what is left of it, None: nothing. Raises `CliError`."""
+        return self._send("DELETE", path)
 
     def pages(self, path: str, params: Mapping[str, Any], limit: int) -> dict[str, Any]:
         """The first `limit` items of a list, however many requests that takes."""

@@ -12,7 +12,20 @@ from typing import Annotated, Any
 import typer
 
 from dialerd import __version__
-from dialerd.cli import agent, call, campaign, dnc, events, key, reports, script, trunk, webhook
+from dialerd.cli import (
+    agent,
+    audit,
+    call,
+    campaign,
+    contact,
+    dnc,
+    events,
+    key,
+    reports,
+    script,
+    trunk,
+    webhook,
+)
 from dialerd.cli.client import DEFAULT_SOCKET, REFUSED, CliError, Target
 from dialerd.cli.options import Ringing, RingingCalls
 from dialerd.cli.output import Output, report, shown
@@ -33,6 +46,7 @@ app.add_typer(campaign.app, name="campaign")
 app.add_typer(script.app, name="script")
 app.add_typer(agent.app, name="agent")
 app.add_typer(call.app, name="call")
+app.add_typer(contact.app, name="contact")
 app.add_typer(dnc.app, name="dnc")
 app.add_typer(trunk.app, name="trunk")
 app.add_typer(webhook.app, name="webhook")
@@ -40,6 +54,7 @@ app.add_typer(key.app, name="key")
 command(app, "report", *reports.EXAMPLES)(reports.report)
 command(app, "languages", "dialerctl languages")(agent.languages)
 command(app, "engines", "dialerctl engines")(agent.engines)
+command(app, "audit", *audit.EXAMPLES)(audit.audit)
 
 
 def _version(wanted: bool) -> None:

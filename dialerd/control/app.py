@@ -16,6 +16,7 @@ from dialerd.control.ratelimit import RateLimit
 from dialerd.control.repeats import Repeats
 from dialerd.control.routes import (
     agents,
+    audit,
     calls,
     campaigns,
     contacts,
@@ -24,6 +25,7 @@ from dialerd.control.routes import (
     events,
     forecasts,
     keys,
+    persons,
     reports,
     scripts,
     trunks,
@@ -35,6 +37,7 @@ from dialerd.engine.service import Service
 _NOUNS = (
     campaigns,
     contacts,
+    persons,
     forecasts,
     calls,
     dnc,
@@ -45,6 +48,7 @@ _NOUNS = (
     webhooks,
     reports,
     keys,
+    audit,
     events,
     daemon,
 )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import grp
 import hmac
 import os
+import pwd
 import re
 import secrets
 import socket
@@ -16,6 +17,7 @@ import struct
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +40,10 @@ class Principal:
     """Whoever makes a request."""
 
     name: str
+    """The id of a key, or `uid:` with a number."""
     scope: str
+    called: str | None = None
+    """What the key or the user is called."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +78,7 @@ class PeerPolicy:
     def principal(self, peer: Peer) -> Principal:
         """The peer's rights. Raises `RequestError` 403."""
         if peer.uid in (0, os.geteuid()) or self._gid() in peer.gids:
-            return Principal(f"uid:{peer.uid}", "admin")
+            return Principal(f"uid:{peer.uid}", "admin", _user(peer.uid))
         raise RequestError(
             403,
             "forbidden",
@@ -87,6 +92,15 @@ class PeerPolicy:
             return grp.getgrnam(self.group).gr_gid
         except KeyError:
             return None
+
+
+@lru_cache(maxsize=64)
+def _user(uid: int) -> str | None:
+    """What a local user is called."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return None
 
 
 def shown(secret: str) -> str:
@@ -118,7 +132,7 @@ class KeyRing:
         if known is None or not hmac.compare_digest(known.digest, digest):
             raise _unauthorized(await self._hint("the key is unknown or revoked"))
         self._service.keys.note_use(known.id)
-        return Principal(known.id, known.scope)
+        return Principal(known.id, known.scope, known.name or None)
 
     async def _hint(self, what: str) -> str:
         if await self._service.keys.any():
@@ -136,7 +150,7 @@ _LOOKS = re.compile(r"/v1/simulate|/v1/campaigns/[^/]+/simulate|/v1/(campaigns|s
 def permit(principal: Principal, method: str, path: str) -> None:
     """Whether the principal's scope covers the request. Raises `RequestError` 403 naming the scope it takes."""
     needed = "read" if method in _READING or _LOOKS.fullmatch(path) else "write"
-    if path == "/v1/panic" or path == "/v1/keys" or path.startswith("/v1/keys/"):
+    if path in ("/v1/panic", "/v1/audit", "/v1/keys") or path.startswith("/v1/keys/"):
         needed = "admin"
     if _RANK.get(principal.scope, -1) < _RANK[needed]:
         raise RequestError(

@@ -10,6 +10,8 @@ from dialerd.control import problems
 from dialerd.control.auth import OPEN_PATHS, KeyRing, Peer, PeerPolicy, Principal, permit
 from dialerd.control.ratelimit import Allowance, RateLimit, is_free
 from dialerd.core.errors import PortError, RequestError
+from dialerd.core.journal import Author
+from dialerd.engine.author import acting
 
 
 class _Reply:
@@ -48,7 +50,8 @@ class Guard:
             reply.allowance = self._count(scope)
             if reply.allowance is not None and reply.allowance.refused:
                 raise _too_many(reply.allowance)
-            await self._app(scope, receive, reply)
+            with acting(_author(scope)):
+                await self._app(scope, receive, reply)
         except ClientDisconnect:
             return
         except RequestError as error:
@@ -82,6 +85,17 @@ class Guard:
         if peer is not None:
             return self._peers.principal(peer)
         return await self._keys.principal(headers)
+
+
+def _author(scope: Scope) -> Author:
+    """Who makes the request, for the audit trail."""
+    state = scope.get("state", {})
+    principal: Principal | None = state.get("principal")
+    if principal is None:
+        return Author()
+    client = scope.get("client")
+    origin = "unix" if state.get("peer") is not None else client[0] if client else None
+    return Author(principal.name, principal.called, origin)
 
 
 def _too_many(allowance: Allowance) -> RequestError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -34,10 +34,11 @@ def exposition(
     streams: int,
     version: str,
     outbox: OutboxStatus | None = None,
+    deleted: Mapping[str, int] | None = None,
 ) -> bytes:
-    """All figures, as text; `outbox` None: it cannot be read."""
+    """All figures, as text; `outbox` None: it cannot be read. `deleted`: rows of what, since the start."""
     registry = CollectorRegistry()
-    registry.register(_Collected(status, tally, pulse, streams, version, outbox))
+    registry.register(_Collected(status, tally, pulse, streams, version, outbox, deleted or {}))
     return generate_latest(registry)
 
 
@@ -50,7 +51,9 @@ class _Collected:
         streams: int,
         version: str,
         outbox: OutboxStatus | None,
+        deleted: Mapping[str, int],
     ) -> None:
+        self._deleted = deleted
         self._outbox = outbox
         self._status = status
         self._tally = tally
@@ -84,6 +87,12 @@ class _Collected:
         yield GaugeMetricFamily("dialerd_event_streams", "Open event streams.", value=self._streams)
         entries = "Entries of the do-not-call list."
         yield GaugeMetricFamily("dialerd_dnc_entries", entries, value=status.dnc_entries)
+        deleted = CounterMetricFamily(
+            "dialerd_rows_deleted", "Rows deleted or erased, by what they were part of.", labels=["part"]
+        )
+        for part, rows in sorted(self._deleted.items()):
+            deleted.add_metric([part], rows)
+        yield deleted
 
     def _calls(self) -> Iterator[Metric]:
         status, tally = self._status, self._tally

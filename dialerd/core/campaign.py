@@ -288,7 +288,7 @@ def on_loaded(turn: Turn, event: ReadyLoaded) -> None:
     if campaign is None:
         return
     queue = turn.queue(event.campaign)
-    known = queue.held() | event.held
+    known = queue.held() | event.held | queue.gone
     fresh = tuple(contact for contact in event.contacts if contact.id not in known)
     dues = [due for due in (queue.next_due, event.next_due) if due is not None]
     if not campaign.status.live or campaign.closing:
@@ -298,6 +298,7 @@ def on_loaded(turn: Turn, event: ReadyLoaded) -> None:
         queue.added(
             fresh,
             loading=False,
+            gone=frozenset(),
             fault=None,
             exhausted=event.exhausted,
             next_due=min(dues, default=None),
@@ -329,7 +330,7 @@ def on_sought(turn: Turn, event: ReadySought) -> None:
     if campaign is None:
         return
     queue = turn.queue(event.campaign)
-    known = queue.held() | event.held
+    known = queue.held() | event.held | queue.gone
     fresh = [contact for contact in event.contacts if contact.id not in known]
     if not campaign.status.live or campaign.closing:
         fresh = []
@@ -340,7 +341,9 @@ def on_sought(turn: Turn, event: ReadySought) -> None:
     else:
         sought = Sought(event.contacts[-1].phone)
     searches = {**queue.sought, event.trunk: sought}
-    turn.set_queue(event.campaign, queue.added(fresh, loading=False, fault=None, sought=searches))
+    turn.set_queue(
+        event.campaign, queue.added(fresh, loading=False, gone=frozenset(), fault=None, sought=searches)
+    )
     turn.world.wake(event.campaign)
     tend(turn, event.campaign)
 
@@ -350,7 +353,8 @@ def on_load_failed(turn: Turn, event: LoadFailed) -> None:
     if turn.world.campaigns.get(event.campaign) is None:
         return
     queue = turn.queue(event.campaign)
-    turn.set_queue(event.campaign, replace(queue, loading=False, exhausted=frozenset(), fault=event.detail))
+    read_nothing = replace(queue, loading=False, gone=frozenset(), exhausted=frozenset(), fault=event.detail)
+    turn.set_queue(event.campaign, read_nothing)
     turn.world.look_at(event.campaign, Instant(turn.now.wall + _LOAD_RETRY))
 
 

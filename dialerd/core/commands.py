@@ -39,6 +39,8 @@ class AdmitCampaign:
     import_id: ImportId
     contacts: int
     suppressed: int = 0
+    cloned_from: CampaignId | None = None
+    """The campaign whose settings and contacts it took over."""
 
 
 @record
@@ -91,6 +93,8 @@ class EditCampaign:
     changes: Mapping[str, Any]
     """Fields of `Campaign` by name, already validated."""
     expected: int | None = None
+    asked: Mapping[str, Any] = field(default_factory=dict)
+    """The same in the words of the request."""
 
 
 @record
@@ -138,6 +142,8 @@ class ListNumbers:
     """Put patterns on the do-not-call list."""
 
     entries: tuple[DncEntry, ...]
+    listed: int | None = None
+    """Of a list that was imported: how many entries it has, if these are its first ones, else 0."""
 
 
 @record
@@ -145,6 +151,13 @@ class UnlistNumbers:
     """Take patterns off the do-not-call list."""
 
     patterns: tuple[str, ...]
+
+
+@record
+class EraseNumber:
+    """Forget a person: nobody calls the number until nothing that is stored tells of it any more."""
+
+    phone: E164
 
 
 @record
@@ -215,6 +228,7 @@ Command = (
     | LabelCall
     | ListNumbers
     | UnlistNumbers
+    | EraseNumber
     | PauseDaemon
     | ResumeDaemon
     | Panic

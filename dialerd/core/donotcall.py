@@ -56,12 +56,18 @@ def take_out(turn: Turn, event: NumbersFound) -> bool:
 
 
 def _take_out(turn: Turn, contact: Contact) -> None:
-    """A waiting contact on the do-not-call list waits no longer."""
+    """A waiting contact that must not be called waits no longer. In a campaign that is over nobody waits."""
     campaign = turn.world.campaigns.get(contact.campaign_id)
-    if campaign is None or not campaign.status.live:
+    if campaign is None or not campaign.status.live or campaign.closing:
         return
-    suppress(turn, contact)
-    turn.set_queue(campaign.id, turn.queue(campaign.id).without(contact.id))
+    if contact.phone in turn.world.erasing:
+        turn.save_contact(contact, replace(contact, state=ContactState.CANCELLED))
+    else:
+        suppress(turn, contact)
+    queue = turn.queue(campaign.id).without(contact.id)
+    if queue.loading:
+        queue = replace(queue, gone=queue.gone | {contact.id})
+    turn.set_queue(campaign.id, queue)
     turn.world.look_at(campaign.id, Instant(0))
 
 

@@ -126,6 +126,8 @@ def recheck(world: World, order: Originate, now: Instant) -> str | None:
             return "campaign"
         if not campaign_opening(campaign, now).open:
             return "window"
+    if order.phone in world.erasing.committed:
+        return "erasure"
     if world.dnc.match(order.phone, now) is not None:
         return "dnc"
     timezone = call.contact.timezone if call.contact is not None else None
@@ -210,6 +212,8 @@ def _number_checks(world: World, ask: Ask, callee: Callee, now: Instant) -> Iter
         legal = opening(callee.window, now, ask.terms.ring_timeout)
         zone = callee.zones[0] if callee.zones else None
         yield _window_verdict("legal-hours", Scope.CONTACT, legal, zone, callee.detail)
+    if ask.phone in world.erasing:
+        yield Check("erasure", Scope.CONTACT, False, "what is stored of this person is being erased")
     listed = world.dnc.match(ask.phone, now)
     yield _NOT_LISTED if listed is None else _listed(listed)
 

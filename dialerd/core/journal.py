@@ -7,11 +7,14 @@ are committed together, in order, before any effect of that turn is carried out.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import field
+from typing import Any
 
 from dialerd.core.clock import Instant, Millis
 from dialerd.core.delivery import Delivery
 from dialerd.core.dnc import DncEntry
 from dialerd.core.model import (
+    E164,
     Call,
     CallId,
     Campaign,
@@ -168,6 +171,14 @@ class DncChanged:
     removed: tuple[str, ...] = ()
 
 
+@record
+class NumberDoomed:
+    """What is stored of the person with this number is to be erased; that happens later, bit by bit."""
+
+    phone: E164
+    since: Instant
+
+
 REMEMBERED_REQUESTS = Millis(86_400_000)
 """How long a request that was carried out is known, so that the same one is not carried out again."""
 
@@ -188,6 +199,30 @@ class RequestDone:
     """The id of what it has made."""
     note: str = ""
     """What else is needed to answer it again."""
+
+
+@record
+class Author:
+    """Who asks for a change, and from where; the daemon itself if nobody does."""
+
+    actor: str = "daemon"
+    """The id of an API key, or `uid:` with the number of a local user."""
+    name: str | None = None
+    """What the key or the user is called."""
+    origin: str | None = None
+    """The address that the request came from, `unix` for the socket."""
+
+
+@record
+class Deed:
+    """What somebody has changed, for the audit trail: in the same transaction as the change. It holds no secret."""
+
+    at: Instant
+    by: Author
+    action: str
+    object: str | None = None
+    """The id of what was changed; of the do-not-call list its pattern."""
+    details: Mapping[str, Any] = field(default_factory=dict)
 
 
 @record
@@ -245,8 +280,10 @@ Entry = (
     | DncChanged
     | DaemonSaved
     | TrunkSaved
+    | NumberDoomed
     | WebhookSaved
     | WebhookRemoved
     | WebhookQueued
     | RequestDone
+    | Deed
 )

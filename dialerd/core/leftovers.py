@@ -32,7 +32,7 @@ LOST_FOR_GOOD: frozenset[Reason] = NEVER_AGAIN
 
 def is_left(contact: Contact, which: Leftover) -> bool:
     """Whether a clone takes a contact over."""
-    if contact.state not in STATES[which]:
+    if contact.state not in STATES[which] or contact.phone.erased:
         return False
     if which is not Leftover.UNREACHED:
         return True

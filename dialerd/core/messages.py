@@ -12,6 +12,7 @@ from dialerd.core.clock import (
 )
 from dialerd.core.dnc import DncPatterns
 from dialerd.core.model import (
+    E164,
     AgentReport,
     CallId,
     CampaignId,
@@ -264,6 +265,20 @@ class NumbersFound:
 
 
 @record
+class ErasureDue:
+    """Contacts with a number that is being erased may still wait."""
+
+    phone: E164
+
+
+@record
+class ErasureDone:
+    """Nothing that is stored tells of this number any more."""
+
+    phone: E164
+
+
+@record
 class DncLoaded:
     """The do-not-call list has been read at start."""
 
@@ -321,6 +336,8 @@ Event = (
     | ReadySought
     | LoadFailed
     | NumbersFound
+    | ErasureDue
+    | ErasureDone
     | DncLoaded
     | DncUnreadable
     | ChannelsCounted

@@ -29,6 +29,10 @@ TrunkName = NewType("TrunkName", str)
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 
 
+ERASED = "+999"
+"""How what stands in the place of an erased number begins: ITU-T has given that code to nobody, no list takes it."""
+
+
 class E164(str):
     """A number in E.164 form (ITU-T E.164: `+`, no leading zero, at most 15 digits).
 
@@ -47,6 +51,11 @@ class E164(str):
     def digits(self) -> str:
         """The number without its plus sign."""
         return self[1:]
+
+    @property
+    def erased(self) -> bool:
+        """Whether it stands in the place of a number that was erased (`ERASED`)."""
+        return self.startswith(ERASED)
 
     @property
     def masked(self) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from dialerd.core import call as calls
-from dialerd.core import callback, gate
+from dialerd.core import callback, erasure, gate
 from dialerd.core import campaign as campaigns
 from dialerd.core.adaptive import begin
 from dialerd.core.brake import pause_trunk
@@ -25,6 +25,7 @@ from dialerd.core.commands import (
     DeleteCampaign,
     Done,
     EditCampaign,
+    EraseNumber,
     HangUpCall,
     LabelCall,
     ListNumbers,
@@ -259,6 +260,7 @@ _ORDERS: dict[type, Callable[[Turn, Any], Answer]] = {
     LabelCall: _label_call,
     ListNumbers: _list_numbers,
     UnlistNumbers: _unlist_numbers,
+    EraseNumber: erasure.erase,
     PauseDaemon: _pause_daemon,
     ResumeDaemon: _resume_daemon,
     Panic: _panic,

@@ -267,6 +267,9 @@ def _set_aside(turn: Turn, campaign: Campaign, rest: Queue, contact: Contact, re
     until = refusal.until
     if refusal is _READ_AGAIN:
         return replace(rest, exhausted=frozenset())
+    if refusal.rule == "erasure":
+        # The sweep that takes it out may have found this contact already.
+        return replace(rest, deferred=(*rest.deferred, Deferred(after(turn.now.wall, NEAR), contact)))
     if refusal.rule == "dnc" and until is None:
         listed = turn.world.dnc.match(contact.phone, turn.now.wall)
         if listed is not None and listed.pattern in turn.host.sweeps:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from dialerd.core import audit, call, campaign, clockwatch, health, orders, reconcile
+from dialerd.core import audit, call, campaign, clockwatch, erasure, health, orders, reconcile
 from dialerd.core.clock import Now, mono_after
 from dialerd.core.commands import (
     Answer,
@@ -25,6 +25,8 @@ from dialerd.core.messages import (
     ChannelsCounted,
     DncLoaded,
     DncUnreadable,
+    ErasureDone,
+    ErasureDue,
     Event,
     EvidenceFound,
     HostDown,
@@ -123,6 +125,8 @@ _HANDLERS: dict[type, Callable[[Turn, Any], None]] = {
     ReadySought: campaign.on_sought,
     LoadFailed: campaign.on_load_failed,
     NumbersFound: call.on_numbers_found,
+    ErasureDue: erasure.on_due,
+    ErasureDone: erasure.on_done,
     DncLoaded: reconcile.on_dnc_loaded,
     DncUnreadable: reconcile.on_dnc_unreadable,
     ChannelsCounted: audit.on_counted,

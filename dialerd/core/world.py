@@ -189,6 +189,8 @@ class Queue:
     """How far the store was searched for contacts that one trunk takes, where none of those here does."""
     live: int = 0
     """Attempts of this campaign that are running."""
+    gone: frozenset[ContactId] = frozenset()
+    """Contacts that wait no longer since the reading that is under way began: it may bring them as they were."""
     fault: str | None = None
     """Why its waiting contacts could not be read from the store; None: they were, last time."""
 
@@ -248,6 +250,8 @@ class World:
     """The live call to a number: one at most, over all campaigns."""
     rested: Table[E164, Instant] = field(default_factory=Table)
     """When the last call to a number ended, as long as the minimum gap runs."""
+    erasing: Table[E164, Instant] = field(default_factory=Table)
+    """Numbers that are being erased, and since when: they are not called."""
     webhooks: Table[WebhookId, Webhook] = field(default_factory=Table)
     stalls: Table[CampaignId, Stall] = field(default_factory=Table)
     """Campaigns that cannot dial, where a webhook is to be told of it."""
@@ -317,6 +321,7 @@ class World:
             self.numbers,
             self.rested,
             self.recent,
+            self.erasing,
             self.webhooks,
             self.stalls,
             self.dnc,

@@ -151,13 +151,14 @@ class Admission:
         report: ListReport,
         rejects: Iterable[Sequence[Reject]] = (),
         done: RequestDone | None = None,
+        cloned_from: CampaignId | None = None,
     ) -> Admitted:
         """Store the campaign of a request without faults, with contacts that may be stored. Raises as `create`."""
         script, campaign = judged.script, judged.campaign
         if script is None or campaign is None:
             raise InvariantError("a campaign without a script passed its checks")
         await self._scripts.prepare(script, campaign.language, campaign.voice)
-        loaded = await self._loader.admit(campaign, chunks, report, rejects, done)
+        loaded = await self._loader.admit(campaign, chunks, report, rejects, done, cloned_from)
         return Admitted(campaign, loaded, loaded.view(report))
 
     async def add(

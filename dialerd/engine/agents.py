@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from dialerd.core.errors import Fault, InvariantError, conflict, invalid, not_found
 from dialerd.core.journal import RequestDone
 from dialerd.core.model import ScriptId
+from dialerd.engine.deeds import deed
 from dialerd.engine.fields import ChosenId, Language, Text, read_model
 from dialerd.engine.labels import KNOWN, tag_fault
 from dialerd.engine.runtime import Engine
@@ -117,7 +118,10 @@ class Agents:
         if await self._store.agent(ident) is not None:
             raise taken
         try:
-            await self._store.add_agent(made, None if done is None else replace(done, made=ident))
+            noted = None if done is None else replace(done, made=ident)
+            await self._store.add_agent(
+                made, noted, deed(self._clock, "agent.created", ident, name=made.name)
+            )
         except InvariantError:
             if await self._store.agent(ident) is None:
                 raise
@@ -136,7 +140,8 @@ class Agents:
         faults += await self._faults(changed)
         if faults:
             raise invalid(_once(faults))
-        if not await self._store.save_agent(changed):
+        told = deed(self._clock, "agent.edited", ident, changed=dict(given))
+        if not await self._store.save_agent(changed, told):
             raise not_found("agent", ident)
         return agent_view(changed)
 
@@ -151,7 +156,7 @@ class Agents:
             raise conflict(
                 f"the agent {ident} is used by {', '.join(users[:5])}", state="used", used_by=users
             )
-        if not await self._store.delete_agent(ident):
+        if not await self._store.delete_agent(ident, deed(self._clock, "agent.deleted", ident)):
             raise not_found("agent", ident)
 
     async def chosen(

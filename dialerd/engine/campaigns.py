@@ -202,7 +202,8 @@ class Campaigns:
                 raise _edited(campaign.version)
             changes = self._changes(campaign, fields)
             # The fields were judged beside those of this version: another edit in between has them judged again.
-            carried = await self._engine.command(EditCampaign(campaign.id, changes, campaign.version))
+            command = EditCampaign(campaign.id, changes, campaign.version, fields)
+            carried = await self._engine.command(command)
             answer = carried.answer
             if not isinstance(answer, Refused):
                 return await self.show(ident)

@@ -81,7 +81,7 @@ class Cloning:
         if faults:
             raise invalid(faults)
         taken = self._contacts(source, which, judged.required, report, skip=judged.skips_invalid)
-        return await self._admission.admit(judged, taken, report, done=done)
+        return await self._admission.admit(judged, taken, report, done=done, cloned_from=source.id)
 
     async def _contacts(
         self, source: Campaign, which: Leftover, required: frozenset[str], report: TakenOver, *, skip: bool

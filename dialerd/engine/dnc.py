@@ -108,12 +108,13 @@ class DoNotCall:
             report = checked.report
             refuse_faulty([], report, skip_invalid=skip_invalid, what="numbers")
             counts = counts_view(report)
-            left = report.accepted
+            left = first = report.accepted
             for chunk in checked.chunks():
                 left -= len(chunk)
                 # It is done with its last entries: died before, it may be asked once more.
                 told = _told(done, "", counts) if left <= 0 else None
-                await self._carry_out(ListNumbers(tuple(chunk)), told)
+                await self._carry_out(ListNumbers(tuple(chunk), first), told)
+                first = 0
             return {**counts, **rows_view(report)}
         finally:
             checked.discard()

@@ -12,6 +12,7 @@ import structlog
 from dialerd.core.clock import Instant
 from dialerd.core.errors import PortError, not_found
 from dialerd.core.journal import RequestDone
+from dialerd.engine.deeds import deed
 from dialerd.engine.views import key_view, page_view
 from dialerd.ports import ApiKey, Clock, Page, Store
 
@@ -42,7 +43,8 @@ class Keys:
     ) -> dict[str, Any]:
         """Store the digest of a new key."""
         key = ApiKey(f"key_{secrets.token_hex(6)}", name, scope, digest, self._clock.now().wall)
-        await self._store.add_key(key, None if done is None else replace(done, made=key.id))
+        told = deed(self._clock, "key.created", key.id, name=name, scope=scope)
+        await self._store.add_key(key, None if done is None else replace(done, made=key.id), told)
         return key_view(key)
 
     async def by_digest(self, digest: bytes) -> ApiKey | None:
@@ -81,7 +83,8 @@ class Keys:
 
     async def revoke(self, ident: str) -> None:
         """Revoke a key: the next request with it is refused. Raises `RequestError` 404."""
-        revoked = await self._store.revoke_key(ident, self._clock.now().wall)
+        told = deed(self._clock, "key.revoked", ident)
+        revoked = await self._store.revoke_key(ident, self._clock.now().wall, told)
         # Counted after the store's answer: a look-up that began before it must not be remembered.
         self._revocations += 1
         self._known.clear()

@@ -19,7 +19,7 @@ from dialerd.core.commands import AddContacts, AdmitCampaign, Refused
 from dialerd.core.compliance import Callee
 from dialerd.core.errors import InvariantError, PortError, conflict
 from dialerd.core.journal import RequestDone
-from dialerd.core.model import Campaign, ImportId
+from dialerd.core.model import Campaign, CampaignId, ImportId
 from dialerd.core.results import Reject
 from dialerd.core.windows import Window, opening
 from dialerd.engine.contactlist import ListReport, rows_view
@@ -96,10 +96,11 @@ class Loader:
         report: ListReport,
         rejects: Iterable[Sequence[Reject]] = (),
         done: RequestDone | None = None,
+        cloned_from: CampaignId | None = None,
     ) -> Loaded:
         """Store a new campaign with its contacts. Raises `RequestError` 409, `PortError`; then nothing is stored."""
         import_id, loaded = await self._load(campaign, chunks, rejects)
-        command = AdmitCampaign(campaign, import_id, loaded.contacts, loaded.suppressed)
+        command = AdmitCampaign(campaign, import_id, loaded.contacts, loaded.suppressed, cloned_from)
         await self._seal(import_id, command, _made(done, campaign, loaded, report))
         return loaded
 

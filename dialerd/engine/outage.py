@@ -10,6 +10,7 @@ import structlog
 from dialerd.core.clock import MICROS_PER_MILLI, Mono
 from dialerd.core.commands import Command, Panic
 from dialerd.core.errors import PortError
+from dialerd.core.journal import Author
 
 RETRY = 1_000 * MICROS_PER_MILLI
 
@@ -25,7 +26,7 @@ class Outage:
         self.broken: PortError | None = None
         """The store is damaged: nothing is written to it any more, a restart after a restore is needed."""
         self.retry_at = Mono(0)
-        self.owed: tuple[Command, ...] = ()
+        self.owed: tuple[tuple[Command, Author], ...] = ()
         """A panic that was carried out but could not be written: it comes first in every turn until it is."""
 
     def resting(self, now: Mono) -> bool:
@@ -48,9 +49,9 @@ class Outage:
         self.broken = error
         self.fault = str(error)
 
-    def owe_panic(self) -> None:
+    def owe_panic(self, by: Author) -> None:
         """Somebody panicked: once the store is back, nothing is dialed before that has been written."""
-        self.owed = (Panic(),)
+        self.owed = ((Panic(), by),)
         _log.warning("engine.panic_owed")
 
     def recovered(self) -> None:

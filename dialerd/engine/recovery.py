@@ -24,6 +24,8 @@ def restore(world: World, state: OpenState, now: Now) -> None:
         world.look_at(campaign.id, Instant(0))
     for call in state.calls:
         _restore_call(world, call, now)
+    for number in state.erasing:
+        world.erasing.put(number, now.wall)
     for number, ended in state.rested.items():
         world.rest(number, ended)
     for caller_id, hours in state.shown.items():

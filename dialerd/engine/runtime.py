@@ -35,7 +35,7 @@ from dialerd.core.effects import (
     WakeAtWall,
 )
 from dialerd.core.errors import InDoubtError, InvariantError, PortError
-from dialerd.core.journal import Entry, RequestDone
+from dialerd.core.journal import Author, Entry, RequestDone
 from dialerd.core.messages import (
     Event,
     Tick,
@@ -43,6 +43,7 @@ from dialerd.core.messages import (
 from dialerd.core.model import (
     E164,
     Call,
+    CallId,
     Campaign,
     CampaignId,
     ChannelId,
@@ -59,6 +60,7 @@ from dialerd.core.verdict import Check
 from dialerd.core.webhook import Webhook, WebhookId
 from dialerd.core.world import World, call_of
 from dialerd.engine import recovery
+from dialerd.engine.author import author
 from dialerd.engine.barrier import Barrier
 from dialerd.engine.dispatcher import Dispatcher
 from dialerd.engine.failpoint import Failpoint
@@ -133,8 +135,8 @@ class Engine:
         """
         if isinstance(command, Panic) and self._outage.fault is not None:
             # The store may take seconds to fail once more.
-            self._hang_up_all()
-        asked = Asked(command, asyncio.get_running_loop().create_future(), done)
+            self._hang_up_all(author())
+        asked = Asked(command, asyncio.get_running_loop().create_future(), author(), done)
         self._asked.append(asked)
         self._wake.set()
         try:
@@ -194,6 +196,10 @@ class Engine:
             raise PortError(dnc.detail, retryable=True)
         return dnc.match(phone, self._clock.now().wall)
 
+    def live_call(self, phone: E164) -> CallId | None:
+        """The call to a number that is live now."""
+        return self._world.numbers.committed.get(phone)
+
     async def recent_calls(self, phone: E164) -> tuple[Instant, ...]:
         """Starts of the counted calls to a number, as far back as frequency caps look. Raises `PortError`."""
         caps, now = self._world.policy.caps, self._clock.now().wall
@@ -217,6 +223,11 @@ class Engine:
     def webhooks(self) -> Mapping[WebhookId, Webhook]:
         """Who is told of events, as committed."""
         return self._world.webhooks.committed
+
+    @property
+    def clock_is_trusted(self) -> bool:
+        """Whether the wall clock agrees with the monotonic one."""
+        return self._world.host.committed[""].clock is None
 
     @property
     def policy(self) -> Policy:
@@ -322,10 +333,11 @@ class Engine:
         )
         self._last_commit = 0
         owed = self._outage.owed
-        commands = [*owed, *(item.command for item in asked)]
+        commands = [*(command for command, _ in owed), *(item.command for item in asked)]
         try:
             turn, answers = step(self._world, events, commands, now, planning=planning)
-            taken = Taken(events, asked, turn, answers[len(owed) :], planning)
+            told = [(command, answer, by) for (command, by), answer in zip(owed, answers, strict=False)]
+            taken = Taken(events, asked, turn, answers[len(owed) :], planning, told)
             entries = [*taken.entries, *self.outbox.entries(self._world, turn.facts, now)]
             if entries:
                 await self._commit(taken, entries)
@@ -384,8 +396,8 @@ class Engine:
             raise
         except InDoubtError as error:
             self._doubt = Doubt(error.transaction, taken)
-            if taken.panics:
-                self._hang_up_all()
+            if taken.panicker is not None:
+                self._hang_up_all(taken.panicker)
             raise
         if self._failpoint is not None:
             self._failpoint.committed(entries)
@@ -483,13 +495,13 @@ class Engine:
         """The store is out: nothing is carried out but a panic, which hangs up at once and is written later."""
         for item in asked:
             if isinstance(item.command, Panic):
-                self._hang_up_all()
+                self._hang_up_all(item.by)
                 _fail(item, PortError(f"{_HUNG_UP}: {error}", retryable=error.retryable))
             else:
                 _fail(item, error)
 
-    def _hang_up_all(self) -> None:
-        self._outage.owe_panic()
+    def _hang_up_all(self, by: Author) -> None:
+        self._outage.owe_panic(by)
         channels = [call.current.channel for call in self._world.calls.committed.values()]
         if self._dispatcher is not None:
             self._dispatcher.carry_out([HangUp(channel) for channel in channels], self._halted)

@@ -11,8 +11,9 @@ from typing import Any, Protocol
 import langcodes
 
 from dialerd.core.errors import Fault, InvariantError, PortError, conflict, invalid, not_found
-from dialerd.core.journal import RequestDone
+from dialerd.core.journal import Deed, RequestDone
 from dialerd.core.model import ScriptId
+from dialerd.engine.deeds import deed
 from dialerd.engine.fields import NOT_AN_ID, is_chosen_id
 from dialerd.engine.runtime import Engine
 from dialerd.engine.views import page_view, script_view
@@ -87,7 +88,8 @@ class Scripts:
         version = await self._store.script_versions(ident) + 1
         script = self._version(ident, version, source, parsed, name or parsed.name)
         try:
-            await self._store.add_script(script, None if done is None else _made(done, script))
+            noted = None if done is None else _made(done, script)
+            await self._store.add_script(script, noted, self._deed("script.created", script))
         except InvariantError:
             if await self._store.script(ident) is None:
                 raise
@@ -119,7 +121,7 @@ class Scripts:
             return script_view(newest)
         script = self._version(newest.id, newest.version + 1, source, parsed, name)
         try:
-            await self._store.add_script(script)
+            await self._store.add_script(script, None, self._deed("script.replaced", script))
         except InvariantError:
             if await self._store.script_versions(script.id) < script.version:
                 raise
@@ -138,8 +140,12 @@ class Scripts:
             raise conflict(
                 f"the script {ident} is used by {', '.join(users[:5])}", state="used", used_by=users
             )
-        if not await self._store.delete_script(script.id, self._clock.now().wall):
+        told = self._deed("script.deleted", script)
+        if not await self._store.delete_script(script.id, told.at, told):
             raise not_found("script", ident)
+
+    def _deed(self, action: str, script: Script) -> Deed:
+        return deed(self._clock, action, script.id, name=script.name, version=script.version)
 
     async def show(self, ident: str, version: int | None = None) -> dict[str, Any]:
         """The newest version of a script, or one of them. Raises `RequestError` 404."""

@@ -12,7 +12,9 @@ from dialerd.engine.calls import Calls
 from dialerd.engine.campaigns import Campaigns
 from dialerd.engine.case import Forecaster
 from dialerd.engine.contactlist import ContactIntake
+from dialerd.engine.contacts import Contacts
 from dialerd.engine.courier import Courier
+from dialerd.engine.deeds import AuditTrail
 from dialerd.engine.dnc import DoNotCall
 from dialerd.engine.feed import Feed
 from dialerd.engine.files import Files
@@ -52,12 +54,13 @@ class Service:
         exports: Exports | None = None,
     ) -> None:
         """`exports`: who reads the files of campaigns; None: the store itself."""
-        self.upkeep = Upkeep(store, clock, engine.policy)
+        self.upkeep = Upkeep(store, clock, engine.policy, engine, settings.retention)
         self.scripts = Scripts(engine, store, media, clock, parse_script)
         self.agents = Agents(engine, store, clock, settings, self.scripts)
         loader = Loader(engine, store, clock)
         admission = Admission(self.scripts, self.agents, loader, clock, settings, intake)
         self.campaigns = Campaigns(engine, store, clock, settings, admission, self.upkeep)
+        self.contacts = Contacts(engine, store, clock, self.upkeep)
         self.files = Files(self.campaigns, exports or store)
         self.calls = Calls(engine, store, clock, self.scripts, self.agents, settings, intake)
         self.voices = Voices(engine, settings)
@@ -66,6 +69,7 @@ class Service:
         self.dnc = DoNotCall(engine, store, clock, intake)
         self.forecasts = Forecasts(engine, store, clock, settings, self.agents, intake, forecaster)
         self.keys = Keys(store, clock)
+        self.audit = AuditTrail(store)
         self.feed = feed
         self.tally = tally
         self.webhooks = Hooks(engine, store, clock, courier, webhooks)

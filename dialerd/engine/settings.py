@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
+from dialerd.core.clock import Millis
 from dialerd.core.model import Trunk
 
 HolidayDates = Callable[[str, Iterable[int]], frozenset[date]]
@@ -27,6 +28,16 @@ class VoiceEngine:
 
 
 @dataclass(frozen=True, slots=True)
+class Retention:
+    """How long what is over is kept; None: until somebody deletes it."""
+
+    calls: Millis | None = None
+    campaigns: Millis | None = None
+    """Since they have finished; with all that belongs to them."""
+    audit: Millis | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ServiceSettings:
     """The installation."""
 
@@ -38,3 +49,4 @@ class ServiceSettings:
     spool_dir: Path
     """An existing folder for working files."""
     engines: tuple[VoiceEngine, ...]
+    retention: Retention = Retention()

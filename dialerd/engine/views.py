@@ -18,7 +18,7 @@ from dialerd.core.model import Call, CallStatus, Campaign, ClosedCall, Contact, 
 from dialerd.core.webhook import Webhook
 from dialerd.core.windows import Slot
 from dialerd.engine.status import EngineStatus, TrunkStatus
-from dialerd.ports import ApiKey, CallRow, Page, Script, TryRow, VoiceAgent
+from dialerd.ports import ApiKey, CallRow, KeptDeed, Page, Script, TryRow, VoiceAgent
 
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
@@ -272,6 +272,21 @@ def key_view(key: ApiKey) -> dict[str, Any]:
         "created_at": to_iso(key.created_at),
         "last_used_at": to_iso(key.last_used_at),
         "revoked_at": to_iso(key.revoked_at),
+    }
+
+
+def deed_view(kept: KeptDeed) -> dict[str, Any]:
+    """An entry of the audit trail."""
+    deed = kept.deed
+    return {
+        "id": kept.id,
+        "at": to_iso(deed.at),
+        "actor": deed.by.actor,
+        "actor_name": deed.by.name,
+        "origin": deed.by.origin,
+        "action": deed.action,
+        "object": deed.object,
+        "details": dict(deed.details),
     }
 
 

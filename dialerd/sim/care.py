@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from dialerd.core import results
 from dialerd.core.clock import Instant
+from dialerd.core.delivery import DeliveryState
 from dialerd.core.errors import PortError
+from dialerd.core.journal import Deed
 from dialerd.core.leftovers import Leftover, is_left
-from dialerd.core.model import CampaignId, Contact
+from dialerd.core.model import E164, Campaign, CampaignId, Contact
 from dialerd.core.results import Columns, ContactCall, Reject, Result
 from dialerd.core.spreadsheet import written
-from dialerd.ports import ExportPart
+from dialerd.core.webhook import EventKind
+from dialerd.ports import AnsweredRequest, DeedFilter, ExportPart, KeptDeed, Page
 from dialerd.sim.disk import StoredCall, StoredContact
-from dialerd.sim.reads import FakeReads
+from dialerd.sim.reads import FakeReads, paged, within
 
 CHUNK = 500
 PART = 500
@@ -87,6 +91,14 @@ class FakeCare(FakeReads):
         found = [contact for contact in people if (contact.id,) > behind]
         return found[:PART], (found[PART - 1].id,) if len(found) >= PART else None
 
+    # --- the audit trail -------------------------------------------------------------------------
+
+    async def deeds(self, where: DeedFilter, page: Page) -> tuple[Sequence[KeptDeed], int]:
+        """A page of the audit trail, newest first, and how many entries match."""
+        kept = self._opened().deeds.committed
+        found = [KeptDeed(ident, kept[ident]) for ident in sorted(kept, reverse=True)]
+        return paged([one for one in found if _tells(one.deed, where)], page)
+
     # --- deletions -------------------------------------------------------------------------------
 
     async def deletions(self) -> Sequence[CampaignId]:
@@ -111,6 +123,119 @@ class FakeCare(FakeReads):
         disk.phones.adopt()
         return deleted
 
+    async def finished_before(self, before: Instant, limit: int) -> Sequence[CampaignId]:
+        """At most `limit` campaigns that finished before an instant and are not being deleted; oldest first."""
+        found = [
+            (one.finished_at, one.id)
+            for one in self._opened().campaigns.values()
+            if one.finished_at is not None and one.finished_at < before and not self._is_hidden(one.id)
+        ]
+        return [ident for _, ident in sorted(found)][:limit]
+
+    async def drop_calls(self, before: Instant) -> int:
+        """Delete at most 500 calls that are over and began before an instant; how many."""
+        stored = self._opened().calls
+        old = [kept.call.id for kept in stored.values() if kept.closed and kept.call.started_at < before][
+            :CHUNK
+        ]
+        for ident in old:
+            stored.remove(ident)
+        stored.adopt()
+        return len(old)
+
+    async def drop_deeds(self, before: Instant) -> int:
+        """Delete at most 500 entries of the audit trail from before an instant; how many."""
+        stored = self._opened().deeds
+        old = [ident for ident, deed in stored.committed.items() if deed.at < before][:CHUNK]
+        for ident in old:
+            stored.remove(ident)
+        stored.adopt()
+        return len(old)
+
+    # --- erasures --------------------------------------------------------------------------------
+
+    async def erasures(self) -> Sequence[E164]:
+        """The numbers of persons that are being erased, oldest order first."""
+        waiting = self._opened().erasures
+        return sorted(waiting.committed, key=lambda phone: (waiting[phone], phone))
+
+    async def history(self, phone: E164, limit: int) -> Sequence[tuple[Campaign, Contact]]:
+        """At most `limit` sealed contacts with a number, of the newest campaigns first."""
+        disk = self._opened()
+        found = [
+            (campaign, one.contact)
+            for campaign in disk.campaigns.values()
+            if not self._is_hidden(campaign.id)
+            for one in self._listed(campaign.id)
+            if one.contact.phone == phone
+        ]
+        found.sort(key=lambda pair: (pair[0].created_at, pair[0].id), reverse=True)
+        return found[:limit]
+
+    async def erase_some(self, phone: E164) -> int:
+        """Change rows that tell of a number that is being erased; how many that were."""
+        disk = self._opened()
+        steps = (self._erase_contacts, self._erase_calls, self._erase_rests, self._erase_told)
+        changed = next((count for count in (step(phone) for step in steps) if count), 0)
+        called = any(kept.call.phone == phone for kept in disk.calls.values())
+        if not changed and not called and not any(one == phone for _, one in disk.phones.committed):
+            changed = int(phone in disk.erasures)
+            disk.erasures.remove(phone)
+        for table in (*disk.tables(), disk.phones):
+            table.adopt()
+        return changed
+
+    def _erase_contacts(self, phone: E164) -> int:
+        disk, changed = self.disk, 0
+        for one in list(disk.contacts.values()):
+            state = one.contact.state
+            if one.contact.phone == phone and not state.waiting and not state.busy:
+                nobody = replace(
+                    one.contact, phone=_stand_in(one.contact.id), name=None, timezone=None, variables={}
+                )
+                disk.contacts.put(nobody.id, replace(one, contact=replace(nobody, external_id=None)))
+                disk.phones.remove((nobody.campaign_id, phone))
+                disk.phones.put((nobody.campaign_id, nobody.phone), nobody.id)
+                changed += 1
+        return changed
+
+    def _erase_calls(self, phone: E164) -> int:
+        disk, changed = self.disk, 0
+        for kept in list(disk.calls.values()):
+            if kept.call.phone == phone and kept.closed is not None:
+                said = replace(kept.call.report, captured={}, transcript=())
+                number = _stand_in(kept.contact or 0)
+                nobody = replace(kept.call, phone=number, name=None, variables={}, report=said, label=None)
+                disk.calls.put(nobody.id, replace(kept, call=nobody))
+                changed += 1
+        return changed
+
+    def _erase_rests(self, phone: E164) -> int:
+        disk = self.disk
+        spelled = {phone.digits[skipped:].lstrip("0") for skipped in range(4)}
+        changed = int(phone in disk.numbers)
+        disk.numbers.remove(phone)
+        for import_id, refused in disk.rejects.items():
+            kept = [reject for reject in refused if reject.digits not in spelled]
+            changed += len(refused) - len(kept)
+            disk.rejects[import_id] = kept
+        for ident, known in list(disk.requests.committed.items()):
+            names = known.done.made.startswith("cmp") and phone.digits in known.done.note
+            if known.answer is not None or names:
+                done = replace(known.done, note="") if names else known.done
+                disk.requests.put(ident, AnsweredRequest(done))
+                changed += 1
+        return changed
+
+    def _erase_told(self, phone: E164) -> int:
+        """What webhooks were to be told of the person; that they must not be called is told still."""
+        told = [row for row in self.disk.deliveries.values() if f'"{phone}"' in row.body]
+        kept = [r for r in told if (r.event, r.state) == (EventKind.DNC_ADDED, DeliveryState.WAITING)]
+        for row in told:
+            if row not in kept:
+                self.disk.deliveries.remove(row.number)
+        return len(told) - len(kept)
+
     def _finish_deletion(self, campaign: CampaignId) -> int:
         disk = self._opened()
         lists = [found for found in disk.imports.values() if found.campaign == campaign]
@@ -125,6 +250,19 @@ class FakeCare(FakeReads):
         disk.campaigns.remove(campaign)
         disk.deletions.remove(campaign)
         return 1
+
+
+def _stand_in(ident: int) -> E164:
+    return E164(f"+{999_000_000_000_000 + ident}")
+
+
+def _tells(deed: Deed, where: DeedFilter) -> bool:
+    return (
+        where.actor in (None, deed.by.actor, deed.by.name)
+        and where.action in (None, deed.action)
+        and where.object in (None, deed.object)
+        and within(deed.at, where.at_from, where.at_to)
+    )
 
 
 def _calls(calls: Iterable[StoredCall], listed: StoredContact) -> tuple[ContactCall, ...]:

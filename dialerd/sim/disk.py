@@ -28,9 +28,11 @@ from dialerd.core.journal import (
     ContactSaved,
     CountersMoved,
     DaemonSaved,
+    Deed,
     DncChanged,
     Entry,
     ImportSealed,
+    NumberDoomed,
     NumberFreed,
     RequestDone,
     TrunkSaved,
@@ -99,6 +101,7 @@ class FakeDisk:
 
     campaigns: Table[CampaignId, Campaign] = field(default_factory=Table)
     deletions: Table[CampaignId, Instant] = field(default_factory=Table)
+    erasures: Table[E164, Instant] = field(default_factory=Table)
     counters: Table[CampaignId, Mapping[str, int]] = field(default_factory=Table)
     imports: Table[ImportId, StoredImport] = field(default_factory=Table)
     contacts: Table[ContactId, StoredContact] = field(default_factory=Table)
@@ -118,8 +121,10 @@ class FakeDisk:
     keys: Table[str, ApiKey] = field(default_factory=Table)
     rejects: dict[ImportId, list[Reject]] = field(default_factory=dict)
     requests: Table[str, AnsweredRequest] = field(default_factory=Table)
+    deeds: Table[int, Deed] = field(default_factory=Table)
     last_import: int = 0
     last_contact: int = 0
+    last_deed: int = 0
     """The greatest ids given; none is given twice."""
     holder: str | None = None
     """Who has it open."""
@@ -127,8 +132,9 @@ class FakeDisk:
     def tables(self) -> tuple[Table[Any, Any], ...]:
         """Those that a transaction of the engine changes."""
         dialing = (self.campaigns, self.counters, self.imports, self.contacts, self.calls, self.numbers)
-        told = (self.webhooks, self.deliveries, self.deletions, self.requests)
-        return (*dialing, self.dnc, self.dnc_version, self.halt, self.trunks, *told)
+        decided = (self.dnc, self.dnc_version, self.halt, self.trunks)
+        told = (self.webhooks, self.deliveries, self.deletions, self.erasures, self.requests, self.deeds)
+        return (*dialing, *decided, *told)
 
     def write(self, entries: Iterable[Entry]) -> None:
         """Apply all entries, or none. Raises `InvariantError`."""
@@ -152,10 +158,12 @@ class FakeDisk:
             DncChanged: self._change_dnc,
             DaemonSaved: self._save_halt,
             TrunkSaved: self._save_trunk,
+            NumberDoomed: lambda entry: self.erasures.put(entry.phone, entry.since),
             WebhookSaved: lambda entry: self.webhooks.put(entry.webhook.id, entry.webhook),
             WebhookRemoved: self._remove_webhook,
             WebhookQueued: self._queue,
             RequestDone: self.note_request,
+            Deed: self.note_deed,
         }
         try:
             for entry in entries:
@@ -327,6 +335,11 @@ class FakeDisk:
         if known is not None and known.done.at > done.at - REMEMBERED_REQUESTS:
             raise InvariantError("the request was carried out before")
         self.requests.put(done.ident, AnsweredRequest(done))
+
+    def note_deed(self, deed: Deed) -> None:
+        """Somebody has changed something; the caller adopts or discards it."""
+        self.last_deed += 1
+        self.deeds.put(self.last_deed, deed)
 
     def _save_trunk(self, entry: TrunkSaved) -> None:
         change = entry.change

@@ -85,6 +85,7 @@ class FakeReads:
             halt=disk.halt.get(""),
             trunks=tuple(sorted(disk.trunks.values(), key=lambda change: change.trunk)),
             shown=self._shown(shown_since) if shown_since is not None else {},
+            erasing=frozenset(disk.erasures.committed),
             webhooks=tuple(sorted(disk.webhooks.values(), key=lambda hook: (hook.created_at, hook.id))),
             last_delivery=max((row.number for row in disk.deliveries.values()), default=DeliveryNumber(0)),
         )
@@ -216,10 +217,10 @@ class FakeReads:
             for campaign in disk.campaigns.values()
             if not self._is_hidden(campaign.id)
             and (where.status is None or campaign.status is where.status)
-            and _within(campaign.created_at, where.created_from, where.created_to)
+            and within(campaign.created_at, where.created_from, where.created_to)
         ]
         found.sort(key=lambda campaign: (campaign.created_at, campaign.id), reverse=True)
-        shown, total = _page(found, page)
+        shown, total = paged(found, page)
         return [(campaign, dict(disk.counters.get(campaign.id) or {})) for campaign in shown], total
 
     async def calls(self, where: CallFilter, page: Page) -> tuple[Sequence[CallRow], int]:
@@ -227,7 +228,7 @@ class FakeReads:
         kept = [kept for kept in self._opened().calls.values() if kept.call.tries]
         rows = [self._row(one) for one in kept if not self._is_hidden(one.call.campaign_id)]
         found = [row for row in rows if _matches(row, where)]
-        return _page(sorted(found, key=lambda row: row.id, reverse=True), page)
+        return paged(sorted(found, key=lambda row: row.id, reverse=True), page)
 
     async def call(self, call: CallId) -> CallRow | None:
         """One call."""
@@ -262,7 +263,7 @@ class FakeReads:
         """A page of a campaign's sealed contacts in list order, and how many there are (in `state`)."""
         self._opened()
         found = [contact for contact in self._sealed(campaign) if state in (None, contact.state)]
-        return _page(sorted(found, key=lambda contact: contact.id), page)
+        return paged(sorted(found, key=lambda contact: contact.id), page)
 
     async def contact(self, campaign: CampaignId, phone: E164) -> Contact | None:
         """The sealed contact of a campaign with this number."""
@@ -277,7 +278,7 @@ class FakeReads:
     async def dnc_entries(self, page: Page) -> tuple[Sequence[DncEntry], int]:
         """A page of the do-not-call list, newest first, and how many entries there are."""
         entries = self._opened().dnc.values()
-        return _page(sorted(entries, key=lambda entry: (entry.created_at, entry.pattern), reverse=True), page)
+        return paged(sorted(entries, key=lambda entry: (entry.created_at, entry.pattern), reverse=True), page)
 
     async def dnc_entry(self, pattern: str) -> DncEntry | None:
         """The entry of exactly this pattern, ended or not."""
@@ -303,7 +304,7 @@ class FakeReads:
             for ident in idents
             if (versions := self._versions(ident))
         ]
-        return _page(sorted(newest, key=lambda script: (script.created_at, script.id), reverse=True), page)
+        return paged(sorted(newest, key=lambda script: (script.created_at, script.id), reverse=True), page)
 
     def _versions(self, script_id: ScriptId) -> list[Script]:
         disk = self._opened()
@@ -320,7 +321,7 @@ class FakeReads:
     async def agents(self, page: Page) -> tuple[Sequence[VoiceAgent], int]:
         """A page of agents, newest first, and how many there are."""
         found = self._opened().agents.values()
-        return _page(sorted(found, key=lambda agent: (agent.created_at, agent.id), reverse=True), page)
+        return paged(sorted(found, key=lambda agent: (agent.created_at, agent.id), reverse=True), page)
 
     async def agents_naming(self, *, script: str = "", agent: str = "") -> Sequence[str]:
         """Ids of the agents that name a script, or another agent as their fallback."""
@@ -344,7 +345,7 @@ class FakeReads:
         self, webhook: WebhookId, page: Page, state: DeliveryState | None = None
     ) -> tuple[Sequence[Delivery], int]:
         """A page of a webhook's deliveries, newest first, and how many there are (in `state`)."""
-        return _page(self._deliveries(webhook, state)[::-1], page)
+        return paged(self._deliveries(webhook, state)[::-1], page)
 
     async def delivery(self, webhook: WebhookId, number: DeliveryNumber) -> Delivery | None:
         """One delivery of a webhook."""
@@ -403,11 +404,13 @@ class FakeReads:
         return row_of(replace(kept.call, contact=self._contact(kept)), kept.closed)
 
 
-def _page(found: Sequence[T], page: Page) -> tuple[Sequence[T], int]:
+def paged(found: Sequence[T], page: Page) -> tuple[Sequence[T], int]:
+    """A page of what was found, and how much that was."""
     return found[page.offset : page.offset + page.limit], len(found)
 
 
-def _within(instant: Instant, first: Instant | None, end: Instant | None) -> bool:
+def within(instant: Instant, first: Instant | None, end: Instant | None) -> bool:
+    """Whether an instant is within inclusive bounds."""
     return (first is None or instant >= first) and (end is None or instant <= end)
 
 
@@ -417,7 +420,7 @@ def _matches(row: CallRow, where: CallFilter) -> bool:
         and where.disposition in (None, row.disposition)
         and where.language in (None, row.language)
         and where.phone in (None, row.phone)
-        and _within(row.started_at, where.started_from, where.started_to)
+        and within(row.started_at, where.started_from, where.started_to)
     )
 
 

@@ -14,7 +14,7 @@ from typing import TypeVar
 from dialerd.core.clock import Instant
 from dialerd.core.delivery import Delivery, DeliveryNumber, DeliveryState, first_number_of
 from dialerd.core.errors import DialerError, InvariantError, PortError
-from dialerd.core.journal import Entry, RequestDone
+from dialerd.core.journal import Deed, Entry, RequestDone
 from dialerd.core.model import CampaignId, Contact, ContactId, ContactState, ImportId, ScriptId
 from dialerd.core.results import Reject
 from dialerd.core.table import Table
@@ -221,32 +221,37 @@ class FakeStore(FakeCare):
 
     # --- scripts, agents and keys ----------------------------------------------------------------
 
-    async def add_script(self, script: Script, done: RequestDone | None = None) -> None:
+    async def add_script(
+        self, script: Script, done: RequestDone | None = None, deed: Deed | None = None
+    ) -> None:
         """Store a script version. Raises `InvariantError` if it or its request exists."""
         disk = self._opened()
         _refuse_unfit(script)
         if (script.id, script.version) in disk.scripts:
             raise InvariantError(f"script {script.id} has version {script.version} already")
-        self._insert(disk.scripts, (script.id, script.version), script, done)
+        self._insert(disk.scripts, (script.id, script.version), script, done, deed)
 
-    async def delete_script(self, script_id: ScriptId, at: Instant) -> bool:
+    async def delete_script(self, script_id: ScriptId, at: Instant, deed: Deed | None = None) -> bool:
         """Delete a script; False: there is none."""
         disk = self._opened()
         there = [key for key in disk.scripts.committed if key[0] == script_id and key not in disk.gone]
         for key in there:
             disk.gone.put(key, at)
         disk.gone.adopt()
+        self._tell(deed if there else None)
         return bool(there)
 
-    async def add_agent(self, agent: VoiceAgent, done: RequestDone | None = None) -> None:
+    async def add_agent(
+        self, agent: VoiceAgent, done: RequestDone | None = None, deed: Deed | None = None
+    ) -> None:
         """Store a new agent. Raises `InvariantError` if it or its request exists."""
         disk = self._opened()
         _refuse_unfit(agent)
         if agent.id in disk.agents:
             raise InvariantError(f"agent {agent.id} exists")
-        self._insert(disk.agents, agent.id, agent, done)
+        self._insert(disk.agents, agent.id, agent, done, deed)
 
-    async def save_agent(self, agent: VoiceAgent) -> bool:
+    async def save_agent(self, agent: VoiceAgent, deed: Deed | None = None) -> bool:
         """Change an agent; False: there is none."""
         known = self._opened().agents
         _refuse_unfit(agent)
@@ -254,31 +259,41 @@ class FakeStore(FakeCare):
         if before is not None:
             known.put(agent.id, replace(agent, created_at=before.created_at))
             known.adopt()
+            self._tell(deed)
         return before is not None
 
-    async def delete_agent(self, agent_id: str) -> bool:
+    async def delete_agent(self, agent_id: str, deed: Deed | None = None) -> bool:
         """Delete an agent; False: there is none."""
         agents = self._opened().agents
         known = agent_id in agents
         agents.remove(agent_id)
         agents.adopt()
+        self._tell(deed if known else None)
         return known
 
-    async def add_key(self, key: ApiKey, done: RequestDone | None = None) -> None:
+    async def add_key(self, key: ApiKey, done: RequestDone | None = None, deed: Deed | None = None) -> None:
         """Store an API key's digest. Raises `InvariantError` if it or its request exists."""
         disk = self._opened()
         _refuse_unfit(key)
         if key.id in disk.keys or any(known.digest == key.digest for known in disk.keys.values()):
             raise InvariantError(f"key {key.id} or its digest exists")
-        self._insert(disk.keys, key.id, key, done)
+        self._insert(disk.keys, key.id, key, done, deed)
 
-    def _insert(self, table: Table[K, V], key: K, row: V, done: RequestDone | None) -> None:
+    def _insert(
+        self, table: Table[K, V], key: K, row: V, done: RequestDone | None, deed: Deed | None
+    ) -> None:
         if done is not None:
             _refuse_unfit(done)
             self.disk.note_request(done)
             self.disk.requests.adopt()
         table.put(key, row)
         table.adopt()
+        self._tell(deed)
+
+    def _tell(self, deed: Deed | None) -> None:
+        if deed is not None:
+            self.disk.note_deed(deed)
+            self.disk.deeds.adopt()
 
     async def note_use(self, used: Mapping[str, Instant]) -> None:
         """When keys were last used."""
@@ -306,7 +321,7 @@ class FakeStore(FakeCare):
                 requests.remove(ident)
         requests.adopt()
 
-    async def revoke_key(self, key_id: str, at: Instant) -> bool:
+    async def revoke_key(self, key_id: str, at: Instant, deed: Deed | None = None) -> bool:
         """Revoke a key; False if there is none."""
         keys = self._opened().keys
         known = keys.get(key_id)
@@ -314,6 +329,7 @@ class FakeStore(FakeCare):
             return False
         keys.put(key_id, replace(known, revoked_at=known.revoked_at if known.revoked_at is not None else at))
         keys.adopt()
+        self._tell(deed)
         return True
 
 

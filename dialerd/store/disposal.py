@@ -17,6 +17,7 @@ from dialerd.core.model import CallStatus, CampaignId
 from dialerd.store.sql import Sql, compiled, texts_in, to_json
 from dialerd.store.tables import (
     IMPORT_SEALED,
+    audit,
     calls,
     campaigns,
     contacts,
@@ -54,6 +55,16 @@ def _delete_calls(dialect: Dialect, which: Sql, values: Mapping[str, Any]) -> Tr
         yield from execute(_tries_of(dialect), ids)
         yield from execute(_calls_of(dialect), ids)
     return len(found)
+
+
+def drop_calls(dialect: Dialect, before: Instant) -> Transaction[int]:
+    """Delete some calls that are over and began before an instant; how many."""
+    return (yield from _delete_calls(dialect, calls_before(dialect), {"before": before, "limit": STEP}))
+
+
+def drop_deeds(dialect: Dialect, before: Instant) -> Transaction[int]:
+    """Delete some entries of the audit trail from before an instant; how many."""
+    return (yield from execute(deeds_before(dialect), {"before": before, "limit": STEP}))
 
 
 # --- a campaign ----------------------------------------------------------------------------------
@@ -106,6 +117,32 @@ def _rests(dialect: Dialect) -> list[Sql]:
     """What goes last, together. Parameter: campaign."""
     owners = (counters.c.campaign_id, imports.c.campaign_id, deletions.c.campaign_id, campaigns.c.id)
     return [compiled(column.table.delete().where(column == _CAMPAIGN), dialect) for column in owners]
+
+
+@cache
+def finished_before(dialect: Dialect) -> Sql:
+    """Campaigns that finished before an instant and are not being deleted. Parameters: before, limit."""
+    query = select(campaigns.c.id).where(campaigns.c.finished_at < bindparam("before"))
+    query = query.where(campaigns.c.id.not_in(select(deletions.c.campaign_id)))
+    query = query.order_by(campaigns.c.finished_at, campaigns.c.id)
+    return compiled(query.limit(bindparam("limit")), dialect)
+
+
+# --- by age --------------------------------------------------------------------------------------
+
+
+@cache
+def calls_before(dialect: Dialect) -> Sql:
+    """Ids. Parameters: before, limit."""
+    query = select(calls.c.id).where(calls.c.started_at < bindparam("before"), _OVER)
+    return compiled(query.order_by(calls.c.started_at).limit(bindparam("limit")), dialect)
+
+
+@cache
+def deeds_before(dialect: Dialect) -> Sql:
+    """Parameters: before, limit."""
+    some = select(audit.c.id).where(audit.c.at < bindparam("before")).order_by(audit.c.at)
+    return compiled(audit.delete().where(audit.c.id.in_(some.limit(bindparam("limit")))), dialect)
 
 
 # --- calls ---------------------------------------------------------------------------------------

@@ -25,6 +25,7 @@ from dialerd.core.journal import (
     DaemonSaved,
     DncChanged,
     ImportSealed,
+    NumberDoomed,
     NumberFreed,
     TrunkSaved,
     TryOpened,
@@ -363,6 +364,11 @@ def _try_changes(call: str, attempt: Try) -> Row:
         call,
         attempt.number,
     )
+
+
+def number_doomed(entry: NumberDoomed) -> list[Row]:
+    """Number and instant."""
+    return [(str(entry.phone), entry.since)]
 
 
 # --- the do-not-call list and what was decided of the daemon -------------------------------------

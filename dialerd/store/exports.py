@@ -27,7 +27,7 @@ from dialerd.core import results
 from dialerd.core.clock import Instant, Millis
 from dialerd.core.errors import PortError
 from dialerd.core.leftovers import LOST_FOR_GOOD, STATES, Leftover
-from dialerd.core.model import CallId, CampaignId, Contact, ContactId
+from dialerd.core.model import ERASED, CallId, CampaignId, Contact, ContactId
 from dialerd.core.results import Columns, ContactCall, Reject, Result
 from dialerd.core.spreadsheet import written
 from dialerd.ports import ExportPart
@@ -165,6 +165,7 @@ def _contacts(dialect: Dialect) -> Sql:
 def _leftovers(dialect: Dialect, which: Leftover) -> Sql:
     """The same of contacts that a clone takes over (`dialerd.core.leftovers.is_left`)."""
     query = _in_list_order().where(_is_one_of(contacts.c.state, STATES[which]))
+    query = query.where(contacts.c.phone.not_like(literal_column(f"'{ERASED}%'")))
     if which is Leftover.UNREACHED:
         callable_still = contacts.c.reason.is_(None) | ~_is_one_of(contacts.c.reason, LOST_FOR_GOOD)
         query = query.where(contacts.c.connected_attempt.is_(None), callable_still)

@@ -30,7 +30,7 @@ from sqlalchemy import (
 )
 
 from dialerd.core.model import CallStatus, CampaignStatus, ContactKind
-from dialerd.ports import CallFilter, CampaignFilter
+from dialerd.ports import CallFilter, CampaignFilter, DeedFilter
 from dialerd.store.rows import CALL, CAMPAIGN, CONTACT, DNC, KEY, PAST, SCRIPT, TRY
 from dialerd.store.sql import Sql, compiled, ids_in
 from dialerd.store.tables import (
@@ -77,7 +77,7 @@ _SHOWN = campaigns.c.id.not_in(hidden())
 CALL_SHOWN = calls.c.campaign_id.is_(None) | calls.c.campaign_id.not_in(hidden())
 
 
-def asked(where: CallFilter | CampaignFilter) -> dict[str, Any]:
+def asked(where: CallFilter | CampaignFilter | DeedFilter) -> dict[str, Any]:
     """The conditions of a filter that are set, by name."""
     values = {item.name: getattr(where, item.name) for item in fields(where)}
     return {name: value for name, value in values.items() if value is not None}
@@ -364,6 +364,23 @@ def contact_count(dialect: Dialect, *, in_state: bool) -> Sql:
     if in_state:
         return compiled(_listed(func.count(), in_state=True), dialect)
     return compiled(sealed().with_only_columns(func.sum(imports.c.contacts)), dialect)
+
+
+@cache
+def history(dialect: Dialect) -> Sql:
+    """`CAMPAIGN` and `CONTACT` of the contacts with a number, newest campaign first. Parameters: phone, limit."""
+    # Campaign by campaign: no index begins with the number.
+    shown = select(campaigns.c.id).where(_SHOWN).scalar_subquery()
+    query = (
+        select(*CAMPAIGN, *CONTACT)
+        .select_from(contacts)
+        .join(campaigns, campaigns.c.id == contacts.c.campaign_id)
+        .join(imports, imports.c.id == contacts.c.import_id)
+        .where(contacts.c.campaign_id.in_(shown), contacts.c.phone == bindparam("phone"), _IS_SEALED)
+        .order_by(campaigns.c.created_at.desc(), campaigns.c.id.desc())
+        .limit(bindparam("limit"))
+    )
+    return compiled(query, dialect)
 
 
 @cache

@@ -36,7 +36,9 @@ from dialerd.ports import (
     CallFilter,
     CallRow,
     CampaignFilter,
+    DeedFilter,
     Dnc,
+    KeptDeed,
     OpenState,
     Page,
     PastCall,
@@ -45,7 +47,7 @@ from dialerd.ports import (
     Script,
     VoiceAgent,
 )
-from dialerd.store import agents, disposal, outbox, queries, reports, requests, rows
+from dialerd.store import agents, deeds, disposal, erasure, outbox, queries, reports, requests, rows
 from dialerd.store.asking import Lane, Rows
 from dialerd.store.exports import Exports
 from dialerd.store.sql import Sql, to_json
@@ -87,6 +89,7 @@ class Reads(Exports):
             halt=decided.halt,
             trunks=decided.trunks,
             shown=await self._shown(shown_since) if shown_since is not None else {},
+            erasing=frozenset(await self.erasures()),
             webhooks=await self._ask(lane, outbox.held_webhooks(dialect), {}, rows.webhooks_of),
             last_delivery=await self._ask(lane, outbox.last_delivery(dialect), {}, rows.last_delivery),
         )
@@ -218,6 +221,21 @@ class Reads(Exports):
         """The campaigns that are being deleted, oldest order first."""
         return await self._list(disposal.deletions_waiting(self._dialect), {}, rows.first_column)
 
+    async def finished_before(self, before: Instant, limit: int) -> Sequence[CampaignId]:
+        """At most `limit` campaigns that finished before an instant and are not being deleted; oldest first."""
+        values = {"before": before, "limit": limit}
+        return await self._list(disposal.finished_before(self._dialect), values, rows.first_column)
+
+    async def erasures(self) -> Sequence[E164]:
+        """The numbers of persons that are being erased, oldest order first."""
+        found = await self._list(erasure.waiting(self._dialect), {}, rows.first_column)
+        return [E164(phone) for phone in found]
+
+    async def history(self, phone: E164, limit: int) -> Sequence[tuple[Campaign, Contact]]:
+        """At most `limit` sealed contacts with a number, of the newest campaigns first."""
+        values = {"phone": phone, "limit": limit}
+        return await self._list(queries.history(self._dialect), values, rows.histories)
+
     async def contacts(
         self, campaign: CampaignId, page: Page, state: ContactState | None = None
     ) -> tuple[Sequence[Contact], int]:
@@ -329,6 +347,13 @@ class Reads(Exports):
         """Ids of the agents that name a script, or another agent as their fallback."""
         values = {"script": script, "agent": agent}
         return await self._list(agents.naming(self._dialect), values, rows.first_column)
+
+    async def deeds(self, where: DeedFilter, page: Page) -> tuple[Sequence[KeptDeed], int]:
+        """A page of the audit trail, newest first, and how many entries match."""
+        asked = queries.asked(where)
+        names = frozenset(asked)
+        found = await self._list(deeds.page(self._dialect, names), asked | _of(page), deeds.read)
+        return found, await self._count(deeds.count(self._dialect, names), asked)
 
     async def request_done(self, ident: str, after: Instant) -> AnsweredRequest | None:
         """The request that was carried out under this name after an instant."""

@@ -119,6 +119,11 @@ def campaigns_with_counters(rows: Iterable[Row]) -> list[tuple[Campaign, Mapping
     return found
 
 
+def histories(rows: Iterable[Row]) -> list[tuple[Campaign, Contact]]:
+    """Campaigns and contacts from rows of `CAMPAIGN` and `CONTACT`."""
+    return [(_campaign(row[: len(CAMPAIGN)]), contacts_of([row[len(CAMPAIGN) :]])[0]) for row in rows]
+
+
 def _campaign(row: Row) -> Campaign:
     values = dict(zip((column.name for column in CAMPAIGN), row, strict=True))
     caller_id = values["caller_id"]

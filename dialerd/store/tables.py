@@ -380,9 +380,11 @@ audit = Table(
     Column("id", _ROW_ID, primary_key=True),
     Column("at", BigInteger, nullable=False),
     Column("actor", Text, nullable=False),
+    Column("name", Text),
     Column("origin", Text),
     Column("action", Text, nullable=False),
     Column("object", Text),
+    # JSON.
     Column("details", Text),
     Index("audit_by_time", "at"),
     # An entry that was deleted for its age must not be followed by another one under its id.

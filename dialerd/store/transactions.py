@@ -14,12 +14,12 @@ from sqlalchemy import Dialect
 
 from dialerd.core.delivery import Delivery, DeliveryState
 from dialerd.core.errors import InvariantError
-from dialerd.core.journal import Entry, RequestDone
+from dialerd.core.journal import Deed, Entry, RequestDone
 from dialerd.core.model import CampaignId, ImportId
 from dialerd.core.results import Reject
 from dialerd.core.webhook import WebhookId
 from dialerd.ports import NewContact
-from dialerd.store import encode, outbox, requests, writes
+from dialerd.store import deeds, encode, outbox, requests, writes
 from dialerd.store.sql import Sql
 from dialerd.store.tables import IMPORT_OPEN, IMPORT_SEALED
 from dialerd.store.turns import Planner
@@ -159,8 +159,10 @@ def orphaned(dialect: Dialect) -> Transaction[list[WebhookId]]:
 # --- single rows ---------------------------------------------------------------------------------
 
 
-def insert(dialect: Dialect, sql: str, row: Row, done: RequestDone | None = None) -> Transaction[None]:
-    """One row, and the request that asked for it. Raises `InvariantError` if one cannot be stored."""
+def insert(
+    dialect: Dialect, sql: str, row: Row, done: RequestDone | None = None, deed: Deed | None = None
+) -> Transaction[None]:
+    """One row, the request that asked for it, and who did. Raises `InvariantError` if one cannot be stored."""
     _refuse_nul([row])
     if done is not None:
         noted = requests.noted(done)
@@ -168,6 +170,21 @@ def insert(dialect: Dialect, sql: str, row: Row, done: RequestDone | None = None
         if (yield Change(requests.note(dialect), noted)) != 1:
             raise InvariantError("the request was carried out before")
     yield Change(sql, [row])
+    yield from _tell(dialect, deed)
+
+
+def told(dialect: Dialect, changing: Transaction[int], deed: Deed | None) -> Transaction[int]:
+    """A change, and who made it if it changed anything."""
+    changed = yield from changing
+    yield from _tell(dialect, deed if changed else None)
+    return changed
+
+
+def _tell(dialect: Dialect, deed: Deed | None) -> Transaction[None]:
+    if deed is not None:
+        rows = deeds.added(deed)
+        _refuse_nul(rows)
+        yield Change(deeds.add(dialect), rows)
 
 
 def update(sql: str, rows: Sequence[Row]) -> Transaction[int]:

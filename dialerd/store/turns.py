@@ -37,9 +37,11 @@ from dialerd.core.journal import (
     ContactSaved,
     CountersMoved,
     DaemonSaved,
+    Deed,
     DncChanged,
     Entry,
     ImportSealed,
+    NumberDoomed,
     NumberFreed,
     RequestDone,
     TrunkSaved,
@@ -52,7 +54,7 @@ from dialerd.core.journal import (
     WebhookSaved,
 )
 from dialerd.core.model import ContactKind
-from dialerd.store import encode, requests
+from dialerd.store import deeds, encode, requests
 from dialerd.store.encode import Row
 from dialerd.store.queries import live
 from dialerd.store.sql import insert_sql, inserting, positional, update_sql
@@ -67,6 +69,7 @@ from dialerd.store.tables import (
     deletions,
     deliveries,
     dnc,
+    erasures,
     imports,
     numbers,
     state,
@@ -168,7 +171,9 @@ def _ordered(dialect: Dialect) -> list[Step]:
         (ContactSaved, save_contact, encode.contact_saved),
         (CountersMoved, _add_counters(dialect), encode.counters_moved),
         (NumberFreed, _free_number(dialect), encode.number_freed),
+        (NumberDoomed, _upsert("number doom", erasures, [erasures.c.phone], dialect), encode.number_doomed),
         (RequestDone, Write("request done", requests.note(dialect), exact=True), requests.noted),
+        (Deed, Write("deed insert", deeds.add(dialect), exact=True), deeds.added),
         # What is not to be kept is marked first, so that the last entry for a key wins.
         (DaemonSaved, put, encode.halt_saved),
         (TrunkSaved, put, encode.trunk_saved),

@@ -11,12 +11,12 @@ from sqlalchemy import Dialect
 from dialerd.core.clock import Instant
 from dialerd.core.delivery import Delivery, DeliveryState, first_number_of
 from dialerd.core.errors import InvariantError
-from dialerd.core.journal import Entry, RequestDone
-from dialerd.core.model import CampaignId, ImportId, ScriptId
+from dialerd.core.journal import Deed, Entry, RequestDone
+from dialerd.core.model import E164, CampaignId, ImportId, ScriptId
 from dialerd.core.results import Reject
 from dialerd.core.webhook import WebhookId
 from dialerd.ports import ApiKey, Kept, KeptAnswer, NewContact, Script, VoiceAgent
-from dialerd.store import agents, disposal, outbox, requests, transactions, writes
+from dialerd.store import agents, disposal, erasure, outbox, requests, transactions, writes
 from dialerd.store.sql import Sql
 from dialerd.store.transactions import STEP, Transaction
 from dialerd.store.turns import Planner
@@ -163,50 +163,70 @@ class Writing:
         """Delete at most `CHUNK` rows of a campaign that is marked for it; how many that were. Raises `PortError`."""
         return await self._bit_by_bit(lambda: disposal.delete_campaign(self._to, campaign, calls_before))
 
+    async def drop_calls(self, before: Instant) -> int:
+        """Delete at most `CHUNK` calls that began before an instant; how many. Raises `PortError`."""
+        return await self._bit_by_bit(lambda: disposal.drop_calls(self._to, before))
+
+    async def drop_deeds(self, before: Instant) -> int:
+        """Delete at most `CHUNK` entries of the audit trail; how many. Raises `PortError`."""
+        return await self._bit_by_bit(lambda: disposal.drop_deeds(self._to, before))
+
+    async def erase_some(self, phone: E164) -> int:
+        """Change at most `STEP` rows that tell of a number marked for it; how many that were. Raises `PortError`."""
+        return sum(await self._behind([erasure.erase_number(self._to, phone)]))
+
     async def _bit_by_bit(self, step: Callable[[], Transaction[int]]) -> int:
         return sum(await self._behind([step() for _ in range(CHUNK // STEP)]))
 
     # --- scripts, agents and keys ---------------------------------------------------------------------
 
-    async def add_script(self, script: Script, done: RequestDone | None = None) -> None:
+    async def add_script(
+        self, script: Script, done: RequestDone | None = None, deed: Deed | None = None
+    ) -> None:
         """Store a script version. Raises `InvariantError` if it or its request exists, `PortError`."""
-        await self._insert(writes.add_script(self._to), writes.script_row(script), done)
+        await self._insert(writes.add_script(self._to), writes.script_row(script), done, deed)
 
-    async def delete_script(self, script_id: ScriptId, at: Instant) -> bool:
+    async def delete_script(self, script_id: ScriptId, at: Instant, deed: Deed | None = None) -> bool:
         """Delete a script; False if there is none. Raises `PortError`."""
         deleting = transactions.change(writes.delete_script(self._to), {"script": script_id, "at": at})
-        return await self._executor.execute(deleting) > 0
+        return await self._change(deleting, deed)
 
-    async def add_agent(self, agent: VoiceAgent, done: RequestDone | None = None) -> None:
+    async def add_agent(
+        self, agent: VoiceAgent, done: RequestDone | None = None, deed: Deed | None = None
+    ) -> None:
         """Store an agent. Raises `InvariantError` if it or its request exists, `PortError`."""
-        await self._insert(agents.add(self._to), agents.added(agent), done)
+        await self._insert(agents.add(self._to), agents.added(agent), done, deed)
 
-    async def save_agent(self, agent: VoiceAgent) -> bool:
+    async def save_agent(self, agent: VoiceAgent, deed: Deed | None = None) -> bool:
         """Change an agent; False if there is none. Raises `PortError`."""
         saving = transactions.update(agents.save(self._to), [agents.saved(agent)])
-        return await self._executor.execute(saving) == 1
+        return await self._change(saving, deed)
 
-    async def delete_agent(self, agent_id: str) -> bool:
+    async def delete_agent(self, agent_id: str, deed: Deed | None = None) -> bool:
         """Delete an agent; False if there is none. Raises `PortError`."""
         deleting = transactions.change(agents.remove(self._to), {"agent": agent_id})
-        return await self._executor.execute(deleting) == 1
+        return await self._change(deleting, deed)
 
-    async def add_key(self, key: ApiKey, done: RequestDone | None = None) -> None:
+    async def add_key(self, key: ApiKey, done: RequestDone | None = None, deed: Deed | None = None) -> None:
         """Store an API key's digest. Raises `InvariantError` if it or its request exists, `PortError`."""
-        await self._insert(writes.add_key(self._to), writes.key_row(key), done)
+        await self._insert(writes.add_key(self._to), writes.key_row(key), done, deed)
 
-    async def revoke_key(self, key_id: str, at: Instant) -> bool:
+    async def revoke_key(self, key_id: str, at: Instant, deed: Deed | None = None) -> bool:
         """Revoke a key; False if there is none. Raises `PortError`."""
         revoking = transactions.change(writes.revoke_key(self._to), {"key": key_id, "at": at})
-        return await self._executor.execute(revoking) == 1
+        return await self._change(revoking, deed)
 
     async def note_use(self, used: Mapping[str, Instant]) -> None:
         """When keys were last used. Raises `PortError`."""
         noting = transactions.update(writes.note_use(self._to), [(at, key) for key, at in used.items()])
         await self._executor.execute_behind([noting])
 
-    async def _insert(self, sql: str, row: writes.Row, done: RequestDone | None) -> None:
-        await self._executor.execute(transactions.insert(self._to, sql, row, done))
+    async def _insert(self, sql: str, row: writes.Row, done: RequestDone | None, deed: Deed | None) -> None:
+        await self._executor.execute(transactions.insert(self._to, sql, row, done, deed))
+
+    async def _change(self, changing: Transaction[int], deed: Deed | None) -> bool:
+        """Whether it changed anything."""
+        return await self._executor.execute(transactions.told(self._to, changing, deed)) > 0
 
     # --- requests --------------------------------------------------------------------------------
 

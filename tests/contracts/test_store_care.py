@@ -13,12 +13,14 @@ import pytest
 from dialerd.core.clock import Instant, Millis
 from dialerd.core.errors import InvariantError, PortError
 from dialerd.core.journal import (
+    Author,
     CallAnswered,
     CallClosed,
     CampaignAdmitted,
     CampaignDoomed,
     ContactSaved,
     CountersMoved,
+    Deed,
 )
 from dialerd.core.leftovers import Leftover, is_left
 from dialerd.core.model import (
@@ -32,7 +34,7 @@ from dialerd.core.model import (
 )
 from dialerd.core.report import By
 from dialerd.core.results import Columns, Reject
-from dialerd.ports import CallFilter, CampaignFilter, ExportPart, Page, ReportFilter, Store
+from dialerd.ports import CallFilter, CampaignFilter, DeedFilter, ExportPart, Page, ReportFilter, Store
 
 from .stores import (
     ALL,
@@ -271,3 +273,48 @@ async def test_a_campaign_to_which_a_list_is_being_added_waits_for_it(store: Sto
     while await store.delete_some(named(1), FOREVER):
         pass
     assert list(await store.deletions()) == []
+
+
+# --- by age --------------------------------------------------------------------------------------
+
+
+async def test_calls_are_dropped_by_their_age_and_live_ones_never(store: Store) -> None:
+    one, other = await admitted(store, [person(1), person(2)])
+    for number, contact in ((1, one), (2, one)):
+        call = attempt(contact, number)
+        await store.commit([*opening(call), CallClosed(call, ending(call))])
+    await store.commit(opening(attempt(other, 3)))
+    assert await store.drop_calls(Instant(START + 2)) == 1
+    assert await store.drop_calls(Instant(START + 2)) == 0
+    assert await store.drop_calls(FOREVER) == 1
+    found, _ = await store.calls(CallFilter(), ALL)
+    assert [row.status for row in found] == ["in_progress"]
+    assert (await store.contacts(CMP, ALL))[1] == 2
+
+
+async def test_finished_campaigns_are_found_by_their_age_until_they_are_being_deleted(store: Store) -> None:
+    ends = {1: START + 5, 2: START + 4, 3: None, 4: START + 9}
+    made = {}
+    for number, end in ends.items():
+        status = CampaignStatus.RUNNING if end is None else CampaignStatus.COMPLETED
+        at = None if end is None else Instant(end)
+        made[number] = another_campaign(number, status=status, finished_at=at)
+        await admitted(store, [person(number)], made[number])
+    assert list(await store.finished_before(Instant(START + 9), 5)) == [made[2].id, made[1].id]
+    assert list(await store.finished_before(Instant(START + 9), 1)) == [made[2].id]
+    await store.commit([CampaignDoomed(made[2].id, START)])
+    assert list(await store.finished_before(Instant(START + 9), 5)) == [made[1].id]
+
+
+async def test_entries_of_the_audit_trail_are_dropped_by_their_age_and_no_id_comes_again(
+    place: Place, store: Store
+) -> None:
+    for number in range(3):
+        await store.commit([Deed(Instant(START + number), Author(), "campaign.edited", str(number))])
+    before, _ = await store.deeds(DeedFilter(), ALL)
+    assert await store.drop_deeds(Instant(START + 2)) == 2
+    assert await store.drop_deeds(FOREVER) == 1
+    store = await place.reopened(store)
+    await store.commit([Deed(Instant(START), Author(), "campaign.edited")])
+    (kept,), _ = await store.deeds(DeedFilter(), ALL)
+    assert kept.id > before[0].id

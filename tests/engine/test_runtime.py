@@ -18,7 +18,7 @@ from dialerd.core.commands import (
     StopCampaign,
 )
 from dialerd.core.errors import InDoubtError, InvariantError, PortError
-from dialerd.core.journal import CallClosed, CampaignAdmitted, DaemonSaved, TryOpened, TrySaved
+from dialerd.core.journal import Author, CallClosed, CampaignAdmitted, DaemonSaved, Deed, TryOpened, TrySaved
 from dialerd.core.messages import (
     HostUp,
     ManagerUp,
@@ -30,6 +30,7 @@ from dialerd.core.messages import (
     TryShown,
 )
 from dialerd.core.model import CampaignId, Halt, ImportId, InstanceId, TryState
+from dialerd.engine.author import acting
 from dialerd.engine.failpoint import Failpoint
 from dialerd.engine.runtime import Engine
 from tests.core.world_builder import CMP, START, campaign, contacts, policy, trunk
@@ -138,13 +139,16 @@ async def test_a_panic_hangs_up_though_the_store_is_out_and_nothing_is_dialed_wh
         await rig.until(lambda: len(rig.telephony.originated) == 1)
         channel = rig.telephony.originated[0].channel
         rig.store.errors = [PortError("disk full", retryable=True)]
-        with pytest.raises(PortError, match="every call is being hung up"):
+        operator = Author("uid:0", "root", "unix")
+        with pytest.raises(PortError, match="every call is being hung up"), acting(operator):
             await rig.engine.command(Panic())
         assert rig.telephony.hung_up == [channel]
         rig.engine.post(TryEnded(channel, 16, None))
         rig.clock.advance(1_500)
         await rig.until(lambda: bool(rig.entries(CallClosed)))
         assert rig.entries(DaemonSaved) == [DaemonSaved(Halt.PANIC)]
+        told = [deed for deed in rig.entries(Deed) if deed.action == "daemon.panicked"]  # type: ignore[attr-defined]
+        assert [deed.by for deed in told] == [operator], "who panicked is known though it was written later"  # type: ignore[attr-defined]
         await asyncio.sleep(0.02)
         assert len(rig.telephony.originated) == 1
         await rig.engine.command(ResumeDaemon())
@@ -237,6 +241,8 @@ async def test_a_panic_does_not_wait_for_a_store_that_is_out() -> None:
         assert not panicking.done()
         rig.store.gate.set()
         await panicking
+        told = [deed for deed in rig.entries(Deed) if deed.action == "daemon.panicked"]  # type: ignore[attr-defined]
+        assert len(told) == 1
 
 
 async def test_an_integrity_error_costs_its_own_event_alone() -> None:

@@ -16,7 +16,7 @@ from dialerd.core.model import CampaignId
 from dialerd.core.report import By
 from dialerd.core.wallclock import offsets
 from dialerd.ports import ReportFilter
-from dialerd.store import exports, outbox, queries, reports
+from dialerd.store import disposal, erasure, exports, outbox, queries, reports
 from dialerd.store.migrate import migrate_sqlite
 from dialerd.store.sql import SQLITE, Sql
 from dialerd.store.tables import WAITING
@@ -220,3 +220,22 @@ def test_deliveries_are_listed_counted_and_dropped_through_an_index(database: sq
             step for step in query_plan(database, sql) if "TEMP B-TREE" in step or step.startswith("SCAN")
         ]
         assert steps == [], sql.text
+
+
+def test_a_person_is_found_through_each_campaigns_numbers(database: sqlite3.Connection) -> None:
+    steps = [step for one in erasure.steps(SQLITE) for step in query_plan(database, one)]
+    for found in (query_plan(database, queries.history(SQLITE)), steps):
+        assert any("(campaign_id=? AND phone=?)" in step for step in found), found
+        assert not [
+            step for step in found if step.startswith(("SCAN contacts", "SCAN calls", "SCAN rejects"))
+        ]
+
+
+def test_what_is_old_is_found_by_its_age(database: sqlite3.Connection) -> None:
+    for sql, index in (
+        (disposal.calls_before(SQLITE), "calls_by_start (started_at<?)"),
+        (disposal.deeds_before(SQLITE), "audit_by_time (at<?)"),
+    ):
+        steps = query_plan(database, sql)
+        assert any(index in step for step in steps), steps
+        assert not [step for step in steps if "TEMP B-TREE" in step or step.startswith("SCAN")]

@@ -114,8 +114,12 @@ async def _added(campaign: Awaitable[dict[str, Any]]) -> Response:
 @router.get("/contacts/{phone}/why", responses=answers.of(ContactExplanation, "the contact and the reasons"))
 async def explain_contact(campaign_id: str, phone: str, control: Controlled) -> JSONResponse:
     """Whether the contact is being dialed or could be now, else every reason, each with the instant it lifts."""
+    return JSONResponse(await control.service.campaigns.why_contact(campaign_id, number_in_path(phone)))
+
+
+def number_in_path(phone: str) -> E164:
+    """The number that a path names. Raises `RequestError` 422."""
     try:
-        number = E164(phone)
+        return E164(phone)
     except ValueError:
         raise invalid([Fault("phone", "must be a number in E.164 form, as in +919876543210")]) from None
-    return JSONResponse(await control.service.campaigns.why_contact(campaign_id, number))

@@ -71,7 +71,13 @@ async def metrics(control: Controlled) -> Response:
         outbox = None
     streams = service.feed.listeners
     text = exposition(
-        service.operation.standing(), service.tally, control.pulse, streams, control.version, outbox
+        service.operation.standing(),
+        service.tally,
+        control.pulse,
+        streams,
+        control.version,
+        outbox,
+        service.upkeep.deleted,
     )
     return Response(text, media_type=CONTENT_TYPE_LATEST)
 
