@@ -57,6 +57,7 @@ dnc add +919000000000 | dnc list | dnc check +919000000000 | dnc remove +9190000
 trunk list | trunk show lab | trunk pause lab | key create | key list | key revoke key_0123456789ab
 events --campaign cmp_none | webhook add https://1.1.1.1/hook | webhook deliveries whk_none
 webhook set whk_none --disable | webhook redeliver whk_none
+audit | contact show +919876500000 | contact erase +919876500000
 """
 
 

@@ -228,6 +228,9 @@ class Told:
         for name in ("show_entry", "remove_entry"):
             await self.send(name, phone=entry)
         await self.send("import_entries")
+        await self.send("list_deeds")
+        for name in ("show_person", "erase_person"):
+            await self.send(name, phone="+919876543211")
         await self.send("list_entries")
         hook = (await self.send("create_webhook"))["webhook_id"]
         for name in ("show_webhook", "change_webhook", "list_deliveries", "redeliver", "test_webhook"):

@@ -7,13 +7,16 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from starlette.responses import JSONResponse
 
+from dialerd.control import answers
+from dialerd.control.answers import Page
+from dialerd.control.answers.persons import Deed
 from dialerd.control.context import Controlled, From, Paged, To, phone_in_query, span
 from dialerd.ports import DeedFilter
 
 router = APIRouter(prefix="/v1/audit", tags=["audit"])
 
 
-@router.get("")
+@router.get("", responses=answers.of(Page[Deed], "changes"))
 async def list_deeds(
     control: Controlled,
     page: Paged,
