@@ -12,7 +12,7 @@ import gc
 import os
 import random
 import signal
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from typing import Any
 import structlog
 
 from dialerd import __version__, logs
+from dialerd.agent import rehearsal
 from dialerd.agent.script import VOICES, parse_script
 from dialerd.agent.voices import find_voices
 from dialerd.asterisk.ami import AmiAccess
@@ -323,6 +324,12 @@ def _service(
     async def parse(source: str) -> ParsedScript:
         return await helper.call(parse_script, source)
 
+    async def say(
+        body: Mapping[str, Any], line: str, language: str, voice: str | None, variables: Mapping[str, Any]
+    ) -> bytes:
+        # Beside forecasts: both are for those who look before anybody is called.
+        return await simulator.call(rehearsal.say, body, line, language, voice, variables)
+
     async def foretell(case: Case) -> bytes:
         return await simulator.call(forecast.in_child, case, _rules(settings))
 
@@ -332,7 +339,7 @@ def _service(
         trunks=settings.trunk_list,
         holiday_dates=holiday_dates,
         spool_dir=_spool_dir(settings),
-        engines=(VoiceEngine("embedded", VOICES, _Spoken()),),
+        engines=(VoiceEngine("embedded", VOICES, _Spoken(), say),),
         retention=settings.retention.rules,
     )
     return Service(

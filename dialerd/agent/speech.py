@@ -108,14 +108,14 @@ class Speech:
 def _obtain(cache: ClipCache | None, key: str, spoken: str, voice: str, deadline: float) -> bytes:
     clip = cache.get(key) if cache is not None else None
     if clip is None:
-        clip = encode(_render(spoken, voice, deadline))
+        clip = encode(render(spoken, voice, deadline))
         if cache is not None:
             cache.put(key, clip)
     return clip
 
 
-def _render(spoken: str, voice: str, deadline: float) -> bytes:
-    """What espeak-ng says, as it writes it."""
+def render(spoken: str, voice: str, deadline: float) -> bytes:
+    """What espeak-ng says, as it writes it. Raises `PortError`."""
     program = shutil.which(PROGRAM) or PROGRAM
     command = [program, "-v", voice, "-s", WORDS_PER_MINUTE, "-b", "1", "--stdin", "--stdout"]
     try:
@@ -131,12 +131,16 @@ def _render(spoken: str, voice: str, deadline: float) -> bytes:
 
 def encode(wave: bytes) -> bytes:
     """A RIFF file of 16-bit mono as mu-law at 8 kHz, filled up to whole frames. Raises `PortError` for none."""
+    said, rate = samples(wave)
+    clip = _ULAW[soxr.resample(said, rate, RATE).view(np.uint16)].tobytes() if len(said) else b""
+    return clip + _SILENCE * (-len(clip) % FRAME) or _SILENCE * FRAME
+
+
+def samples(wave: bytes) -> tuple[npt.NDArray[np.int16], int]:
+    """What is in a RIFF file of 16-bit mono, and its rate in Hz. Raises `PortError` if it is none."""
     if wave[:4] != b"RIFF" or wave[36:40] != b"data":
         raise PortError(f"{PROGRAM} wrote no audio", retryable=True)
-    rate = int.from_bytes(wave[24:28], "little")
-    samples = np.frombuffer(wave[_HEADER : len(wave) & ~1], dtype="<i2")
-    clip = _ULAW[soxr.resample(samples, rate, RATE).view(np.uint16)].tobytes() if len(samples) else b""
-    return clip + _SILENCE * (-len(clip) % FRAME) or _SILENCE * FRAME
+    return np.frombuffer(wave[_HEADER : len(wave) & ~1], dtype="<i2"), int.from_bytes(wave[24:28], "little")
 
 
 def _ulaw_table() -> npt.NDArray[np.uint8]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import langcodes
@@ -34,10 +34,13 @@ class Voice:
 class Voices:
     """The voices of an installed espeak-ng."""
 
-    def __init__(self, tags: Sequence[str], version: str) -> None:
+    def __init__(self, files: Mapping[str, str], version: str) -> None:
+        """`files`: for each language tag of espeak-ng the file of its voice, as `gmw/en`."""
         self.version = version
         """espeak-ng's own words about itself: prompts of another version sound different."""
-        self._tags = {tag.lower(): tag for tag in tags if langcodes.tag_is_valid(tag)}
+        self._tags = {tag.lower(): tag for tag in files if langcodes.tag_is_valid(tag)}
+        # Of a tag that is another name of its voice (en-gb of en, fr-fr of fr) espeak-ng 1.51 ignores the variant.
+        self._names = {tag: _own_name(tag, file) for tag, file in files.items()}
 
     @property
     def languages(self) -> tuple[str, ...]:
@@ -52,7 +55,7 @@ class Voices:
         )
         if distance > NEAR:
             raise invalid([Fault("language", f"no voice of this installation speaks {language}")])
-        return Voice(f"{tag}{_VARIANTS[character]}", language)
+        return Voice(f"{self._names[tag]}{_VARIANTS[character]}", language)
 
 
 def find_voices() -> Voices:
@@ -61,10 +64,15 @@ def find_voices() -> Voices:
     if program is None:
         raise PortError(f"{PROGRAM} is not installed, so nothing can be spoken: {_REMEDY}", retryable=True)
     listed = _ask(program, "--voices")
-    tags = [words[1] for words in (line.split() for line in listed.splitlines()[1:]) if len(words) > 3]
-    if not tags:
+    files = {words[1]: words[4] for words in map(str.split, listed.splitlines()[1:]) if len(words) > 4}
+    if not files:
         raise PortError(f"{PROGRAM} lists no voices: its data is missing; {_REMEDY}", retryable=True)
-    return Voices(tags, _ask(program, "--version").split("  ")[0].strip())
+    return Voices(files, _ask(program, "--version").split("  ")[0].strip())
+
+
+def _own_name(tag: str, file: str) -> str:
+    language = tag.split("-")[0]
+    return language if file.rpartition("/")[2] == language else tag
 
 
 def _ask(program: str, option: str) -> str:

@@ -159,10 +159,10 @@ class Api:
         except httpx.TransportError as error:
             raise self._unreachable(error) from None
 
-    def download(self, path: str) -> Iterator[bytes]:
+    def download(self, path: str, params: Mapping[str, Any] | None = None) -> Iterator[bytes]:
         """A file, part by part. Raises `CliError`, also where it breaks off."""
         try:
-            with self._client.stream("GET", path) as response:
+            with self._client.stream("GET", path, params=_given(params)) as response:
                 if not response.is_success:
                     response.read()
                     raise _refusal(response)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -9,6 +10,7 @@ from urllib.parse import quote
 import typer
 
 from dialerd.cli import documents
+from dialerd.cli.client import bad_input
 from dialerd.cli.options import Limit
 from dialerd.cli.session import Session, command, group, session_of
 
@@ -56,6 +58,43 @@ def validate(context: typer.Context, file: File) -> None:
     else:
         session.out.line("valid")
         _understood(session, found)
+
+
+@command(app, "say", "dialerctl script say scr_0123456789ab --line opening --language hi-IN | aplay")
+def say(
+    context: typer.Context,
+    script: Ident,
+    line: Annotated[
+        str, typer.Option(help="opening, closing.KEY, invalid_key, no_input_closing …")
+    ] = "opening",
+    language: Annotated[str | None, typer.Option(help="BCP-47. Default: the script's first.")] = None,
+    voice: Annotated[str | None, typer.Option(help="female or male. Default: the script's own.")] = None,
+    variable: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=VALUE", help="Of the script; repeatable.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="A WAV file to write. Default: standard output.")] = None,
+) -> None:
+    """Hear a line as callees will: a WAV file, for a file or a player."""
+    session = session_of(context)
+    if out is None and sys.stdout.isatty():
+        raise bad_input(
+            "a WAV file is not for a terminal: give --out FILE, or pipe it into a player, as aplay"
+        )
+    fields = {"line": line, "language": language, "voice": voice, "variable": variable or []}
+    parts = session.api.download(f"/v1/scripts/{quote(script, safe='')}/say", fields)
+    wave = b"".join(parts)
+    if out is None:
+        sys.stdout.buffer.write(wave)
+        sys.stdout.buffer.flush()
+        return
+    try:
+        out.write_bytes(wave)
+    except OSError as error:
+        raise bad_input(f"cannot write {out}: {error.strerror}") from None
+    if session.out.as_json:
+        session.out.json({"file": str(out), "bytes": len(wave)})
+    else:
+        session.out.fields((("file", f"{out} ({len(wave):,} bytes)"),))
 
 
 @command(app, "remove", "dialerctl script remove scr_0123456789ab")

@@ -115,7 +115,7 @@ class Scripts:
         parsed = await self._parse(source)
         if parsed.script_id not in (None, ident):
             raise invalid([Fault("script_id", f"is {parsed.script_id!r} in the text; this is {ident!r}")])
-        newest = await self._find(ident)
+        newest = await self.newest(ident)
         name = name or parsed.name
         if (newest.source, newest.name) == (source, name):
             return script_view(newest)
@@ -131,7 +131,7 @@ class Scripts:
 
     async def delete(self, ident: str) -> None:
         """Delete a script. Raises `RequestError`: 404, 409 while a live campaign, a call or an agent uses it."""
-        script = await self._find(ident)
+        script = await self.newest(ident)
         users = [
             *self._engine.users(script=script.id),
             *await self._store.agents_naming(script=script.id),
@@ -150,13 +150,14 @@ class Scripts:
     async def show(self, ident: str, version: int | None = None) -> dict[str, Any]:
         """The newest version of a script, or one of them. Raises `RequestError` 404."""
         if version is None:
-            return script_view(await self._find(ident))
+            return script_view(await self.newest(ident))
         script = await self._store.script(ScriptId(ident), version)
         if script is None:
             raise not_found(f"version {version} of a script", ident)
         return script_view(script)
 
-    async def _find(self, ident: str) -> Script:
+    async def newest(self, ident: str) -> Script:
+        """The newest version of a script. Raises `RequestError` 404."""
         script = await self._store.script(ScriptId(ident))
         if script is None:
             raise not_found("script", ident)

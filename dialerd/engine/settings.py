@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import Any, Protocol
 
 from dialerd.core.clock import Millis
 from dialerd.core.model import Trunk
@@ -18,6 +19,21 @@ Languages = Callable[[], Awaitable[Sequence[str]]]
 """What can be spoken, BCP-47. Raises `PortError`."""
 
 
+class Rehearsal(Protocol):
+    """Says one line of a script as callees hear it."""
+
+    async def __call__(
+        self,
+        body: Mapping[str, Any],
+        line: str,
+        language: str,
+        voice: str | None,
+        variables: Mapping[str, Any],
+    ) -> bytes:
+        """A WAV file. Raises `RequestError` 422 naming what is wrong, `PortError`."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class VoiceEngine:
     """A kind of voice agents that this installation has."""
@@ -25,6 +41,7 @@ class VoiceEngine:
     name: str
     voices: tuple[str, ...]
     languages: Languages
+    say: Rehearsal
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,22 +2,49 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import langcodes
 
+from dialerd.core.errors import Fault, invalid
 from dialerd.engine.runtime import Engine
+from dialerd.engine.scripts import Scripts, spoken
 from dialerd.engine.settings import ServiceSettings
 from dialerd.engine.views import page_view
 from dialerd.ports import Page
+
+EMBEDDED = "embedded"
+"""The engine that speaks scripts."""
 
 
 class Voices:
     """The engines and their languages."""
 
-    def __init__(self, engine: Engine, settings: ServiceSettings) -> None:
+    def __init__(self, engine: Engine, settings: ServiceSettings, scripts: Scripts) -> None:
         self._engine = engine
         self._settings = settings
+        self._scripts = scripts
+
+    async def say(
+        self, ident: str, line: str, language: str | None, voice: str | None, given: Sequence[str]
+    ) -> bytes:
+        """A line of a script as callees hear it, a WAV file; `given`: `NAME=VALUE` of its variables.
+
+        `language` None: the script's first. Raises `RequestError` 404, and 422 naming every fault, `PortError`.
+        """
+        script = await self._scripts.newest(ident)
+        tag = spoken(script, language) if language is not None else script.languages[0]
+        faults = [Fault("variable", f"{one[:60]!r} is not NAME=VALUE") for one in given if "=" not in one]
+        if tag is None:
+            faults.append(
+                Fault("language", f"the script has no texts for it; it has: {', '.join(script.languages)}")
+            )
+        if faults or tag is None:
+            raise invalid(faults)
+        values = dict(one.split("=", 1) for one in given)
+        (engine,) = (one for one in self._settings.engines if one.name == EMBEDDED)
+        return await engine.say(script.body, line, tag, voice, values)
 
     async def languages(self, page: Page) -> dict[str, Any]:
         """A page of what can be spoken, by language. Raises `PortError` if that cannot be found out."""

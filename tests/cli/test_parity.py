@@ -41,7 +41,7 @@ max_attempts: 3
 COMMANDS = """
 status | pause | resume | panic | resume | report --by trunk | languages | engines
 script validate SCRIPT | script add SCRIPT --id other | script list | script show loan --version 1
-script replace other SCRIPT | script remove other
+script replace other SCRIPT | script say other | script remove other
 agent create --name Priya --id priya | agent list | agent show priya | agent edit priya --voice male
 agent remove priya | webhook list | webhook show whk_none
 webhook remove whk_none | webhook test whk_none

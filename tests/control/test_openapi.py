@@ -183,6 +183,7 @@ class Told:
             await self.send(name)
         await self.send("replace_script", script_id=made["script_id"])
         await self.send("show_script", script_id=CHOSEN)
+        await self.send("say_line", script_id=CHOSEN)
         for name in ("list_scripts", "list_agents"):
             await self.send(name)
         for name in ("show_agent", "edit_agent", "delete_agent"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
 from starlette.responses import JSONResponse, Response
@@ -16,7 +16,7 @@ from dialerd.control.context import Controlled, Paged
 from dialerd.control.repeats import IdempotencyKey
 from dialerd.core.errors import Fault, invalid
 from dialerd.core.journal import RequestDone
-from dialerd.engine.fields import title
+from dialerd.engine.fields import Language, title
 
 router = APIRouter(prefix="/v1/scripts", tags=["scripts"])
 
@@ -36,6 +36,11 @@ _BODY = {
             "description": "the script: YAML text, or the same as an object",
         },
     },
+}
+
+
+_AUDIO: answers.Responses = {
+    200: {"description": "the line", "content": {"audio/wav": {"schema": shapes.FILE}}}
 }
 
 
@@ -94,6 +99,25 @@ async def show_script(
 ) -> JSONResponse:
     """A script; a version that a campaign was created with is shown though the script is deleted."""
     return JSONResponse(await control.service.scripts.show(script_id, version))
+
+
+@router.get("/{script_id}/say", response_class=Response, responses=_AUDIO)
+async def say_line(
+    script_id: str,
+    control: Controlled,
+    line: Annotated[
+        str, Query(max_length=80, description="or closing.KEY, invalid_key, no_input_closing …")
+    ] = "opening",
+    language: Annotated[Language | None, Query(description="BCP-47; default: the script's first")] = None,
+    voice: Annotated[Literal["female", "male"] | None, Query(description="default: the script's own")] = None,
+    variable: Annotated[
+        list[Annotated[str, Query(max_length=300)]],
+        Query(max_length=100, description="NAME=VALUE, may be repeated"),
+    ] = [],  # noqa: B006 - FastAPI copies it
+) -> Response:
+    """A line of a script as callees will hear it: 16 bit, mono, 8 kHz."""
+    said = await control.service.voices.say(script_id, line, language, voice, variable)
+    return Response(said, media_type="audio/wav")
 
 
 @router.put(
