@@ -249,4 +249,6 @@ async def test_the_real_one_speaks_english_and_hindi(tmp_path: Path) -> None:
 
 
 def test_voices_with_tags_that_are_none_are_left_out() -> None:
-    assert Voices({"en-gb": "gmw/en", "chr-US-Qaaa-x-west": "iro/chr", "piqd": "piqd"}, "1").languages == ("en-GB",)
+    assert Voices({"en-gb": "gmw/en", "chr-US-Qaaa-x-west": "iro/chr", "piqd": "piqd"}, "1").languages == (
+        "en-GB",
+    )
