@@ -22,7 +22,7 @@ from tests.control.serving import Served, served
 from tests.control.test_openapi import CHOSEN, parse
 
 CASES = int(os.environ.get("DIALERD_CASES", "0"))
-OPERATIONS = 56
+OPERATIONS = 72
 PHASES = {"tcp": "examples,coverage", "unix": "fuzzing,stateful"}
 CHECKS = (
     "not_a_server_error",

@@ -1,369 +1,53 @@
-"""The one-page map of the system: what the engine needs of the world, as protocols.
+"""The port to the store: what is made durable, what is read back, and what people ask for.
 
-Adapters (`store`, `asterisk`, `media`) implement them, fakes in `sim` pass the same contract suites, and
-`daemon.py` is the only place that names which is used.
+One contract for every database, and for the fake; `tests/contracts` holds it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
 
-from dialerd.core.clock import Instant, Now
-from dialerd.core.delivery import Delivery, DeliveryNumber, DeliveryState, Reply
-from dialerd.core.dnc import DncEntry, DncPatterns
-from dialerd.core.effects import (
-    AttachAgent,
-    Originate,
-)
+from dialerd.core.clock import Instant
+from dialerd.core.delivery import Delivery, DeliveryNumber, DeliveryState
+from dialerd.core.dnc import DncEntry
 from dialerd.core.journal import Deed, Entry, RequestDone
 from dialerd.core.leftovers import Leftover
-from dialerd.core.messages import (
-    CallRecord,
-    Event,
-    LiveChannel,
-)
 from dialerd.core.model import (
     E164,
-    Call,
     CallId,
     Campaign,
     CampaignId,
-    CampaignStatus,
-    ChannelId,
     Contact,
     ContactId,
-    ContactKind,
     ContactState,
-    Halt,
     ImportId,
-    Reason,
     ScriptId,
-    TrunkChange,
 )
-from dialerd.core.report import By, Report
+from dialerd.core.report import Report
 from dialerd.core.results import Columns, Reject
-from dialerd.core.wallclock import Stretch
-from dialerd.core.webhook import Webhook, WebhookId
-
-Sink = Callable[[Event], None]
-"""Where an adapter posts what happened. Never blocks, never raises; call it from the event loop's thread."""
-
-
-class Clock(Protocol):
-    """Time, injected."""
-
-    def now(self) -> Now:
-        """Both clocks, read together."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """What Asterisk has of this instance at one moment."""
-
-    live: frozenset[ChannelId]
-    """Dialed channels."""
-    media: frozenset[ChannelId]
-    """Dialed channels for which there is a media leg or a bridge, whether they live or not."""
-
-
-class Telephony(Protocol):
-    """One Asterisk. Originates and hang-ups never wait; what became of them arrives at the sink."""
-
-    def originate(self, order: Originate) -> None:
-        """Send one originate. Exactly one of OriginateAccepted, -Refused, -Unanswered follows, always."""
-        ...
-
-    def hang_up(self, channel: ChannelId) -> None:
-        """End a channel; one that is gone already is no error."""
-        ...
-
-    async def live_channels(self) -> tuple[LiveChannel, ...]:
-        """Every dialed channel of this instance that exists now, media legs left out. Raises PortError."""
-        ...
-
-    async def snapshot(self) -> Snapshot:
-        """What this instance has in Asterisk now. Raises PortError."""
-        ...
-
-    def release_media(self, channel: ChannelId) -> None:
-        """Remove the media leg and the bridge of a call that is over; gone already: no error."""
-        ...
-
-    async def call_records(self, channels: frozenset[ChannelId]) -> tuple[CallRecord, ...]:
-        """CDR rows under these ids. Raises PortError where the CDR cannot be read."""
-        ...
-
-
-class Media(Protocol):
-    """The media workers: they give answered calls their agent, and report through the sink."""
-
-    def attach(self, order: AttachAgent) -> None:
-        """Bridge the call to its agent. AgentHeard, AgentReported, AgentFinished or MediaFailed follow."""
-        ...
-
-    def detach(self, call: CallId) -> None:
-        """Release the call's bridge and media leg; unknown or already released: nothing happens."""
-        ...
-
-    def held(self) -> frozenset[CallId] | None:
-        """The calls that the workers hold, as far as they have said; None: no worker is connected."""
-        ...
-
-    async def prepare(self, script: Script, language: str, voice: str | None = None) -> None:
-        """Make the script's prompts ready to be spoken in `language` before calls need them.
-
-        `voice` None: in the script's own.
-
-        Raises PortError, and RequestError (422) if no voice here speaks the language.
-        """
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """What one webhook is to be sent."""
-
-    id: str
-    """The same at every attempt."""
-    webhook: WebhookId
-    url: str
-    secret: str = field(repr=False)
-    body: str = field(repr=False)
-
-
-class Webhooks(Protocol):
-    """Whoever is told of events, over HTTP."""
-
-    async def send(self, message: Message) -> Reply:
-        """One attempt, signed as of now: what became of it within 10 s. Never raises for what a receiver does."""
-        ...
-
-    async def objection(self, url: str) -> str | None:
-        """Why nothing may be sent to `url`; None: it may, or its host cannot be found at the moment."""
-        ...
-
-    def forget(self, webhook: WebhookId) -> None:
-        """Let go of the connections to a webhook that is removed or has another address."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Script:
-    """A script version as stored: `body` is the validated document, `source` the text it was read from."""
-
-    id: ScriptId
-    version: int
-    name: str
-    languages: tuple[str, ...]
-    variables: Mapping[str, Any]
-    """Variable name → `{"default": …}` or `{}` where the contact must bring it."""
-    body: Mapping[str, Any]
-    source: str
-    created_at: Instant
-
-
-@dataclass(frozen=True, slots=True)
-class Declared:
-    """A label that a voice agent may give beside those that everybody knows."""
-
-    positive: bool = False
-    terminal: bool = True
-    """False: the contact is called again, as long as it has attempts left."""
-
-
-@dataclass(frozen=True, slots=True)
-class VoiceAgent:
-    """Who talks on a call: an engine with what it needs to know. None: as the script or the request says."""
-
-    id: str
-    name: str
-    language: str | None
-    voice: str | None
-    script_id: ScriptId | None
-    engine: str
-    fallback: str | None
-    """The agent that takes its calls when its engine cannot."""
-    dispositions: Mapping[str, Declared]
-    created_at: Instant
-
-
-@dataclass(frozen=True, slots=True)
-class KeptAnswer:
-    """What was answered to a request."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class AnsweredRequest:
-    """A request that was carried out. `answer` None: the daemon died, or the store, before it was kept."""
-
-    done: RequestDone
-    answer: KeptAnswer | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ApiKey:
-    """An API key as stored: never the key itself."""
-
-    id: str
-    name: str
-    scope: str
-    digest: bytes
-    created_at: Instant
-    last_used_at: Instant | None = None
-    revoked_at: Instant | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class KeptDeed:
-    """An entry of the audit trail. Ids grow, and none is given twice."""
-
-    id: int
-    deed: Deed
-
-
-@dataclass(frozen=True, slots=True)
-class OpenState:
-    """What must be in memory when the daemon starts."""
-
-    campaigns: tuple[Campaign, ...]
-    """Live ones, and those closing with calls still open."""
-    counters: Mapping[CampaignId, Mapping[str, int]]
-    calls: tuple[Call, ...]
-    """Attempts without a final record, with their tries and contacts (`deadline` is 0)."""
-    last_call: CallId | None
-    """The greatest call id ever stored."""
-    rested: Mapping[E164, Instant]
-    """When the last call to a number ended, for numbers called since the instant asked for."""
-    halt: Halt | None = None
-    trunks: tuple[TrunkChange, ...] = ()
-    shown: Mapping[E164, tuple[tuple[int, int], ...]] = field(default_factory=dict)
-    """For each caller id the hours (since 1970) in which it was shown since the instant asked for, and how often."""
-    erasing: frozenset[E164] = frozenset()
-    """Numbers of persons that are being erased."""
-    webhooks: tuple[Webhook, ...] = ()
-    last_delivery: DeliveryNumber = DeliveryNumber(0)
-    """The greatest number of a delivery to a webhook that is stored."""
-
-
-@dataclass(frozen=True, slots=True)
-class ReadyBatch:
-    """Waiting contacts, each kind in dialing order."""
-
-    contacts: tuple[Contact, ...]
-    exhausted: frozenset[ContactKind]
-    """Kinds of which no more are due."""
-    next_due: Instant | None
-    """When the earliest waiting contact that is not due yet becomes due."""
-
-
-@dataclass(frozen=True, slots=True)
-class NewContact:
-    """A validated row of a contact list."""
-
-    phone: E164
-    name: str | None
-    timezone: str | None
-    external_id: str | None
-    variables: Mapping[str, Any]
-    suppressed: bool = False
-    """On the do-not-call list: it is stored, and never dialed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Dnc:
-    """The do-not-call list as read at start."""
-
-    version: int
-    patterns: DncPatterns
-    """Handed over: whoever asked may change them."""
-
-
-@dataclass(frozen=True, slots=True)
-class PastCall:
-    """A call that is over, as far as a forecast of other calls is concerned."""
-
-    id: CallId
-    phone: E164
-    timezone: str | None
-    """What its contact says."""
-    started_at: Instant
-    ring_ms: int
-    """From the originate to the answer, or to the end of a call that was not answered; of its last try."""
-    talk_ms: int | None
-    """None: it was not answered."""
-    disposition: str
-    reason: Reason | None
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """A part of a list, newest first."""
-
-    limit: int
-    offset: int
-
-
-@dataclass(frozen=True, slots=True)
-class CampaignFilter:
-    """Which campaigns to list; None: any. Bounds are inclusive."""
-
-    status: CampaignStatus | None = None
-    created_from: Instant | None = None
-    created_to: Instant | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class CallFilter:
-    """Which calls to list; None: any. Bounds are inclusive."""
-
-    campaign: CampaignId | None = None
-    started_from: Instant | None = None
-    started_to: Instant | None = None
-    disposition: str | None = None
-    language: str | None = None
-    phone: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class DeedFilter:
-    """Which entries of the audit trail to list; None: any. Bounds are inclusive."""
-
-    actor: str | None = None
-    """Who it was, by `Author.actor` or by their name."""
-    action: str | None = None
-    object: str | None = None
-    at_from: Instant | None = None
-    at_to: Instant | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ReportFilter:
-    """Which calls are reported, and by what. Bounds are inclusive."""
-
-    by: By
-    started_from: Instant
-    started_to: Instant
-    campaign: CampaignId | None = None
-    """None: all calls, single ones included."""
-    clock: tuple[Stretch, ...] = ()
-    """The clock by whose hours or days calls are grouped, as far as it is asked for and within the bounds."""
-
-
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """Which deliveries of one state are kept."""
-
-    since: Instant
-    """Those that were queued then or later."""
-    most: int
-    """The newest of them."""
+from dialerd.core.webhook import WebhookId
+from dialerd.ports.records import (
+    AnsweredRequest,
+    ApiKey,
+    CallFilter,
+    CallRow,
+    CampaignFilter,
+    DeedFilter,
+    Dnc,
+    Kept,
+    KeptAnswer,
+    KeptDeed,
+    NewContact,
+    OpenState,
+    Page,
+    PastCall,
+    ReadyBatch,
+    ReportFilter,
+    Script,
+    VoiceAgent,
+)
 
 
 class Journal(Protocol):
@@ -736,51 +420,3 @@ class Store(Journal, Exports, Protocol):
     async def forget_requests(self, before: Instant) -> None:
         """Forget the requests that were carried out at an instant or before it; below dialing in priority."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class CallRow:
-    """A call as stored: the shape behind the API's call object, instants as instants."""
-
-    id: CallId
-    campaign_id: CampaignId | None
-    phone: E164
-    name: str | None
-    status: str
-    disposition: str | None
-    reason: str | None
-    attempt: int
-    counted: bool
-    language: str
-    script_id: ScriptId
-    script_version: int
-    started_at: Instant
-    answered_at: Instant | None
-    ended_at: Instant | None
-    duration_ms: int
-    answered_by: str | None
-    gate: Mapping[str, Any]
-    captured: Mapping[str, Any]
-    transcript: Sequence[Mapping[str, Any]]
-    tries: Sequence[TryRow]
-    callback: bool = False
-    """The callee asked for this call."""
-    agent_id: str | None = None
-    voice: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class TryRow:
-    """A try as stored."""
-
-    channel: ChannelId
-    number: int
-    trunk: str
-    caller_id: str
-    state: str
-    opened_at: Instant
-    ringing_at: Instant | None
-    answered_at: Instant | None
-    ended_at: Instant | None
-    cause: int | None
-    sip_code: int | None
