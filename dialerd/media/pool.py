@@ -202,16 +202,26 @@ class MediaPool:
     async def _serve(self, link: WorkerLink) -> None:
         """Use a connection until it is lost. Raises `LinkLost`."""
         self._adopt(link)
-        lost: BaseException | None = None
+        # No task group: one whose member fails just then drops a cancellation (CPython before 3.13, gh-116720).
+        parts = [
+            asyncio.ensure_future(part)
+            for part in (
+                link.read(self._take),
+                link.keep_pulse(self._timing.pulse),
+                self._introduce(link),
+            )
+        ]
         try:
-            async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(link.read(self._take))
-                tasks.create_task(link.keep_pulse(self._timing.pulse))
-                tasks.create_task(self._introduce(link))
-        except* LinkLost as group:
-            lost = group.exceptions[0]
+            done, _ = await asyncio.wait(parts, return_when=asyncio.FIRST_EXCEPTION)
+        finally:
+            for part in parts:
+                part.cancel()
+            await asyncio.gather(*parts, return_exceptions=True)
+        # Not where it is cancelled: `close` has a last word for the worker.
         link.close()
-        raise lost or LinkLost("the connection to the media worker ended")
+        for part in done:
+            part.result()
+        raise LinkLost("the connection to the media worker ended")
 
     def _adopt(self, link: WorkerLink) -> None:
         """Tell the engine what the worker holds, and the worker what happened without it."""

@@ -436,3 +436,56 @@ async def test_a_link_asks_and_is_told_of_its_end(tmp_path: Path) -> None:
         with pytest.raises(LinkLost, match="closed"):
             await answer
         await boss.ready(2)
+
+
+class Lost:
+    """A link that is lost as soon as that is asked for."""
+
+    pid = 1
+    hello = wire.Hello(wire.VERSION, ())
+
+    def __init__(self) -> None:
+        self.broken = asyncio.Event()
+
+    async def read(self, take: object) -> None:
+        await self.broken.wait()
+        raise LinkLost("the media worker closed its connection")
+
+    async def keep_pulse(self, interval: float) -> None:
+        await asyncio.Event().wait()
+
+    def close(self) -> None:
+        """There is nothing behind it."""
+
+
+class Reached:
+    """A supervisor that has this link, and never another one."""
+
+    def __init__(self, link: Lost) -> None:
+        self.links = [link]
+
+    async def reach(self) -> Lost:
+        if not self.links:
+            await asyncio.Event().wait()
+        return self.links.pop()
+
+    async def check(self) -> None:
+        """It lives."""
+
+
+@pytest.mark.parametrize("turns", range(12))
+async def test_it_ends_when_it_is_told_to_though_its_link_is_lost_at_that_moment(
+    tmp_path: Path, turns: int
+) -> None:
+    async with fake_asterisk() as fake, daemon(tmp_path, fake, run=False) as boss:
+        link = Lost()
+        boss.pool._supervisor = Reached(link)  # type: ignore[assignment]
+        running = asyncio.create_task(boss.pool.run())
+        await until(lambda: bool(boss.heard.of(MediaHeld)))
+        link.broken.set()
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        running.cancel()
+        async with asyncio.timeout(5):
+            await asyncio.wait([running])
+        assert running.cancelled()
