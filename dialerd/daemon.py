@@ -49,7 +49,7 @@ from dialerd.media.address import Address
 from dialerd.media.ari import AriLogin
 from dialerd.media.pool import MediaPool
 from dialerd.numbering import Rules, compliance, holiday_dates, pin_zones
-from dialerd.ports import Exports, Store
+from dialerd.ports import Store
 from dialerd.sim import forecast
 from dialerd.store import choice
 from dialerd.store.aside import ExportsAside, StoreAddress
@@ -106,14 +106,11 @@ async def run(settings: Settings) -> None:
         helper, simulator, exporter = Helper(), Helper(FORECAST_DEADLINE), Helper()
         for child in (helper, simulator, exporter):
             down.push_async_callback(child.close)
-        exports = ExportsAside(
-            exporter.call, StoreAddress(settings.store_url, settings.instance, settings.store_password)
-        )
         webhooks = HttpWebhooks(settings.webhooks.guard, clock, __version__)
         down.push_async_callback(webhooks.close)
         courier = _courier(settings, engine, store, webhooks, clock)
         service = _service(
-            settings, engine, store, media, clock, helper, simulator, feed, tally, exports, courier, webhooks
+            settings, engine, store, media, clock, helper, simulator, exporter, feed, tally, courier, webhooks
         )
         server = _server(settings, service)
         if not await _bind(server, stops):
@@ -312,14 +309,16 @@ def _service(
     clock: SystemClock,
     helper: Helper,
     simulator: Helper,
+    exporter: Helper,
     feed: Feed,
     tally: Tally,
-    exports: Exports,
     courier: Courier,
     webhooks: HttpWebhooks,
 ) -> Service:
     intake = Intake(helper, _spool_dir(settings), settings.imports.max_contacts)
     intake.prepare()
+    address = StoreAddress(settings.store_url, settings.instance, settings.store_password)
+    exports = ExportsAside(exporter.call, address)
 
     async def parse(source: str) -> ParsedScript:
         return await helper.call(parse_script, source)
@@ -327,8 +326,8 @@ def _service(
     async def say(
         body: Mapping[str, Any], line: str, language: str, voice: str | None, variables: Mapping[str, Any]
     ) -> bytes:
-        # Beside forecasts: both are for those who look before anybody is called.
-        return await simulator.call(rehearsal.say, body, line, language, voice, variables)
+        # Not where forecasts are made: one takes minutes.
+        return await exporter.call(rehearsal.say, body, line, language, voice, variables)
 
     async def foretell(case: Case) -> bytes:
         return await simulator.call(forecast.in_child, case, _rules(settings))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import stat
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -236,7 +235,6 @@ def test_nothing_said_is_one_frame_of_silence() -> None:
         encode(b"")
 
 
-@pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="espeak-ng is not installed")
 async def test_the_real_one_speaks_english_and_hindi(tmp_path: Path) -> None:
     async with speaking(tmp_path) as (speech, english):
         hindi = speech.voice("hi-IN", "male")
