@@ -21,7 +21,9 @@ from tests.adapters.loopback import serve
 from tests.adapters.waiting import Heard, until
 
 SECRET = "right horse"
-QUICK = AmiTiming(connect=0.3, action=0.1, ping=0.05)
+# A busy machine may take long for any answer: only a test of silence has a short deadline.
+PATIENT = AmiTiming(connect=20.0, action=20.0, ping=0.05)
+HASTY = AmiTiming(connect=20.0, action=0.3, ping=0.05)
 URI = "sip:127.0.0.1:5060"
 
 Message = dict[str, str]
@@ -120,7 +122,7 @@ async def watching(
     fake: FakeAmi,
     *endpoints: str,
     registrations: tuple[str, ...] = (),
-    timing: AmiTiming = QUICK,
+    timing: AmiTiming = PATIENT,
     on_booted: Callable[[], None] | None = None,
 ) -> AsyncIterator[tuple[AmiWatch, Heard]]:
     heard = Heard()
@@ -267,13 +269,13 @@ async def test_nobody_listens() -> None:
 async def test_a_connection_that_answers_nothing(deaf_to: str) -> None:
     async with fake_ami() as fake:
         fake.silent_to = {deaf_to}
-        async with watching(fake) as (watch, heard):
+        async with watching(fake, timing=HASTY) as (watch, heard):
             await heard.wait(TrunkReachability)
             assert f"left {deaf_to} unanswered" in watch.detail
 
 
 async def test_a_half_open_connection_is_noticed_by_its_pongs() -> None:
-    async with fake_ami() as fake, watching(fake) as (watch, heard):
+    async with fake_ami() as fake, watching(fake, timing=HASTY) as (watch, heard):
         await until(lambda: watch.connected and any(action["Action"] == "Ping" for action in fake.actions))
         assert heard.of(TrunkReachability)[-1].reachable is True
         fake.silent_to = {"Ping"}

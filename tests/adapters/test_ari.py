@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from typing import Any, cast
 
 import pytest
@@ -21,7 +22,9 @@ from tests.adapters.fake_ari import INSTANCE, PASSWORD, FakeAri, Request, fake_a
 from tests.adapters.loopback import serve
 from tests.adapters.waiting import until
 
-QUICK = AriTiming(connect=0.3, request=0.15, heartbeat=5.0, sweep=0.02)
+# A busy machine may take long for any answer: only a test of silence has a short deadline.
+PATIENT = AriTiming(connect=20.0, request=20.0, heartbeat=20.0)
+HASTY = AriTiming(connect=20.0, request=0.3, heartbeat=20.0, sweep=0.02)
 Event = dict[str, Any]
 
 
@@ -48,7 +51,7 @@ def access_of(fake: FakeAri, password: str = PASSWORD) -> AriAccess:
 
 
 @asynccontextmanager
-async def connected(fake: FakeAri, timing: AriTiming = QUICK) -> AsyncIterator[Session]:
+async def connected(fake: FakeAri, timing: AriTiming = PATIENT) -> AsyncIterator[Session]:
     http = AriHttp(access_of(fake), timing)
     events: list[Any] = []
     session = Session(await AriSocket.connect(http, InstanceId(INSTANCE), events.append), events)
@@ -62,8 +65,10 @@ async def connected(fake: FakeAri, timing: AriTiming = QUICK) -> AsyncIterator[S
 
 
 @asynccontextmanager
-async def client(fake: FakeAri, password: str = PASSWORD) -> AsyncIterator[AriHttp]:
-    http = AriHttp(access_of(fake, password), QUICK)
+async def client(
+    fake: FakeAri, password: str = PASSWORD, timing: AriTiming = PATIENT
+) -> AsyncIterator[AriHttp]:
+    http = AriHttp(access_of(fake, password), timing)
     try:
         yield http
     finally:
@@ -130,7 +135,7 @@ async def test_a_reply_without_status_is_none() -> None:
 
 async def test_a_request_without_reply_loses_the_socket() -> None:
     """Only after a reconnect may anybody believe that it never arrived."""
-    async with fake_ari(answer=lambda _request: None) as fake, connected(fake) as session:
+    async with fake_ari(answer=lambda _request: None) as fake, connected(fake, HASTY) as session:
         session.ask()
         error = await session.loss()
     assert error.trouble is Trouble.SILENT
@@ -151,7 +156,7 @@ async def test_what_is_on_its_way_when_the_socket_is_lost_goes_no_further() -> N
         except ConnectionResetError:
             ends.append("reset")
 
-    async with serve(go_silent) as port, connected(FakeAri(url=f"http://127.0.0.1:{port}")) as session:
+    async with serve(go_silent) as port, connected(FakeAri(url=f"http://127.0.0.1:{port}"), HASTY) as session:
         session.ask()
         await session.loss()
         await until(lambda: ends)
@@ -197,7 +202,7 @@ class StuckSocket:
 
 def stuck(error: Exception | None = None) -> Session:
     websocket = cast(ClientWebSocketResponse, StuckSocket(error))
-    return Session(AriSocket(websocket, AriAccess("http://a", "u", "p"), QUICK, lambda _event: None), [])
+    return Session(AriSocket(websocket, AriAccess("http://a", "u", "p"), HASTY, lambda _event: None), [])
 
 
 @pytest.mark.parametrize("ended_by", ["deadline", "loss"])
@@ -222,7 +227,7 @@ async def test_a_socket_that_cannot_be_written_is_lost() -> None:
 
 
 async def test_a_half_open_connection_is_noticed() -> None:
-    timing = AriTiming(connect=0.3, request=0.15, heartbeat=0.1)
+    timing = replace(PATIENT, heartbeat=0.1)
     async with fake_ari(pongs=False) as fake, connected(fake, timing) as session:
         error = await session.loss()
     assert error.trouble is Trouble.SILENT
@@ -230,10 +235,10 @@ async def test_a_half_open_connection_is_noticed() -> None:
 
 
 async def test_pongs_keep_an_idle_connection() -> None:
-    timing = AriTiming(connect=0.3, request=0.15, heartbeat=0.04)
+    timing = replace(PATIENT, heartbeat=0.3)
     async with fake_ari() as fake, connected(fake, timing) as session:
-        for _ in range(6):
-            await asyncio.sleep(0.04)
+        for _ in range(4):
+            await asyncio.sleep(0.3)
         assert not session.task.done()
 
 
@@ -274,7 +279,8 @@ async def test_a_server_that_accepts_and_says_nothing() -> None:
     async def swallow(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
         await reader.read()
 
-    async with serve(swallow) as port, client(FakeAri(url=f"http://127.0.0.1:{port}")) as http:
+    timing = AriTiming(connect=0.3, request=0.3)
+    async with serve(swallow) as port, client(FakeAri(url=f"http://127.0.0.1:{port}"), timing=timing) as http:
         with pytest.raises(AriError) as caught:
             await http.get("channels")
         with pytest.raises(AriError) as caught_too:

@@ -35,11 +35,11 @@ from tests.adapters.fake_ari import BOOT, INSTANCE, PASSWORD, VERSION, FakeAri, 
 from tests.adapters.waiting import Heard, until
 
 CHANNEL = ChannelId(f"{INSTANCE}-cal_0000000000a1-1")
-QUICK = Timing(
-    ari=AriTiming(connect=0.3, request=0.15, heartbeat=5.0, sweep=0.02),
-    backoff=Backoff(0.01, 0.05),
-    unfit_wait=0.05,
+# A busy machine may take long for any answer: only a test of silence has a short deadline.
+PATIENT = Timing(
+    ari=AriTiming(connect=20.0, request=20.0, heartbeat=20.0), backoff=Backoff(0.01, 0.05), unfit_wait=0.05
 )
+HASTY = replace(PATIENT, ari=AriTiming(connect=20.0, request=0.3, heartbeat=20.0, sweep=0.02))
 ORDER = Originate(
     channel=CHANNEL,
     campaign=None,
@@ -56,7 +56,7 @@ ORDER = Originate(
 class Side:
     """The telephony side being run, and what it has told."""
 
-    def __init__(self, fake: FakeAri, password: str = PASSWORD, timing: Timing = QUICK) -> None:
+    def __init__(self, fake: FakeAri, password: str = PASSWORD, timing: Timing = PATIENT) -> None:
         self.heard = Heard()
         self.telephony = AsteriskTelephony(
             InstanceId(INSTANCE),
@@ -92,8 +92,8 @@ async def running(fake: FakeAri, **settings: Any) -> AsyncIterator[Side]:
 
 
 @asynccontextmanager
-async def connected(**settings: Any) -> AsyncIterator[tuple[FakeAri, Side]]:
-    async with fake_ari(**settings) as fake, running(fake) as side:
+async def connected(timing: Timing = PATIENT, **settings: Any) -> AsyncIterator[tuple[FakeAri, Side]]:
+    async with fake_ari(**settings) as fake, running(fake, timing=timing) as side:
         await side.heard.wait(HostUp)
         yield fake, side
 
@@ -200,7 +200,7 @@ async def test_another_client_of_the_same_name_is_a_loss() -> None:
 
 
 async def test_a_half_open_connection_is_a_loss() -> None:
-    timing = replace(QUICK, ari=replace(QUICK.ari, heartbeat=0.06))
+    timing = replace(PATIENT, ari=replace(PATIENT.ari, heartbeat=0.06))
     async with fake_ari(pongs=False) as fake, running(fake, timing=timing) as side:
         await side.heard.wait(HostUp)
         down = await side.heard.wait(HostDown)
@@ -244,7 +244,7 @@ async def test_a_conflict_is_looked_into(alive: int, expected: type) -> None:
 
 
 async def test_an_originate_without_reply_is_unanswered() -> None:
-    async with connected(answer=lambda _request: None) as (_fake, side):
+    async with connected(HASTY, answer=lambda _request: None) as (_fake, side):
         side.telephony.originate(ORDER)
         assert await side.verdict() == OriginateUnanswered(CHANNEL)
         await side.heard.wait(HostUp, 2)
@@ -324,7 +324,7 @@ async def test_hanging_up_goes_over_the_socket() -> None:
 
 
 async def test_hanging_up_is_tried_once_more_over_http() -> None:
-    async with connected(answer=lambda _request: None) as (fake, side):
+    async with connected(HASTY, answer=lambda _request: None) as (fake, side):
         side.telephony.hang_up(CHANNEL)
         await until(lambda: fake.deleted)
     assert fake.deleted == [f"/ari/channels/{CHANNEL}?reason_code=16"]

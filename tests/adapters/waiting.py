@@ -11,7 +11,7 @@ from dialerd.core.messages import Event
 E = TypeVar("E")
 
 
-async def until(condition: Callable[[], object], seconds: float = 3.0) -> None:
+async def until(condition: Callable[[], object], seconds: float = 20.0) -> None:
     """Return once `condition` holds."""
     async with asyncio.timeout(seconds):
         while not condition():
@@ -31,7 +31,7 @@ class Heard:
         """The events of one kind so far."""
         return [event for event in self.events if isinstance(event, kind)]
 
-    async def wait(self, kind: type[E], count: int = 1, seconds: float = 3.0) -> E:
+    async def wait(self, kind: type[E], count: int = 1, seconds: float = 20.0) -> E:
         """The `count`-th event of a kind, once it is there."""
         await until(lambda: len(self.of(kind)) >= count, seconds)
         return self.of(kind)[count - 1]
