@@ -33,8 +33,9 @@ from dialerd.control.auth import load_secret
 from dialerd.control.listeners import ApiServer
 from dialerd.control.observation import Pulse
 from dialerd.core.effects import Announce
+from dialerd.core.engine import EMBEDDED
 from dialerd.core.errors import Fault, PortError
-from dialerd.core.model import Campaign, InstanceId
+from dialerd.core.model import Campaign, InstanceId, ScriptId
 from dialerd.engine import failpoint
 from dialerd.engine.case import Case
 from dialerd.engine.courier import Courier
@@ -42,7 +43,7 @@ from dialerd.engine.feed import Feed
 from dialerd.engine.runtime import Engine
 from dialerd.engine.scripts import ParsedScript
 from dialerd.engine.service import Service
-from dialerd.engine.settings import ServiceSettings, VoiceEngine
+from dialerd.engine.settings import Languages, ServiceSettings, VoiceEngine
 from dialerd.engine.tally import Tally
 from dialerd.intake.process import Helper, Intake
 from dialerd.media.address import Address
@@ -235,9 +236,14 @@ async def _bind(server: ApiServer, stops: _Stops) -> bool:
 
 async def _prepare_scripts(live: Sequence[Campaign], store: Store, media: MediaPool) -> None:
     """The media workers need the scripts of every live campaign, at the versions they were created with."""
-    for ident, version, language, voice in {
-        (c.script_id, c.script_version, c.language, c.voice) for c in live
-    }:
+    wanted = {(c.script_id, c.script_version, c.language, c.voice) for c in live if c.engine == EMBEDDED}
+    for campaign in live:
+        wanted |= {
+            (ScriptId(one.script_id), one.script_version, one.language, one.voice)
+            for one in campaign.stand_ins
+            if one.engine == EMBEDDED
+        }
+    for ident, version, language, voice in wanted:
         script = await store.script(ident, version)
         if script is not None:
             await media.prepare(script, language, voice)
@@ -254,6 +260,19 @@ class _Spoken:
         if not self._found:
             self._found = (await asyncio.to_thread(find_voices)).languages
         return self._found
+
+
+def _other_engines(settings: Settings) -> tuple[VoiceEngine, ...]:
+    def speaking(tags: Sequence[str]) -> Languages:
+        async def languages() -> Sequence[str]:
+            return tuple(tags)
+
+        return languages
+
+    return tuple(
+        VoiceEngine(name, (), speaking(one.languages), None, one.kind, one.max_sessions)
+        for name, one in settings.engines.items()
+    )
 
 
 def _rules(settings: Settings) -> Rules:
@@ -338,7 +357,7 @@ def _service(
         trunks=settings.trunk_list,
         holiday_dates=holiday_dates,
         spool_dir=_spool_dir(settings),
-        engines=(VoiceEngine("embedded", VOICES, _Spoken(), say),),
+        engines=(VoiceEngine(EMBEDDED, VOICES, _Spoken(), say), *_other_engines(settings)),
         retention=settings.retention.rules,
     )
     return Service(

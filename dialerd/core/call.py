@@ -154,6 +154,13 @@ def on_answered(turn: Turn, event: TryAnswered) -> None:
             name=contact.name if contact else call.name,
             variables=contact.variables if contact else call.variables,
             voice=call.voice,
+            engine=call.engine,
+            agent_id=call.agent_id,
+            campaign_id=call.campaign_id,
+            caller_id=attempt.caller_id,
+            external_id=contact.external_id if contact else None,
+            stand_ins=call.stand_ins,
+            instructions=call.instructions,
         )
     )
 

@@ -204,7 +204,7 @@ def _remove_webhook(turn: Turn, command: RemoveWebhook) -> Answer:
 def _place_call(turn: Turn, command: PlaceCall) -> Answer:
     """One call of its own: through every gate now, never queued."""
     world, now = turn.world, turn.now
-    ask = gate.Ask(command.phone, command.terms, None, None, command.timezone, command.recent)
+    ask = gate.Ask(command.phone, command.terms, None, None, command.timezone, command.recent, command.engine)
     free = turn.planning and turn.flow.unanswered < world.policy.max_unanswered_originates
     verdict = gate.evaluate(world, ask, now) if free else _NOT_NOW
     if isinstance(verdict, Check):
@@ -217,6 +217,9 @@ def _place_call(turn: Turn, command: PlaceCall) -> Answer:
         command.variables,
         command.agent_id,
         command.voice,
+        command.engine,
+        command.stand_ins,
+        command.instructions,
     )
     return Done(changed=True, call=open_call(turn, ask, verdict, talk).id)
 

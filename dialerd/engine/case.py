@@ -6,7 +6,7 @@ The file holds what there may be very much of (contacts, past calls), written an
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -69,6 +69,8 @@ class Case:
     assumed: Assumptions
     notes: tuple[str, ...] = ()
     """What a reader must know of it."""
+    engines: Mapping[str, int] = field(default_factory=dict)
+    """Calls that each engine beside the embedded one can hold at a time."""
 
 
 @dataclass(slots=True)

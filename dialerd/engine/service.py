@@ -62,7 +62,7 @@ class Service:
         self.campaigns = Campaigns(engine, store, clock, settings, admission, self.upkeep)
         self.contacts = Contacts(engine, store, clock, self.upkeep)
         self.files = Files(self.campaigns, exports or store)
-        self.calls = Calls(engine, store, clock, self.scripts, self.agents, settings, intake)
+        self.calls = Calls(engine, store, clock, self.agents, settings, intake)
         self.voices = Voices(engine, settings, self.scripts)
         self.requests = Requests(store, clock)
         self.reports = Reports(engine, store, clock)

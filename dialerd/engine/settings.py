@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from dialerd.core.clock import Millis
+from dialerd.core.engine import EMBEDDED
 from dialerd.core.model import Trunk
 
 HolidayDates = Callable[[str, Iterable[int]], frozenset[date]]
@@ -36,12 +37,21 @@ class Rehearsal(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class VoiceEngine:
-    """A kind of voice agents that this installation has."""
+    """An engine that holds conversations, as the settings have it."""
 
     name: str
     voices: tuple[str, ...]
     languages: Languages
-    say: Rehearsal
+    say: Rehearsal | None = None
+    """None: it speaks no scripts, and needs none."""
+    kind: str = EMBEDDED
+    max_sessions: int = 0
+    """0: as many as the media workers hold."""
+
+    @property
+    def needs_script(self) -> bool:
+        """Whether it speaks scripts."""
+        return self.say is not None
 
 
 @dataclass(frozen=True, slots=True)

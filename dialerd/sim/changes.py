@@ -56,13 +56,24 @@ def _lifted(bound: Bound, setting: Setting) -> Change | None:
         says = f"trunk {trunk.name}: {rate:g} calls a second instead of {trunk.calls_per_second:g}"
         setting = _with_trunk(setting, replace(trunk, calls_per_second=rate))
     elif bound.rule == "engine-session":
-        sessions = round(setting.sessions * MORE)
-        says = f"media workers for {sessions} calls instead of {setting.sessions}"
-        setting = replace(setting, sessions=sessions)
+        says, setting = _more_sessions(setting)
     elif (eased := _eased(bound.rule, campaign)) is not None:
         says, campaign = eased
         setting = replace(setting, campaign=campaign)
     return Change(says, bound.rule, bound.subject, setting) if says is not None else None
+
+
+def _more_sessions(setting: Setting) -> tuple[str, Setting]:
+    """More of whichever is less: of the campaign's engine, or of the media workers."""
+    engine = setting.campaign.engine
+    own = setting.engines.get(engine, setting.sessions)
+    if own < setting.sessions:
+        more = ceil(own * MORE)
+        says = f"engine {engine}: {more} sessions instead of {own}"
+        return says, replace(setting, engines={**setting.engines, engine: more})
+    sessions = round(setting.sessions * MORE)
+    says = f"media workers for {sessions} calls instead of {setting.sessions}"
+    return says, replace(setting, sessions=sessions)
 
 
 def _with_trunk(setting: Setting, changed: Trunk) -> Setting:
@@ -127,6 +138,7 @@ def part_of(setting: Setting, parts: int) -> Setting:
             for trunk in setting.trunks
         ),
         max(1, round(setting.sessions / parts)),
+        {name: max(1, round(limit / parts)) for name, limit in setting.engines.items()},
     )
 
 

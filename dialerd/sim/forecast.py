@@ -64,7 +64,7 @@ def tell(case: Case, bulk: Bulk, rules: Compliance, budget: Budget | None = None
         lambda phone, zone, at: local_hour(rules, phone, zone, at),
     )
     bulk, never = _callable(case, bulk, rules)
-    setting = Setting(case.campaign, _trunks(case), case.sessions)
+    setting = Setting(case.campaign, _trunks(case), case.sessions, case.engines)
     with _uncollected():
         began = budget.clock()
         try:

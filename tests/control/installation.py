@@ -24,6 +24,7 @@ from dialerd.core.clock import Instant, Mono, Now
 from dialerd.core.compliance import Compliance
 from dialerd.core.delivery import DeliveryState, Patience
 from dialerd.core.effects import Announce, AttachAgent, Originate
+from dialerd.core.engine import EngineState
 from dialerd.core.errors import Fault, PortError, invalid
 from dialerd.core.messages import CallRecord, HostUp, LiveChannel, ManagerUp, MediaCapacity
 from dialerd.core.model import (
@@ -55,6 +56,7 @@ from dialerd.sim.webhooks import FakeWebhooks
 
 MAX_CONTACTS = 10_000
 MAX_BYTES = 5_000_000
+ENGINES = {"pipecat": EngineState(2), "english": EngineState(0, "it cannot be reached")}
 TRUNKS = (
     Trunk(TrunkName("lab"), "lab", (E164("+15550100100"), E164("+15550100101")), 10, 5.0),
     Trunk(TrunkName("spare"), "spare", (E164("+15550100200"),), 10, 5.0),
@@ -221,7 +223,7 @@ class Installation:
 
     def connect(self) -> None:
         """Asterisk and the media workers come up: calls can be placed."""
-        for event in (HostUp("boot-1", "22.10", ()), ManagerUp(), MediaCapacity(100)):
+        for event in (HostUp("boot-1", "22.10", ()), ManagerUp(), MediaCapacity(100, "", ENGINES)):
             self.engine.post(event)
 
 
@@ -263,6 +265,12 @@ async def installation(
             raise invalid([Fault("line", f"there is no line {line!r}")])
         return b"RIFF" + repr((line, language, voice, variables)).encode()
 
+    async def anything() -> Sequence[str]:
+        return ()
+
+    async def english() -> Sequence[str]:
+        return ("en-IN", "en-US")
+
     async def foretell(case: Case) -> bytes:
         return orjson.dumps(forecast.tell(case, read_bulk(case), rules))
 
@@ -277,7 +285,11 @@ async def installation(
             TRUNKS,
             holiday_dates,
             state_dir / "spool",
-            (VoiceEngine("embedded", ("female", "male"), spoken, say),),
+            (
+                VoiceEngine("embedded", ("female", "male"), spoken, say),
+                VoiceEngine("pipecat", (), anything, None, "twilio-stream", 2),
+                VoiceEngine("english", (), english, None, "twilio-stream", 1),
+            ),
         ),
         intake,
         parse,
