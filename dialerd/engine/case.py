@@ -40,6 +40,9 @@ class Assumptions(BaseModel):
     trunk_channels: int | None = Field(
         None, ge=1, le=100_000, description="channels of each trunk that the campaign may use"
     )
+    exact: bool = Field(
+        False, description="simulate every contact of a long list too, instead of every so manieth"
+    )
     seed: int = Field(1, ge=0, lt=2**63, description="the same seed gives the same forecast")
 
 
