@@ -24,6 +24,7 @@ from dialerd.core.model import (
     TrunkName,
 )
 from dialerd.core.record import record
+from dialerd.core.transfer import TransferWish
 
 # --- events from Asterisk ------------------------------------------------------------------------
 
@@ -189,6 +190,16 @@ class AgentFinished:
 
 
 @record
+class TransferAsked:
+    """The agent wants the callee connected with a person."""
+
+    call: CallId
+    wish: TransferWish
+    ask: int = 0
+    """Counts the wishes of the call's agent: one that is told twice is one."""
+
+
+@record
 class MediaFailed:
     """The call has lost its audio or its agent."""
 
@@ -328,6 +339,7 @@ Event = (
     | AgentHeard
     | AgentReported
     | AgentFinished
+    | TransferAsked
     | MediaFailed
     | MediaCapacity
     | MediaHeld
