@@ -99,6 +99,12 @@ class NoMedia:
     def detach(self, call: CallId) -> None:
         """Never asked."""
 
+    def hold(self, call: CallId, *, warm: bool) -> None:
+        """Never asked."""
+
+    def transfer_failed(self, call: CallId, reason: str) -> None:
+        """Never asked."""
+
     def held(self) -> frozenset[CallId] | None:
         return None
 

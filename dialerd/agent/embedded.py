@@ -21,6 +21,7 @@ from dialerd.core.clock import Millis
 from dialerd.core.effects import AttachAgent
 from dialerd.core.errors import InvariantError, PortError
 from dialerd.core.model import AgentReport
+from dialerd.core.transfer import TransferWish
 
 
 class Stage(Protocol):
@@ -40,6 +41,10 @@ class Stage(Protocol):
 
     def report(self, report: AgentReport) -> None:
         """Tell what is known so far."""
+        ...
+
+    def escalate(self, wish: TransferWish) -> None:
+        """Have the callee connected with a person; `transfer_failed` follows if that cannot be."""
         ...
 
     def finish(self, report: AgentReport) -> None:
@@ -157,6 +162,11 @@ class ScriptedConversation:
     def silence(self, number: int, at: Millis) -> None:
         """What `Stage.listen` numbered so has passed."""
         self._take(SilenceElapsed(number, at))
+
+    def transfer_failed(self, reason: str, at: Millis) -> None:
+        """Nobody was connected with the callee: a script says nothing for that yet, so the call ends."""
+        if self._stage is not None:
+            self._stage.finish(self.report)
 
     def close(self, at: Millis) -> AgentReport:
         """The call is over, whoever ended it: the last word."""

@@ -82,6 +82,22 @@ class DetachAgent:
 
 
 @record
+class TellTransferFailed:
+    """Tell the agent that nobody was connected with its callee: it goes on."""
+
+    call: CallId
+    reason: str
+
+
+@record
+class HoldForTransfer:
+    """Tell the agent's side that somebody else has asked for a transfer; `warm`: the agent may go on talking."""
+
+    call: CallId
+    warm: bool
+
+
+@record
 class LoadReady:
     """Read the next waiting contacts of a campaign."""
 
@@ -171,6 +187,8 @@ Effect = (
     | HangUp
     | AttachAgent
     | DetachAgent
+    | TellTransferFailed
+    | HoldForTransfer
     | LoadReady
     | SeekReady
     | SeekEvidence

@@ -28,6 +28,7 @@ from dialerd.core.model import (
     TrunkName,
 )
 from dialerd.core.record import record
+from dialerd.core.transfer import TransferWish
 
 # --- events from Asterisk ------------------------------------------------------------------------
 
@@ -203,6 +204,16 @@ class AgentFinished:
 
 
 @record
+class TransferAsked:
+    """The agent wants the callee connected with a person."""
+
+    call: CallId
+    wish: TransferWish
+    ask: int = 0
+    """Counts the wishes of the call's agent: one that is told twice is one."""
+
+
+@record
 class MediaFailed:
     """The call has lost its audio or its agent."""
 
@@ -345,6 +356,7 @@ Event = (
     | AgentStoodIn
     | AgentReported
     | AgentFinished
+    | TransferAsked
     | MediaFailed
     | MediaCapacity
     | MediaHeld

@@ -19,11 +19,13 @@ from dialerd.core.effects import (
     Effect,
     FindNumbers,
     HangUp,
+    HoldForTransfer,
     LoadReady,
     Originate,
     ReleaseMedia,
     SeekEvidence,
     SeekReady,
+    TellTransferFailed,
 )
 from dialerd.core.errors import PortError
 from dialerd.core.messages import (
@@ -78,6 +80,8 @@ class Dispatcher:
             ReleaseMedia: lambda effect: telephony.release_media(effect.channel),
             AttachAgent: media.attach,
             DetachAgent: lambda effect: media.detach(effect.call),
+            HoldForTransfer: lambda effect: media.hold(effect.call, warm=effect.warm),
+            TellTransferFailed: lambda effect: media.transfer_failed(effect.call, effect.reason),
             LoadReady: lambda effect: self._spawn(self._load(effect)),
             SeekReady: lambda effect: self._spawn(self._seek_ready(effect)),
             SeekEvidence: lambda effect: self._spawn(evidence.seek(effect, telephony, sink, listener)),

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from dialerd.core.clock import Millis
 from dialerd.core.effects import AttachAgent
 from dialerd.core.model import AgentReport
+from dialerd.core.transfer import TransferWish
 
 
 class Conversation(Protocol):
@@ -40,6 +41,14 @@ class Conversation(Protocol):
         """What `Stage.listen` numbered so has passed."""
         ...
 
+    def transfer_failed(self, reason: str, at: Millis) -> None:
+        """Nobody was connected (`dialerd.core.transfer.TransferFailure`): go on with the callee.
+
+        It comes also where somebody else than this conversation had asked for the transfer. One that succeeds is told
+        by `close`.
+        """
+        ...
+
     def close(self, at: Millis) -> AgentReport:
         """The call is over, whoever ended it: the last word."""
         ...
@@ -62,6 +71,13 @@ class Stage(Protocol):
 
     def report(self, report: AgentReport) -> None:
         """Tell what is known so far."""
+        ...
+
+    def escalate(self, wish: TransferWish) -> None:
+        """Have the callee connected with a person; `transfer_failed` follows if that cannot be.
+
+        Meanwhile the callee hears ringing wherever the conversation says nothing.
+        """
         ...
 
     def finish(self, report: AgentReport) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import structlog
 
-from dialerd.media.wire import Ended, Garbled, Reported, encode, read_for_daemon
+from dialerd.media.wire import Ended, Garbled, Reported, TransferAsked, encode, read_for_daemon
 
 KEPT = 10.0
 """Seconds that an acknowledged message is kept: its daemon may die before it has stored it."""
@@ -20,25 +20,29 @@ KEPT = 10.0
 _log = structlog.get_logger("dialerd.media")
 
 
+Kept = Reported | TransferAsked | Ended
+"""What is kept until it was heard."""
+
+
 @dataclass(slots=True)
 class _Letter:
-    message: Reported | Ended
+    message: Kept
     acknowledged_at: float | None = None
 
 
 class Outbox:
-    """Messages in order. A call's newer report takes the place of its older one."""
+    """Messages in order. A call's newer report or wish takes the place of its older one."""
 
     def __init__(self) -> None:
         self._letters: dict[int, _Letter] = {}
         self._next = 1
 
-    def put(self, message: Reported | Ended) -> Reported | Ended:
+    def put(self, message: Kept) -> Kept:
         """Keep a message; returns it with its number."""
         stale = [
             number
             for number, letter in self._letters.items()
-            if letter.message.call == message.call and isinstance(letter.message, Reported)
+            if letter.message.call == message.call and _is_stale(letter.message, message)
         ]
         for number in stale:
             del self._letters[number]
@@ -64,7 +68,7 @@ class Outbox:
         for number in old:
             del self._letters[number]
 
-    def __iter__(self) -> Iterator[Reported | Ended]:
+    def __iter__(self) -> Iterator[Kept]:
         """Everything that a daemon which has just connected must be told."""
         return iter([letter.message for letter in self._letters.values()])
 
@@ -104,5 +108,11 @@ class Outbox:
             except Garbled as error:
                 _log.error("media.outcomes_unreadable", path=str(path), detail=str(error))
                 continue
-            if isinstance(message, Reported | Ended):
+            if isinstance(message, Kept):
                 self.put(message)
+
+
+def _is_stale(kept: Kept, fresh: Kept) -> bool:
+    if isinstance(kept, TransferAsked):
+        return isinstance(fresh, TransferAsked | Ended)
+    return isinstance(kept, Reported) and not isinstance(fresh, TransferAsked)

@@ -90,11 +90,25 @@ class Playout:
         self.end()
         self._flush()
 
-    def listen(self, number: int, duration: Millis) -> None:
-        """Send silence, since carriers end calls that carry no audio; `silence(number)` follows."""
+    def listen(self, number: int, duration: Millis, background: bytes = SILENCE) -> None:
+        """Send silence, since carriers end calls that carry no audio; `silence(number)` follows.
+
+        `background`: whole frames that are sent instead, over and over.
+        """
         self.end()
-        self._begin(self._send(SILENCE * (duration * FRAMES_PER_SECOND // 1_000)))
-        self._timer = self._loop.call_later(duration / 1_000, self._notices.silence, number)
+        size = FRAME * (duration * FRAMES_PER_SECOND // 1_000)
+        self._begin(self._send((background * (-(-size // len(background))))[:size]))
+        self._timer = self._loop.call_later(duration / 1_000, self._tell_silence, number)
+
+    def hold(self, background: bytes) -> None:
+        """Send `background`, whole frames, over and over until something else is to be sent."""
+        self.end()
+        self._begin(self._repeat(background))
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is being sent or awaited."""
+        return (self._task is None or self._task.done()) and self._timer is None
 
     def on_mark(self, mark: int) -> None:
         """The outlet has played up to `mark`."""
@@ -135,6 +149,12 @@ class Playout:
         wait = max(0.0, self._waiting / BYTES_PER_SECOND) + self._stall
         self._timer = self._loop.call_later(wait, self._tell_stalled, "has played nothing")
 
+    async def _repeat(self, background: bytes) -> None:
+        while True:
+            await self._send(background)
+            # No more than is needed: it must not be in the way of what comes next.
+            await asyncio.sleep(max(0.0, self._waiting / BYTES_PER_SECOND - 0.5))
+
     async def _send(self, audio: bytes, *, is_agent: bool = False) -> None:
         for start in range(0, len(audio), MESSAGE):
             message = audio[start : start + MESSAGE]
@@ -166,6 +186,10 @@ class Playout:
     def _flush(self) -> None:
         self._since, self._sent = self._loop.time(), 0
         self._outlet.flush()
+
+    def _tell_silence(self, number: int) -> None:
+        self._timer = None
+        self._notices.silence(number)
 
     def _tell_stalled(self, what: str) -> None:
         self._notices.stalled(f"Asterisk {what} for {self._stall:g} s")

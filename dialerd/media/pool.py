@@ -24,6 +24,7 @@ from dialerd.core.messages import (
     MediaCapacity,
     MediaFailed,
     MediaHeld,
+    TransferAsked,
 )
 from dialerd.core.model import AgentReport, CallId, InstanceId, Reason
 from dialerd.media import wire
@@ -102,6 +103,8 @@ class MediaPool:
         """Calls that answered while no worker was there."""
         self._released: set[CallId] = set()
         """Calls to be detached as soon as a worker is there."""
+        self._untold: dict[CallId, str] = {}
+        """Transfers that failed while no worker was there."""
         self._link: WorkerLink | None = None
         self._linked = asyncio.Event()
         self._running = False
@@ -136,6 +139,18 @@ class MediaPool:
                 self._link.send(wire.Detach(call))
             else:
                 self._released.add(call)
+
+    def hold(self, call: CallId, *, warm: bool) -> None:
+        """See `dialerd.ports.Media`."""
+        if call in self._calls and self._link is not None:
+            self._link.send(wire.Hold(call, warm))
+
+    def transfer_failed(self, call: CallId, reason: str) -> None:
+        """See `dialerd.ports.Media`."""
+        if self._link is None:
+            self._untold[call] = reason
+        elif call in self._calls:
+            self._link.send(wire.TransferFailed(call, reason))
 
     def held(self) -> frozenset[CallId] | None:
         """See `dialerd.ports.Media`."""
@@ -235,6 +250,9 @@ class MediaPool:
         for call in self._released & held:
             link.send(wire.Detach(call))
         self._released.clear()
+        for call in self._untold.keys() & held:
+            link.send(wire.TransferFailed(call, self._untold[call]))
+        self._untold.clear()
         now = asyncio.get_running_loop().time()
         for waiting in self._waiting.values():
             waiting.limit.cancel()
@@ -262,6 +280,9 @@ class MediaPool:
                 self._sink(AgentHeard(CallId(call)))
             case wire.Reported(call, report, number):
                 self._sink(AgentReported(CallId(call), report))
+                self._acknowledge(number)
+            case wire.TransferAsked(call, wish, ask, number):
+                self._sink(TransferAsked(CallId(call), wish, ask))
                 self._acknowledge(number)
             case wire.Ended():
                 self._take_end(message)
@@ -315,6 +336,7 @@ class MediaPool:
             self._sink(MediaFailed(call, Reason.DROPPED, "its media worker died"))
         self._calls.clear()
         self._released.clear()
+        self._untold.clear()
 
     async def _wait_link(self) -> WorkerLink:
         await self._linked.wait()

@@ -18,9 +18,11 @@ from dialerd.core.clock import Millis
 from dialerd.core.effects import AttachAgent
 from dialerd.core.errors import DialerError, RequestError
 from dialerd.core.model import AgentReport, Reason
+from dialerd.core.transfer import TransferWish
 from dialerd.media.asterisk_ws import CalleeGone, LegListener
 from dialerd.media.conversation import Agent, Conversation
-from dialerd.media.playout import Notices, Outlet, Playout
+from dialerd.media.playout import SILENCE, Notices, Outlet, Playout
+from dialerd.media.ringing import RINGING
 
 _log = structlog.get_logger("dialerd.media")
 
@@ -81,6 +83,10 @@ class SessionListener(Protocol):
         """What the agent knows so far; a later one replaces it."""
         ...
 
+    def on_escalate(self, wish: TransferWish, ask: int) -> None:
+        """The agent wants the callee connected with a person; `ask` counts its wishes."""
+        ...
+
 
 class Session:
     """The call `order`, from attach to its end. It is the conversation's stage and the leg's listener.
@@ -110,6 +116,11 @@ class Session:
         self._leg: Leg | None = None
         self._playout: Playout | None = None
         self._heard = False
+        self._asks = 0
+        self._holding = False
+        """A person is being called for the callee, who hears it ring wherever the agent says nothing."""
+        self._muted = False
+        """The agent may say nothing meanwhile."""
 
     async def run(self, tell: Callable[[Outcome], None]) -> None:
         """Hold the call until it ends; `tell` its outcome at once, then take the leg down."""
@@ -129,6 +140,23 @@ class Session:
     def detach(self) -> None:
         """The call is over on Asterisk's side, or must go: the agent's last word."""
         self._over(Finished(self._last_word()))
+
+    def hold(self, *, warm: bool) -> None:
+        """Somebody else has asked for a transfer. `warm`: the agent goes on talking; else it falls silent at once."""
+        if self._playout is None:
+            return
+        self._holding = True
+        if not warm:
+            self._muted = True
+            self._playout.stop()
+        self._ring()
+
+    def transfer_failed(self, reason: str) -> None:
+        """Nobody was connected: the agent goes on."""
+        self._holding = self._muted = False
+        if self._playout is not None and self._conversation is not None:
+            self._playout.stop()
+            self._direct(self._conversation.transfer_failed, reason, self._at)
 
     def drop(self, detail: str) -> None:
         """The call must go because our side does."""
@@ -162,22 +190,30 @@ class Session:
 
     def play(self, number: int, audio: AsyncGenerator[bytes]) -> None:
         """See `dialerd.media.conversation.Stage`."""
-        if self._playout is not None:
+        if self._playout is not None and not self._muted:
             self._playout.play(number, audio)
 
     def stop(self) -> None:
         """See `dialerd.media.conversation.Stage`."""
-        if self._playout is not None:
+        if self._playout is not None and not self._muted:
             self._playout.stop()
+            self._ring()
 
     def listen(self, number: int, duration: Millis) -> None:
         """See `dialerd.media.conversation.Stage`."""
-        if self._playout is not None:
-            self._playout.listen(number, duration)
+        if self._playout is not None and not self._muted:
+            self._playout.listen(number, duration, RINGING if self._holding else SILENCE)
 
     def report(self, report: AgentReport) -> None:
         """See `dialerd.media.conversation.Stage`."""
         self._listener.on_report(report)
+
+    def escalate(self, wish: TransferWish) -> None:
+        """See `dialerd.media.conversation.Stage`."""
+        self._asks += 1
+        self._holding = True
+        self._listener.on_escalate(wish, self._asks)
+        self._ring()
 
     def finish(self, report: AgentReport) -> None:
         """See `dialerd.media.conversation.Stage`."""
@@ -192,7 +228,7 @@ class Session:
 
     def on_key(self, digit: str) -> None:
         """See `LegListener`. A key pressed before the agent has begun to speak is not meant for it."""
-        if self._conversation is not None and self._playout is not None:
+        if self._conversation is not None and self._playout is not None and not self._muted:
             self._direct(self._conversation.key_pressed, digit, self._at)
 
     def on_audio(self, audio: bytes) -> None:
@@ -209,15 +245,22 @@ class Session:
     def _on_played(self, number: int) -> None:
         if self._conversation is not None:
             self._direct(self._conversation.played, number, self._at)
+            self._ring()
 
     def _on_silence(self, number: int) -> None:
         if self._conversation is not None:
             self._direct(self._conversation.silence, number, self._at)
+            self._ring()
 
     def _on_broken(self, error: Exception) -> None:
         if not isinstance(error, DialerError):
             _log.error("media.agent_broken", call=self._order.call, exc_info=error)
         self._fail(Reason.ENGINE_FAILED, _words(error))
+
+    def _ring(self) -> None:
+        """While a person is being called the callee hears it ring, unless the agent says something."""
+        if self._holding and self._playout is not None and self._playout.idle and not self._end.done():
+            self._playout.hold(RINGING)
 
     # --- the end -------------------------------------------------------------------------------------
 

@@ -14,8 +14,9 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from dialerd.core.effects import AttachAgent
 from dialerd.core.model import E164, AgentReport, CallId, ChannelId, Reason
+from dialerd.core.transfer import TransferWish
 
-VERSION = 1
+VERSION = 2
 """Of this protocol. A daemon ends a worker of another version."""
 MAX_LINE = 4 * 1024 * 1024
 
@@ -81,6 +82,24 @@ class Detach:
 
 
 @dataclass(frozen=True, slots=True)
+class TransferFailed:
+    """Nobody was connected with the call's callee: its agent goes on."""
+
+    call: str
+    reason: str
+    kind: Literal["transfer_failed"] = "transfer_failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Somebody else than its agent has asked for a transfer of the call; `warm`: the agent may go on talking."""
+
+    call: str
+    warm: bool
+    kind: Literal["hold"] = "hold"
+
+
+@dataclass(frozen=True, slots=True)
 class Acknowledge:
     """The outcome with this number has arrived."""
 
@@ -103,7 +122,7 @@ class Leave:
     kind: Literal["leave"] = "leave"
 
 
-ToWorker = Prepare | Attach | Detach | Acknowledge | Ping | Leave
+ToWorker = Prepare | Attach | Detach | TransferFailed | Hold | Acknowledge | Ping | Leave
 
 # --- to the daemon -------------------------------------------------------------------------------
 
@@ -155,6 +174,18 @@ class Reported:
 
 
 @dataclass(frozen=True, slots=True)
+class TransferAsked:
+    """The call's agent wants the callee connected with a person."""
+
+    call: str
+    wish: TransferWish
+    ask: int
+    """Counts the wishes of the call's agent."""
+    number: int = 0
+    kind: Literal["transfer_asked"] = "transfer_asked"
+
+
+@dataclass(frozen=True, slots=True)
 class Ended:
     """The call's conversation is over: its last word, and the reason if it went wrong."""
 
@@ -173,7 +204,7 @@ class Pong:
     kind: Literal["pong"] = "pong"
 
 
-ToDaemon = Hello | Ready | Prepared | Heard | Reported | Ended | Pong
+ToDaemon = Hello | Ready | Prepared | Heard | Reported | TransferAsked | Ended | Pong
 
 _to_worker: TypeAdapter[ToWorker] = TypeAdapter(Annotated[ToWorker, Field(discriminator="kind")])
 _to_daemon: TypeAdapter[ToDaemon] = TypeAdapter(Annotated[ToDaemon, Field(discriminator="kind")])

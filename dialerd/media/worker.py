@@ -19,11 +19,12 @@ import structlog
 from dialerd.core.effects import AttachAgent
 from dialerd.core.errors import DialerError, PortError, RequestError
 from dialerd.core.model import AgentReport, ChannelId, Reason
+from dialerd.core.transfer import TransferWish
 from dialerd.media import rendezvous, wire
 from dialerd.media.ari import MediaAri
 from dialerd.media.asterisk_ws import LegListener, MediaLeg
 from dialerd.media.conversation import Agent
-from dialerd.media.outbox import Outbox
+from dialerd.media.outbox import Kept, Outbox
 from dialerd.media.probe import prove
 from dialerd.media.reception import Reception
 from dialerd.media.session import Failed, Finished, Outcome, Session, SessionTiming
@@ -193,10 +194,8 @@ class Worker:
         match message:
             case wire.Attach():
                 self._attach(message)
-            case wire.Detach():
-                held = self._sessions.get(message.call)
-                if held is not None:
-                    held[0].detach()
+            case wire.Detach() | wire.Hold() | wire.TransferFailed():
+                self._direct(message)
             case wire.Acknowledge():
                 self._outbox.acknowledge(message.number, asyncio.get_running_loop().time())
             case wire.Prepare():
@@ -205,6 +204,20 @@ class Worker:
                 self._send(wire.Pong())
             case wire.Leave():
                 self._leave(message)
+
+    def _direct(self, message: wire.Detach | wire.Hold | wire.TransferFailed) -> None:
+        """Tell a call's session something; a call that is over is told nothing."""
+        held = self._sessions.get(message.call)
+        if held is None:
+            return
+        session, _ = held
+        match message:
+            case wire.Detach():
+                session.detach()
+            case wire.Hold():
+                session.hold(warm=message.warm)
+            case wire.TransferFailed():
+                session.transfer_failed(message.reason)
 
     def _leave(self, message: wire.Leave) -> None:
         self._dismissed = True
@@ -286,7 +299,7 @@ class Worker:
             case Failed(reason, detail, report):
                 self._tell(wire.Ended(order.call, report, reason, detail))
 
-    def _tell(self, message: wire.Reported | wire.Ended) -> None:
+    def _tell(self, message: Kept) -> None:
         self._send(self._outbox.put(message))
 
     def heard(self, call: str) -> None:
@@ -296,6 +309,10 @@ class Worker:
     def reported(self, call: str, report: AgentReport) -> None:
         """The call's agent has something to say."""
         self._tell(wire.Reported(call, report))
+
+    def escalated(self, call: str, wish: TransferWish, ask: int) -> None:
+        """The call's agent wants a person for its callee."""
+        self._tell(wire.TransferAsked(call, wish, ask))
 
     async def _end_calls(self) -> None:
         """Hang up every call and wait for their sessions' ends."""
@@ -323,6 +340,10 @@ class _CallVoice:
     def on_report(self, report: AgentReport) -> None:
         """See `SessionListener`."""
         self._worker.reported(self._call, report)
+
+    def on_escalate(self, wish: TransferWish, ask: int) -> None:
+        """See `SessionListener`."""
+        self._worker.escalated(self._call, wish, ask)
 
 
 async def _fault_of(work: Awaitable[None]) -> str:

@@ -87,6 +87,14 @@ class Media(Protocol):
         """Release the call's bridge and media leg; unknown or already released: nothing happens."""
         ...
 
+    def hold(self, call: CallId, *, warm: bool) -> None:
+        """Somebody else than its agent has asked for a transfer; `warm`: the agent may go on talking."""
+        ...
+
+    def transfer_failed(self, call: CallId, reason: str) -> None:
+        """Nobody was connected with the callee: its agent goes on."""
+        ...
+
     def held(self) -> frozenset[CallId] | None:
         """The calls that the workers hold, as far as they have said; None: no worker is connected."""
         ...

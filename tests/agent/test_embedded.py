@@ -15,6 +15,7 @@ from dialerd.core.clock import Millis
 from dialerd.core.effects import AttachAgent
 from dialerd.core.errors import InvariantError, PortError, RequestError
 from dialerd.core.model import E164, AgentReport, CallId, ChannelId
+from dialerd.core.transfer import TransferWish
 from tests.agent.scripts import good
 
 
@@ -56,6 +57,9 @@ class RecordingStage:
 
     def report(self, report: AgentReport) -> None:
         self.told.append(("report", report.disposition))
+
+    def escalate(self, wish: TransferWish) -> None:
+        self.told.append(("escalate", wish))
 
     def finish(self, report: AgentReport) -> None:
         self.told.append(("finish", report.disposition))

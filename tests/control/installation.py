@@ -176,6 +176,12 @@ class MemoryMedia:
     def attach(self, order: AttachAgent) -> None:
         self.attached.append(order)
 
+    def hold(self, call: CallId, *, warm: bool) -> None:
+        pass
+
+    def transfer_failed(self, call: CallId, reason: str) -> None:
+        pass
+
     def detach(self, call: CallId) -> None:
         pass
 

@@ -136,9 +136,17 @@ class RecordingMedia:
 
     attached: list[AttachAgent] = field(default_factory=list)
     detached: list[CallId] = field(default_factory=list)
+    held_calls: list[tuple[CallId, bool]] = field(default_factory=list)
+    told_failed: list[tuple[CallId, str]] = field(default_factory=list)
 
     def attach(self, order: AttachAgent) -> None:
         self.attached.append(order)
+
+    def hold(self, call: CallId, *, warm: bool) -> None:
+        self.held_calls.append((call, warm))
+
+    def transfer_failed(self, call: CallId, reason: str) -> None:
+        self.told_failed.append((call, reason))
 
     def detach(self, call: CallId) -> None:
         self.detached.append(call)

@@ -79,6 +79,11 @@ class FakeTalk:
     def silence(self, number: int, at: Millis) -> None:
         self.told.append(("silence", number))
 
+    def transfer_failed(self, reason: str, at: Millis) -> None:
+        self.told.append(("transfer_failed", reason))
+        assert self.stage is not None
+        self.stage.play(7, self.audio(10))
+
     def close(self, at: Millis) -> AgentReport:
         self.told.append(("close",))
         return self.known

@@ -12,6 +12,7 @@ import pytest
 
 from dialerd.core.errors import Fault, PortError, invalid
 from dialerd.core.model import AgentReport, InstanceId, Reason
+from dialerd.core.transfer import TransferWish
 from dialerd.media.ari import MediaAri
 from dialerd.media.asterisk_ws import LegListener, MediaLeg
 from dialerd.media.playout import SILENCE
@@ -37,6 +38,7 @@ class Held:
     task: asyncio.Task[None]
     outcomes: list[Outcome]
     reports: list[AgentReport] = field(default_factory=list)
+    wishes: list[tuple[TransferWish, int]] = field(default_factory=list)
     heard: int = 0
 
     def on_heard(self) -> None:
@@ -44,6 +46,9 @@ class Held:
 
     def on_report(self, report: AgentReport) -> None:
         self.reports.append(report)
+
+    def on_escalate(self, wish: TransferWish, ask: int) -> None:
+        self.wishes.append((wish, ask))
 
     @property
     def talk(self) -> FakeTalk:
@@ -68,6 +73,9 @@ class _Relay:
 
     def on_report(self, report: AgentReport) -> None:
         self.held.on_report(report)
+
+    def on_escalate(self, wish: TransferWish, ask: int) -> None:
+        self.held.on_escalate(wish, ask)
 
 
 @asynccontextmanager

@@ -134,6 +134,12 @@ class Ports:
     def attach(self, order: AttachAgent) -> None:
         self.network.attach(order)
 
+    def hold(self, call: CallId, *, warm: bool) -> None:
+        pass
+
+    def transfer_failed(self, call: CallId, reason: str) -> None:
+        pass
+
     def detach(self, call: CallId) -> None:
         self.network.detach(call)
 

@@ -1,0 +1,42 @@
+"""Mu-law (ITU-T G.711) and linear 16-bit samples, by tables. It knows no streams.
+
+The standard library's `audioop` did this until Python 3.13.
+"""
+
+from __future__ import annotations
+
+_BIAS = 0x84
+_CLIP = 32_635
+
+
+def decode_sample(code: int) -> int:
+    """The linear value of a mu-law byte."""
+    code = ~code & 0xFF
+    magnitude = ((((code & 0x0F) << 3) + _BIAS) << ((code & 0x70) >> 4)) - _BIAS
+    return -magnitude if code & 0x80 else magnitude
+
+
+def encode_sample(value: int) -> int:
+    """The mu-law byte that is nearest to a linear value."""
+    sign = 0x80 if value < 0 else 0
+    magnitude = min(abs(value), _CLIP) + _BIAS
+    exponent = magnitude.bit_length() - 8
+    mantissa = (magnitude >> (exponent + 3)) & 0x0F
+    return ~(sign | (exponent << 4) | mantissa) & 0xFF
+
+
+_LINEAR = [decode_sample(code) & 0xFFFF for code in range(256)]
+_LOW = bytes(value & 0xFF for value in _LINEAR)
+_HIGH = bytes(value >> 8 for value in _LINEAR)
+
+
+def interleave(left: bytes, right: bytes) -> bytes:
+    """Two mu-law channels of one length as 16-bit little-endian stereo."""
+    if len(left) != len(right):
+        raise ValueError(f"the channels differ in length: {len(left)} and {len(right)}")
+    both = bytearray(4 * len(left))
+    both[0::4] = left.translate(_LOW)
+    both[1::4] = left.translate(_HIGH)
+    both[2::4] = right.translate(_LOW)
+    both[3::4] = right.translate(_HIGH)
+    return bytes(both)
