@@ -60,6 +60,8 @@ class AttachAgent:
     variables: Mapping[str, Any]
     voice: str | None = None
     """None: as the script says."""
+    zone: str | None = None
+    """Where the callee's clock stands, IANA; None: not known."""
 
 
 @record

@@ -75,6 +75,7 @@ class MediaPool:
         instance: InstanceId,
         max_sessions: int,
         cache_dir: Path,
+        prompts_dir: Path | None = None,
         sink: Sink,
         timing: PoolTiming = PoolTiming(),
         log_arguments: Sequence[str] = (),
@@ -92,6 +93,7 @@ class MediaPool:
             *("--instance", instance),
             *("--sessions", str(max_sessions)),
             *("--cache-dir", str(cache_dir.absolute())),
+            *(("--prompts-dir", str(prompts_dir.absolute())) if prompts_dir is not None else ()),
             *("--grace", str(timing.grace)),
             *log_arguments,
         ]
@@ -374,4 +376,5 @@ def _attach(order: AttachAgent, waited: float) -> wire.Attach:
         variables=order.variables,
         waited=waited,
         voice=order.voice,
+        zone=order.zone,
     )

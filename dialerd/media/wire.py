@@ -56,6 +56,7 @@ class Attach:
     variables: Mapping[str, Any]
     waited: float = 0.0
     voice: str | None = None
+    zone: str | None = None
     kind: Literal["attach"] = "attach"
 
     def order(self) -> AttachAgent:
@@ -70,6 +71,7 @@ class Attach:
             name=self.name,
             variables=self.variables,
             voice=self.voice,
+            zone=self.zone,
         )
 
 

@@ -1,0 +1,25 @@
+"""Scripts held against what this installation has: the recordings they name, and the words that can be heard.
+
+It reads files, and runs in a process beside the daemon's own.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from dialerd.agent.keywords import is_word
+from dialerd.agent.prompts import Prompts
+from dialerd.agent.script import Proofs, ScriptDocument, parse_script
+
+
+def proofread(source: str, prompts_dir: Path | None = None) -> ScriptDocument:
+    """The script in `source`. Raises `RequestError` (422) with every fault; `prompts_dir` holds the recordings."""
+
+    def word(text: str) -> str:
+        return (
+            ""
+            if is_word(text)
+            else f"has {text!r}, which is no word that can be recognised (American spelling)"
+        )
+
+    return parse_script(source, Proofs(Prompts(prompts_dir).fault, word))
