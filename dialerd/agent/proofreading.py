@@ -19,7 +19,7 @@ def proofread(source: str, prompts_dir: Path | None = None) -> ScriptDocument:
         return (
             ""
             if is_word(text)
-            else f"has {text!r}, which is no word that can be recognised (American spelling)"
+            else f"has {text!r}, which is no word that can be recognised: check its spelling"
         )
 
     return parse_script(source, Proofs(Prompts(prompts_dir).fault, word))

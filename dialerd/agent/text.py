@@ -153,10 +153,26 @@ def _date(text: str, locale: Locale) -> str:
 
 def _time(text: str, locale: Locale) -> str:
     try:
-        # Its blank may be one that voices do not know.
-        return " ".join(str(format_time(datetime.time.fromisoformat(text), "short", locale=locale)).split())
+        time = datetime.time.fromisoformat(text)
     except ValueError:
         return text
+    pattern = _clock(locale, whole=time.minute == 0)
+    # Its blank may be one that voices do not know.
+    return " ".join(str(format_time(time, pattern, locale=locale)).split())
+
+
+def _clock(locale: Locale, *, whole: bool) -> str:
+    """How a time of day is written: where the clock has twelve hours, with the part of the day as it is said.
+
+    `pm` is said in English; elsewhere it is evening, night, शाम. A full hour has no minutes then.
+    """
+    usual = str(locale.time_formats["short"].pattern)
+    if "a" not in usual:
+        return usual
+    if locale.language == "en":
+        return "h a" if whole else usual
+    spoken = locale.datetime_skeletons.get("Bh" if whole else "Bhm")
+    return str(spoken.pattern) if spoken is not None else usual
 
 
 @lru_cache(maxsize=256)
