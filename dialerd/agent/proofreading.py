@@ -14,12 +14,15 @@ from dialerd.agent.script import Proofs, ScriptDocument, parse_script
 
 def proofread(source: str, prompts_dir: Path | None = None) -> ScriptDocument:
     """The script in `source`. Raises `RequestError` (422) with every fault; `prompts_dir` holds the recordings."""
+    return parse_script(source, Proofs(Prompts(prompts_dir).fault, _unheard))
 
-    def word(text: str) -> str:
-        return (
-            ""
-            if is_word(text)
-            else f"has {text!r}, which is no word that can be recognised: check its spelling"
-        )
 
-    return parse_script(source, Proofs(Prompts(prompts_dir).fault, word))
+def proofread_words(source: str) -> ScriptDocument:
+    """The same where the recordings are not at hand."""
+    return parse_script(source, Proofs(word=_unheard))
+
+
+def _unheard(word: str) -> str:
+    return (
+        "" if is_word(word) else f"has {word!r}, which is no word that can be recognised: check its spelling"
+    )
