@@ -21,7 +21,8 @@ import structlog
 
 from dialerd import __version__, logs
 from dialerd.agent import rehearsal
-from dialerd.agent.script import VOICES, parse_script
+from dialerd.agent.proofreading import proofread
+from dialerd.agent.script import VOICES
 from dialerd.agent.voices import find_voices
 from dialerd.asterisk.ami import AmiAccess
 from dialerd.asterisk.ari import AriAccess
@@ -294,6 +295,7 @@ def _media(settings: Settings, engine: Engine) -> MediaPool:
         engines=settings.engine_list,
         allow=settings.webhooks.allow,
         cache_dir=settings.media.cache_dir or settings.state_dir / "prompts",
+        prompts_dir=settings.media.prompts_dir,
         sink=engine.post,
         log_arguments=("--log-level", settings.log.level, "--log-format", settings.log.format),
     )
@@ -342,13 +344,15 @@ def _service(
     exports = ExportsAside(exporter.call, address)
 
     async def parse(source: str) -> ParsedScript:
-        return await helper.call(parse_script, source)
+        return await helper.call(proofread, source, settings.media.prompts_dir)
+
+    prompts = settings.media.prompts_dir
 
     async def say(
         body: Mapping[str, Any], line: str, language: str, voice: str | None, variables: Mapping[str, Any]
     ) -> bytes:
         # Not where forecasts are made: one takes minutes.
-        return await exporter.call(rehearsal.say, body, line, language, voice, variables)
+        return await exporter.call(rehearsal.say, body, line, language, voice, variables, prompts)
 
     async def foretell(case: Case) -> bytes:
         return await simulator.call(forecast.in_child, case, _rules(settings))

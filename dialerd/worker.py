@@ -1,7 +1,7 @@
 """The media worker's process: it composes a worker of media legs and engines, and serves a daemon.
 
     python -m dialerd.worker --socket PATH --listen HOST:PORT --ari-url URL --ari-user USER --instance NAME \\
-        --sessions N --cache-dir DIR
+        --sessions N --cache-dir DIR [--prompts-dir DIR]
 
 The ARI password is the first line of its standard input: arguments and environments can be read by others.
 Exit codes: 0 nothing left to do, 1 could not run.
@@ -47,6 +47,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--sessions", type=int, required=True, help="calls at a time")
     parser.add_argument("--cache-dir", type=Path, required=True, help="where rendered prompts are kept")
+    parser.add_argument("--prompts-dir", type=Path, help="the recordings that scripts name")
     parser.add_argument("--grace", type=float, default=10.0, help="seconds to wait for a daemon, with calls")
     parser.add_argument("--log-level", choices=("debug", "info", "warning", "error"), default="info")
     parser.add_argument("--log-format", choices=("auto", "json", "console"), default="auto")
@@ -67,7 +68,7 @@ async def _run(options: argparse.Namespace, password: str) -> None:
     settings = WorkerSettings(options.socket, options.sessions, grace=options.grace)
     way = GuardedWay()
     kinds: dict[str, Kind] = {"twilio-stream": lambda engine: TwilioStreamEngine(engine, way.connect)}
-    agent = EmbeddedAgent.caching(options.cache_dir)
+    agent = EmbeddedAgent.caching(options.cache_dir, options.prompts_dir)
     worker = Worker(settings, agent, ari, Reception(options.listen), kinds, way.allow)
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, worker.stop)

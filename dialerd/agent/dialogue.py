@@ -1,166 +1,75 @@
 """The conversation as a pure machine: what happened in, what to do next out.
 
-    opening ──played──► listening ──silence──► repeat ──played──► listening ─ … ─► closing ──played──► done
-       │ key                │ key                 │ key                                ▲
-       └────────────────────┴─────────────────────┴── known: report, its closing ──────┤
-                                                   └─ unknown: its line, listening ─ … ┘
+    scene: line ──played──► listening ──answer──► next scene ─ … ─► scene that ends ──played──► done
+             │ key, words       │ silence, nothing understood
+             │                  └──► the line again ─ … ─► where nobody's answer leads
+             └──► as when listening
+
+At any time: do not call ─► its label, its closing. A person ─► line ──played──► transferring ──failed──► fallback.
 
 It speaks texts, not audio, and reads no clock: `at` is milliseconds since the callee answered. Whatever events
-come, in whatever order, it ends: silences and unknown keys are counted, and what is late is ignored.
+come, in whatever order, it ends: silences and answers that were not understood are counted, so are lines, and what
+is late is ignored.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from dataclasses import replace
 from typing import Any
 
-from dialerd.agent.script import ScriptDocument, Texts, Variable
-from dialerd.agent.text import format_value, parse_template, sentences
-from dialerd.core.clock import Millis, seconds
-from dialerd.core.errors import Fault, invalid
-from dialerd.core.model import AgentReport
+from dialerd.agent import transcript
+from dialerd.agent.answer import Clock, Value, complete, understand
+from dialerd.agent.course import (
+    DNC,
+    Stepped,
+    after,
+    ask_for_person,
+    branch,
+    enter,
+    hushed,
+    interrupted,
+    labelled,
+    listen,
+    not_transferred,
+    patient,
+    played,
+    say,
+)
+from dialerd.agent.exchange import (
+    CalleeLeft,
+    Event,
+    HangUp,
+    KeyPressed,
+    LinePlayed,
+    Report,
+    SilenceElapsed,
+    Spoken,
+    TransferFailed,
+)
+from dialerd.agent.flow import COMMAND, Everywhere, Question
+from dialerd.agent.script import ScriptDocument
+from dialerd.agent.standing import Phase, State
+from dialerd.agent.wording import check_language, given, spoken
+from dialerd.core.clock import Instant, Millis, seconds
+from dialerd.core.errors import InvariantError
+from dialerd.core.transfer import TransferTrigger
 
-UNKNOWN_KEYS = 3
-"""Unknown keys after which the conversation closes."""
-MAX_TURNS = 200
-"""Turns that a transcript keeps; a callee who leans on the keys must not grow it without end."""
-
-
-# --- events --------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class KeyPressed:
-    """The callee pressed a key."""
-
-    digit: str
-    at: Millis
-
-
-@dataclass(frozen=True, slots=True)
-class LinePlayed:
-    """The line that `Say` numbered `number` was heard to its end."""
-
-    number: int
-    at: Millis
-
-
-@dataclass(frozen=True, slots=True)
-class SilenceElapsed:
-    """The wait that `Listen` numbered `number` is over."""
-
-    number: int
-    at: Millis
-
-
-@dataclass(frozen=True, slots=True)
-class CalleeLeft:
-    """The callee hung up."""
-
-    at: Millis
+TYPING = seconds(4)
+"""Wait for the next digit of an entry."""
+CALLBACK = "callback_requested"
+NO_CLOCK = Clock(Instant(0))
 
 
-Event = KeyPressed | LinePlayed | SilenceElapsed | CalleeLeft
-
-# --- actions -------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Sentence:
-    """A part of a line. `personal`: it holds a contact's values, and is kept nowhere."""
-
-    text: str
-    personal: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Say:
-    """Speak the sentences; tell with `LinePlayed` when the last was heard."""
-
-    number: int
-    sentences: tuple[Sentence, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Hush:
-    """Stop speaking at once: the line's end will not be told."""
-
-
-@dataclass(frozen=True, slots=True)
-class Listen:
-    """Wait; tell with `SilenceElapsed` when `duration` has passed. A newer `Say` or `Listen` replaces it."""
-
-    number: int
-    duration: Millis
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """The callee has decided: keep this whatever happens next."""
-
-    report: AgentReport
-
-
-@dataclass(frozen=True, slots=True)
-class HangUp:
-    """The conversation is over; the last word."""
-
-    report: AgentReport
-
-
-Action = Say | Hush | Listen | Report | HangUp
-
-# --- state ---------------------------------------------------------------------------------------
-
-
-class Phase(StrEnum):
-    """Where the conversation stands."""
-
-    SPEAKING = "speaking"
-    """A line is spoken that a key may interrupt."""
-    LISTENING = "listening"
-    CLOSING = "closing"
-    """The last line is spoken."""
-    DONE = "done"
-
-
-@dataclass(frozen=True, slots=True)
-class State:
-    """A conversation between two events."""
-
-    script: ScriptDocument
-    language: str
-    values: Mapping[str, str]
-    phase: Phase = Phase.SPEAKING
-    number: int = 0
-    """Number of the latest `Say` or `Listen`; what answers an older one is late."""
-    silences: int = 0
-    unknown_keys: int = 0
-    disposition: str | None = None
-    positive: bool = False
-    turns: tuple[Mapping[str, Any], ...] = ()
-
-    @property
-    def texts(self) -> Texts:
-        """The texts of this conversation's language."""
-        return self.script.texts[self.language]
-
-    @property
-    def report(self) -> AgentReport:
-        """What is to be said of the conversation so far."""
-        return AgentReport(self.disposition, self.positive, {}, self.turns)
-
-
-Stepped = tuple[State, tuple[Action, ...]]
-
-
-def start(script: ScriptDocument, language: str, variables: Mapping[str, Any]) -> Stepped:
+def start(
+    script: ScriptDocument, language: str, variables: Mapping[str, Any], clock: Clock = NO_CLOCK
+) -> Stepped:
     """Begin: the opening is spoken. Raises `RequestError` for a language or a value that is missing."""
     check_language(script, language)
-    state = State(script, language, resolve(script, language, variables))
-    return _say(state, state.texts.opening, Phase.SPEAKING, Millis(0))
+    known = given(script, language, variables)
+    values = {name: spoken(script, language, name, value) for name, value in known.items()}
+    state = State(script, language, known, values, clock, script.flow.start)
+    return enter(state, script.flow.start, Millis(0))
 
 
 def step(state: State, event: Event) -> Stepped:
@@ -169,135 +78,214 @@ def step(state: State, event: Event) -> Stepped:
         return state, ()
     match event:
         case CalleeLeft():
-            state = replace(_interrupted(state, event.at), phase=Phase.DONE)
+            state = replace(interrupted(state), phase=Phase.DONE)
             return state, (HangUp(state.report),)
         case KeyPressed():
             return _key(state, event)
+        case Spoken():
+            return _speech(state, event)
         case LinePlayed() if event.number == state.number:
-            return _played(state)
-        case SilenceElapsed() if event.number == state.number and state.phase is Phase.LISTENING:
+            return played(state, event.at)
+        case SilenceElapsed() if event.number == state.number:
             return _silence(state, event.at)
+        case TransferFailed():
+            return not_transferred(state, event.at)
     return state, ()
 
 
-def check_language(script: ScriptDocument, language: str) -> None:
-    """Raises `RequestError` (422) if the script has no texts for `language`."""
-    if language not in script.texts:
-        known = ", ".join(script.languages)
-        raise invalid([Fault("language", f"the script has no texts for {language}; it has: {known}")])
-
-
-def static_sentences(script: ScriptDocument, language: str) -> list[str]:
-    """The sentences every call in `language` may need, spoken the same to all; the opening's first."""
-    found: dict[str, None] = {}
-    for text in script.texts[language].lines:
-        for sentence in sentences(text):
-            template = parse_template(sentence)
-            if not template.names:
-                found[template.fill({})] = None
-    return list(found)
-
-
-def resolve(script: ScriptDocument, language: str, variables: Mapping[str, Any]) -> dict[str, str]:
-    """Every variable as it is spoken: the contact's value, the language's default, the script's.
-
-    Raises `RequestError` naming each variable that has neither.
-    """
-    defaults = script.texts[language].defaults
-    values: dict[str, str] = {}
-    faults = []
-    for name, variable in {**script.declared, "phone": Variable("digits", "")}.items():
-        value = variables.get(name)
-        if value is None or value == "":
-            value = defaults.get(name, variable.default)
-        if value is None:
-            faults.append(Fault(f"variables.{name}", "the contact brings no value, and there is no default"))
-        else:
-            values[name] = format_value(value, variable.kind, language, variable.currency)
-    if faults:
-        raise invalid(faults)
-    return values
-
-
-# --- transitions ---------------------------------------------------------------------------------
+# --- keys ----------------------------------------------------------------------------------------
 
 
 def _key(state: State, event: KeyPressed) -> Stepped:
-    heard = _turn(state, {"speaker": "callee", "time": _time(event.at), "digits": event.digit})
-    if state.phase is Phase.CLOSING:
-        # The decision is made; a second key changes nothing.
-        return heard, ()
-    hush: tuple[Action, ...] = (Hush(),) if state.phase is Phase.SPEAKING else ()
-    if hush:
-        heard = replace(heard, turns=_cut_short(state.turns) + heard.turns[len(state.turns) :])
-    key = state.script.keys.get(event.digit)
-    if key is None:
-        return _unknown_key(heard, hush, event.at)
-    decided = replace(heard, disposition=key.disposition, positive=key.positive)
-    said, closing = _say(decided, state.texts.closings[event.digit], Phase.CLOSING, event.at)
-    return said, (*hush, Report(decided.report), *closing)
-
-
-def _unknown_key(state: State, hush: tuple[Action, ...], at: Millis) -> Stepped:
-    state = replace(state, unknown_keys=state.unknown_keys + 1)
-    if state.unknown_keys >= UNKNOWN_KEYS:
-        said, actions = _say(state, state.texts.no_input_closing, Phase.CLOSING, at)
-    else:
-        said, actions = _say(state, state.texts.invalid_key, Phase.SPEAKING, at)
-    return said, (*hush, *actions)
-
-
-def _played(state: State) -> Stepped:
-    if state.phase is Phase.CLOSING:
-        state = replace(state, phase=Phase.DONE)
-        return state, (HangUp(state.report),)
-    if state.phase is not Phase.SPEAKING:
+    digit, at = event.digit, event.at
+    joined = bool(state.entry) and state.confirming is None
+    turns = transcript.pressed(state.turns, digit, at, joined=joined)
+    state = replace(state, turns=turns, unanswered=Millis(0))
+    meant = state.commanded or not _typing(state)
+    if digit == COMMAND and not state.commanded and _commands(state):
+        return replace(state, commanded=True), ()
+    state = replace(state, commanded=False)
+    if meant and _asks(state.flow.do_not_call, digit):
+        return _do_not_call(state, at)
+    if meant and state.flow.escalation is not None and _asks(state.flow.escalation.asked, digit):
+        return _escalate(state, TransferTrigger.KEY, at)
+    if not state.answerable:
         return state, ()
-    state = replace(state, phase=Phase.LISTENING, number=state.number + 1)
-    return state, (Listen(state.number, seconds(state.script.silence_seconds)),)
+    state, hush = hushed(state)
+    return after(hush, _answered(state, digit, at))
+
+
+def _commands(state: State) -> bool:
+    """Whether the key before a key is one here."""
+    there = state.flow.do_not_call is not None or state.flow.escalation is not None
+    return there and (_typing(state) or COMMAND not in state.now_in.choices)
+
+
+def _asks(everywhere: Everywhere | None, digit: str) -> bool:
+    return everywhere is not None and digit in everywhere.keys
+
+
+def _typing(state: State) -> bool:
+    """Whether a digit is part of a number now."""
+    return state.answerable and state.now_in.typed and state.confirming is None
+
+
+def _answered(state: State, digit: str, at: Millis) -> Stepped:
+    scene = state.now_in
+    confirm = scene.question.confirm if scene.question is not None else None
+    if state.confirming is not None and confirm is not None:
+        if digit == confirm.yes:
+            return _capture(state, state.confirming, at)
+        return _deny(state, at) if digit == confirm.no else _mismatch(state, at)
+    if _typing(state):
+        return _typed(state, digit, at)
+    return _choose(state, digit, at, TransferTrigger.KEY) if digit in scene.choices else _mismatch(state, at)
+
+
+def _typed(state: State, digit: str, at: Millis) -> Stepped:
+    question = _question(state)
+    if not digit.isdigit():
+        return _evaluate(state, at) if digit == question.terminator else _mismatch(state, at)
+    state = replace(state, entry=state.entry + digit)
+    return _evaluate(state, at) if complete(question, state.entry) else listen(state, TYPING)
+
+
+def _evaluate(state: State, at: Millis) -> Stepped:
+    now = state.clock.at(Instant(state.clock.answered + at))
+    value = understand(_question(state), state.entry, now)
+    return _mismatch(state, at) if value is None else _understood(replace(state, entry=""), value, at)
+
+
+def _choose(state: State, digit: str, at: Millis, trigger: TransferTrigger) -> Stepped:
+    choice = state.now_in.choices[digit]
+    if state.now_in.question is None:
+        return enter(state, choice.goto, at, trigger)
+    return _understood(state, Value(digit if choice.value is None else choice.value), at)
+
+
+# --- words ---------------------------------------------------------------------------------------
+
+
+def _speech(state: State, event: Spoken) -> Stepped:
+    phrase, at, flow = event.phrase, event.at, state.flow
+    if phrase is None or phrase not in state.phrases:
+        if not (flow.speech_is_answer and state.answerable and state.phase is Phase.LISTENING):
+            return state, ()
+        return _mismatch(replace(state, turns=transcript.said_something(state.turns, at)), at)
+    turns = transcript.said(state.turns, phrase, at)
+    state = replace(state, turns=turns, unanswered=Millis(0), commanded=False)
+    if flow.do_not_call is not None and phrase in flow.do_not_call.words:
+        return _do_not_call(state, at)
+    if flow.escalation is not None and phrase in flow.escalation.asked.words:
+        return _escalate(state, TransferTrigger.KEYWORD, at)
+    state, hush = hushed(state)
+    return after(hush, _agreed(state, phrase, at))
+
+
+def _agreed(state: State, phrase: str, at: Millis) -> Stepped:
+    """An answer in words that is one of this scene's."""
+    scene = state.now_in
+    confirm = scene.question.confirm if scene.question is not None else None
+    if state.confirming is not None and confirm is not None:
+        return _capture(state, state.confirming, at) if phrase in confirm.yes_words else _deny(state, at)
+    digit = next(digit for digit, choice in scene.choices.items() if phrase in choice.words)
+    return _choose(state, digit, at, TransferTrigger.KEYWORD)
+
+
+# --- what was captured ---------------------------------------------------------------------------
+
+
+def _understood(state: State, value: Value, at: Millis) -> Stepped:
+    question, line = _question(state), state.now_in.confirming
+    if question.confirm is None or line is None:
+        return _capture(state, value, at)
+    told = spoken(state.script, state.language, question.capture, value.value)
+    values = {**state.values, question.capture: told}
+    return say(replace(state, confirming=value, values=values, silences=0), line, Phase.SPEAKING, at)
+
+
+def _deny(state: State, at: Millis) -> Stepped:
+    return _again(replace(state, confirming=None), state.now_in.say, at)
+
+
+def _capture(state: State, value: Value, at: Millis) -> Stepped:
+    question = _question(state)
+    name = question.capture
+    state = replace(
+        state,
+        confirming=None,
+        captured={**state.captured, name: value.value},
+        known={**state.known, name: value.value},
+        values={**state.values, name: spoken(state.script, state.language, name, value.value)},
+    )
+    if question.callback:
+        state = labelled(replace(state, callback_at=value.instant), CALLBACK, positive=False)
+    options = state.now_in.choices.values()
+    goto = next((option.goto for option in options if option.value == value.value), "") or branch(state)
+    return after((Report(state.report),), enter(state, goto, at))
+
+
+# --- no answer -----------------------------------------------------------------------------------
+
+
+def _mismatch(state: State, at: Millis) -> Stepped:
+    """An answer that means nothing here."""
+    scene = state.now_in
+    line = scene.confirming if state.confirming is not None else scene.mismatch
+    return _again(replace(state, entry=""), line, at)
+
+
+def _again(state: State, line: str | None, at: Millis) -> Stepped:
+    """Ask once more after an answer, unless that was in vain often enough."""
+    patience = patient(state.now_in.no_match)
+    state = replace(state, mismatches=state.mismatches + 1)
+    if state.mismatches > patience.repeats or line is None or line not in state.texts.lines:
+        return enter(state, patience.then, at)
+    return say(state, line, Phase.SPEAKING, at)
 
 
 def _silence(state: State, at: Millis) -> Stepped:
-    repeat = state.texts.no_input_repeat
-    if state.silences >= state.script.repeats or repeat is None:
-        return _say(state, state.texts.no_input_closing, Phase.CLOSING, at)
-    return _say(replace(state, silences=state.silences + 1), repeat, Phase.SPEAKING, at)
+    if state.phase is Phase.TRANSFERRING:
+        return not_transferred(state, at)
+    if state.phase is not Phase.LISTENING:
+        return state, ()
+    if state.entry:
+        return _evaluate(state, at)
+    scene, limits = state.now_in, state.flow.limits
+    patience = patient(scene.no_input)
+    state = replace(state, unanswered=Millis(state.unanswered + seconds(patience.seconds)))
+    if limits is not None and not state.limited and state.unanswered >= seconds(limits.silence_seconds):
+        return enter(replace(state, limited=True), limits.then, at, TransferTrigger.MAX_DURATION)
+    line = scene.confirming if state.confirming is not None else scene.again
+    if state.silences >= patience.repeats or line is None or line not in state.texts.lines:
+        return enter(state, patience.then, at)
+    return say(replace(state, silences=state.silences + 1), line, Phase.SPEAKING, at)
 
 
-def _say(state: State, text: str, phase: Phase, at: Millis) -> Stepped:
-    line = _line(text, state.values)
-    written = " ".join(sentence.text for sentence in line)
-    state = replace(state, phase=phase, number=state.number + 1)
-    state = _turn(state, {"speaker": "agent", "time": _time(at), "text": written})
-    return state, (Say(state.number, line),)
+# --- at any time ---------------------------------------------------------------------------------
 
 
-def _line(text: str, values: Mapping[str, str]) -> tuple[Sentence, ...]:
-    spoken = []
-    for sentence in sentences(text):
-        template = parse_template(sentence)
-        filled = template.fill(values)
-        if filled:
-            spoken.append(Sentence(filled, bool(template.names)))
-    return tuple(spoken)
+def _do_not_call(state: State, at: Millis) -> Stepped:
+    wish = state.flow.do_not_call
+    if wish is None or state.disposition == DNC:
+        return state, ()
+    if state.phase is Phase.TRANSFERRING:
+        # The line is somebody else's for now; the closing is said if they do not take it.
+        state = labelled(state, DNC, positive=False)
+        return state, (Report(state.report),)
+    state, hush = hushed(state)
+    return after(hush, enter(replace(state, escalating=None), wish.goto, at))
 
 
-def _turn(state: State, turn: Mapping[str, Any]) -> State:
-    return replace(state, turns=(*state.turns, turn)[:MAX_TURNS])
+def _escalate(state: State, trigger: TransferTrigger, at: Millis) -> Stepped:
+    if state.disposition == DNC or state.escalating is not None:
+        return state, ()
+    state, hush = hushed(state)
+    return after(hush, ask_for_person(state, trigger, at))
 
 
-def _interrupted(state: State, at: Millis) -> State:
-    speaking = state.phase in (Phase.SPEAKING, Phase.CLOSING)
-    return replace(state, turns=_cut_short(state.turns)) if speaking else state
-
-
-def _cut_short(turns: tuple[Mapping[str, Any], ...]) -> tuple[Mapping[str, Any], ...]:
-    """The last line of the agent was not heard to its end."""
-    last = max((index for index, turn in enumerate(turns) if turn["speaker"] == "agent"), default=None)
-    if last is None:
-        return turns
-    return (*turns[:last], {**turns[last], "interrupted": True}, *turns[last + 1 :])
-
-
-def _time(at: Millis) -> float:
-    return round(at / 1_000, 3)
+def _question(state: State) -> Question:
+    question = state.now_in.question
+    if question is None:
+        raise InvariantError(f"the scene {state.scene} asks for no value")
+    return question

@@ -48,7 +48,7 @@ class Node:
         if isinstance(self.value, Mapping):
             for name in required:
                 if name not in found:
-                    self._child(name, None, self.line).fault("is missing")
+                    self.missing(name, "is missing")
         return found
 
     def members(self) -> Iterator[tuple[str, Node]]:
@@ -130,6 +130,24 @@ class Node:
         self.fault("must be text, a number, true or false")
         return None
 
+    def missing(self, name: str, msg: str) -> None:
+        """Note that a member that should be here is not."""
+        self._child(name, None, self.line).fault(msg)
+
+    def items(self) -> Iterator[Node]:
+        """The items of a list; anything else reads as a list of itself alone."""
+        if not isinstance(self.value, list):
+            yield self
+            return
+        places = getattr(getattr(self.value, "lc", None), "data", None) or {}
+        for index, value in enumerate(self.value):
+            place = places.get(index)
+            yield self._child(str(index + 1), value, place[0] + 1 if place else self.line)
+
+    def plain(self) -> Any:
+        """What stands here, JSON-able: keys are text, dates ISO text. For what was read without a fault."""
+        return _plain(self.value)
+
     def _child(self, name: str, value: Any, line: int | None) -> Node:
         return Node(value, f"{self.path}.{name}" if self.path else name, line, self.faults)
 
@@ -138,6 +156,20 @@ class Node:
         places = getattr(getattr(self.value, "lc", None), "data", None) or {}
         place = places.get(key)
         return place[0] + 1 if place else self.line
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(member) for key, member in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    if isinstance(value, datetime.date):
+        return value.isoformat()
+    for kind in (bool, int, float, str):
+        # Not the parser's own kinds of number and text, which remember how they were written.
+        if isinstance(value, kind):
+            return kind(value)
+    return value
 
 
 def _depth(text: str) -> int:

@@ -7,21 +7,58 @@ knows neither Asterisk nor sockets; the media side knows neither scripts nor tex
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
+import time
+from collections.abc import AsyncGenerator, Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
+import structlog
+
 from dialerd.agent import dialogue
+from dialerd.agent.answer import Clock
 from dialerd.agent.clips import ClipCache
-from dialerd.agent.dialogue import Action, CalleeLeft, Event, KeyPressed, LinePlayed, Sentence, SilenceElapsed
+from dialerd.agent.exchange import (
+    Action,
+    CalleeLeft,
+    Escalate,
+    Event,
+    HangUp,
+    Hush,
+    KeyPressed,
+    LinePlayed,
+    Listen,
+    Report,
+    Say,
+    Sentence,
+    SilenceElapsed,
+    TransferFailed,
+)
+from dialerd.agent.prompts import Prompts
 from dialerd.agent.script import ScriptDocument, from_body
 from dialerd.agent.speech import Speech
+from dialerd.agent.standing import State
 from dialerd.agent.voices import Voice
-from dialerd.core.clock import Millis
+from dialerd.agent.wording import check_language, static_sentences
+from dialerd.core.clock import Instant, Millis
 from dialerd.core.effects import AttachAgent
 from dialerd.core.errors import InvariantError, PortError
 from dialerd.core.model import AgentReport
-from dialerd.core.transfer import TransferWish
+from dialerd.core.transfer import TransferTrigger, TransferWish
+
+_REASONS = {
+    TransferTrigger.REQUEST: "the callee asked for a person",
+    TransferTrigger.KEYWORD: "the callee asked for a person, in words",
+    TransferTrigger.KEY: "the callee asked for a person, by key",
+    TransferTrigger.MAX_DURATION: "the conversation reached the script's limit",
+    TransferTrigger.CONDITION: "the script leads to a person here",
+}
+
+_log = structlog.get_logger("dialerd.agent")
+
+
+def wall_clock() -> Instant:
+    """The instant it is."""
+    return Instant(time.time_ns() // 1_000_000)
 
 
 class Stage(Protocol):
@@ -55,14 +92,15 @@ class Stage(Protocol):
 class EmbeddedAgent:
     """Scripted conversations, in the voices of `speech`."""
 
-    def __init__(self, speech: Speech) -> None:
+    def __init__(self, speech: Speech, now: Callable[[], Instant] = wall_clock) -> None:
         self._speech = speech
+        self._now = now
         self._scripts: dict[tuple[str, int], ScriptDocument] = {}
 
     @classmethod
-    def caching(cls, folder: Path) -> EmbeddedAgent:
-        """An agent that keeps its prompts in `folder`."""
-        return cls(Speech(ClipCache(folder)))
+    def caching(cls, folder: Path, prompts: Path | None = None) -> EmbeddedAgent:
+        """An agent that keeps what it renders in `folder`; `prompts` holds the recordings that scripts name."""
+        return cls(Speech(ClipCache(folder), Prompts(prompts)))
 
     async def start(self) -> None:
         """Get ready to speak. Raises `PortError` with the remedy; may be called again."""
@@ -88,11 +126,11 @@ class EmbeddedAgent:
         Raises `RequestError` if it has no such language or no voice speaks it, `PortError` if rendering fails.
         """
         script = self._script(script_id, version)
-        dialogue.check_language(script, language)
+        check_language(script, language)
         speaker = self._speech.voice(language, voice or script.texts[language].voice)
         # One after the other: a large script must not keep the calls' own sentences waiting.
-        for sentence in dialogue.static_sentences(script, language):
-            await self._speech.clip(sentence, speaker, personal=False)
+        for sentence in static_sentences(script, language):
+            await _clip(self._speech, speaker, sentence)
 
     def converse(self, order: AttachAgent) -> ScriptedConversation:
         """The conversation for a call. Raises `RequestError` or `PortError` where it cannot be held."""
@@ -100,9 +138,12 @@ class EmbeddedAgent:
         contact = {**order.variables, "phone": order.phone}
         if order.name is not None:
             contact["name"] = order.name
-        dialogue.check_language(script, order.language)
+        check_language(script, order.language)
         voice = self._speech.voice(order.language, order.voice or script.texts[order.language].voice)
-        return ScriptedConversation(self._speech, voice, *dialogue.start(script, order.language, contact))
+        clock = Clock(self._now(), order.zone or "UTC")
+        return ScriptedConversation(
+            self._speech, voice, *dialogue.start(script, order.language, contact, clock)
+        )
 
     def _script(self, script_id: str, version: int) -> ScriptDocument:
         script = self._scripts.get((script_id, version))
@@ -117,9 +158,7 @@ class ScriptedConversation:
     hears = False
     """It needs the callee's keys, not the callee's audio."""
 
-    def __init__(
-        self, speech: Speech, voice: Voice, state: dialogue.State, opening: tuple[Action, ...]
-    ) -> None:
+    def __init__(self, speech: Speech, voice: Voice, state: State, opening: tuple[Action, ...]) -> None:
         self._speech = speech
         self._voice = voice
         self._state = state
@@ -130,18 +169,12 @@ class ScriptedConversation:
     def _prepared(self, opening: tuple[Action, ...]) -> asyncio.Task[bytes] | None:
         """The first sentence is rendered while the media leg is still being opened."""
         first = next(
-            (
-                action.sentences[0]
-                for action in opening
-                if isinstance(action, dialogue.Say) and action.sentences
-            ),
+            (action.sentences[0] for action in opening if isinstance(action, Say) and action.sentences),
             None,
         )
         if first is None:
             return None
-        task = asyncio.get_running_loop().create_task(
-            self._speech.clip(first.text, self._voice, personal=first.personal)
-        )
+        task = asyncio.get_running_loop().create_task(_clip(self._speech, self._voice, first))
         # Its error is met again when the sentence is played.
         task.add_done_callback(lambda done: done.cancelled() or done.exception())
         return task
@@ -167,9 +200,8 @@ class ScriptedConversation:
         self._take(SilenceElapsed(number, at))
 
     def transfer_failed(self, reason: str, at: Millis) -> None:
-        """Nobody was connected with the callee: a script says nothing for that yet, so the call ends."""
-        if self._stage is not None:
-            self._stage.finish(self.report)
+        """Nobody was connected with the callee."""
+        self._take(TransferFailed(reason, at))
 
     def close(self, at: Millis) -> AgentReport:
         """The call is over, whoever ended it: the last word."""
@@ -193,17 +225,40 @@ class ScriptedConversation:
             raise InvariantError("a conversation was given events before its stage")
         for action in actions:
             match action:
-                case dialogue.Say():
+                case Say():
                     stage.play(action.number, self._speak(action.sentences))
-                case dialogue.Hush():
+                case Hush():
                     stage.stop()
-                case dialogue.Listen():
+                case Listen():
                     stage.listen(action.number, action.duration)
-                case dialogue.Report():
+                case Report():
                     stage.report(action.report)
-                case dialogue.HangUp():
+                case Escalate():
+                    stage.escalate(_wish(action))
+                case HangUp():
                     stage.finish(action.report)
 
     async def _speak(self, sentences: tuple[Sentence, ...]) -> AsyncGenerator[bytes]:
         for sentence in sentences:
-            yield await self._speech.clip(sentence.text, self._voice, personal=sentence.personal)
+            yield await _clip(self._speech, self._voice, sentence)
+
+
+async def _clip(speech: Speech, voice: Voice, sentence: Sentence) -> bytes:
+    """A sentence as audio: its recording where there is one that can be played, else the voice."""
+    if sentence.audio is not None:
+        try:
+            return await speech.recording(sentence.audio)
+        except PortError as error:
+            _log.warning("prompts.not_played", detail=str(error))
+    return await speech.clip(sentence.text, voice, personal=sentence.personal)
+
+
+def _wish(action: Escalate) -> TransferWish:
+    return TransferWish(
+        target=action.target,
+        warm=action.warm,
+        reason=_REASONS[action.trigger],
+        summary=action.summary,
+        timeout=action.timeout,
+        trigger=action.trigger,
+    )

@@ -9,47 +9,53 @@ from __future__ import annotations
 import io
 import wave
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import soxr
 
-from dialerd.agent import dialogue
-from dialerd.agent.script import Texts, from_body
+from dialerd.agent.exchange import Sentence
+from dialerd.agent.prompts import Prompts
+from dialerd.agent.script import from_body
 from dialerd.agent.speech import DEADLINE, RATE, render, samples
-from dialerd.agent.text import parse_template, sentences, spoken_form
-from dialerd.agent.voices import find_voices
+from dialerd.agent.text import spoken_form
+from dialerd.agent.voices import Voice, find_voices
+from dialerd.agent.wording import check_language, in_sentences, resolve
 from dialerd.core.errors import Fault, invalid
 
 
 def say(
-    body: Mapping[str, Any], line: str, language: str, voice: str | None, variables: Mapping[str, Any]
+    body: Mapping[str, Any],
+    line: str,
+    language: str,
+    voice: str | None,
+    variables: Mapping[str, Any],
+    prompts_dir: Path | None = None,
 ) -> bytes:
     """A line as a WAV file (16 bit, mono, 8 kHz); `voice` None: the script's own.
 
-    `line`: `opening`, `invalid_key`, `no_input_repeat`, `no_input_closing` or `closing.KEY`.
+    `line`: `opening`, `invalid_key`, `no_input_repeat`, `no_input_closing` or `closing.KEY`; in a script of states the
+    name of one, `STATE.no_input`, `STATE.no_match`, `STATE.confirm` or `transferring`. What is captured by a question
+    and not among `variables` is left out.
     Raises `RequestError` (422) naming the lines there are, or the variables that have no value; `PortError`.
     """
     script = from_body(body)
-    dialogue.check_language(script, language)
+    check_language(script, language)
     texts = script.texts[language]
-    told = _lines(texts)
-    if line not in told:
-        raise invalid([Fault("line", f"there is no line {line!r}; there are: {', '.join(told)}")])
-    values = dialogue.resolve(script, language, variables)
+    if line not in texts.lines:
+        told = ", ".join(texts.lines)
+        raise invalid([Fault("line", f"there is no line {line!r}; there are: {told}")])
+    values = resolve(script, language, variables)
     speaker = find_voices().choose(language, voice or texts.voice)
-    said = [parse_template(sentence).fill(values) for sentence in sentences(told[line])]
-    clips = [samples(render(spoken_form(text, language), speaker.name, DEADLINE)) for text in said if text]
-    return _file(clips)
+    said = in_sentences(texts.lines[line], values)
+    return _file([_heard(sentence, speaker, Prompts(prompts_dir)) for sentence in said])
 
 
-def _lines(texts: Texts) -> dict[str, str]:
-    """The lines of a language by their names."""
-    told = {"opening": texts.opening, "invalid_key": texts.invalid_key}
-    if texts.no_input_repeat is not None:
-        told["no_input_repeat"] = texts.no_input_repeat
-    told["no_input_closing"] = texts.no_input_closing
-    return told | {f"closing.{key}": text for key, text in texts.closings.items()}
+def _heard(sentence: Sentence, speaker: Voice, prompts: Prompts) -> tuple[Any, int]:
+    if sentence.audio is not None:
+        return prompts.read(sentence.audio)
+    return samples(render(spoken_form(sentence.text, speaker.language), speaker.name, DEADLINE))
 
 
 def _file(clips: list[tuple[Any, int]]) -> bytes:

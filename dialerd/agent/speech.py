@@ -11,6 +11,7 @@ import asyncio
 import shutil
 import subprocess
 from collections import OrderedDict
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -18,6 +19,7 @@ import numpy.typing as npt
 import soxr
 
 from dialerd.agent.clips import FRAME, ClipCache, clip_key
+from dialerd.agent.prompts import Prompts
 from dialerd.agent.text import spoken_form
 from dialerd.agent.voices import PROGRAM, Voice, Voices, find_voices
 from dialerd.core.errors import PortError
@@ -39,8 +41,16 @@ _FORMAT = "ulaw8000-1"
 class Speech:
     """Speaks. `start` before use, `close` after."""
 
-    def __init__(self, cache: ClipCache, *, deadline: float = DEADLINE, memory: int = MEMORY) -> None:
+    def __init__(
+        self,
+        cache: ClipCache,
+        prompts: Prompts | None = None,
+        *,
+        deadline: float = DEADLINE,
+        memory: int = MEMORY,
+    ) -> None:
         self._cache = cache
+        self._prompts = prompts or Prompts(None)
         self._deadline = deadline
         self._limit = memory
         self._threads = ThreadPoolExecutor(THREADS, "speech")
@@ -72,13 +82,25 @@ class Speech:
         """`text` as audio, in whole frames. Raises `PortError`. `personal`: it is not to be kept on disk."""
         spoken = spoken_form(text, voice.language)
         key = clip_key(_FORMAT, self._found().version, voice.name, WORDS_PER_MINUTE, spoken)
+        cache = None if personal else self._cache
+        return await self._once(key, lambda: _obtain(cache, key, spoken, voice.name, self._deadline))
+
+    async def recording(self, name: str) -> bytes:
+        """A recorded prompt as audio, in whole frames. Raises `PortError` if it cannot be played."""
+        loop = asyncio.get_running_loop()
+        stamp = await loop.run_in_executor(self._threads, self._prompts.stamp, name)
+        key = clip_key(_FORMAT, "recording", stamp)
+        return await self._once(key, lambda: _convert(self._cache, key, self._prompts, name))
+
+    async def _once(self, key: str, make: Callable[[], bytes]) -> bytes:
+        """A clip from memory, or made in a thread, whoever else waits for it."""
         known = self._clips.get(key)
         if known is not None:
             self._clips.move_to_end(key)
             return known
         task = self._rendering.get(key)
         if task is None:
-            task = asyncio.get_running_loop().create_task(self._make(key, spoken, voice.name, personal))
+            task = asyncio.get_running_loop().create_task(self._make(make))
             self._rendering[key] = task
             task.add_done_callback(lambda done: self._rendered(key, done))
         # Shielded: several calls may wait for one clip, and one of them may end.
@@ -89,10 +111,8 @@ class Speech:
             raise PortError("the voices have not been found yet", retryable=True)
         return self._voices
 
-    async def _make(self, key: str, spoken: str, voice: str, personal: bool) -> bytes:
-        loop = asyncio.get_running_loop()
-        cache = None if personal else self._cache
-        return await loop.run_in_executor(self._threads, _obtain, cache, key, spoken, voice, self._deadline)
+    async def _make(self, make: Callable[[], bytes]) -> bytes:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, make)
 
     def _rendered(self, key: str, task: asyncio.Task[bytes]) -> None:
         self._rendering.pop(key, None)
@@ -114,6 +134,14 @@ def _obtain(cache: ClipCache | None, key: str, spoken: str, voice: str, deadline
     return clip
 
 
+def _convert(cache: ClipCache, key: str, prompts: Prompts, name: str) -> bytes:
+    clip = cache.get(key)
+    if clip is None:
+        clip = telephone(*prompts.read(name))
+        cache.put(key, clip)
+    return clip
+
+
 def render(spoken: str, voice: str, deadline: float) -> bytes:
     """What espeak-ng says, as it writes it. Raises `PortError`."""
     program = shutil.which(PROGRAM) or PROGRAM
@@ -131,7 +159,11 @@ def render(spoken: str, voice: str, deadline: float) -> bytes:
 
 def encode(wave: bytes) -> bytes:
     """A RIFF file of 16-bit mono as mu-law at 8 kHz, filled up to whole frames. Raises `PortError` for none."""
-    said, rate = samples(wave)
+    return telephone(*samples(wave))
+
+
+def telephone(said: npt.NDArray[np.int16], rate: int) -> bytes:
+    """Samples as mu-law at 8 kHz, filled up to whole frames."""
     clip = _ULAW[soxr.resample(said, rate, RATE).view(np.uint16)].tobytes() if len(said) else b""
     return clip + _SILENCE * (-len(clip) % FRAME) or _SILENCE * FRAME
 

@@ -15,7 +15,7 @@ from functools import lru_cache
 from typing import Any
 
 from babel import Locale, UnknownLocaleError
-from babel.dates import format_date
+from babel.dates import format_date, format_time
 from babel.numbers import format_currency, format_decimal
 
 MAX_VALUE = 200
@@ -23,8 +23,8 @@ MAX_VALUE = 200
 
 MAX_NAME = 64
 
-KINDS = ("text", "number", "amount", "date", "digits")
-"""What a variable may hold: `number`, `amount` and `date` are written as its language does, `digits` one by one."""
+KINDS = ("text", "number", "amount", "date", "time", "digits")
+"""What a variable may hold; all but `text` are written as its language does, `digits` one by one."""
 
 _SLOT = re.compile(r"\{\{\s*(.*?)\s*\}\}", re.DOTALL)
 _SENTENCE_END = re.compile(r"[.!?…。！？।॥۔؟]+[\"'”’)\]]*\s+")
@@ -115,8 +115,8 @@ def format_value(value: Any, kind: str, language: str, currency: str | None = No
         return " ".join(character for character in text if character.isalnum())
     if locale is None:
         return text
-    if kind == "date":
-        return _date(text, locale)
+    if kind in ("date", "time"):
+        return _date(text, locale) if kind == "date" else _time(text, locale)
     if kind == "text" and (isinstance(value, bool) or not isinstance(value, int | float)):
         return text
     return _number(text, kind, locale, currency)
@@ -149,6 +149,30 @@ def _date(text: str, locale: Locale) -> str:
         return str(format_date(datetime.date.fromisoformat(text), "long", locale=locale))
     except ValueError:
         return text
+
+
+def _time(text: str, locale: Locale) -> str:
+    try:
+        time = datetime.time.fromisoformat(text)
+    except ValueError:
+        return text
+    pattern = _clock(locale, whole=time.minute == 0)
+    # Its blank may be one that voices do not know.
+    return " ".join(str(format_time(time, pattern, locale=locale)).split())
+
+
+def _clock(locale: Locale, *, whole: bool) -> str:
+    """How a time of day is written: where the clock has twelve hours, with the part of the day as it is said.
+
+    `pm` is said in English; elsewhere it is evening, night, शाम. A full hour has no minutes then.
+    """
+    usual = str(locale.time_formats["short"].pattern)
+    if "a" not in usual:
+        return usual
+    if locale.language == "en":
+        return "h a" if whole else usual
+    spoken = locale.datetime_skeletons.get("Bh" if whole else "Bhm")
+    return str(spoken.pattern) if spoken is not None else usual
 
 
 @lru_cache(maxsize=256)

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import typer
 
-from dialerd.cli import documents
+from dialerd.cli import documents, tryout
 from dialerd.cli.client import bad_input
 from dialerd.cli.options import Limit
 from dialerd.cli.session import Session, command, group, session_of
@@ -17,6 +17,8 @@ from dialerd.cli.session import Session, command, group, session_of
 app = group("Scripts: what the voice agent says and asks.")
 
 YAML = "application/yaml"
+command(app, "try", *tryout.EXAMPLES)(tryout.try_)
+
 Ident = Annotated[str, typer.Argument(metavar="SCRIPT_ID", help="scr_…, or as it was chosen.")]
 File = Annotated[Path, typer.Argument(help="The script in YAML.")]
 

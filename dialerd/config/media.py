@@ -29,6 +29,8 @@ class MediaSettings(Section):
     max_sessions: int = Field(default=150, ge=1, le=2_000)
     cache_dir: Path | None = None
     """Rendered prompts; default: `prompts` in the state directory."""
+    prompts_dir: Path | None = None
+    """WAV files that scripts play in place of a voice (`audio`); without it no script can name one."""
 
 
 class TwilioSettings(Section):

@@ -161,8 +161,18 @@ def on_answered(turn: Turn, event: TryAnswered) -> None:
             external_id=contact.external_id if contact else None,
             stand_ins=call.stand_ins,
             instructions=call.instructions,
+            zone=_zone(turn, call),
         )
     )
+
+
+def _zone(turn: Turn, call: Call) -> str | None:
+    """Where the callee's clock stands: the one zone the call was allowed in, else the campaign's."""
+    zones = tuple(call.gate.get("zones") or ())
+    if len(zones) == 1:
+        return str(zones[0])
+    campaign = tries.campaign_of(turn, call)
+    return campaign.timezone if campaign is not None and campaign.timezone else next(iter(zones), None)
 
 
 def mark_answered(turn: Turn, call: Call, attempt: Try) -> Call:

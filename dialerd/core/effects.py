@@ -72,6 +72,8 @@ class AttachAgent:
     """Who takes the call if its agent cannot, in order."""
     instructions: Mapping[str, Any] = field(default_factory=dict)
     """See `Call.instructions`."""
+    zone: str | None = None
+    """Where the callee's clock stands, IANA; None: not known."""
 
 
 @record

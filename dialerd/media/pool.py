@@ -80,6 +80,7 @@ class MediaPool:
         engines: Sequence[EngineSettings] = (),
         allow: Sequence[str] = (),
         cache_dir: Path,
+        prompts_dir: Path | None = None,
         sink: Sink,
         timing: PoolTiming = PoolTiming(),
         log_arguments: Sequence[str] = (),
@@ -98,6 +99,7 @@ class MediaPool:
             *("--instance", instance),
             *("--sessions", str(max_sessions)),
             *("--cache-dir", str(cache_dir.absolute())),
+            *(("--prompts-dir", str(prompts_dir.absolute())) if prompts_dir is not None else ()),
             *("--grace", str(timing.grace)),
             *log_arguments,
         ]
@@ -391,4 +393,5 @@ def _attach(order: AttachAgent, waited: float) -> wire.Attach:
         external_id=order.external_id,
         stand_ins=order.stand_ins,
         instructions=order.instructions,
+        zone=order.zone,
     )

@@ -65,6 +65,7 @@ class Attach:
     external_id: str | None = None
     stand_ins: tuple[StandIn, ...] = ()
     instructions: Mapping[str, Any] = field(default_factory=dict)
+    zone: str | None = None
     kind: Literal["attach"] = "attach"
 
     def order(self) -> AttachAgent:
@@ -86,6 +87,7 @@ class Attach:
             external_id=self.external_id,
             stand_ins=self.stand_ins,
             instructions=self.instructions,
+            zone=self.zone,
         )
 
 

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dialerd.agent import dialogue
-from dialerd.agent.dialogue import (
+from dialerd.agent import dialogue, transcript, wording
+from dialerd.agent.dialogue import step
+from dialerd.agent.exchange import (
     Action,
     CalleeLeft,
     Event,
@@ -18,15 +19,13 @@ from dialerd.agent.dialogue import (
     KeyPressed,
     LinePlayed,
     Listen,
-    Phase,
     Report,
     Say,
     Sentence,
     SilenceElapsed,
-    State,
-    step,
 )
 from dialerd.agent.script import parse_script
+from dialerd.agent.standing import Phase, State
 from dialerd.core.clock import Millis
 from dialerd.core.errors import RequestError
 from dialerd.core.model import AgentReport
@@ -180,9 +179,9 @@ def test_after_the_end_nothing_happens() -> None:
 
 def test_a_transcript_does_not_grow_without_end() -> None:
     state, _ = begin()
-    for _ in range(3 * dialogue.MAX_TURNS):
+    for _ in range(3 * transcript.MAX_TURNS):
         state, _ = pressed(state, "1")
-    assert len(state.turns) == dialogue.MAX_TURNS
+    assert len(state.turns) == transcript.MAX_TURNS
 
 
 @pytest.mark.parametrize("amount", [None, ""])
@@ -194,15 +193,15 @@ def test_a_value_that_is_missing_is_named(amount: str | None) -> None:
 
 def test_defaults_of_the_language_come_before_the_scripts() -> None:
     script = parse_script(GOOD.replace("    opening:", "    defaults: {name: friend}\n    opening:"))
-    assert dialogue.resolve(script, "en-IN", {"amount": 1, "name": " "})["name"] == ""
-    assert dialogue.resolve(script, "en-IN", {"amount": 1})["name"] == "friend"
-    assert dialogue.resolve(script, "en-IN", {"amount": 1, "phone": "+1555"})["phone"] == "1 5 5 5"
+    assert wording.resolve(script, "en-IN", {"amount": 1, "name": " "})["name"] == ""
+    assert wording.resolve(script, "en-IN", {"amount": 1})["name"] == "friend"
+    assert wording.resolve(script, "en-IN", {"amount": 1, "phone": "+1555"})["phone"] == "1 5 5 5"
     with pytest.raises(RequestError, match="fault"):
         dialogue.start(script, "hi-IN", CONTACT)
 
 
 def test_what_can_be_rendered_before_any_call() -> None:
-    assert dialogue.static_sentences(good(), "en-IN") == [
+    assert [sentence.text for sentence in wording.static_sentences(good(), "en-IN")] == [
         "Press 1, 2 or 9.", "Thank you.", "Goodbye.", "Never again.", "Please press a key.",
         "No answer.", "Not that one.",
     ]  # fmt: skip

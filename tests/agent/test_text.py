@@ -83,6 +83,12 @@ def test_sentences(text: str, parts: list[str]) -> None:
         ("+919876", "digits", "hi-IN", "9 1 9 8 7 6"),
         ("a\n  b", "text", "en-IN", "a b"),
         ("50000", "number", "x-private", "50000"),
+        ("17:30", "time", "en-IN", "5:30 pm"),
+        ("18:00", "time", "en-IN", "6 pm"),
+        ("18:00", "time", "hi-IN", "शाम 6"),
+        ("00:30", "time", "hi-IN", "रात 12:30"),
+        ("17:30", "time", "de-DE", "17:30"),
+        ("half past", "time", "hi-IN", "half past"),
     ],
 )
 def test_values_in_the_listeners_language(value: Any, kind: str, language: str, written: str) -> None:

@@ -1,0 +1,125 @@
+"""What the states of a script say in one language, and what is said when an answer does not come."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from dialerd.agent.document import Node
+from dialerd.agent.flow import Flow, Patience, Scene
+from dialerd.agent.lines import Line, Part, Texts
+from dialerd.agent.states_form import TRANSFERRING
+from dialerd.agent.vocabulary import MAX_LABEL, VOICES, Vocabulary
+
+_LANGUAGE = ("voice", "defaults", "values", "say", "no_input", "no_match", TRANSFERRING)
+_SAID = ("text", "audio", "parts", "again", "confirm", "no_input", "no_match")
+
+Needed = Callable[[Patience | None], bool]
+
+
+class StateLines:
+    """Reads one language of a script whose flow is `flow`. `silent`: the states that say nothing in any language."""
+
+    def __init__(self, words: Vocabulary, flow: Flow, silent: frozenset[str]) -> None:
+        self._words = words
+        self._flow = flow
+        self._silent = silent
+        self.places: dict[str, Node] = {}
+        """Where each line is written."""
+
+    def read(self, node: Node) -> Texts | None:
+        """The texts; what is missing is noted."""
+        fields = node.fields(_LANGUAGE, required=("say",))
+        voice = fields["voice"].choice(VOICES) if "voice" in fields else VOICES[0]
+        defaults = self._words.read_defaults(fields["defaults"]) if "defaults" in fields else {}
+        values = self._read_values(fields["values"]) if "values" in fields else {}
+        common = {
+            name: self._line(fields[name]) if name in fields else None
+            for name in ("no_input", "no_match", TRANSFERRING)
+        }
+        if self._flow.escalation is not None and TRANSFERRING not in fields:
+            node.missing(TRANSFERRING, "is missing: what is said before a person takes over")
+        lines = self._read_say(fields["say"], common) if "say" in fields else {}
+        if common[TRANSFERRING]:
+            lines[TRANSFERRING] = common[TRANSFERRING] or ()
+            self.places[TRANSFERRING] = fields[TRANSFERRING]
+        return Texts(lines, voice or VOICES[0], defaults, values)
+
+    def _read_values(self, node: Node) -> dict[str, dict[str, str]]:
+        found: dict[str, dict[str, str]] = {}
+        for name, about in node.members():
+            if name not in self._words.variables and name not in self._words.captures:
+                about.fault("is neither a variable nor captured by a question")
+            said = {value: text.text(MAX_LABEL) for value, text in about.members()}
+            found[name] = {value: text for value, text in said.items() if text is not None}
+        return found
+
+    def _read_say(self, node: Node, common: Mapping[str, Line | None]) -> dict[str, Line]:
+        given = dict(node.members())
+        for name, about in given.items():
+            if name not in self._flow.scenes:
+                about.fault("is not one of the script's states")
+        lines: dict[str, Line] = {}
+        for name, scene in self._flow.scenes.items():
+            if name in given:
+                self._read_scene(name, scene, given[name], common, lines)
+            elif name not in self._silent and isinstance(node.value, Mapping):
+                node.missing(name, "the state has no text in this language")
+        return lines
+
+    def _read_scene(
+        self, name: str, scene: Scene, node: Node, common: Mapping[str, Line | None], lines: dict[str, Line]
+    ) -> None:
+        fields = self._fields(node)
+        said = self._main(node, fields)
+        again = self._line(fields["again"]) if "again" in fields else said
+        self._keep(name, node, said, lines)
+        if "confirm" in fields:
+            if scene.confirming is None:
+                fields["confirm"].fault("is never said: the state has no question with `confirm`")
+            self._keep(f"{name}.confirm", fields["confirm"], self._line(fields["confirm"]), lines)
+        elif scene.confirming is not None:
+            node.missing("confirm", "is missing: the line that asks whether what was understood is right")
+        for which, patience in (("no_input", scene.no_input), ("no_match", scene.no_match)):
+            if which in fields:
+                if patience is None:
+                    fields[which].fault("is never said: the state takes no answer")
+                self._keep(f"{name}.{which}", fields[which], self._line(fields[which]), lines)
+            elif patience is not None and patience.repeats:
+                intro = common[which]
+                if intro is None:
+                    node.missing(
+                        which, "is missing, here and for the language: what is said before it asks again"
+                    )
+                self._keep(f"{name}.{which}", node, (*(intro or ()), *(again or ())), lines)
+
+    def _fields(self, node: Node) -> Mapping[str, Node]:
+        if not isinstance(node.value, Mapping):
+            return {}
+        fields = node.fields(_SAID)
+        if "parts" in fields and "text" in fields:
+            fields["parts"].fault("cannot stand beside `text`")
+        if "parts" not in fields and "text" not in fields:
+            node.missing("text", "is missing")
+        if "audio" in fields and "text" not in fields:
+            fields["audio"].fault("belongs to a `text`")
+        return fields
+
+    def _main(self, node: Node, fields: Mapping[str, Node]) -> Line | None:
+        if not fields and not isinstance(node.value, Mapping):
+            return self._line(node)
+        if "parts" in fields:
+            return self._line(fields["parts"])
+        part = self._words.recorded(fields)
+        return (part,) if part is not None else None
+
+    def _line(self, node: Node) -> Line | None:
+        parts = [self._words.part(item) for item in node.items()]
+        whole: list[Part] = [part for part in parts if part is not None]
+        if not parts:
+            node.fault("must not be empty")
+        return tuple(whole) if whole and len(whole) == len(parts) else None
+
+    def _keep(self, name: str, node: Node, line: Line | None, lines: dict[str, Line]) -> None:
+        if line:
+            lines[name] = line
+            self.places[name] = node
