@@ -25,10 +25,12 @@ from dialerd.core.model import (
     ContactKind,
     Halt,
     Reason,
+    Recording,
     ScriptId,
     TrunkChange,
 )
 from dialerd.core.report import By
+from dialerd.core.transfer import Transfer
 from dialerd.core.wallclock import Stretch
 from dialerd.core.webhook import Webhook
 
@@ -71,6 +73,9 @@ class VoiceAgent:
     """The agent that takes its calls when its engine cannot."""
     dispositions: Mapping[str, Declared]
     created_at: Instant
+    transfer_to: str | None = None
+    """Where its calls are transferred to if nothing else is said."""
+    record: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,6 +283,8 @@ class CallRow:
     """The callee asked for this call."""
     agent_id: str | None = None
     voice: str | None = None
+    transfer: Transfer | None = None
+    recording: Recording | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,9 @@ from dialerd.core.journal import (
     CallClosed,
     CallCut,
     CallOpened,
+    CallRecorded,
     CallReported,
+    CallTransferred,
     CampaignAdmitted,
     CampaignDoomed,
     CampaignSaved,
@@ -34,6 +36,7 @@ from dialerd.core.journal import (
     ImportSealed,
     NumberDoomed,
     NumberFreed,
+    RecordingDoomed,
     RequestDone,
     TrunkSaved,
     TryOpened,
@@ -57,6 +60,7 @@ from dialerd.core.model import (
     Halt,
     ImportId,
     ScriptId,
+    Terms,
     TrunkChange,
     TrunkName,
     Try,
@@ -107,6 +111,8 @@ class FakeDisk:
     contacts: Table[ContactId, StoredContact] = field(default_factory=Table)
     phones: Table[tuple[CampaignId, E164], ContactId] = field(default_factory=Table)
     calls: Table[CallId, StoredCall] = field(default_factory=Table)
+    doomed_files: Table[str, Instant] = field(default_factory=Table)
+    """Recordings whose files are to be deleted."""
     numbers: Table[str, NumberFreed] = field(default_factory=Table)
     dnc: Table[str, DncEntry] = field(default_factory=Table)
     dnc_version: Table[str, int] = field(default_factory=lambda: Table({"": 0}))
@@ -132,7 +138,7 @@ class FakeDisk:
     def tables(self) -> tuple[Table[Any, Any], ...]:
         """Those that a transaction of the engine changes."""
         dialing = (self.campaigns, self.counters, self.imports, self.contacts, self.calls, self.numbers)
-        decided = (self.dnc, self.dnc_version, self.halt, self.trunks)
+        decided = (self.dnc, self.dnc_version, self.halt, self.trunks, self.doomed_files)
         told = (self.webhooks, self.deliveries, self.deletions, self.erasures, self.requests, self.deeds)
         return (*dialing, *decided, *told)
 
@@ -150,6 +156,9 @@ class FakeDisk:
             CallAnswered: lambda entry: self._save_try(entry.call.id, entry.call.current),
             CallReported: self._report,
             CallCut: self._cut,
+            CallTransferred: self._transfer,
+            CallRecorded: self._record,
+            RecordingDoomed: self._doom_recording,
             CallClosed: self._close_call,
             TryOpened: self._open_try,
             TrySaved: lambda entry: self._save_try(entry.call, entry.attempt),
@@ -224,6 +233,7 @@ class FakeDisk:
             callbacks=after.callbacks,
             callback_unmet=after.callback_unmet,
             caller_id=after.caller_id,
+            escalated=after.escalated,
         )
         self.contacts.put(after.id, replace(before, contact=saved))
 
@@ -269,6 +279,7 @@ class FakeDisk:
             gate=call.gate,
             agent_id=call.agent_id,
             voice=call.voice,
+            terms=Terms(transfer_to=call.terms.transfer_to, record=call.terms.record),
         )
         person = call.contact.id if call.contact is not None else None
         self.calls.put(call.id, StoredCall(stored, person))
@@ -283,6 +294,26 @@ class FakeDisk:
     def _cut(self, entry: CallCut) -> None:
         kept = _present(self.calls.get(entry.call.id), "call", entry.call.id)
         self._put(kept, replace(kept.call, hangup=entry.call.hangup))
+
+    def _transfer(self, entry: CallTransferred) -> None:
+        kept = _present(self.calls.get(entry.call.id), "call", entry.call.id)
+        self._put(kept, replace(kept.call, transfer=entry.call.transfer))
+
+    def _record(self, entry: CallRecorded) -> None:
+        kept = self.calls.get(entry.call)
+        if kept is not None:
+            self._put(kept, replace(kept.call, recording=entry.recording))
+
+    def _doom_recording(self, entry: RecordingDoomed) -> None:
+        kept = self.calls.get(entry.call)
+        if kept is not None:
+            self.doom_file(kept.call, entry.since)
+            self._put(kept, replace(kept.call, recording=None))
+
+    def doom_file(self, call: Call, since: Instant) -> None:
+        """The file of a call's recording is to be deleted, if it has one; the caller adopts or discards it."""
+        if call.recording is not None:
+            self.doomed_files.put(call.recording.path, since)
 
     def _close_call(self, entry: CallClosed) -> None:
         self._report(CallReported(entry.call))

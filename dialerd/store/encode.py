@@ -16,7 +16,9 @@ from dialerd.core.journal import (
     CallClosed,
     CallCut,
     CallOpened,
+    CallRecorded,
     CallReported,
+    CallTransferred,
     CampaignAdmitted,
     CampaignDoomed,
     CampaignSaved,
@@ -27,6 +29,7 @@ from dialerd.core.journal import (
     ImportSealed,
     NumberDoomed,
     NumberFreed,
+    RecordingDoomed,
     TrunkSaved,
     TryOpened,
     TrySaved,
@@ -59,6 +62,8 @@ Columns: TypeAlias = tuple[Column[Any], ...]
 
 CAMPAIGN: Columns = tuple(campaigns.c)
 _FIXED = ("id", "script_id", "script_version", "language", "created_at", "agent_id", "voice")
+_LAST = 2
+"""Columns of `CAMPAIGN_CHANGES` that stand behind `voice`."""
 CAMPAIGN_CHANGES: Columns = tuple(column for column in campaigns.c if column.name not in _FIXED)
 
 
@@ -67,7 +72,8 @@ def campaign_admitted(entry: CampaignAdmitted) -> list[Row]:
     campaign = entry.campaign
     name, status, *rest = _campaign_changes(campaign)
     head = (campaign.id, name, campaign.script_id, campaign.script_version, campaign.language, status)
-    return [(*head, campaign.created_at, campaign.agent_id, *rest, campaign.voice)]
+    about = (campaign.created_at, campaign.agent_id)
+    return [(*head, *about, *rest[:-_LAST], campaign.voice, *rest[-_LAST:])]
 
 
 def import_of_new(entry: CampaignAdmitted) -> list[Row]:
@@ -121,6 +127,8 @@ def _campaign_changes(campaign: Campaign) -> Row:
         campaign.max_callbacks,
         campaign.version,
         to_json_or_null(campaign.shares) if campaign.shares != Shares() else None,
+        campaign.transfer_to,
+        campaign.record,
     )
 
 
@@ -150,6 +158,7 @@ CONTACT_CHANGES: Columns = (
     contacts.c.callbacks,
     contacts.c.callback_unmet,
     contacts.c.caller_id,
+    contacts.c.escalated,
 )
 
 
@@ -172,6 +181,7 @@ def contact_saved(entry: ContactSaved) -> list[Row]:
             contact.callbacks,
             contact.callback_unmet,
             contact.caller_id,
+            contact.escalated,
             contact.id,
         )
     ]
@@ -219,8 +229,12 @@ CALL: Columns = (
     calls.c.callback,
     calls.c.agent_id,
     calls.c.voice,
+    calls.c.transfer_to,
+    calls.c.record,
 )
 CALL_CUT: Columns = (calls.c.cut,)
+CALL_TRANSFER: Columns = (calls.c.transfer,)
+CALL_RECORDING: Columns = (calls.c.recording, calls.c.recording_bytes, calls.c.recording_ms)
 CALL_REPORT: Columns = (
     calls.c.disposition,
     calls.c.positive,
@@ -264,8 +278,31 @@ def call_opened(entry: CallOpened) -> list[Row]:
             call.callback,
             call.agent_id,
             call.voice,
+            call.terms.transfer_to,
+            call.terms.record,
         )
     ]
+
+
+def call_transferred(entry: CallTransferred) -> list[Row]:
+    """`CALL_TRANSFER` and the id."""
+    return [(to_json_or_null(entry.call.transfer), entry.call.id)]
+
+
+def call_recorded(entry: CallRecorded) -> list[Row]:
+    """`CALL_RECORDING` and the id."""
+    kept = entry.recording
+    return [(kept.path, kept.size, kept.length, entry.call)]
+
+
+def file_doomed(entry: RecordingDoomed) -> list[Row]:
+    """Instant and call."""
+    return [(entry.since, entry.call)]
+
+
+def recording_gone(entry: RecordingDoomed) -> list[Row]:
+    """`CALL_RECORDING` and the id."""
+    return [(None, None, None, entry.call)]
 
 
 def call_cut(entry: CallCut) -> list[Row]:
