@@ -35,6 +35,13 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from dialerd.config_calls import (
+    RecordingSettings,
+    TransferSettings,
+    TransferTargetSettings,
+    plan_faults,
+    transfer_rules,
+)
 from dialerd.core.clock import Millis, minutes, seconds
 from dialerd.core.delivery import DeliveryState, Patience
 from dialerd.core.errors import DialerError, Fault
@@ -403,6 +410,9 @@ class Settings(BaseSettings):
     control: ControlSettings = ControlSettings()
     dialing: DialingSettings = DialingSettings()
     media: MediaSettings = MediaSettings()
+    transfer: TransferSettings = TransferSettings()
+    transfers: dict[str, TransferTargetSettings] = {}
+    recording: RecordingSettings = RecordingSettings()
     imports: ImportSettings = ImportSettings()
     webhooks: WebhookSettings = WebhookSettings()
     retention: RetentionSettings = RetentionSettings()
@@ -415,6 +425,13 @@ class Settings(BaseSettings):
         if bad:
             raise ValueError(f"trunk names are lower-case letters, digits, '_' and '-': {', '.join(bad)}")
         return value
+
+    @model_validator(mode="after")
+    def _targets_agree(self) -> Settings:
+        faults = plan_faults(self.transfers, self.transfer.default)
+        if faults:
+            raise ValueError("; ".join(faults))
+        return self
 
     @model_validator(mode="after")
     def _caps_see_their_calls(self) -> Settings:
@@ -463,7 +480,9 @@ class Settings(BaseSettings):
     @property
     def policy(self) -> Policy:
         """The rules of dialing in the core's terms."""
+        endpoints = [trunk.endpoint for trunk in self.trunks.values()]
         return Policy(
+            transfers=transfer_rules(self.transfer, self.transfers, endpoints),
             min_gap=minutes(self.dialing.min_gap_minutes),
             caps=tuple(
                 (minutes(60 * hours), most)

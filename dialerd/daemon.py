@@ -340,6 +340,7 @@ def _service(
         spool_dir=_spool_dir(settings),
         engines=(VoiceEngine("embedded", VOICES, _Spoken(), say),),
         retention=settings.retention.rules,
+        transfers=settings.policy.transfers,
     )
     return Service(
         engine,

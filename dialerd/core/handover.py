@@ -36,6 +36,7 @@ from dialerd.core.telling import call_told
 from dialerd.core.transfer import (
     ANSWERED,
     CANCELLED,
+    PATIENCE,
     Transfer,
     TransferFailure,
     TransferPlan,
@@ -79,11 +80,11 @@ def begin(turn: Turn, call: Call, wish: TransferWish, *, ask: int | None = None)
         target=wish.target or "",
         where=None,
         asked_at=turn.now.wall,
-        warm=wish.warm,
+        warm=bool(wish.warm),
         reason=wish.reason,
         summary=wish.summary,
         trigger=wish.trigger,
-        timeout=wish.timeout,
+        timeout=wish.timeout or PATIENCE,
         leg=before.leg if before is not None else 0,
         ask=ask if ask is not None else before.ask if before is not None else 0,
     )
@@ -94,20 +95,24 @@ def begin(turn: Turn, call: Call, wish: TransferWish, *, ask: int | None = None)
     elif turn.host.boot is None or turn.host.halt is Halt.PANIC:
         _fail(turn, call, replace(transfer, target=found[0]), TransferFailure.FAILED)
     else:
-        transfer = _call_person(turn, call, transfer, *found)
+        name, plan = found
+        transfer = replace(
+            transfer,
+            warm=bool(plan.warm if wish.warm is None else wish.warm),
+            timeout=wish.timeout or plan.patience or PATIENCE,
+        )
+        _call_person(turn, call, transfer, name, plan)
         if ask is None and not call.agent_done:
             turn.do(HoldForTransfer(call.id, transfer.warm))
 
 
-def _call_person(turn: Turn, call: Call, transfer: Transfer, name: str, plan: TransferPlan) -> Transfer:
+def _call_person(turn: Turn, call: Call, transfer: Transfer, name: str, plan: TransferPlan) -> None:
     """Have the phone of one more person ring."""
     world = turn.world
     transfer = replace(
         transfer,
         target=name,
         where=plan.target,
-        warm=plan.warm if plan.warm is not None else transfer.warm,
-        timeout=plan.patience if plan.patience is not None else transfer.timeout,
         leg=transfer.leg + 1,
         tried=(*transfer.tried, name),
         announcement=plan.announcement,
@@ -128,7 +133,6 @@ def _call_person(turn: Turn, call: Call, transfer: Transfer, name: str, plan: Tr
             captured=call.report.captured,
         )
     )
-    return transfer
 
 
 # --- the person's phone --------------------------------------------------------------------------
@@ -227,7 +231,8 @@ def _go_on(turn: Turn, call: Call, transfer: Transfer, failure: TransferFailure)
     following = turn.world.policy.transfers.plans.get(name) if name is not None else None
     may = call.hangup is None and turn.host.boot is not None and turn.host.halt is not Halt.PANIC
     if may and name is not None and following is not None and name not in transfer.tried:
-        _call_person(turn, call, transfer, name, following)
+        patience = following.patience or transfer.timeout
+        _call_person(turn, call, replace(transfer, timeout=patience), name, following)
     else:
         _fail(turn, call, transfer, failure)
 
@@ -260,10 +265,12 @@ def person_of(call: Call) -> ChannelId | None:
 def callee_gone(turn: Turn, call: Call) -> Call:
     """The callee's channel is destroyed: the person's goes too, whether it has answered or not."""
     person, transfer = person_of(call), call.transfer
+    if transfer is not None and transfer.leg:
+        # The bridge of the two outlives whoever was in it.
+        turn.do(ReleaseMedia(call.current.channel))
     if person is None or transfer is None:
         return call
     turn.do(HangUp(person))
-    turn.do(ReleaseMedia(call.current.channel))
     outcome = transfer.outcome or CANCELLED
     answered_at = transfer.answered_at if outcome == ANSWERED else None
     return _save(turn, call, replace(_over(turn, transfer), outcome=outcome, answered_at=answered_at))

@@ -52,11 +52,12 @@ class TransferWish:
     """What is asked for. `target` None: the default of the campaign, the agent or the installation."""
 
     target: str | None
-    warm: bool = False
-    """The agent stays with the callee until the person is there; cold: it is silent from the start."""
+    warm: bool | None = None
+    """The agent talks on until the person is there; cold: it is silent from the start. None: as is configured."""
     reason: str = ""
     summary: str = ""
-    timeout: Millis = PATIENCE
+    timeout: Millis | None = None
+    """How long the person's phone rings. None: as is configured, or `PATIENCE`."""
     trigger: TransferTrigger = TransferTrigger.REQUEST
 
 
@@ -116,8 +117,8 @@ class TransferPlan:
 
     target: Target
     warm: bool | None = None
-    """None: as it is asked for."""
     patience: Millis | None = None
+    """What a wish says comes before both; None: cold, `PATIENCE`."""
     fallback: str | None = None
     """The plan that is tried when nobody answers under this one."""
     announcement: str | None = None

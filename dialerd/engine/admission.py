@@ -204,6 +204,11 @@ class Admission:
         return fields
 
     def _campaign(self, draft: Draft, script: Script, chosen: Chosen) -> Campaign:
+        attributes = draft.attributes
+        if attributes["transfer_to"] is None:
+            attributes["transfer_to"] = chosen.transfer_to
+        if draft.fields.recording is None:
+            attributes["record"] = chosen.record
         return Campaign(
             id=CampaignId(f"cmp_{secrets.token_hex(6)}"),
             script_id=script.id,
@@ -213,7 +218,7 @@ class Admission:
             created_at=self._clock.now().wall,
             agent_id=chosen.agent_id,
             voice=chosen.voice,
-            **draft.attributes,
+            **attributes,
         )
 
 
