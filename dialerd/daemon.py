@@ -365,6 +365,7 @@ def _service(
         spool_dir=_spool_dir(settings),
         engines=(VoiceEngine(EMBEDDED, VOICES, _Spoken(), say), *_other_engines(settings)),
         retention=settings.retention.rules,
+        transfers=settings.policy.transfers,
     )
     return Service(
         engine,

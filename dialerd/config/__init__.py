@@ -30,6 +30,13 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from dialerd.config.calls import (
+    RecordingSettings,
+    TransferSettings,
+    TransferTargetSettings,
+    plan_faults,
+    transfer_rules,
+)
 from dialerd.config.dialing import DialingSettings
 from dialerd.config.media import Engines, MediaSettings, TwilioSettings, engine_list, engine_names
 from dialerd.config.section import NAME, Section
@@ -194,6 +201,9 @@ class Settings(BaseSettings):
     engines: Engines = {}
     """Who may hold conversations beside the embedded agent, by name."""
     twilio: TwilioSettings = TwilioSettings()
+    transfer: TransferSettings = TransferSettings()
+    transfers: dict[str, TransferTargetSettings] = {}
+    recording: RecordingSettings = RecordingSettings()
     imports: ImportSettings = ImportSettings()
     webhooks: WebhookSettings = WebhookSettings()
     retention: RetentionSettings = RetentionSettings()
@@ -220,6 +230,13 @@ class Settings(BaseSettings):
             raise ValueError(
                 f"twilio.engine is {name!r}, and there is no such engine of the kind twilio-stream"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _targets_agree(self) -> Settings:
+        faults = plan_faults(self.transfers, self.transfer.default)
+        if faults:
+            raise ValueError("; ".join(faults))
         return self
 
     @model_validator(mode="after")
@@ -269,7 +286,9 @@ class Settings(BaseSettings):
     @property
     def policy(self) -> Policy:
         """The rules of dialing in the core's terms."""
+        endpoints = [trunk.endpoint for trunk in self.trunks.values()]
         return Policy(
+            transfers=transfer_rules(self.transfer, self.transfers, endpoints),
             min_gap=minutes(self.dialing.min_gap_minutes),
             caps=tuple(
                 (minutes(60 * hours), most)

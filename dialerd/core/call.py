@@ -7,7 +7,7 @@ attempt either goes on over another trunk, or is closed and its contact finished
 
 from __future__ import annotations
 
-from dialerd.core import ending, outcome, retry, slowdown, tries
+from dialerd.core import ending, handover, outcome, retry, slowdown, tries
 from dialerd.core.clock import Millis, mono_after
 from dialerd.core.donotcall import list_callee, take_out
 from dialerd.core.effects import (
@@ -263,7 +263,8 @@ def on_media_failed(turn: Turn, event: MediaFailed) -> None:
     call = turn.world.calls.get(event.call)
     if call is None or call.agent_done:
         return
-    if call.current.state is not TryState.ENDED:
+    talks = call.transfer is not None and call.transfer.connected
+    if call.current.state is not TryState.ENDED and not talks:
         turn.announce("call.media_failed", {"call": call.id, "reason": event.reason, "detail": event.detail})
         call = replace(call, media_fault=event.reason)
     _agent_done(turn, call)
@@ -274,7 +275,7 @@ def _agent_done(turn: Turn, call: Call) -> None:
     turn.world.calls.put(call.id, call)
     if call.current.state is TryState.ENDED:
         ending.close_answered(turn, call)
-    else:
+    elif not handover.without_agent(turn, call):
         turn.do(HangUp(call.current.channel))
 
 
@@ -284,6 +285,7 @@ def cut(turn: Turn, call: Call, reason: Reason) -> None:
         call = replace(call, hangup=reason)
         turn.world.calls.put(call.id, call)
         turn.record(CallCut(call))
+    handover.hang_up(turn, call)
     turn.do(HangUp(call.current.channel))
 
 

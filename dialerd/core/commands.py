@@ -28,6 +28,7 @@ from dialerd.core.model import (
     TrunkName,
 )
 from dialerd.core.record import record
+from dialerd.core.transfer import TransferWish
 from dialerd.core.verdict import Check
 from dialerd.core.webhook import Webhook, WebhookId
 
@@ -143,6 +144,14 @@ class LabelCall:
 
 
 @record
+class TransferCall:
+    """Connect the callee of a live call with a person."""
+
+    call: CallId
+    wish: TransferWish
+
+
+@record
 class ListNumbers:
     """Put patterns on the do-not-call list."""
 
@@ -231,6 +240,7 @@ Command = (
     | PlaceCall
     | HangUpCall
     | LabelCall
+    | TransferCall
     | ListNumbers
     | UnlistNumbers
     | EraseNumber

@@ -6,7 +6,19 @@ another trunk, or is closed and its contact finished, refunded or left waiting.
 
 from __future__ import annotations
 
-from dialerd.core import brake, callback, callerid, gate, metrics, outcome, retry, sessions, slowdown, tries
+from dialerd.core import (
+    brake,
+    callback,
+    callerid,
+    gate,
+    handover,
+    metrics,
+    outcome,
+    retry,
+    sessions,
+    slowdown,
+    tries,
+)
 from dialerd.core.clock import Instant, Millis, mono_after
 from dialerd.core.donotcall import list_callee
 from dialerd.core.effects import DetachAgent
@@ -14,6 +26,7 @@ from dialerd.core.journal import CallClosed, NumberFreed
 from dialerd.core.model import (
     CONNECTED,
     DO_NOT_CALL,
+    ESCALATED,
     NOT_REACHABLE,
     Call,
     CallStatus,
@@ -39,7 +52,7 @@ def end_answered(turn: Turn, call: Call, ended: Try, fault: Reason | None = None
 
     `fault`: why the call went wrong, if that is known.
     """
-    call = tries.save_try(turn, call, ended)
+    call = tries.save_try(turn, handover.callee_gone(turn, call), ended)
     turn.use_line(ended.trunk, -1)
     callerid.note_final(turn, ended, answered=True)
     brake.note_final(turn, ended, None, None)
@@ -66,7 +79,7 @@ def close_answered(turn: Turn, call: Call, *, overdue: bool = False) -> None:
     if call.report.disposition == DO_NOT_CALL and not call.swept and not overdue:
         list_callee(turn, call)
         return
-    reason = None
+    call, reason = _escalated(call), None
     if (call.report.disposition or CONNECTED) == CONNECTED:
         reason = call.media_fault or call.hangup
     contact = None
@@ -74,9 +87,28 @@ def close_answered(turn: Turn, call: Call, *, overdue: bool = False) -> None:
         campaign, now = tries.campaign_of(turn, call), turn.now.wall
         again = call.label is not None and not call.label.terminal
         contact = retry.after_answer(
-            call.contact, call.report, reason, campaign, _callback(turn, call), now, again=again
+            _with_person(call, call.contact),
+            call.report,
+            reason,
+            campaign,
+            _callback(turn, call),
+            now,
+            again=again,
         )
     close(turn, call, contact, counted=True, reason=reason)
+
+
+def _escalated(call: Call) -> Call:
+    """A call that a person has taken over is labelled so, unless somebody gave it a label of its own."""
+    answered = call.transfer is not None and call.transfer.answered
+    if not answered or (call.report.disposition or CONNECTED) != CONNECTED:
+        return call
+    return replace(call, report=replace(call.report, disposition=ESCALATED))
+
+
+def _with_person(call: Call, contact: Contact) -> Contact:
+    answered = call.transfer is not None and call.transfer.answered
+    return replace(contact, escalated=True) if answered else contact
 
 
 def _callback(turn: Turn, call: Call) -> Instant | None:

@@ -24,6 +24,7 @@ from dialerd.core.model import (
     ContactState,
     Halt,
     ImportId,
+    Recording,
     TrunkChange,
     Try,
 )
@@ -127,6 +128,29 @@ class CallCut:
     """We are about to end the call ourselves: a restart goes on with it."""
 
     call: Call
+
+
+@record
+class CallTransferred:
+    """How far a call's transfer has come."""
+
+    call: Call
+
+
+@record
+class CallRecorded:
+    """The recording of a call is whole; the call may be over."""
+
+    call: CallId
+    recording: Recording
+
+
+@record
+class RecordingDoomed:
+    """From here on the recording of a call is not shown; its file is deleted later."""
+
+    call: CallId
+    since: Instant
 
 
 @record
@@ -280,6 +304,9 @@ Entry = (
     | CallReported
     | AgentReplaced
     | CallCut
+    | CallTransferred
+    | CallRecorded
+    | RecordingDoomed
     | CallClosed
     | TryOpened
     | TrySaved

@@ -87,6 +87,46 @@ class TryEnded:
 
 
 @record
+class PersonRefused:
+    """Asterisk refused to call a person, or was not asked: no phone rings."""
+
+    channel: ChannelId
+    detail: str
+
+
+@record
+class PersonAnswered:
+    """A person to whom a callee is to be connected has answered."""
+
+    channel: ChannelId
+
+
+@record
+class PersonJoined:
+    """Person and callee are in one bridge."""
+
+    channel: ChannelId
+    """The person's."""
+
+
+@record
+class PersonNotJoined:
+    """Person and callee could not be brought together."""
+
+    channel: ChannelId
+    """The person's."""
+    detail: str
+
+
+@record
+class PersonGone:
+    """The channel of a person is destroyed. `cause` is Q.850; 0: Asterisk's own end."""
+
+    channel: ChannelId
+    cause: int
+
+
+@record
 class LiveChannel:
     """A channel of ours found alive in Asterisk."""
 
@@ -116,6 +156,8 @@ class HostUp:
     boot: str
     version: str
     live: tuple[LiveChannel, ...]
+    persons: tuple[LiveChannel, ...] = ()
+    """Channels of persons to whom callees are, or are to be, connected."""
 
 
 @record
@@ -330,6 +372,7 @@ class ChannelsCounted:
     """Tries for which there is a media leg or a bridge."""
     sessions: frozenset[CallId] | None = None
     """Calls that the media workers hold; None: they were not asked."""
+    persons: frozenset[ChannelId] = frozenset()
 
 
 @record
@@ -345,6 +388,11 @@ Event = (
     | TryRinging
     | TryAnswered
     | TryEnded
+    | PersonRefused
+    | PersonAnswered
+    | PersonJoined
+    | PersonNotJoined
+    | PersonGone
     | HostUp
     | HostDown
     | ManagerUp

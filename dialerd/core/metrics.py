@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from dialerd.core.clock import Instant, to_datetime
-from dialerd.core.model import CONNECTED, NOT_REACHABLE, Call, Contact, ContactState
+from dialerd.core.model import CONNECTED, ESCALATED, NOT_REACHABLE, Call, Contact, ContactState
 
 TALK_MILLIS = "talk_millis"
 TALKS = "talks"
@@ -28,8 +28,9 @@ _ALWAYS_SHOWN = (CONNECTED, NOT_REACHABLE, "callback_requested", "interested", "
 def keys(contact: Contact) -> tuple[str, ...]:
     """The conditions that hold for `contact`, as counter keys.
 
-    Of a contact these depend on state, attempts, connected attempt, disposition, reason, on whether it is positive and
-    on whether a callback is unmet: contacts that are alike in these are counted together by audits.
+    Of a contact these depend on state, attempts, connected attempt, disposition, reason, on whether it is positive,
+    whether a person was connected with it and whether a callback is unmet: contacts that are alike in these are
+    counted together by audits.
     """
     state = contact.state
     held = ["total", "state:" + state]
@@ -57,6 +58,8 @@ def _called(contact: Contact) -> list[str]:
         held.append("connected_on_retry")
     if contact.positive:
         held.append("positive")
+    if contact.escalated:
+        held.append(ESCALATED)
     if contact.disposition and contact.disposition not in (CONNECTED, NOT_REACHABLE):
         held.append("label:" + contact.disposition)
     return held
@@ -217,7 +220,7 @@ def figures(counters: Mapping[str, int]) -> Figures:
         "conversion_rate_of_called": ratio(count("positive"), called),
         "retry_rate": ratio(count("connected_on_retry"), called),
         "retried_rate": ratio(count("retried"), called),
-        "escalation_rate": ratio(count("escalated"), connected),
+        "escalation_rate": ratio(count(ESCALATED), connected),
     }
     reasons = {
         key.removeprefix("reason:"): value

@@ -16,6 +16,7 @@ from typing import Any, NewType
 from dialerd.core.clock import Instant, Millis, Mono
 from dialerd.core.engine import EMBEDDED, StandIn, Takeover
 from dialerd.core.record import record
+from dialerd.core.transfer import Transfer, TransferRules
 from dialerd.core.windows import Slot
 
 CampaignId = NewType("CampaignId", str)
@@ -149,6 +150,7 @@ NOT_REACHABLE = "not_reachable"
 CONNECTED = "connected"
 CALLBACK_REQUESTED = "callback_requested"
 DO_NOT_CALL = "dnc"
+ESCALATED = "escalated"
 
 
 @record
@@ -169,6 +171,10 @@ class Terms:
     """Trunks that may be used, in order; empty: every trunk, in configuration order."""
     caller_id: E164 | None = None
     """None: the default of the trunk that is used. Otherwise only trunks that carry it are used."""
+    transfer_to: str | None = None
+    """Where the call is transferred to if nothing else is said."""
+    record: bool = False
+    """Whether the call is recorded."""
 
 
 @record
@@ -224,6 +230,9 @@ class Campaign:
     retry_rules: Mapping[Reason, RetryRule] = field(default_factory=dict)
     max_callbacks: int = 1
     shares: Shares = Shares()
+    transfer_to: str | None = None
+    """Where its calls are transferred to if nothing else is said."""
+    record: bool = False
     version: int = 1
     """Counts edits: what an `If-Match` is compared with."""
     started_at: Instant | None = None
@@ -234,7 +243,7 @@ class Campaign:
     @property
     def terms(self) -> Terms:
         """How its calls are to be placed."""
-        return Terms(self.ring_timeout, self.trunks, self.caller_id)
+        return Terms(self.ring_timeout, self.trunks, self.caller_id, self.transfer_to, self.record)
 
 
 @record
@@ -266,6 +275,8 @@ class Contact:
     """Callbacks placed; they are no attempts."""
     callback_unmet: Instant | None = None
     """The callee asked to be called at this instant, which no window of the campaign allows."""
+    escalated: bool = False
+    """A person was connected with it, on any of its calls."""
     caller_id: E164 | None = None
     """The caller id it was last called with, and is called with again where that is possible."""
     recent: tuple[Instant, ...] = ()
@@ -351,6 +362,17 @@ class Label:
 
 
 @record
+class Recording:
+    """The audio of a call, as it is kept."""
+
+    path: str
+    """Below the folder of recordings; it tells nothing of the person."""
+    size: int
+    """Bytes."""
+    length: Millis
+
+
+@record
 class Call:
     """One attempt at one number, with its tries."""
 
@@ -396,6 +418,12 @@ class Call:
     agent_done: bool = False
     """The agent's last word has come: nothing more will be said of this call."""
     media_fault: Reason | None = None
+    recording: Recording | None = None
+    """Once it is whole."""
+    transfer: Transfer | None = None
+    """Its last transfer."""
+    transfer_deadline: Mono = Mono(0)
+    """When a person's phone has rung for too long."""
 
     @property
     def current(self) -> Try:
@@ -488,6 +516,7 @@ class Policy:
     """Frequency caps: within any such time so many counted calls to one number at most, over all campaigns."""
     audit: Millis = Millis(5_000)
     """How often calls are compared with the channels that Asterisk has, while there are any."""
+    transfers: TransferRules = TransferRules()
 
 
 class Halt(StrEnum):

@@ -8,7 +8,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from dialerd.core import audit, call, campaign, clockwatch, erasure, health, orders, reconcile, sessions
+from dialerd.core import (
+    audit,
+    call,
+    campaign,
+    clockwatch,
+    erasure,
+    handover,
+    health,
+    orders,
+    reconcile,
+    sessions,
+)
 from dialerd.core.clock import Now, mono_after
 from dialerd.core.commands import (
     Answer,
@@ -43,9 +54,15 @@ from dialerd.core.messages import (
     OriginateRefused,
     OriginateUnanswered,
     OriginateWithheld,
+    PersonAnswered,
+    PersonGone,
+    PersonJoined,
+    PersonNotJoined,
+    PersonRefused,
     ReadyLoaded,
     ReadySought,
     Tick,
+    TransferAsked,
     TrunkReachability,
     TrunkRegistration,
     TryAnswered,
@@ -109,6 +126,12 @@ _HANDLERS: dict[type, Callable[[Turn, Any], None]] = {
     AgentFinished: call.on_finished,
     MediaFailed: call.on_media_failed,
     AgentStoodIn: sessions.on_stood_in,
+    TransferAsked: handover.on_asked,
+    PersonRefused: handover.on_refused,
+    PersonAnswered: handover.on_answered,
+    PersonJoined: handover.on_joined,
+    PersonNotJoined: handover.on_not_joined,
+    PersonGone: handover.on_gone,
     MediaCapacity: sessions.on_capacity,
     MediaHeld: reconcile.on_media_held,
     HostUp: reconcile.on_host_up,

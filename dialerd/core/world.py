@@ -470,6 +470,11 @@ def channel_id(instance: InstanceId, call: CallId, number: int) -> ChannelId:
     return ChannelId(f"{instance}-{call}-{number}")
 
 
+def person_id(channel: ChannelId, leg: int) -> ChannelId:
+    """The id in Asterisk of a person's phone, the `leg`-th one that is called for the callee on `channel`."""
+    return ChannelId(f"{channel}-h{leg}")
+
+
 def call_of(channel: ChannelId) -> CallId:
     """The call a channel id of ours belongs to."""
     return CallId(channel.split("-")[1])

@@ -206,6 +206,11 @@ class Admission:
         return fields
 
     def _campaign(self, draft: Draft, chosen: Chosen) -> Campaign:
+        attributes = draft.attributes
+        if attributes["transfer_to"] is None:
+            attributes["transfer_to"] = chosen.transfer_to
+        if draft.fields.recording is None:
+            attributes["record"] = chosen.record
         return Campaign(
             id=CampaignId(f"cmp_{secrets.token_hex(6)}"),
             script_id=chosen.script_id,
@@ -217,7 +222,7 @@ class Admission:
             voice=chosen.voice,
             engine=chosen.engine,
             stand_ins=chosen.stand_ins,
-            **draft.attributes,
+            **attributes,
         )
 
 

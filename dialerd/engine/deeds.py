@@ -111,6 +111,10 @@ def _labelled(command: commands.LabelCall, answer: Done) -> Iterable[Action]:
     return [Action("call.disposition_set", command.call, {"disposition": command.label.disposition})]
 
 
+def _transferred(command: commands.TransferCall, answer: Done) -> Iterable[Action]:
+    return [Action("call.transferred", command.call, _set(target=command.wish.target))]
+
+
 # --- the do-not-call list ------------------------------------------------------------------------
 
 
@@ -209,6 +213,7 @@ ACTIONS: Mapping[type[Command], Callable[[Any, Done], Iterable[Action]]] = {
     commands.PlaceCall: _placed,
     commands.HangUpCall: _hung_up,
     commands.LabelCall: _labelled,
+    commands.TransferCall: _transferred,
     commands.ListNumbers: _listed,
     commands.UnlistNumbers: _unlisted,
     commands.EraseNumber: _erased,

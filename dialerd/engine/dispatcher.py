@@ -14,15 +14,18 @@ from dialerd.core import gate
 from dialerd.core.effects import (
     Announce,
     AttachAgent,
+    CallPerson,
     CountChannels,
     DetachAgent,
     Effect,
     FindNumbers,
     HangUp,
     HoldForTransfer,
+    JoinPerson,
     LoadReady,
     Originate,
     ReleaseMedia,
+    RingCallee,
     SeekEvidence,
     SeekReady,
     TellTransferFailed,
@@ -79,6 +82,9 @@ class Dispatcher:
             HangUp: lambda effect: telephony.hang_up(effect.channel),
             ReleaseMedia: lambda effect: telephony.release_media(effect.channel),
             AttachAgent: media.attach,
+            CallPerson: telephony.call_person,
+            JoinPerson: telephony.join_person,
+            RingCallee: lambda effect: telephony.ring_callee(effect.channel),
             DetachAgent: lambda effect: media.detach(effect.call),
             HoldForTransfer: lambda effect: media.hold(effect.call, warm=effect.warm),
             TellTransferFailed: lambda effect: media.transfer_failed(effect.call, effect.reason),
@@ -186,4 +192,6 @@ class Dispatcher:
         except PortError:
             # The next audit asks again; a connection that is lost is reconciled.
             return
-        self._sink(ChannelsCounted(order.boot, snapshot.live, snapshot.media, self._media.held()))
+        self._sink(
+            ChannelsCounted(order.boot, snapshot.live, snapshot.media, self._media.held(), snapshot.persons)
+        )

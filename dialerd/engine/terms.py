@@ -10,7 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from dialerd.core.clock import seconds
 from dialerd.core.errors import Fault
 from dialerd.core.model import E164, Terms, Trunk, TrunkName
-from dialerd.engine.fields import Number
+from dialerd.core.transfer import TransferRules
+from dialerd.engine.fields import Number, Text
+from dialerd.engine.transfers import target_faults
 
 
 class TermsFields(BaseModel):
@@ -23,6 +25,12 @@ class TermsFields(BaseModel):
         None, description="names, in order of preference"
     )
     caller_id: str | None = Field(None, description="E.164; one of the caller ids of the trunks")
+    transfer_target: Annotated[Text, Field(max_length=140)] | None = Field(
+        None, description="where its calls are transferred to, if nothing else is said; default: the agent's"
+    )
+    recording: bool | None = Field(
+        None, description="whether its calls are recorded; default: the agent's, or false"
+    )
 
     @property
     def terms(self) -> Terms:
@@ -31,7 +39,16 @@ class TermsFields(BaseModel):
             seconds(self.ring_timeout_seconds),
             tuple(TrunkName(name) for name in self.trunks or ()),
             None if self.caller_id is None else E164(self.caller_id),
+            self.transfer_target,
+            bool(self.recording),
         )
+
+
+def transfer_faults(fields: TermsFields, rules: TransferRules) -> list[Fault]:
+    """What is wrong with the default target of transfers."""
+    if fields.transfer_target is None:
+        return []
+    return [Fault("transfer_target", msg) for msg in target_faults(fields.transfer_target, rules)]
 
 
 def trunk_faults(fields: TermsFields, trunks: Sequence[Trunk]) -> list[Fault]:

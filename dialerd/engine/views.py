@@ -14,7 +14,8 @@ from dialerd.core.clock import MINUTE, SECOND, Instant, to_iso, to_local_iso
 from dialerd.core.delivery import Delivery, DeliveryState, message_id
 from dialerd.core.dnc import DncEntry
 from dialerd.core.metrics import figures, ratio
-from dialerd.core.model import Call, CallStatus, Campaign, ClosedCall, Contact, Trunk, Try
+from dialerd.core.model import Call, CallStatus, Campaign, ClosedCall, Contact, Recording, Trunk, Try
+from dialerd.core.transfer import Transfer
 from dialerd.core.webhook import Webhook
 from dialerd.core.windows import Slot
 from dialerd.engine.status import EngineStatus, TrunkStatus
@@ -71,6 +72,8 @@ def campaign_view(
         },
         "trunks": list(campaign.trunks),
         "caller_id": campaign.caller_id,
+        "transfer_target": campaign.transfer_to,
+        "recording": campaign.record,
         "keep_open": campaign.keep_open,
         "created_at": to_iso(campaign.created_at),
         "started_at": to_iso(campaign.started_at),
@@ -149,6 +152,8 @@ def row_of(call: Call, closed: ClosedCall | None) -> CallRow:
         engine=call.engine,
         takeover=_takeover(call),
         instructions=call.instructions,
+        transfer=call.transfer,
+        recording=call.recording,
     )
 
 
@@ -205,11 +210,38 @@ def call_view(row: CallRow) -> dict[str, Any]:
         "started_at": to_iso(row.started_at),
         "answered_at": to_iso(row.answered_at),
         "ended_at": to_iso(row.ended_at),
-        "recording_url": None,
+        "recording_url": f"/v1/calls/{row.id}/recording" if row.recording is not None else None,
+        "recording": recording_view(row.recording),
         "transcript": [dict(turn) for turn in row.transcript],
         "captured": dict(row.captured),
-        "transfer": None,
+        "transfer": transfer_view(row.transfer),
         "gate": _receipt_view(row.gate),
+    }
+
+
+def recording_view(recording: Recording | None) -> dict[str, Any] | None:
+    """What there is of a call to be heard."""
+    if recording is None:
+        return None
+    return {"bytes": recording.size, "duration_seconds": number(recording.length / SECOND)}
+
+
+def transfer_view(transfer: Transfer | None) -> dict[str, Any] | None:
+    """A transfer of a call."""
+    if transfer is None:
+        return None
+    return {
+        "target": transfer.target or None,
+        "where": None if transfer.where is None else str(transfer.where),
+        "warm": transfer.warm,
+        "reason": transfer.reason or None,
+        "summary": transfer.summary or None,
+        "trigger": transfer.trigger.value,
+        "state": transfer.state.value,
+        "outcome": transfer.outcome,
+        "asked_at": to_iso(transfer.asked_at),
+        "answered_at": to_iso(transfer.answered_at),
+        "ended_at": to_iso(transfer.ended_at),
     }
 
 
@@ -273,6 +305,8 @@ def agent_view(agent: VoiceAgent) -> dict[str, Any]:
             label: {"positive": about.positive, "terminal": about.terminal}
             for label, about in agent.dispositions.items()
         },
+        "transfer_target": agent.transfer_to,
+        "recording": agent.record,
         "created_at": to_iso(agent.created_at),
     }
 

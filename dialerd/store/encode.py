@@ -18,7 +18,9 @@ from dialerd.core.journal import (
     CallClosed,
     CallCut,
     CallOpened,
+    CallRecorded,
     CallReported,
+    CallTransferred,
     CampaignAdmitted,
     CampaignDoomed,
     CampaignSaved,
@@ -29,6 +31,7 @@ from dialerd.core.journal import (
     ImportSealed,
     NumberDoomed,
     NumberFreed,
+    RecordingDoomed,
     TrunkSaved,
     TryOpened,
     TrySaved,
@@ -64,6 +67,8 @@ _FIXED = (
     *("id", "script_id", "script_version", "language", "created_at", "agent_id", "voice"),
     *("engine", "stand_ins"),
 )
+_LAST = 2
+"""Columns of `CAMPAIGN_CHANGES` that stand behind `stand_ins`."""
 CAMPAIGN_CHANGES: Columns = tuple(column for column in campaigns.c if column.name not in _FIXED)
 
 
@@ -72,8 +77,9 @@ def campaign_admitted(entry: CampaignAdmitted) -> list[Row]:
     campaign = entry.campaign
     name, status, *rest = _campaign_changes(campaign)
     head = (campaign.id, name, campaign.script_id, campaign.script_version, campaign.language, status)
-    tail = (campaign.voice, _engine(campaign), to_json_or_null(campaign.stand_ins))
-    return [(*head, campaign.created_at, campaign.agent_id, *rest, *tail)]
+    about = (campaign.created_at, campaign.agent_id)
+    talk = (campaign.voice, _engine(campaign), to_json_or_null(campaign.stand_ins))
+    return [(*head, *about, *rest[:-_LAST], *talk, *rest[-_LAST:])]
 
 
 def _engine(speaker: Campaign | Call) -> str | None:
@@ -131,6 +137,8 @@ def _campaign_changes(campaign: Campaign) -> Row:
         campaign.max_callbacks,
         campaign.version,
         to_json_or_null(campaign.shares) if campaign.shares != Shares() else None,
+        campaign.transfer_to,
+        campaign.record,
     )
 
 
@@ -160,6 +168,7 @@ CONTACT_CHANGES: Columns = (
     contacts.c.callbacks,
     contacts.c.callback_unmet,
     contacts.c.caller_id,
+    contacts.c.escalated,
 )
 
 
@@ -182,6 +191,7 @@ def contact_saved(entry: ContactSaved) -> list[Row]:
             contact.callbacks,
             contact.callback_unmet,
             contact.caller_id,
+            contact.escalated,
             contact.id,
         )
     ]
@@ -233,9 +243,13 @@ CALL: Columns = (
     calls.c.stand_ins,
     calls.c.instructions,
     calls.c.takeover,
+    calls.c.transfer_to,
+    calls.c.record,
 )
 CALL_REPLACED: Columns = (calls.c.takeover,)
 CALL_CUT: Columns = (calls.c.cut,)
+CALL_TRANSFER: Columns = (calls.c.transfer,)
+CALL_RECORDING: Columns = (calls.c.recording, calls.c.recording_bytes, calls.c.recording_ms)
 CALL_REPORT: Columns = (
     calls.c.disposition,
     calls.c.positive,
@@ -283,6 +297,8 @@ def call_opened(entry: CallOpened) -> list[Row]:
             to_json_or_null(call.stand_ins),
             to_json_or_null(call.instructions),
             None,
+            call.terms.transfer_to,
+            call.terms.record,
         )
     ]
 
@@ -290,6 +306,27 @@ def call_opened(entry: CallOpened) -> list[Row]:
 def agent_replaced(entry: AgentReplaced) -> list[Row]:
     """`CALL_REPLACED` and the id."""
     return [(to_json_or_null(entry.call.takeover), entry.call.id)]
+
+
+def call_transferred(entry: CallTransferred) -> list[Row]:
+    """`CALL_TRANSFER` and the id."""
+    return [(to_json_or_null(entry.call.transfer), entry.call.id)]
+
+
+def call_recorded(entry: CallRecorded) -> list[Row]:
+    """`CALL_RECORDING` and the id."""
+    kept = entry.recording
+    return [(kept.path, kept.size, kept.length, entry.call)]
+
+
+def file_doomed(entry: RecordingDoomed) -> list[Row]:
+    """Instant and call."""
+    return [(entry.since, entry.call)]
+
+
+def recording_gone(entry: RecordingDoomed) -> list[Row]:
+    """`CALL_RECORDING` and the id."""
+    return [(None, None, None, entry.call)]
 
 
 def call_cut(entry: CallCut) -> list[Row]:

@@ -33,14 +33,17 @@ from dialerd.core.model import (
     Halt,
     Label,
     Reason,
+    Recording,
     RetryRule,
     ScriptId,
     Shares,
+    Terms,
     TrunkChange,
     TrunkName,
     Try,
     TryState,
 )
+from dialerd.core.transfer import Target, TargetKind, Transfer, TransferState, TransferTrigger
 from dialerd.core.webhook import EventKind, Webhook, WebhookId
 from dialerd.core.windows import Slot
 from dialerd.ports import ApiKey, CallRow, PastCall, Script, TryRow
@@ -90,6 +93,7 @@ CONTACT: Columns = (
     contacts.c.callbacks,
     contacts.c.callback_unmet,
     contacts.c.caller_id,
+    contacts.c.escalated,
 )
 CALL: Columns = tuple(column for column in calls.c if column is not calls.c.contact_id)
 
@@ -133,6 +137,7 @@ def _campaign(row: Row) -> Campaign:
         trunks=tuple(TrunkName(name) for name in orjson.loads(values["trunks"])),
         caller_id=None if caller_id is None else E164(caller_id),
         keep_open=bool(values["keep_open"]),
+        record=bool(values["record"]),
         closing=bool(values["closing"]),
         engine=values["engine"] or EMBEDDED,
         stand_ins=_stand_ins(values["stand_ins"]),
@@ -179,6 +184,7 @@ def contact(row: Row, recent: tuple[Instant, ...] = (), read_at: Instant = _UNRE
         callbacks=row[17],
         callback_unmet=row[18],
         caller_id=row[19],
+        escalated=bool(row[20]),
         recent=recent,
         read_at=read_at,
     )
@@ -274,7 +280,30 @@ def _open_call(row: Row) -> Call:
         ),
         agent_audio_at=values["agent_audio_at"],
         hangup=_reason(values["cut"]),
+        terms=Terms(transfer_to=values["transfer_to"], record=bool(values["record"])),
+        transfer=_transfer(values["transfer"]),
+        recording=_recording(values),
     )
+
+
+def _recording(values: Mapping[str, Any]) -> Recording | None:
+    if values["recording"] is None:
+        return None
+    return Recording(values["recording"], values["recording_bytes"], Millis(values["recording_ms"]))
+
+
+def _transfer(text: str | None) -> Transfer | None:
+    values = dict(_mapping(text))
+    if not values:
+        return None
+    where = values["where"]
+    values.update(
+        where=None if where is None else Target(TargetKind(where["kind"]), where["name"], where["context"]),
+        trigger=TransferTrigger(values["trigger"]),
+        tried=tuple(values["tried"]),
+        state=TransferState(values["state"]),
+    )
+    return Transfer(**values)
 
 
 def call_rows(rows: Iterable[Row]) -> list[CallRow]:
@@ -338,6 +367,8 @@ def _call_row(row: Row, attempts: Sequence[TryRow]) -> CallRow:
         engine=values["engine"] or EMBEDDED,
         takeover=_mapping(values["takeover"]) or None,
         instructions=_mapping(values["instructions"]),
+        transfer=_transfer(values["transfer"]),
+        recording=_recording(values),
     )
 
 

@@ -31,7 +31,9 @@ from dialerd.core.journal import (
     CallClosed,
     CallCut,
     CallOpened,
+    CallRecorded,
     CallReported,
+    CallTransferred,
     CampaignAdmitted,
     CampaignDoomed,
     CampaignSaved,
@@ -44,6 +46,7 @@ from dialerd.core.journal import (
     ImportSealed,
     NumberDoomed,
     NumberFreed,
+    RecordingDoomed,
     RequestDone,
     TrunkSaved,
     TryOpened,
@@ -58,7 +61,7 @@ from dialerd.core.model import ContactKind
 from dialerd.store import deeds, encode, requests
 from dialerd.store.encode import Row
 from dialerd.store.queries import live
-from dialerd.store.sql import insert_sql, inserting, positional, update_sql
+from dialerd.store.sql import copying, insert_sql, inserting, positional, update_sql
 from dialerd.store.tables import (
     IMPORT_OPEN,
     IMPORT_SEALED,
@@ -70,6 +73,7 @@ from dialerd.store.tables import (
     deletions,
     deliveries,
     dnc,
+    doomed_files,
     erasures,
     imports,
     numbers,
@@ -173,6 +177,14 @@ def _ordered(dialect: Dialect) -> list[Step]:
             encode.agent_replaced,
         ),
         (CallCut, _update("call cut", calls, encode.CALL_CUT, call_id, dialect), encode.call_cut),
+        (
+            CallTransferred,
+            _update("call transfer", calls, encode.CALL_TRANSFER, call_id, dialect),
+            encode.call_transferred,
+        ),
+        (CallRecorded, _record_call("call recording", dialect), encode.call_recorded),
+        (RecordingDoomed, _doom_file(dialect), encode.file_doomed),
+        (RecordingDoomed, _record_call("recording drop", dialect), encode.recording_gone),
         (CallClosed, _update("call end", calls, encode.CALL_END, call_id, dialect), encode.call_closed),
         (ContactSaved, save_contact, encode.contact_saved),
         (CountersMoved, _add_counters(dialect), encode.counters_moved),
@@ -205,6 +217,18 @@ def _alone(dialect: Dialect) -> list[Step]:
         (DncChanged, _unlist_number(dialect), encode.dnc_removed),
         (DncChanged, _count_version(dialect), encode.dnc_version),
     ]
+
+
+def _record_call(name: str, dialect: Dialect) -> Write:
+    """Not exact: a call may have been deleted before its recording is whole."""
+    return Write(name, update_sql(calls, encode.CALL_RECORDING, [calls.c.id], dialect), exact=False)
+
+
+def _doom_file(dialect: Dialect) -> Write:
+    since = cast(bindparam("since"), BigInteger)
+    of_call = select(calls.c.recording, since).where(calls.c.id == bindparam("call"))
+    dooming = copying(doomed_files, of_call.where(calls.c.recording.is_not(None)), dialect)
+    return Write("file doom", positional(dooming, dialect, ["since", "call"]), exact=False)
 
 
 def _insert(name: str, table: Table, columns: Sequence[Column[Any]], dialect: Dialect) -> Write:

@@ -23,7 +23,13 @@ from dialerd.control.auth import load_secret
 from dialerd.core.clock import Instant, Mono, Now
 from dialerd.core.compliance import Compliance
 from dialerd.core.delivery import DeliveryState, Patience
-from dialerd.core.effects import Announce, AttachAgent, Originate
+from dialerd.core.effects import (
+    Announce,
+    AttachAgent,
+    CallPerson,
+    JoinPerson,
+    Originate,
+)
 from dialerd.core.engine import EngineState
 from dialerd.core.errors import Fault, PortError, invalid
 from dialerd.core.messages import CallRecord, HostUp, LiveChannel, ManagerUp, MediaCapacity
@@ -144,6 +150,15 @@ class SilentTelephony:
 
     def hang_up(self, channel: ChannelId) -> None:
         self.hung_up.append(channel)
+
+    def call_person(self, order: CallPerson) -> None:
+        pass
+
+    def join_person(self, order: JoinPerson) -> None:
+        pass
+
+    def ring_callee(self, channel: ChannelId) -> None:
+        pass
 
     def release_media(self, channel: ChannelId) -> None:
         pass

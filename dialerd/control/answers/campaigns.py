@@ -128,6 +128,8 @@ class Campaign(BaseModel):
     shares: Shares
     trunks: Annotated[list[str], Field(description="in order of preference; empty: every trunk")]
     caller_id: str | None
+    transfer_target: str | None
+    recording: bool
     keep_open: bool
     created_at: Moment
     started_at: Moment | None
