@@ -7,7 +7,7 @@ attempt either goes on over another trunk, or is closed and its contact finished
 
 from __future__ import annotations
 
-from dialerd.core import ending, outcome, retry, slowdown, tries
+from dialerd.core import answering, ending, outcome, retry, slowdown, tries
 from dialerd.core.clock import Millis, mono_after
 from dialerd.core.donotcall import list_callee, take_out
 from dialerd.core.effects import (
@@ -161,6 +161,7 @@ def on_answered(turn: Turn, event: TryAnswered) -> None:
             external_id=contact.external_id if contact else None,
             stand_ins=call.stand_ins,
             instructions=call.instructions,
+            on_machine=answering.on_machine(turn, call),
         )
     )
 

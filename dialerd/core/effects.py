@@ -21,6 +21,7 @@ from dialerd.core.model import (
     CampaignId,
     ChannelId,
     ContactId,
+    OnMachine,
     TrunkName,
 )
 from dialerd.core.record import record
@@ -72,6 +73,7 @@ class AttachAgent:
     """Who takes the call if its agent cannot, in order."""
     instructions: Mapping[str, Any] = field(default_factory=dict)
     """See `Call.instructions`."""
+    on_machine: OnMachine = OnMachine.CONTINUE
 
 
 @record

@@ -6,7 +6,19 @@ another trunk, or is closed and its contact finished, refunded or left waiting.
 
 from __future__ import annotations
 
-from dialerd.core import brake, callback, callerid, gate, metrics, outcome, retry, sessions, slowdown, tries
+from dialerd.core import (
+    answering,
+    brake,
+    callback,
+    callerid,
+    gate,
+    metrics,
+    outcome,
+    retry,
+    sessions,
+    slowdown,
+    tries,
+)
 from dialerd.core.clock import Instant, Millis, mono_after
 from dialerd.core.donotcall import list_callee
 from dialerd.core.effects import DetachAgent
@@ -41,7 +53,8 @@ def end_answered(turn: Turn, call: Call, ended: Try, fault: Reason | None = None
     """
     call = tries.save_try(turn, call, ended)
     turn.use_line(ended.trunk, -1)
-    callerid.note_final(turn, ended, answered=True)
+    # A number that callees' phones take for spam is answered by machines more and more.
+    callerid.note_final(turn, ended, answered=not answering.reached_machine(call))
     brake.note_final(turn, ended, None, None)
     # Without a media worker the word cannot come yet: it comes with the worker, or not at all.
     patience = LAST_WORD if turn.host.sessions else turn.world.policy.backstop
@@ -66,6 +79,9 @@ def close_answered(turn: Turn, call: Call, *, overdue: bool = False) -> None:
     if call.report.disposition == DO_NOT_CALL and not call.swept and not overdue:
         list_callee(turn, call)
         return
+    if answering.reached_machine(call):
+        _close_machine(turn, call)
+        return
     reason = None
     if (call.report.disposition or CONNECTED) == CONNECTED:
         reason = call.media_fault or call.hangup
@@ -77,6 +93,16 @@ def close_answered(turn: Turn, call: Call, *, overdue: bool = False) -> None:
             call.contact, call.report, reason, campaign, _callback(turn, call), now, again=again
         )
     close(turn, call, contact, counted=True, reason=reason)
+
+
+def _close_machine(turn: Turn, call: Call) -> None:
+    """Close a call that only a machine has answered: nobody was reached."""
+    contact, campaign = call.contact, tries.campaign_of(turn, call)
+    if contact is not None and campaign is not None:
+        contact = retry.after_machine(
+            contact, campaign, turn.now.wall, message_left=call.message_left, callback=call.callback
+        )
+    close(turn, call, contact, counted=True, reason=Reason.VOICEMAIL)
 
 
 def _callback(turn: Turn, call: Call) -> Instant | None:
@@ -157,7 +183,8 @@ def close(
     if counted and world.policy.caps:
         world.called(call.phone, call.started_at, turn.now.wall)
     talk = Millis(max(0, ended_at - answered_at)) if answered_at is not None else Millis(0)
-    disposition = (call.report.disposition or CONNECTED) if answered_at is not None else NOT_REACHABLE
+    reached = answered_at is not None and not answering.reached_machine(call)
+    disposition = (call.report.disposition or CONNECTED) if reached else NOT_REACHABLE
     closed = ClosedCall(
         id=call.id,
         status=CallStatus.COMPLETED if answered_at is not None else CallStatus.FAILED,
@@ -171,7 +198,7 @@ def close(
     call_told(turn, EventKind.CALL_COMPLETED, call, closed)
     if call.agent_attached:
         turn.do(DetachAgent(call.id))
-    _count_call(turn, call, talk if answered_at is not None else None)
+    _count_call(turn, call, talk if reached else None)
     saved = _return_contact(turn, call, contact) if contact is not None else None
     turn.announce(
         "call.completed",

@@ -123,6 +123,13 @@ class AgentReplaced:
 
 
 @record
+class CallJudged:
+    """It is known who has answered, or that a message was left."""
+
+    call: Call
+
+
+@record
 class CallCut:
     """We are about to end the call ourselves: a restart goes on with it."""
 
@@ -279,6 +286,7 @@ Entry = (
     | CallAnswered
     | CallReported
     | AgentReplaced
+    | CallJudged
     | CallCut
     | CallClosed
     | TryOpened

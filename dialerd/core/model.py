@@ -142,6 +142,25 @@ class Reason(StrEnum):
     CUT = "cut"
 
 
+class AnsweredBy(StrEnum):
+    """Who has answered a call."""
+
+    HUMAN = "human"
+    MACHINE = "machine"
+
+
+class OnMachine(StrEnum):
+    """What is done when an answering machine is heard."""
+
+    CONTINUE = "continue"
+    """The agent goes on: it may have been a person after all. It is told in the record."""
+    HANG_UP = "hangup"
+    MESSAGE = "message"
+    """The script's message is left after the tone, one a contact at most."""
+    IGNORE = "ignore"
+    """Nobody listens for machines."""
+
+
 NO_SCRIPT = ScriptId("")
 """In the place of a script, version 0: the engine that holds the conversation needs none."""
 
@@ -224,6 +243,7 @@ class Campaign:
     retry_rules: Mapping[Reason, RetryRule] = field(default_factory=dict)
     max_callbacks: int = 1
     shares: Shares = Shares()
+    on_machine: OnMachine = OnMachine.CONTINUE
     version: int = 1
     """Counts edits: what an `If-Match` is compared with."""
     started_at: Instant | None = None
@@ -268,6 +288,8 @@ class Contact:
     """The callee asked to be called at this instant, which no window of the campaign allows."""
     caller_id: E164 | None = None
     """The caller id it was last called with, and is called with again where that is possible."""
+    message_left: bool = False
+    """Its answering machine has the campaign's message."""
     recent: tuple[Instant, ...] = ()
     """Starts of counted calls to its number, over all campaigns, as far back as frequency caps look: as read from the
     store at `read_at`, never written."""
@@ -383,6 +405,11 @@ class Call:
     instructions: Mapping[str, Any] = field(default_factory=dict)
     """What whoever placed the call wants done in it, in its engine's own terms; for a call without contact."""
     takeover: Takeover | None = None
+    on_machine: OnMachine = OnMachine.CONTINUE
+    """Of a call without campaign."""
+    answered_by: AnsweredBy | None = None
+    """None: it could not be told yet."""
+    message_left: bool = False
     report: AgentReport = AgentReport()
     label: Label | None = None
     """Part of `report` already."""

@@ -8,7 +8,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from dialerd.core import audit, call, campaign, clockwatch, erasure, health, orders, reconcile, sessions
+from dialerd.core import (
+    answering,
+    audit,
+    call,
+    campaign,
+    clockwatch,
+    erasure,
+    health,
+    orders,
+    reconcile,
+    sessions,
+)
 from dialerd.core.clock import Now, mono_after
 from dialerd.core.commands import (
     Answer,
@@ -23,6 +34,7 @@ from dialerd.core.messages import (
     AgentHeard,
     AgentReported,
     AgentStoodIn,
+    AnswerJudged,
     ChannelsCounted,
     DncLoaded,
     DncUnreadable,
@@ -38,6 +50,7 @@ from dialerd.core.messages import (
     MediaCapacity,
     MediaFailed,
     MediaHeld,
+    MessageLeft,
     NumbersFound,
     OriginateAccepted,
     OriginateRefused,
@@ -109,6 +122,8 @@ _HANDLERS: dict[type, Callable[[Turn, Any], None]] = {
     AgentFinished: call.on_finished,
     MediaFailed: call.on_media_failed,
     AgentStoodIn: sessions.on_stood_in,
+    AnswerJudged: answering.on_judged,
+    MessageLeft: answering.on_message_left,
     MediaCapacity: sessions.on_capacity,
     MediaHeld: reconcile.on_media_held,
     HostUp: reconcile.on_host_up,

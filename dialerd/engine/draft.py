@@ -26,7 +26,11 @@ MOST_CALLBACKS = 10
 
 _YEAR_OF_MINUTES = 366 * 24 * 60
 _FIXED = ("script_id", "agent_id", "language", "contacts", "default_region", "on_invalid")
-_RENAMED = {"retry_interval_minutes": "retry_interval", "ring_timeout_seconds": "ring_timeout"}
+_RENAMED = {
+    "retry_interval_minutes": "retry_interval",
+    "ring_timeout_seconds": "ring_timeout",
+    "answering_machine": "on_machine",
+}
 """Fields that have another name in `Campaign`."""
 
 
@@ -195,6 +199,7 @@ def _attributes(fields: EditableFields, interval: Millis) -> dict[str, Any]:
         "trunks": terms.trunks,
         "caller_id": terms.caller_id,
         "keep_open": fields.keep_open,
+        "on_machine": fields.on_machine,
     }
 
 

@@ -1,15 +1,15 @@
-"""How calls are to be placed, as requests ask for it: over which trunks, as whom, ringing how long."""
+"""How calls are to be placed, as requests ask for it: over which trunks, as whom, ringing how long, and for whom."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from dialerd.core.clock import seconds
 from dialerd.core.errors import Fault
-from dialerd.core.model import E164, Terms, Trunk, TrunkName
+from dialerd.core.model import E164, OnMachine, Terms, Trunk, TrunkName
 from dialerd.engine.fields import Number
 
 
@@ -23,6 +23,10 @@ class TermsFields(BaseModel):
         None, description="names, in order of preference"
     )
     caller_id: str | None = Field(None, description="E.164; one of the caller ids of the trunks")
+    answering_machine: Literal["continue", "hangup", "message", "ignore"] = Field(
+        "continue",
+        description="when one is heard: the agent goes on, hangs up, or leaves its message after the tone",
+    )
 
     @property
     def terms(self) -> Terms:
@@ -32,6 +36,11 @@ class TermsFields(BaseModel):
             tuple(TrunkName(name) for name in self.trunks or ()),
             None if self.caller_id is None else E164(self.caller_id),
         )
+
+    @property
+    def on_machine(self) -> OnMachine:
+        """The same for the core."""
+        return OnMachine(self.answering_machine)
 
 
 def trunk_faults(fields: TermsFields, trunks: Sequence[Trunk]) -> list[Fault]:

@@ -284,6 +284,7 @@ class CallRow:
     """The agent that took the call instead of its own: `agent_id`, `engine`, `detail`."""
     instructions: Mapping[str, Any] = field(default_factory=dict)
     """See `dialerd.core.model.Call`; not shown."""
+    message_left: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from dialerd.core.journal import (
     CallAnswered,
     CallClosed,
     CallCut,
+    CallJudged,
     CallOpened,
     CallReported,
     CampaignAdmitted,
@@ -38,7 +39,7 @@ from dialerd.core.journal import (
     WebhookRemoved,
     WebhookSaved,
 )
-from dialerd.core.model import Call, CallStatus, Campaign, Shares, TrunkChange, Try
+from dialerd.core.model import Call, CallStatus, Campaign, OnMachine, Shares, TrunkChange, Try
 from dialerd.store.sql import to_json, to_json_or_null
 from dialerd.store.tables import (
     DNC_VERSION,
@@ -70,9 +71,9 @@ CAMPAIGN_CHANGES: Columns = tuple(column for column in campaigns.c if column.nam
 def campaign_admitted(entry: CampaignAdmitted) -> list[Row]:
     """`CAMPAIGN`."""
     campaign = entry.campaign
-    name, status, *rest = _campaign_changes(campaign)
+    name, status, *rest, on_machine = _campaign_changes(campaign)
     head = (campaign.id, name, campaign.script_id, campaign.script_version, campaign.language, status)
-    tail = (campaign.voice, _engine(campaign), to_json_or_null(campaign.stand_ins))
+    tail = (campaign.voice, _engine(campaign), to_json_or_null(campaign.stand_ins), on_machine)
     return [(*head, campaign.created_at, campaign.agent_id, *rest, *tail)]
 
 
@@ -131,7 +132,12 @@ def _campaign_changes(campaign: Campaign) -> Row:
         campaign.max_callbacks,
         campaign.version,
         to_json_or_null(campaign.shares) if campaign.shares != Shares() else None,
+        _on_machine(campaign.on_machine),
     )
+
+
+def _on_machine(wanted: OnMachine) -> str | None:
+    return wanted if wanted is not OnMachine.CONTINUE else None
 
 
 def _hours(campaign: Campaign) -> str | None:
@@ -160,6 +166,7 @@ CONTACT_CHANGES: Columns = (
     contacts.c.callbacks,
     contacts.c.callback_unmet,
     contacts.c.caller_id,
+    contacts.c.message_left,
 )
 
 
@@ -182,6 +189,7 @@ def contact_saved(entry: ContactSaved) -> list[Row]:
             contact.callbacks,
             contact.callback_unmet,
             contact.caller_id,
+            contact.message_left,
             contact.id,
         )
     ]
@@ -233,7 +241,9 @@ CALL: Columns = (
     calls.c.stand_ins,
     calls.c.instructions,
     calls.c.takeover,
+    calls.c.on_machine,
 )
+CALL_JUDGED: Columns = (calls.c.answered_by, calls.c.message_left)
 CALL_REPLACED: Columns = (calls.c.takeover,)
 CALL_CUT: Columns = (calls.c.cut,)
 CALL_REPORT: Columns = (
@@ -283,6 +293,7 @@ def call_opened(entry: CallOpened) -> list[Row]:
             to_json_or_null(call.stand_ins),
             to_json_or_null(call.instructions),
             None,
+            _on_machine(call.on_machine),
         )
     ]
 
@@ -290,6 +301,11 @@ def call_opened(entry: CallOpened) -> list[Row]:
 def agent_replaced(entry: AgentReplaced) -> list[Row]:
     """`CALL_REPLACED` and the id."""
     return [(to_json_or_null(entry.call.takeover), entry.call.id)]
+
+
+def call_judged(entry: CallJudged) -> list[Row]:
+    """`CALL_JUDGED` and the id."""
+    return [(entry.call.answered_by, entry.call.message_left, entry.call.id)]
 
 
 def call_cut(entry: CallCut) -> list[Row]:

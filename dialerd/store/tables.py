@@ -93,6 +93,8 @@ campaigns = Table(
     # NULL: the embedded one.
     Column("engine", Text),
     Column("stand_ins", Text),
+    # NULL: the default.
+    Column("on_machine", Text),
 )
 
 counters = Table(
@@ -176,6 +178,7 @@ contacts = Table(
     Column("callbacks", Integer, nullable=False, server_default=text("0")),
     Column("callback_unmet", BigInteger),
     Column("caller_id", Text),
+    Column("message_left", Boolean, nullable=False, server_default=false()),
     UniqueConstraint("campaign_id", "phone", name="contacts_by_phone"),
     # Only waiting contacts are in them, each kind in dialing order: the ready query never sorts, and a contact that
     # has left the waiting states costs no index write any more. One index over the kinds would be searched by range.
@@ -232,6 +235,9 @@ calls = Table(
     Column("stand_ins", Text),
     Column("instructions", Text),
     Column("takeover", Text),
+    Column("on_machine", Text),
+    Column("answered_by", Text),
+    Column("message_left", Boolean, nullable=False, server_default=false()),
     Index("calls_by_campaign", "campaign_id", "id"),
     Index("calls_by_phone", "phone", "id"),
     Index("calls_by_start", "started_at"),

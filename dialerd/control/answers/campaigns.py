@@ -129,6 +129,7 @@ class Campaign(BaseModel):
     trunks: Annotated[list[str], Field(description="in order of preference; empty: every trunk")]
     caller_id: str | None
     keep_open: bool
+    answering_machine: Literal["continue", "hangup", "message", "ignore"]
     created_at: Moment
     started_at: Moment | None
     finished_at: Moment | None
@@ -222,6 +223,7 @@ class Contact(BaseModel):
     reason: str | None
     callbacks: int
     callback_unmet: Annotated[Moment | None, Field(description="asked for, and could not be")]
+    message_left: Annotated[bool, Field(description="on its answering machine")]
 
 
 class ContactExplanation(Contact):
