@@ -7,6 +7,7 @@ another trunk, or is closed and its contact finished, refunded or left waiting.
 from __future__ import annotations
 
 from dialerd.core import (
+    abandonment,
     answering,
     brake,
     callback,
@@ -198,7 +199,7 @@ def close(
     call_told(turn, EventKind.CALL_COMPLETED, call, closed)
     if call.agent_attached:
         turn.do(DetachAgent(call.id))
-    _count_call(turn, call, talk if reached else None)
+    _count_call(turn, call, talk if reached else None, abandoned=reason is Reason.ABANDONED)
     saved = _return_contact(turn, call, contact) if contact is not None else None
     turn.announce(
         "call.completed",
@@ -217,12 +218,15 @@ def close(
     return saved
 
 
-def _count_call(turn: Turn, call: Call, talk: Millis | None) -> None:
+def _count_call(turn: Turn, call: Call, talk: Millis | None, *, abandoned: bool) -> None:
     """Figures that are counted per call: by trunk and hour; `talk` None: it was not answered."""
     if call.campaign_id is None or turn.world.campaigns.get(call.campaign_id) is None:
         return
     answered = {} if talk is None else {metrics.TALKS: 1, metrics.TALK_MILLIS: talk}
-    turn.count(call.campaign_id, answered | metrics.per_call(call, answered=talk is not None))
+    per_call = metrics.per_call(call, answered=talk is not None, abandoned=abandoned)
+    turn.count(call.campaign_id, answered | per_call)
+    if talk is not None:
+        abandonment.note_live_answer(turn, call.campaign_id, abandoned=abandoned)
 
 
 def _rest(turn: Turn, call: Call, ended_at: Instant, reason: Reason | None) -> None:

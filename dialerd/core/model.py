@@ -513,6 +513,10 @@ class Policy:
     """How long the wall clock must agree with the monotonic one, after a step, before anything is dialed again."""
     caps: tuple[tuple[Millis, int], ...] = ()
     """Frequency caps: within any such time so many counted calls to one number at most, over all campaigns."""
+    abandoned_share: float = 0.03
+    """Live answers in which nobody was heard within two seconds, of all: beyond it a campaign is braked."""
+    abandoned_least: int = 100
+    """Live answers of a campaign from which that is judged."""
     audit: Millis = Millis(5_000)
     """How often calls are compared with the channels that Asterisk has, while there are any."""
 

@@ -75,6 +75,9 @@ class Metrics(BaseModel):
     retry_rate: Annotated[Ratio, Field(description="connected on a later attempt ÷ called")]
     retried_rate: Annotated[Ratio, Field(description="with two or more attempts ÷ called")]
     escalation_rate: Ratio
+    abandoned_rate: Annotated[
+        Ratio, Field(description="answered, and no agent heard within two seconds ÷ answered by people")
+    ]
 
 
 class Count(BaseModel):
@@ -82,6 +85,12 @@ class Count(BaseModel):
 
     calls: int
     answered: int
+
+
+class HourCount(Count):
+    """Calls of one hour."""
+
+    abandoned: Annotated[int, Field(description="answered, and no agent heard within two seconds")]
 
 
 class RetryRule(BaseModel):
@@ -140,7 +149,7 @@ class Campaign(BaseModel):
     metrics: Metrics
     by_trunk: dict[str, Count]
     by_caller_id: dict[str, Count]
-    by_hour: Annotated[dict[str, Count], Field(description="hours in UTC, as 2026-01-15T09Z")]
+    by_hour: Annotated[dict[str, HourCount], Field(description="hours in UTC, as 2026-01-15T09Z")]
     blocked: Annotated[list[Reason], Field(description="why it is not dialing now; empty: it is")]
 
 
