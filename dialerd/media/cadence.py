@@ -9,22 +9,17 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from enum import StrEnum
 
 import numpy as np
 import numpy.typing as npt
+
+from dialerd.core.model import AnsweredBy
+from dialerd.media.mulaw import decode_sample
 
 RATE = 8_000
 FRAME_MS = 20
 FRAME = RATE * FRAME_MS // 1_000
 """Bytes, and samples, of a frame of mu-law at 8 kHz."""
-
-
-class Answer(StrEnum):
-    """Who is taken to have answered."""
-
-    HUMAN = "human"
-    MACHINE = "machine"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +64,8 @@ class Tone:
 class Heard:
     """What a frame has changed. `beep`: a machine's tone has just ended, and it records from here on."""
 
-    answer: Answer | None = None
-    why: str = ""
+    answer: AnsweredBy
+    why: str
     beep: bool = False
 
 
@@ -89,8 +84,13 @@ class Cadence:
         self._word = 0
         self._silence = 0
         self._spoken = False
-        self.answer: Answer | None = None
+        self.answer: AnsweredBy | None = None
         """Who it is taken to be; None: it cannot be told yet."""
+
+    @property
+    def quiet(self) -> int:
+        """Milliseconds for which nothing was said, as of the last frame."""
+        return self._silence
 
     def hear(self, frame: bytes) -> Heard | None:
         """20 ms of mu-law; what has changed, or None."""
@@ -98,14 +98,14 @@ class Cadence:
         self._at += FRAME_MS
         beep = self._tones.hear(samples)
         if beep:
-            return self._found(Answer.MACHINE, "a tone, as before a recording", beep=True)
-        if self._at > self._rhythm.undecided or self._tones.sounding:
+            return self._found(AnsweredBy.MACHINE, "a tone, as before a recording", beep=True)
+        if self._tones.sounding:
             return None
         return self._listen(float(np.sqrt(np.mean(samples * samples))))
 
     def pressed(self) -> Heard | None:
         """The callee pressed a key: no machine does."""
-        return self._found(Answer.HUMAN, "a key was pressed")
+        return self._found(AnsweredBy.HUMAN, "a key was pressed")
 
     def _listen(self, level: float) -> Heard | None:
         self._levels.append(level)
@@ -122,10 +122,10 @@ class Cadence:
         if self._word == rhythm.word:
             self._spoken = True
             self._words += 1
-        if self._speech > rhythm.greeting and self.answer is None:
-            return self._found(Answer.MACHINE, f"speaks for {self._speech} ms without a pause")
-        if self._words > rhythm.most_words and self.answer is None:
-            return self._found(Answer.MACHINE, f"says {self._words} words without a pause")
+        if self._speech > rhythm.greeting and self._undecided:
+            return self._found(AnsweredBy.MACHINE, f"speaks for {self._speech} ms without a pause")
+        if self._words > rhythm.most_words and self._undecided:
+            return self._found(AnsweredBy.MACHINE, f"says {self._words} words without a pause")
         return None
 
     def _quiet(self) -> Heard | None:
@@ -136,11 +136,15 @@ class Cadence:
         if not self._spoken or self._silence < self._rhythm.pause:
             return None
         said, self._speech, self._words, self._spoken = self._speech, 0, 0, False
-        if self.answer is None:
-            return self._found(Answer.HUMAN, f"says {said} ms and waits")
+        if self._undecided:
+            return self._found(AnsweredBy.HUMAN, f"says {said} ms and waits")
         return None
 
-    def _found(self, answer: Answer, why: str, *, beep: bool = False) -> Heard | None:
+    @property
+    def _undecided(self) -> bool:
+        return self.answer is None and self._at <= self._rhythm.undecided
+
+    def _found(self, answer: AnsweredBy, why: str, *, beep: bool = False) -> Heard | None:
         changed = answer is not self.answer
         self.answer = answer
         return Heard(answer, why, beep) if changed or beep else None
@@ -196,9 +200,7 @@ _HANN = np.hanning(2 * FRAME)
 
 def _linear_table() -> npt.NDArray[np.float64]:
     """The sample (ITU-T G.711) of each byte of mu-law."""
-    codes = ~np.arange(256, dtype=np.int32) & 0xFF
-    magnitude = ((((codes & 0x0F) << 3) + 132) << ((codes >> 4) & 0x07)) - 132
-    return np.where(codes & 0x80, -magnitude, magnitude).astype(np.float64)
+    return np.array([decode_sample(code) for code in range(256)], dtype=np.float64)
 
 
 _LINEAR = _linear_table()

@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from dialerd.agent.speech import encode, render
 from dialerd.media.cadence import FRAME, RATE
+from dialerd.media.mulaw import decode_sample, encode_sample
 
 Samples = npt.NDArray[np.float64]
 
@@ -28,22 +29,13 @@ def speech(text: str, voice: str = "en-us") -> Samples:
 
 
 def decoded(ulaw: bytes) -> Samples:
-    """Samples of mu-law (ITU-T G.711)."""
-    codes = ~np.frombuffer(ulaw, dtype=np.uint8).astype(np.int32) & 0xFF
-    magnitude = ((((codes & 0x0F) << 3) + 132) << ((codes >> 4) & 0x07)) - 132
-    found: Samples = np.where(codes & 0x80, -magnitude, magnitude).astype(np.float64)
-    return found
+    """Samples of mu-law."""
+    return np.array([decode_sample(code) for code in ulaw], dtype=np.float64)
 
 
 def encoded(samples: Samples) -> bytes:
-    """Mu-law of samples, the slow and plain way."""
-    out = bytearray()
-    for sample in np.clip(samples, -32_635, 32_635).astype(int).tolist():
-        sign, magnitude = (0x80, -sample) if sample < 0 else (0, sample)
-        magnitude += 132
-        exponent = magnitude.bit_length() - 8
-        out.append(~(sign | exponent << 4 | (magnitude >> (exponent + 3)) & 0x0F) & 0xFF)
-    return bytes(out)
+    """Mu-law of samples."""
+    return bytes(encode_sample(int(sample)) for sample in samples)
 
 
 def frames(*sounds: Samples) -> list[bytes]:

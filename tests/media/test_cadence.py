@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dialerd.media.cadence import FRAME_MS, RATE, Answer, Cadence, Heard
+from dialerd.core.model import AnsweredBy as Answer
+from dialerd.media.cadence import FRAME_MS, RATE, Cadence, Heard
 from tests.media.sounds import Samples, frames, silence, speech, tone
 
 PERSON = ["Hello?", "Yes, hello.", "Good morning, this is Anna.", "Hello, who is this?"]
