@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from dialerd.cli import times
-from dialerd.cli.options import CallerId, Limit, RingTimeout, Trunks, given
+from dialerd.cli.options import AnsweringMachine, CallerId, Limit, RingTimeout, Trunks, given
 from dialerd.cli.output import shown
 from dialerd.cli.session import command, group, session_of
 
@@ -87,6 +87,7 @@ def place(
     ring_timeout: RingTimeout = None,
     trunk: Trunks = None,
     caller_id: CallerId = None,
+    answering_machine: AnsweringMachine = None,
 ) -> None:
     """Place one call now, through every rule that a campaign's call passes; refused with the reasons otherwise."""
     session = session_of(context)
@@ -101,6 +102,7 @@ def place(
         "ring_timeout_seconds": ring_timeout,
         "trunks": trunk,
         "caller_id": caller_id,
+        "answering_machine": answering_machine,
     }
     placed = session.api.post("/v1/calls", given(fields))
     if session.out.as_json:

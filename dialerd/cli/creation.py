@@ -11,6 +11,7 @@ import typer
 from dialerd.cli import contacts, documents, rules, times
 from dialerd.cli.client import Api, bad_input
 from dialerd.cli.options import (
+    AnsweringMachine,
     CallerId,
     CallsPerSecond,
     End,
@@ -92,6 +93,7 @@ def create(
     trunk: Trunks = None,
     caller_id: CallerId = None,
     keep_open: KeepOpen = None,
+    answering_machine: AnsweringMachine = None,
     default_region: Region = None,
     on_invalid: InvalidRows = None,
     start_now: Annotated[bool, typer.Option("--start-now", help="Start it at once.")] = False,
@@ -122,6 +124,7 @@ def create(
         "trunks": trunk,
         "caller_id": caller_id,
         "keep_open": keep_open,
+        "answering_machine": answering_machine,
         "default_region": default_region,
         "on_invalid": None if on_invalid is None else on_invalid.value,
     }

@@ -119,6 +119,21 @@ KeepOpen = Annotated[
 ]
 
 
+class OnMachine(StrEnum):
+    """What is done when an answering machine is heard."""
+
+    CONTINUE = "continue"
+    HANGUP = "hangup"
+    MESSAGE = "message"
+    IGNORE = "ignore"
+
+
+AnsweringMachine = Annotated[
+    OnMachine | None,
+    typer.Option(help="When one is heard: go on, hang up, leave the script's message. (default continue)"),
+]
+
+
 Resets = Annotated[
     list[str] | None,
     typer.Option(

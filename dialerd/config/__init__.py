@@ -302,6 +302,8 @@ class Settings(BaseSettings):
             max_call=minutes(self.dialing.max_call_minutes),
             clock_settle=seconds(self.dialing.clock_settle_seconds),
             audit=seconds(self.dialing.audit_seconds),
+            abandoned_share=self.dialing.abandoned_share,
+            abandoned_least=self.dialing.abandoned_after_answers,
         )
 
     @property

@@ -7,7 +7,7 @@ attempt either goes on over another trunk, or is closed and its contact finished
 
 from __future__ import annotations
 
-from dialerd.core import ending, handover, outcome, retry, slowdown, tries
+from dialerd.core import answering, ending, handover, outcome, retry, slowdown, tries
 from dialerd.core.clock import Millis, mono_after
 from dialerd.core.donotcall import list_callee, take_out
 from dialerd.core.effects import (
@@ -162,6 +162,7 @@ def on_answered(turn: Turn, event: TryAnswered) -> None:
             stand_ins=call.stand_ins,
             instructions=call.instructions,
             zone=_zone(turn, call),
+            on_machine=answering.on_machine(turn, call),
         )
     )
 

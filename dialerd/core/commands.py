@@ -23,6 +23,7 @@ from dialerd.core.model import (
     ChannelId,
     ImportId,
     Label,
+    OnMachine,
     ScriptId,
     Terms,
     TrunkName,
@@ -126,6 +127,7 @@ class PlaceCall:
     stand_ins: tuple[StandIn, ...] = ()
     instructions: Mapping[str, Any] = field(default_factory=dict)
     """See `Call.instructions`."""
+    on_machine: OnMachine = OnMachine.CONTINUE
 
 
 @record

@@ -21,6 +21,7 @@ from dialerd.core.model import (
     CampaignId,
     ChannelId,
     ContactId,
+    OnMachine,
     TrunkName,
 )
 from dialerd.core.record import record
@@ -75,6 +76,7 @@ class AttachAgent:
     """See `Call.instructions`."""
     zone: str | None = None
     """Where the callee's clock stands, IANA; None: not known."""
+    on_machine: OnMachine = OnMachine.CONTINUE
 
 
 @record

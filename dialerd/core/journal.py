@@ -124,6 +124,13 @@ class AgentReplaced:
 
 
 @record
+class CallJudged:
+    """It is known who has answered, or that a message was left."""
+
+    call: Call
+
+
+@record
 class CallCut:
     """We are about to end the call ourselves: a restart goes on with it."""
 
@@ -303,6 +310,7 @@ Entry = (
     | CallAnswered
     | CallReported
     | AgentReplaced
+    | CallJudged
     | CallCut
     | CallTransferred
     | CallRecorded

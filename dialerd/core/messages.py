@@ -18,6 +18,7 @@ from dialerd.core.engine import EngineState
 from dialerd.core.model import (
     E164,
     AgentReport,
+    AnsweredBy,
     CallId,
     CampaignId,
     ChannelId,
@@ -230,6 +231,22 @@ class AgentStoodIn:
 
 
 @record
+class AnswerJudged:
+    """It was heard who has answered; a later verdict replaces an earlier one."""
+
+    call: CallId
+    answered_by: AnsweredBy
+    detail: str
+
+
+@record
+class MessageLeft:
+    """The callee's answering machine has the whole message."""
+
+    call: CallId
+
+
+@record
 class AgentReported:
     """The agent reported its disposition, captured values or transcript; later reports replace earlier ones."""
 
@@ -402,6 +419,8 @@ Event = (
     | TrunkRegistration
     | AgentHeard
     | AgentStoodIn
+    | AnswerJudged
+    | MessageLeft
     | AgentReported
     | AgentFinished
     | TransferAsked

@@ -143,6 +143,25 @@ class Reason(StrEnum):
     CUT = "cut"
 
 
+class AnsweredBy(StrEnum):
+    """Who has answered a call."""
+
+    HUMAN = "human"
+    MACHINE = "machine"
+
+
+class OnMachine(StrEnum):
+    """What is done when an answering machine is heard."""
+
+    CONTINUE = "continue"
+    """The agent goes on: it may have been a person after all. It is told in the record."""
+    HANG_UP = "hangup"
+    MESSAGE = "message"
+    """The script's message is left after the tone, one a contact at most."""
+    IGNORE = "ignore"
+    """Nobody listens for machines."""
+
+
 NO_SCRIPT = ScriptId("")
 """In the place of a script, version 0: the engine that holds the conversation needs none."""
 
@@ -233,6 +252,7 @@ class Campaign:
     transfer_to: str | None = None
     """Where its calls are transferred to if nothing else is said."""
     record: bool = False
+    on_machine: OnMachine = OnMachine.CONTINUE
     version: int = 1
     """Counts edits: what an `If-Match` is compared with."""
     started_at: Instant | None = None
@@ -279,6 +299,8 @@ class Contact:
     """A person was connected with it, on any of its calls."""
     caller_id: E164 | None = None
     """The caller id it was last called with, and is called with again where that is possible."""
+    message_left: bool = False
+    """Its answering machine has the campaign's message."""
     recent: tuple[Instant, ...] = ()
     """Starts of counted calls to its number, over all campaigns, as far back as frequency caps look: as read from the
     store at `read_at`, never written."""
@@ -405,6 +427,11 @@ class Call:
     instructions: Mapping[str, Any] = field(default_factory=dict)
     """What whoever placed the call wants done in it, in its engine's own terms; for a call without contact."""
     takeover: Takeover | None = None
+    on_machine: OnMachine = OnMachine.CONTINUE
+    """Of a call without campaign."""
+    answered_by: AnsweredBy | None = None
+    """None: it could not be told yet."""
+    message_left: bool = False
     report: AgentReport = AgentReport()
     label: Label | None = None
     """Part of `report` already."""
@@ -514,6 +541,10 @@ class Policy:
     """How long the wall clock must agree with the monotonic one, after a step, before anything is dialed again."""
     caps: tuple[tuple[Millis, int], ...] = ()
     """Frequency caps: within any such time so many counted calls to one number at most, over all campaigns."""
+    abandoned_share: float = 0.03
+    """Live answers in which nobody was heard within two seconds, of all: beyond it a campaign is braked."""
+    abandoned_least: int = 100
+    """Live answers of a campaign from which that is judged."""
     audit: Millis = Millis(5_000)
     """How often calls are compared with the channels that Asterisk has, while there are any."""
     transfers: TransferRules = TransferRules()

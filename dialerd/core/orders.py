@@ -222,6 +222,7 @@ def _place_call(turn: Turn, command: PlaceCall) -> Answer:
         command.engine,
         command.stand_ins,
         command.instructions,
+        command.on_machine,
     )
     return Done(changed=True, call=open_call(turn, ask, verdict, talk).id)
 

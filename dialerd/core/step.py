@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from dialerd.core import (
+    answering,
     audit,
     call,
     campaign,
@@ -34,6 +35,7 @@ from dialerd.core.messages import (
     AgentHeard,
     AgentReported,
     AgentStoodIn,
+    AnswerJudged,
     ChannelsCounted,
     DncLoaded,
     DncUnreadable,
@@ -49,6 +51,7 @@ from dialerd.core.messages import (
     MediaCapacity,
     MediaFailed,
     MediaHeld,
+    MessageLeft,
     NumbersFound,
     OriginateAccepted,
     OriginateRefused,
@@ -132,6 +135,8 @@ _HANDLERS: dict[type, Callable[[Turn, Any], None]] = {
     PersonJoined: handover.on_joined,
     PersonNotJoined: handover.on_not_joined,
     PersonGone: handover.on_gone,
+    AnswerJudged: answering.on_judged,
+    MessageLeft: answering.on_message_left,
     MediaCapacity: sessions.on_capacity,
     MediaHeld: reconcile.on_media_held,
     HostUp: reconcile.on_host_up,

@@ -184,6 +184,7 @@ class Calls:
             recent,
             chosen.engine,
             chosen.stand_ins,
+            on_machine=fields.on_machine,
         )
         answer = (await self._engine.command(command, done)).answer
         if isinstance(answer, Refused):

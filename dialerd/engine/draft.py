@@ -31,6 +31,7 @@ _RENAMED = {
     "ring_timeout_seconds": "ring_timeout",
     "transfer_target": "transfer_to",
     "recording": "record",
+    "answering_machine": "on_machine",
 }
 """Fields that have another name in `Campaign`."""
 
@@ -203,6 +204,7 @@ def _attributes(fields: EditableFields, interval: Millis) -> dict[str, Any]:
         "keep_open": fields.keep_open,
         "transfer_to": terms.transfer_to,
         "record": terms.record,
+        "on_machine": fields.on_machine,
     }
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from dialerd.core import abandonment
 from dialerd.core.clock import Instant, Millis, Now, mono_after
 from dialerd.core.model import Call, TryState
 from dialerd.core.orders import changed_line
@@ -21,6 +22,7 @@ def restore(world: World, state: OpenState, now: Now) -> None:
     for campaign in state.campaigns:
         world.campaigns.put(campaign.id, campaign)
         world.counters.put(campaign.id, dict(state.counters.get(campaign.id, {})))
+        abandonment.restore(world, campaign.id, now)
         world.look_at(campaign.id, Instant(0))
     for call in state.calls:
         _restore_call(world, call, now)

@@ -1,15 +1,15 @@
-"""How calls are to be placed, as requests ask for it: over which trunks, as whom, ringing how long."""
+"""How calls are to be placed, as requests ask for it: over which trunks, as whom, ringing how long, and for whom."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from dialerd.core.clock import seconds
 from dialerd.core.errors import Fault
-from dialerd.core.model import E164, Terms, Trunk, TrunkName
+from dialerd.core.model import E164, OnMachine, Terms, Trunk, TrunkName
 from dialerd.core.transfer import TransferRules
 from dialerd.engine.fields import Number, Text
 from dialerd.engine.transfers import target_faults
@@ -31,6 +31,10 @@ class TermsFields(BaseModel):
     recording: bool | None = Field(
         None, description="whether its calls are recorded; default: the agent's, or false"
     )
+    answering_machine: Literal["continue", "hangup", "message", "ignore"] = Field(
+        "continue",
+        description="when one is heard: the agent goes on, hangs up, or leaves its message after the tone",
+    )
 
     @property
     def terms(self) -> Terms:
@@ -42,6 +46,11 @@ class TermsFields(BaseModel):
             self.transfer_target,
             bool(self.recording),
         )
+
+    @property
+    def on_machine(self) -> OnMachine:
+        """The same for the core."""
+        return OnMachine(self.answering_machine)
 
 
 def transfer_faults(fields: TermsFields, rules: TransferRules) -> list[Fault]:

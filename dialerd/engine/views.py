@@ -75,6 +75,7 @@ def campaign_view(
         "transfer_target": campaign.transfer_to,
         "recording": campaign.record,
         "keep_open": campaign.keep_open,
+        "answering_machine": campaign.on_machine.value,
         "created_at": to_iso(campaign.created_at),
         "started_at": to_iso(campaign.started_at),
         "finished_at": to_iso(campaign.finished_at),
@@ -119,6 +120,7 @@ def contact_view(contact: Contact) -> dict[str, Any]:
         "reason": contact.reason,
         "callbacks": contact.callbacks,
         "callback_unmet": to_iso(contact.callback_unmet),
+        "message_left": contact.message_left,
     }
 
 
@@ -141,7 +143,8 @@ def row_of(call: Call, closed: ClosedCall | None) -> CallRow:
         answered_at=call.answered_at,
         ended_at=closed.ended_at if closed else None,
         duration_ms=closed.duration if closed else 0,
-        answered_by=None,
+        answered_by=call.answered_by,
+        message_left=call.message_left,
         gate=dict(call.gate),
         captured=dict(call.report.captured),
         transcript=[dict(said) for said in call.report.transcript],
@@ -207,6 +210,7 @@ def call_view(row: CallRow) -> dict[str, Any]:
         "hangup_cause": last.cause if last else None,
         "sip_code": last.sip_code if last else None,
         "answered_by": row.answered_by,
+        "message_left": row.message_left,
         "started_at": to_iso(row.started_at),
         "answered_at": to_iso(row.answered_at),
         "ended_at": to_iso(row.ended_at),

@@ -291,6 +291,7 @@ class CallRow:
     """See `dialerd.core.model.Call`; not shown."""
     transfer: Transfer | None = None
     recording: Recording | None = None
+    message_left: bool = False
 
 
 @dataclass(frozen=True, slots=True)

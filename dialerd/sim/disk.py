@@ -21,6 +21,7 @@ from dialerd.core.journal import (
     CallAnswered,
     CallClosed,
     CallCut,
+    CallJudged,
     CallOpened,
     CallRecorded,
     CallReported,
@@ -157,6 +158,7 @@ class FakeDisk:
             CallAnswered: lambda entry: self._save_try(entry.call.id, entry.call.current),
             CallReported: self._report,
             AgentReplaced: self._replace_agent,
+            CallJudged: self._judge,
             CallCut: self._cut,
             CallTransferred: self._transfer,
             CallRecorded: self._record,
@@ -238,6 +240,7 @@ class FakeDisk:
             callback_unmet=after.callback_unmet,
             caller_id=after.caller_id,
             escalated=after.escalated,
+            message_left=after.message_left,
         )
         self.contacts.put(after.id, replace(before, contact=saved))
 
@@ -287,6 +290,7 @@ class FakeDisk:
             stand_ins=call.stand_ins,
             instructions=call.instructions,
             terms=Terms(transfer_to=call.terms.transfer_to, record=call.terms.record),
+            on_machine=call.on_machine,
         )
         person = call.contact.id if call.contact is not None else None
         self.calls.put(call.id, StoredCall(stored, person))
@@ -301,6 +305,10 @@ class FakeDisk:
     def _replace_agent(self, entry: AgentReplaced) -> None:
         kept = _present(self.calls.get(entry.call.id), "call", entry.call.id)
         self._put(kept, replace(kept.call, takeover=entry.call.takeover))
+
+    def _judge(self, entry: CallJudged) -> None:
+        kept, call = _present(self.calls.get(entry.call.id), "call", entry.call.id), entry.call
+        self._put(kept, replace(kept.call, answered_by=call.answered_by, message_left=call.message_left))
 
     def _cut(self, entry: CallCut) -> None:
         kept = _present(self.calls.get(entry.call.id), "call", entry.call.id)

@@ -17,6 +17,7 @@ from dialerd.core.journal import (
     CallAnswered,
     CallClosed,
     CallCut,
+    CallJudged,
     CallOpened,
     CallRecorded,
     CallReported,
@@ -41,7 +42,7 @@ from dialerd.core.journal import (
     WebhookRemoved,
     WebhookSaved,
 )
-from dialerd.core.model import Call, CallStatus, Campaign, Shares, TrunkChange, Try
+from dialerd.core.model import Call, CallStatus, Campaign, OnMachine, Shares, TrunkChange, Try
 from dialerd.store.sql import to_json, to_json_or_null
 from dialerd.store.tables import (
     DNC_VERSION,
@@ -67,7 +68,7 @@ _FIXED = (
     *("id", "script_id", "script_version", "language", "created_at", "agent_id", "voice"),
     *("engine", "stand_ins"),
 )
-_LAST = 2
+_LAST = 3
 """Columns of `CAMPAIGN_CHANGES` that stand behind `stand_ins`."""
 CAMPAIGN_CHANGES: Columns = tuple(column for column in campaigns.c if column.name not in _FIXED)
 
@@ -139,7 +140,12 @@ def _campaign_changes(campaign: Campaign) -> Row:
         to_json_or_null(campaign.shares) if campaign.shares != Shares() else None,
         campaign.transfer_to,
         campaign.record,
+        _on_machine(campaign.on_machine),
     )
+
+
+def _on_machine(wanted: OnMachine) -> str | None:
+    return wanted if wanted is not OnMachine.CONTINUE else None
 
 
 def _hours(campaign: Campaign) -> str | None:
@@ -169,6 +175,7 @@ CONTACT_CHANGES: Columns = (
     contacts.c.callback_unmet,
     contacts.c.caller_id,
     contacts.c.escalated,
+    contacts.c.message_left,
 )
 
 
@@ -192,6 +199,7 @@ def contact_saved(entry: ContactSaved) -> list[Row]:
             contact.callback_unmet,
             contact.caller_id,
             contact.escalated,
+            contact.message_left,
             contact.id,
         )
     ]
@@ -245,7 +253,9 @@ CALL: Columns = (
     calls.c.takeover,
     calls.c.transfer_to,
     calls.c.record,
+    calls.c.on_machine,
 )
+CALL_JUDGED: Columns = (calls.c.answered_by, calls.c.message_left)
 CALL_REPLACED: Columns = (calls.c.takeover,)
 CALL_CUT: Columns = (calls.c.cut,)
 CALL_TRANSFER: Columns = (calls.c.transfer,)
@@ -299,6 +309,7 @@ def call_opened(entry: CallOpened) -> list[Row]:
             None,
             call.terms.transfer_to,
             call.terms.record,
+            _on_machine(call.on_machine),
         )
     ]
 
@@ -327,6 +338,11 @@ def file_doomed(entry: RecordingDoomed) -> list[Row]:
 def recording_gone(entry: RecordingDoomed) -> list[Row]:
     """`CALL_RECORDING` and the id."""
     return [(None, None, None, entry.call)]
+
+
+def call_judged(entry: CallJudged) -> list[Row]:
+    """`CALL_JUDGED` and the id."""
+    return [(entry.call.answered_by, entry.call.message_left, entry.call.id)]
 
 
 def call_cut(entry: CallCut) -> list[Row]:

@@ -21,6 +21,7 @@ from dialerd.core.engine import EMBEDDED, StandIn, Takeover
 from dialerd.core.model import (
     E164,
     AgentReport,
+    AnsweredBy,
     Call,
     CallId,
     Campaign,
@@ -32,6 +33,7 @@ from dialerd.core.model import (
     ContactState,
     Halt,
     Label,
+    OnMachine,
     Reason,
     Recording,
     RetryRule,
@@ -94,6 +96,7 @@ CONTACT: Columns = (
     contacts.c.callback_unmet,
     contacts.c.caller_id,
     contacts.c.escalated,
+    contacts.c.message_left,
 )
 CALL: Columns = tuple(column for column in calls.c if column is not calls.c.contact_id)
 
@@ -141,6 +144,7 @@ def _campaign(row: Row) -> Campaign:
         closing=bool(values["closing"]),
         engine=values["engine"] or EMBEDDED,
         stand_ins=_stand_ins(values["stand_ins"]),
+        on_machine=OnMachine(values["on_machine"] or OnMachine.CONTINUE),
         hours=tuple(_slot(slot) for slot in _list(values["hours"])),
         holidays=tuple(_list(values["holidays"])),
         closed=frozenset(date.fromisoformat(day) for day in _list(values["closed"])),
@@ -185,6 +189,7 @@ def contact(row: Row, recent: tuple[Instant, ...] = (), read_at: Instant = _UNRE
         callback_unmet=row[18],
         caller_id=row[19],
         escalated=bool(row[20]),
+        message_left=bool(row[21]),
         recent=recent,
         read_at=read_at,
     )
@@ -270,6 +275,9 @@ def _open_call(row: Row) -> Call:
         stand_ins=_stand_ins(values["stand_ins"]),
         instructions=_mapping(values["instructions"]),
         takeover=Takeover(**taken) if (taken := _mapping(values["takeover"])) else None,
+        on_machine=OnMachine(values["on_machine"] or OnMachine.CONTINUE),
+        answered_by=AnsweredBy(judged) if (judged := values["answered_by"]) else None,
+        message_left=bool(values["message_left"]),
         label=Label(**label) if (label := _mapping(values["label"])) else None,
         report=AgentReport(
             disposition=values["disposition"],
@@ -330,7 +338,8 @@ def _past_call(row: Row) -> PastCall:
         zone,
         Instant(started),
         max(0, until - opened) if until is not None else 0,
-        talk if answered is not None else None,
+        # Who has reached a machine has talked with nobody.
+        talk if answered is not None and reason != Reason.VOICEMAIL else None,
         disposition,
         Reason(reason) if reason is not None else None,
     )
@@ -355,8 +364,8 @@ def _call_row(row: Row, attempts: Sequence[TryRow]) -> CallRow:
         answered_at=attempts[-1].answered_at,
         ended_at=values["ended_at"],
         duration_ms=Millis(values["duration_ms"]),
-        # Nothing tells a person from a machine yet.
-        answered_by=None,
+        answered_by=values["answered_by"],
+        message_left=bool(values["message_left"]),
         gate=_mapping(values["gate"]),
         captured=_mapping(values["captured"]),
         transcript=_list(values["transcript"]),

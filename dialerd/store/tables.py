@@ -95,6 +95,8 @@ campaigns = Table(
     Column("stand_ins", Text),
     Column("transfer_to", Text),
     Column("record", Boolean, nullable=False, server_default=false()),
+    # NULL: the default.
+    Column("on_machine", Text),
 )
 
 counters = Table(
@@ -179,6 +181,7 @@ contacts = Table(
     Column("callback_unmet", BigInteger),
     Column("caller_id", Text),
     Column("escalated", Boolean, nullable=False, server_default=false()),
+    Column("message_left", Boolean, nullable=False, server_default=false()),
     UniqueConstraint("campaign_id", "phone", name="contacts_by_phone"),
     # Only waiting contacts are in them, each kind in dialing order: the ready query never sorts, and a contact that
     # has left the waiting states costs no index write any more. One index over the kinds would be searched by range.
@@ -243,6 +246,9 @@ calls = Table(
     Column("recording", Text),
     Column("recording_bytes", BigInteger),
     Column("recording_ms", BigInteger),
+    Column("on_machine", Text),
+    Column("answered_by", Text),
+    Column("message_left", Boolean, nullable=False, server_default=false()),
     Index("calls_by_campaign", "campaign_id", "id"),
     Index("calls_by_phone", "phone", "id"),
     Index("calls_by_start", "started_at"),

@@ -30,6 +30,7 @@ from dialerd.core.journal import (
     CallAnswered,
     CallClosed,
     CallCut,
+    CallJudged,
     CallOpened,
     CallRecorded,
     CallReported,
@@ -176,6 +177,7 @@ def _ordered(dialect: Dialect) -> list[Step]:
             _update("agent replaced", calls, encode.CALL_REPLACED, call_id, dialect),
             encode.agent_replaced,
         ),
+        (CallJudged, _update("call judged", calls, encode.CALL_JUDGED, call_id, dialect), encode.call_judged),
         (CallCut, _update("call cut", calls, encode.CALL_CUT, call_id, dialect), encode.call_cut),
         (
             CallTransferred,

@@ -104,7 +104,10 @@ class Call(BaseModel):
     caller_id: str | None
     hangup_cause: int | None
     sip_code: int | None
-    answered_by: Literal["human", "machine"] | None
+    answered_by: Annotated[
+        Literal["human", "machine"] | None, Field(description="null: it could not be told")
+    ]
+    message_left: Annotated[bool, Field(description="on an answering machine")]
     started_at: Moment
     answered_at: Moment | None
     ended_at: Moment | None
