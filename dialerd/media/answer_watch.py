@@ -15,6 +15,8 @@ CERTAIN = 1_500
 """Milliseconds for which a verdict must stand before a machine is hung up on."""
 ENDED = 2_000
 """Of silence, after which a greeting without a tone has ended."""
+SETTLED = 8_000
+"""Of what was heard, after which a person remains one: a tone that comes later is no machine's."""
 PATIENCE = 30_000
 """Longer than this, after the answer, no machine's tone is waited for."""
 
@@ -101,8 +103,8 @@ class AnswerWatch:
         if self._over or self._speaking:
             return ()
         if self._machine_since is None:
-            # Beyond its patience nothing would be done about a machine, and nobody waits for one.
-            self._over = at > PATIENCE or (at > CERTAIN + 8_000 and self._on_machine is OnMachine.CONTINUE)
+            settled = self._cadence.answer is not None or self._on_machine is OnMachine.CONTINUE
+            self._over = at > PATIENCE or (settled and self._cadence.at > SETTLED)
             return ()
         if self._on_machine is OnMachine.HANG_UP and at - self._machine_since >= CERTAIN:
             return self._end()

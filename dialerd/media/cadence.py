@@ -75,7 +75,7 @@ class Cadence:
     def __init__(self, rhythm: Rhythm = Rhythm(), tone: Tone = Tone()) -> None:
         self._rhythm = rhythm
         self._tones = _Tones(tone)
-        self._at = 0
+        self.at = 0
         """Milliseconds heard."""
         self._levels: deque[float] = deque(maxlen=rhythm.memory // FRAME_MS)
         self._speech = 0
@@ -95,7 +95,7 @@ class Cadence:
     def hear(self, frame: bytes) -> Heard | None:
         """20 ms of mu-law; what has changed, or None."""
         samples = _LINEAR[np.frombuffer(frame, dtype=np.uint8)]
-        self._at += FRAME_MS
+        self.at += FRAME_MS
         beep = self._tones.hear(samples)
         if beep:
             return self._found(AnsweredBy.MACHINE, "a tone, as before a recording", beep=True)
@@ -142,7 +142,7 @@ class Cadence:
 
     @property
     def _undecided(self) -> bool:
-        return self.answer is None and self._at <= self._rhythm.undecided
+        return self.answer is None and self.at <= self._rhythm.undecided
 
     def _found(self, answer: AnsweredBy, why: str, *, beep: bool = False) -> Heard | None:
         changed = answer is not self.answer

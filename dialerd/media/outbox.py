@@ -12,7 +12,17 @@ from pathlib import Path
 
 import structlog
 
-from dialerd.media.wire import Ended, Garbled, Reported, StoodIn, TransferAsked, encode, read_for_daemon
+from dialerd.media.wire import (
+    Ended,
+    Garbled,
+    Judged,
+    MessageLeft,
+    Reported,
+    StoodIn,
+    TransferAsked,
+    encode,
+    read_for_daemon,
+)
 
 KEPT = 10.0
 """Seconds that an acknowledged message is kept: its daemon may die before it has stored it."""
@@ -20,7 +30,7 @@ KEPT = 10.0
 _log = structlog.get_logger("dialerd.media")
 
 
-Kept = StoodIn | Reported | TransferAsked | Ended
+Kept = StoodIn | Judged | MessageLeft | Reported | TransferAsked | Ended
 """What is kept until it was heard."""
 
 
@@ -115,4 +125,6 @@ class Outbox:
 def _is_stale(kept: Kept, fresh: Kept) -> bool:
     if isinstance(kept, TransferAsked):
         return isinstance(fresh, TransferAsked | Ended)
+    if isinstance(kept, Judged):
+        return isinstance(fresh, Judged)
     return isinstance(kept, Reported) and isinstance(fresh, Reported | Ended)

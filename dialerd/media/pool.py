@@ -22,9 +22,11 @@ from dialerd.core.messages import (
     AgentHeard,
     AgentReported,
     AgentStoodIn,
+    AnswerJudged,
     MediaCapacity,
     MediaFailed,
     MediaHeld,
+    MessageLeft,
     TransferAsked,
 )
 from dialerd.core.model import AgentReport, CallId, InstanceId, Reason
@@ -290,6 +292,12 @@ class MediaPool:
             case wire.StoodIn(call, agent, engine, detail, number):
                 self._sink(AgentStoodIn(CallId(call), agent, engine, detail))
                 self._acknowledge(number)
+            case wire.Judged(call, answered_by, detail, number):
+                self._sink(AnswerJudged(CallId(call), answered_by, detail))
+                self._acknowledge(number)
+            case wire.MessageLeft(call, number):
+                self._sink(MessageLeft(CallId(call)))
+                self._acknowledge(number)
             case wire.Reported(call, report, number):
                 self._sink(AgentReported(CallId(call), report))
                 self._acknowledge(number)
@@ -394,4 +402,5 @@ def _attach(order: AttachAgent, waited: float) -> wire.Attach:
         stand_ins=order.stand_ins,
         instructions=order.instructions,
         zone=order.zone,
+        on_machine=order.on_machine,
     )

@@ -14,11 +14,11 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from dialerd.core.effects import AttachAgent
 from dialerd.core.engine import EMBEDDED, EngineState, StandIn
-from dialerd.core.model import E164, AgentReport, CallId, CampaignId, ChannelId, Reason
+from dialerd.core.model import E164, AgentReport, AnsweredBy, CallId, CampaignId, ChannelId, OnMachine, Reason
 from dialerd.core.transfer import TransferWish
 from dialerd.media.engine_settings import EngineSettings
 
-VERSION = 2
+VERSION = 3
 """Of this protocol. A daemon ends a worker of another version."""
 MAX_LINE = 4 * 1024 * 1024
 
@@ -66,6 +66,7 @@ class Attach:
     stand_ins: tuple[StandIn, ...] = ()
     instructions: Mapping[str, Any] = field(default_factory=dict)
     zone: str | None = None
+    on_machine: OnMachine = OnMachine.CONTINUE
     kind: Literal["attach"] = "attach"
 
     def order(self) -> AttachAgent:
@@ -88,6 +89,7 @@ class Attach:
             stand_ins=self.stand_ins,
             instructions=self.instructions,
             zone=self.zone,
+            on_machine=self.on_machine,
         )
 
 
@@ -208,6 +210,26 @@ class StoodIn:
 
 
 @dataclass(frozen=True, slots=True)
+class Judged:
+    """It was heard who has answered."""
+
+    call: str
+    answered_by: AnsweredBy
+    detail: str
+    number: int = 0
+    kind: Literal["judged"] = "judged"
+
+
+@dataclass(frozen=True, slots=True)
+class MessageLeft:
+    """The callee's answering machine has the whole message."""
+
+    call: str
+    number: int = 0
+    kind: Literal["message_left"] = "message_left"
+
+
+@dataclass(frozen=True, slots=True)
 class Reported:
     """What the call's agent knows so far."""
 
@@ -248,7 +270,19 @@ class Pong:
     kind: Literal["pong"] = "pong"
 
 
-ToDaemon = Hello | Ready | Prepared | Heard | StoodIn | Reported | TransferAsked | Ended | Pong
+ToDaemon = (
+    Hello
+    | Ready
+    | Prepared
+    | Heard
+    | StoodIn
+    | Judged
+    | MessageLeft
+    | Reported
+    | TransferAsked
+    | Ended
+    | Pong
+)
 
 _to_worker: TypeAdapter[ToWorker] = TypeAdapter(Annotated[ToWorker, Field(discriminator="kind")])
 _to_daemon: TypeAdapter[ToDaemon] = TypeAdapter(Annotated[ToDaemon, Field(discriminator="kind")])

@@ -19,7 +19,7 @@ import structlog
 from dialerd.core.effects import AttachAgent
 from dialerd.core.engine import StandIn
 from dialerd.core.errors import DialerError, PortError, RequestError
-from dialerd.core.model import AgentReport, ChannelId, Reason
+from dialerd.core.model import AgentReport, AnsweredBy, ChannelId, Reason
 from dialerd.core.transfer import TransferWish
 from dialerd.media import rendezvous, wire
 from dialerd.media.ari import MediaAri
@@ -329,6 +329,14 @@ class Worker:
         """Another agent than its own has the call."""
         self._tell(wire.StoodIn(call, agent.agent_id, agent.engine, detail))
 
+    def judged(self, call: str, answered_by: AnsweredBy, detail: str) -> None:
+        """It was heard who has answered."""
+        self._tell(wire.Judged(call, answered_by, detail))
+
+    def message_left(self, call: str) -> None:
+        """The callee's answering machine has the message."""
+        self._tell(wire.MessageLeft(call))
+
     def _tell(self, message: Kept) -> None:
         self._send(self._outbox.put(message))
 
@@ -370,6 +378,14 @@ class _CallVoice:
     def on_heard(self) -> None:
         """See `SessionListener`."""
         self._worker.heard(self._call)
+
+    def on_judged(self, answered_by: AnsweredBy, detail: str) -> None:
+        """See `SessionListener`."""
+        self._worker.judged(self._call, answered_by, detail)
+
+    def on_message_left(self) -> None:
+        """See `SessionListener`."""
+        self._worker.message_left(self._call)
 
     def on_report(self, report: AgentReport) -> None:
         """See `SessionListener`."""

@@ -47,7 +47,7 @@ class Daemon:
         self.say(
             wire.Attach(
                 said.call, said.channel, said.script_id, said.script_version, said.language, said.phone,
-                said.name, said.variables,
+                said.name, said.variables, on_machine=said.on_machine,
             )
         )  # fmt: skip
 
