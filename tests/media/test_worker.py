@@ -103,7 +103,7 @@ async def running(
     agent = agent or FakeAgent()
     path = folder / "media.sock"
     chosen = replace(
-        WorkerSettings(path, 2, grace=5.0, retry=0.02, timing=SessionTiming(first_audio=1.0)), **settings
+        WorkerSettings(path, 2, grace=5.0, retry=0.02, timing=SessionTiming(first_audio=20.0)), **settings
     )
     ari = MediaAri(fake.login, InstanceId(INSTANCE), deadline=DEADLINE)
     worker = Worker(chosen, agent, ari, Reception(fake.media))
