@@ -20,7 +20,7 @@ from dialerd.engine.deeds import deed
 from dialerd.engine.fields import ChosenId, Language, Text, read_model
 from dialerd.engine.labels import KNOWN, tag_fault
 from dialerd.engine.runtime import Engine
-from dialerd.engine.scripts import Scripts, spoken
+from dialerd.engine.scripts import Scripts, message_faults, spoken
 from dialerd.engine.settings import ServiceSettings, VoiceEngine
 from dialerd.engine.transfers import target_faults
 from dialerd.engine.views import agent_view, page_view
@@ -103,6 +103,10 @@ class Chosen:
         """The language in its script's own spelling."""
         wanted = self.language or ""
         return (spoken(self.script, wanted) or "") if self.script is not None else wanted
+
+    def message_faults(self, answering_machine: str) -> list[Fault]:
+        """What keeps a message from being left on answering machines, if one is to be."""
+        return message_faults(answering_machine, self.script, self.spoken_language, self.engine)
 
     @property
     def engine(self) -> str:

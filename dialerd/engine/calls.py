@@ -86,6 +86,8 @@ class Calls:
             faults.append(Fault("script_id", "required, or an agent_id"))
         if chosen.language is None and "language" not in given:
             faults.append(Fault("language", "required"))
+        if chosen.is_complete:
+            faults += chosen.message_faults(fields.answering_machine)
         contact, wrong = self._callee(fields, chosen)
         faults += wrong
         if faults:
