@@ -34,16 +34,18 @@ from dialerd.control.auth import load_secret
 from dialerd.control.listeners import ApiServer
 from dialerd.control.observation import Pulse
 from dialerd.core.effects import Announce
+from dialerd.core.engine import EMBEDDED
 from dialerd.core.errors import Fault, PortError
-from dialerd.core.model import Campaign, InstanceId
+from dialerd.core.model import Campaign, InstanceId, ScriptId
 from dialerd.engine import failpoint
+from dialerd.engine.callbacks import StatusCallbacks
 from dialerd.engine.case import Case
 from dialerd.engine.courier import Courier
 from dialerd.engine.feed import Feed
 from dialerd.engine.runtime import Engine
 from dialerd.engine.scripts import ParsedScript
 from dialerd.engine.service import Service
-from dialerd.engine.settings import ServiceSettings, VoiceEngine
+from dialerd.engine.settings import Languages, ServiceSettings, VoiceEngine
 from dialerd.engine.tally import Tally
 from dialerd.intake.process import Helper, Intake
 from dialerd.media.address import Address
@@ -55,6 +57,7 @@ from dialerd.sim import forecast
 from dialerd.store import choice
 from dialerd.store.aside import ExportsAside, StoreAddress
 from dialerd.webhooks.sender import HttpWebhooks
+from dialerd.webhooks.way import GuardedWay
 
 START_RETRY = 2.0
 FORECAST_DEADLINE = 150.0
@@ -85,11 +88,14 @@ async def run(settings: Settings) -> None:
         down.push_async_callback(store.close)
         clock = SystemClock()
         feed, tally = Feed(clock), Tally()
+        way = GuardedWay(settings.webhooks.allow)
+        callbacks = StatusCallbacks(store, clock, settings.twilio.access, way)
 
         def listener(announcement: Announce) -> None:
             logs.listener(announcement)
             feed.hear(announcement)
             tally.hear(announcement)
+            callbacks.hear(announcement)
 
         engine = Engine(
             InstanceId(settings.instance),
@@ -111,7 +117,19 @@ async def run(settings: Settings) -> None:
         down.push_async_callback(webhooks.close)
         courier = _courier(settings, engine, store, webhooks, clock)
         service = _service(
-            settings, engine, store, media, clock, helper, simulator, exporter, feed, tally, courier, webhooks
+            settings,
+            engine,
+            store,
+            media,
+            clock,
+            helper,
+            simulator,
+            exporter,
+            feed,
+            tally,
+            courier,
+            webhooks,
+            way,
         )
         server = _server(settings, service)
         if not await _bind(server, stops):
@@ -120,6 +138,7 @@ async def run(settings: Settings) -> None:
         await _prepare_scripts(live, store, media)
         down.push_async_callback(media.close)
         await down.enter_async_context(_background(courier.run(), "webhooks", stops))
+        await down.enter_async_context(_background(callbacks.run(), "callbacks", stops))
         await down.enter_async_context(_background(media.run(), "media", stops))
         await down.enter_async_context(_background(telephony.run(), "asterisk", stops))
         await down.enter_async_context(_background(engine.run(telephony, media), "engine", stops))
@@ -236,9 +255,14 @@ async def _bind(server: ApiServer, stops: _Stops) -> bool:
 
 async def _prepare_scripts(live: Sequence[Campaign], store: Store, media: MediaPool) -> None:
     """The media workers need the scripts of every live campaign, at the versions they were created with."""
-    for ident, version, language, voice in {
-        (c.script_id, c.script_version, c.language, c.voice) for c in live
-    }:
+    wanted = {(c.script_id, c.script_version, c.language, c.voice) for c in live if c.engine == EMBEDDED}
+    for campaign in live:
+        wanted |= {
+            (ScriptId(one.script_id), one.script_version, one.language, one.voice)
+            for one in campaign.stand_ins
+            if one.engine == EMBEDDED
+        }
+    for ident, version, language, voice in wanted:
         script = await store.script(ident, version)
         if script is not None:
             await media.prepare(script, language, voice)
@@ -257,6 +281,19 @@ class _Spoken:
         return self._found
 
 
+def _other_engines(settings: Settings) -> tuple[VoiceEngine, ...]:
+    def speaking(tags: Sequence[str]) -> Languages:
+        async def languages() -> Sequence[str]:
+            return tuple(tags)
+
+        return languages
+
+    return tuple(
+        VoiceEngine(name, (), speaking(one.languages), None, one.kind, one.max_sessions)
+        for name, one in settings.engines.items()
+    )
+
+
 def _rules(settings: Settings) -> Rules:
     dialing = settings.dialing
     return Rules(dialing.legal_hours == "on", dialing.legal, dialing.default_zones)
@@ -273,6 +310,8 @@ def _media(settings: Settings, engine: Engine) -> MediaPool:
         listen=settings.media.listen,
         instance=InstanceId(settings.instance),
         max_sessions=settings.media.max_sessions,
+        engines=settings.engine_list,
+        allow=settings.webhooks.allow,
         cache_dir=settings.media.cache_dir or settings.state_dir / "prompts",
         prompts_dir=settings.media.prompts_dir,
         sink=engine.post,
@@ -316,6 +355,7 @@ def _service(
     tally: Tally,
     courier: Courier,
     webhooks: HttpWebhooks,
+    way: GuardedWay,
 ) -> Service:
     intake = Intake(helper, _spool_dir(settings), settings.imports.max_contacts)
     intake.prepare()
@@ -342,8 +382,9 @@ def _service(
         trunks=settings.trunk_list,
         holiday_dates=holiday_dates,
         spool_dir=_spool_dir(settings),
-        engines=(VoiceEngine("embedded", VOICES, _Spoken(), say),),
+        engines=(VoiceEngine(EMBEDDED, VOICES, _Spoken(), say), *_other_engines(settings)),
         retention=settings.retention.rules,
+        twilio=settings.twilio.access,
     )
     return Service(
         engine,
@@ -359,6 +400,7 @@ def _service(
         courier,
         webhooks,
         exports,
+        way,
     )
 
 

@@ -318,3 +318,50 @@ def test_calls_are_kept_as_long_as_frequency_caps_count_them(tmp_path: Path) -> 
     assert faults(written(tmp_path, GOOD + "[retention]\naudit_days = 0\n")).keys() == {
         "retention.audit_days"
     }
+
+
+ENGINE = """
+[engines.bot]
+kind = "twilio-stream"
+url = "wss://bot.example.com/ws?tenant=7"
+max_sessions = 4
+parameters = {campaign = "loans"}
+"""
+
+
+def test_engines_reach_the_media_workers_and_their_secrets_are_not_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DIALERD_ENGINES__BOT__TOKEN", "hush")
+    monkeypatch.setenv("DIALERD_TWILIO__AUTH_TOKEN", "whisper")
+    settings = load(written(tmp_path, GOOD + ENGINE + '[twilio]\nengine = "bot"\n'))
+    (engine,) = settings.engine_list
+    assert (engine.name, engine.kind, engine.max_sessions) == ("bot", "twilio-stream", 4)
+    assert (engine.token, engine.auth_token) == ("hush", "whisper")
+    assert "hush" not in repr((settings, engine))
+    assert "whisper" not in repr((settings, engine))
+
+
+@pytest.mark.parametrize(
+    ("text", "loc", "msg"),
+    [
+        ('[engines.embedded]\nkind = "twilio-stream"', "engines", "embedded is always there"),
+        ('[engines.Bot]\nkind = "twilio-stream"', "engines", "lower-case letters"),
+        ('[engines.bot]\nkind = "webrtc"', "engines", "bot: the kind webrtc is not part of this version"),
+        ('[engines.bot]\nkind = "sip"', "engines.bot", "'twilio-stream'"),
+        ("[engines.bot]\nmax_sessions = 4", "engines.bot", "kind"),
+        (ENGINE.replace("wss:", "http:"), "engines.bot.twilio-stream.url", "ws:// or wss://"),
+        (ENGINE.replace("bot.example.com", "me:pw@bot.example.com"), "engines.bot.twilio-stream.url", "no password"),
+        (ENGINE + 'languages = ["english!"]', "engines.bot.twilio-stream.languages", "like en-IN"),
+        (ENGINE + "max_session = 3", "engines.bot.twilio-stream.max_session", "not permitted"),
+        (ENGINE + 'health_url = "bot"', "engines.bot.twilio-stream.health_url", "http:// or https://"),
+        ('[engines.b]\nkind = "audiosocket"\nurl = "tcp://x"', "engines.b.audiosocket.url", "must name a port"),
+        ('[engines.b]\nkind = "audiosocket"', "engines.b.audiosocket.url", "required"),
+        ('[twilio]\nengine = "bot"', "settings", "no such engine of the kind twilio-stream"),
+        ('[twilio]\naccount_sid = "me"', "twilio.account_sid", "pattern"),
+    ],
+)  # fmt: skip
+def test_mistakes_of_engines_are_named(tmp_path: Path, text: str, loc: str, msg: str) -> None:
+    found = faults(written(tmp_path, GOOD + text))
+    assert list(found) == [loc]
+    assert msg in found[loc]

@@ -14,6 +14,7 @@ from typing import Any
 
 from dialerd.core.clock import Instant
 from dialerd.core.dnc import DncEntry
+from dialerd.core.engine import EMBEDDED, StandIn
 from dialerd.core.model import (
     E164,
     CallId,
@@ -120,6 +121,10 @@ class PlaceCall:
     voice: str | None = None
     recent: tuple[Instant, ...] = ()
     """Starts of earlier calls to the number, as far back as frequency caps look."""
+    engine: str = EMBEDDED
+    stand_ins: tuple[StandIn, ...] = ()
+    instructions: Mapping[str, Any] = field(default_factory=dict)
+    """See `Call.instructions`."""
 
 
 @record
@@ -127,6 +132,8 @@ class HangUpCall:
     """End one live call."""
 
     call: CallId
+    by_agent: bool = False
+    """Its own agent does so: an answered call is over then as it is when any agent is done."""
 
 
 @record

@@ -6,6 +6,7 @@ An effect may fail or happen twice; what comes of it returns as an event (`diale
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import field
 from typing import Any
 
 from dialerd.core.clock import (
@@ -13,6 +14,7 @@ from dialerd.core.clock import (
     Millis,
     Mono,
 )
+from dialerd.core.engine import EMBEDDED, StandIn
 from dialerd.core.model import (
     E164,
     CallId,
@@ -62,6 +64,16 @@ class AttachAgent:
     """None: as the script says."""
     zone: str | None = None
     """Where the callee's clock stands, IANA; None: not known."""
+    engine: str = EMBEDDED
+    agent_id: str | None = None
+    campaign_id: CampaignId | None = None
+    caller_id: str | None = None
+    """The number that the callee was shown."""
+    external_id: str | None = None
+    stand_ins: tuple[StandIn, ...] = ()
+    """Who takes the call if its agent cannot, in order."""
+    instructions: Mapping[str, Any] = field(default_factory=dict)
+    """See `Call.instructions`."""
 
 
 @record

@@ -6,7 +6,7 @@ another trunk, or is closed and its contact finished, refunded or left waiting.
 
 from __future__ import annotations
 
-from dialerd.core import brake, callback, callerid, gate, metrics, outcome, retry, slowdown, tries
+from dialerd.core import brake, callback, callerid, gate, metrics, outcome, retry, sessions, slowdown, tries
 from dialerd.core.clock import Instant, Millis, mono_after
 from dialerd.core.donotcall import list_callee
 from dialerd.core.effects import DetachAgent
@@ -148,6 +148,7 @@ def close(
     world = turn.world
     ended_at = call.current.ended_at if call.current.ended_at is not None else turn.now.wall
     world.calls.remove(call.id)
+    sessions.engage(turn, call.speaking_engine, -1)
     world.numbers.remove(call.phone)
     answered_at = call.answered_at
     rang = any(attempt.state is not TryState.NOT_SENT for attempt in call.tries)

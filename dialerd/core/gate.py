@@ -10,11 +10,23 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Any
 
+from dialerd.core import sessions
 from dialerd.core.clock import Instant, Millis, Mono, Now, after, to_iso, to_local_iso
 from dialerd.core.compliance import Callee
 from dialerd.core.dnc import DncMatch
 from dialerd.core.effects import Originate
-from dialerd.core.model import E164, Campaign, CampaignStatus, Contact, ContactState, Halt, Terms, TrunkName
+from dialerd.core.engine import EMBEDDED
+from dialerd.core.model import (
+    E164,
+    Call,
+    Campaign,
+    CampaignStatus,
+    Contact,
+    ContactState,
+    Halt,
+    Terms,
+    TrunkName,
+)
 from dialerd.core.record import record
 from dialerd.core.routing import Route, trunk_check
 from dialerd.core.verdict import Check, Scope
@@ -36,6 +48,8 @@ class Ask:
     timezone: str | None = None
     recent: tuple[Instant, ...] = ()
     """Starts of earlier calls to the number, for a call without contact."""
+    engine: str = EMBEDDED
+    """Who holds the conversation, of a call without campaign."""
 
 
 @record
@@ -112,14 +126,14 @@ def failover_route(world: World, ask: Ask, now: Now, tried: frozenset[TrunkName]
 def recheck(world: World, order: Originate, now: Instant) -> str | None:
     """Between commit and send: the rule that refuses the try now, or None. Reads committed state."""
     call = world.calls.committed.get(call_of(order.channel))
-    line = world.lines.committed.get(order.trunk)
     if call is None or call.hangup is not None:
         return "call"
     for check in _host_checks(world, world.host.committed[""], now):
         if not check.ok:
             return check.rule
-    if line is None or line.paused is not None or line.down is not None:
-        return "trunk"
+    unfit = _unfit(world, call, order.trunk)
+    if unfit is not None:
+        return unfit
     if call.campaign_id is not None:
         campaign = world.campaigns.committed.get(call.campaign_id)
         if campaign is None or campaign.status is not CampaignStatus.RUNNING or campaign.closing:
@@ -135,6 +149,16 @@ def recheck(world: World, order: Originate, now: Instant) -> str | None:
     return None if opening(callee.window, now, order.ring_timeout).open else "legal-hours"
 
 
+def _unfit(world: World, call: Call, trunk: TrunkName) -> str | None:
+    """Whether the call's trunk or its engine is of no use any more."""
+    line = world.lines.committed.get(trunk)
+    if line is None or line.paused is not None or line.down is not None:
+        return "trunk"
+    if call.engine != EMBEDDED and not sessions.state(world.host.committed[""], call.engine).sessions:
+        return sessions.RULE
+    return None
+
+
 # --- the rules, in their order -------------------------------------------------------------------
 
 
@@ -146,7 +170,7 @@ def _stages(world: World, ask: Ask, callee: Callee, now: Now) -> Iterator[Iterab
     if ask.contact is not None and ask.campaign is not None:
         yield _contact_checks(ask.campaign, ask.contact, now.wall)
     yield _line_checks(world, ask, now.wall)
-    yield capacity_checks(world, ask.campaign, now)
+    yield capacity_checks(world, ask.campaign, now, ask.engine)
 
 
 def daemon_checks(world: World, now: Instant) -> tuple[Check, ...]:
@@ -267,7 +291,9 @@ def _frequency(world: World, ask: Ask, now: Instant) -> Check:
 _HOUR = 3_600_000
 
 
-def capacity_checks(world: World, campaign: Campaign | None, now: Now) -> Iterator[Check]:
+def capacity_checks(
+    world: World, campaign: Campaign | None, now: Now, engine: str = EMBEDDED
+) -> Iterator[Check]:
     """What a campaign, and the agents, may have at once."""
     if campaign is not None:
         queue = world.queues.get(campaign.id) or Queue()
@@ -285,7 +311,10 @@ def capacity_checks(world: World, campaign: Campaign | None, now: Now) -> Iterat
     host = world.host[""]
     live = len(world.calls)
     used = f"{live} of {host.sessions} in use" if host.sessions else host.media_detail
-    yield Check("engine-session", Scope.DAEMON, live < host.sessions, used)
+    yield Check(sessions.RULE, Scope.DAEMON, live < host.sessions, used)
+    engine = engine if campaign is None else campaign.engine
+    if host.sessions and engine != EMBEDDED:
+        yield sessions.check(world, engine)
 
 
 def rate_free_at(world: World, campaign: Campaign, now: Mono) -> Mono:

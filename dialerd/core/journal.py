@@ -116,6 +116,13 @@ class CallReported:
 
 
 @record
+class AgentReplaced:
+    """Another agent has taken the call, for its own could not."""
+
+    call: Call
+
+
+@record
 class CallCut:
     """We are about to end the call ourselves: a restart goes on with it."""
 
@@ -271,6 +278,7 @@ Entry = (
     | CallOpened
     | CallAnswered
     | CallReported
+    | AgentReplaced
     | CallCut
     | CallClosed
     | TryOpened

@@ -6,11 +6,15 @@ message is data; it knows not who sent it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import field
+
 from dialerd.core.clock import (
     Instant,
     Millis,
 )
 from dialerd.core.dnc import DncPatterns
+from dialerd.core.engine import EngineState
 from dialerd.core.model import (
     E164,
     AgentReport,
@@ -174,6 +178,16 @@ class AgentHeard:
 
 
 @record
+class AgentStoodIn:
+    """The call's own agent could not take it, or broke off before it was heard: this one has it now."""
+
+    call: CallId
+    agent_id: str
+    engine: str
+    detail: str
+
+
+@record
 class AgentReported:
     """The agent reported its disposition, captured values or transcript; later reports replace earlier ones."""
 
@@ -214,6 +228,8 @@ class MediaCapacity:
 
     sessions: int
     detail: str = ""
+    engines: Mapping[str, EngineState] = field(default_factory=dict)
+    """The same of every engine beside the embedded one."""
 
 
 @record
@@ -337,6 +353,7 @@ Event = (
     | TrunkReachability
     | TrunkRegistration
     | AgentHeard
+    | AgentStoodIn
     | AgentReported
     | AgentFinished
     | TransferAsked

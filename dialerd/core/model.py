@@ -14,6 +14,7 @@ from enum import IntEnum, StrEnum
 from typing import Any, NewType
 
 from dialerd.core.clock import Instant, Millis, Mono
+from dialerd.core.engine import EMBEDDED, StandIn, Takeover
 from dialerd.core.record import record
 from dialerd.core.windows import Slot
 
@@ -141,6 +142,9 @@ class Reason(StrEnum):
     CUT = "cut"
 
 
+NO_SCRIPT = ScriptId("")
+"""In the place of a script, version 0: the engine that holds the conversation needs none."""
+
 NOT_REACHABLE = "not_reachable"
 CONNECTED = "connected"
 CALLBACK_REQUESTED = "callback_requested"
@@ -194,6 +198,9 @@ class Campaign:
     agent_id: str | None = None
     voice: str | None = None
     """None: as the script says."""
+    engine: str = EMBEDDED
+    stand_ins: tuple[StandIn, ...] = ()
+    """Who takes a call that its agent cannot take, in order."""
     start_at: Instant | None = None
     """None together with `end_at`: no schedule, the campaign waits for an explicit start."""
     end_at: Instant | None = None
@@ -370,6 +377,12 @@ class Call:
     agent_id: str | None = None
     voice: str | None = None
     """None: as the script says."""
+    engine: str = EMBEDDED
+    stand_ins: tuple[StandIn, ...] = ()
+    """Who takes the call if its agent cannot, in order."""
+    instructions: Mapping[str, Any] = field(default_factory=dict)
+    """What whoever placed the call wants done in it, in its engine's own terms; for a call without contact."""
+    takeover: Takeover | None = None
     report: AgentReport = AgentReport()
     label: Label | None = None
     """Part of `report` already."""
@@ -393,6 +406,11 @@ class Call:
     def answered_at(self) -> Instant | None:
         """When the callee answered."""
         return self.current.answered_at
+
+    @property
+    def speaking_engine(self) -> str:
+        """Whose session the call holds."""
+        return self.engine if self.takeover is None else self.takeover.engine
 
 
 @record

@@ -11,11 +11,12 @@ from collections.abc import Mapping
 from dataclasses import field
 from typing import Any
 
-from dialerd.core import retry, tries
+from dialerd.core import retry, sessions, tries
 from dialerd.core.campaign import is_low, seek
 from dialerd.core.clock import Instant, Millis, Mono, after
 from dialerd.core.donotcall import suppress
 from dialerd.core.effects import WakeAt
+from dialerd.core.engine import EMBEDDED, StandIn
 from dialerd.core.gate import Ask, Passed, daemon_checks, evaluate, rate_free_at
 from dialerd.core.journal import CallOpened
 from dialerd.core.model import (
@@ -52,6 +53,9 @@ class Conversation:
     variables: Mapping[str, Any] = field(default_factory=dict)
     agent_id: str | None = None
     voice: str | None = None
+    engine: str = EMBEDDED
+    stand_ins: tuple[StandIn, ...] = ()
+    instructions: Mapping[str, Any] = field(default_factory=dict)
 
 
 def plan(turn: Turn) -> None:
@@ -132,6 +136,8 @@ def _step_back(turn: Turn, ident: CampaignId, refusal: Check) -> None:
     campaign = world.campaigns.get(ident)
     if refusal.rule == "campaign-rate" and campaign is not None:
         heapq.heappush(world.sleepers, (rate_free_at(world, campaign, turn.now.mono), ident))
+    elif refusal.rule == sessions.RULE and campaign is not None:
+        sessions.wait(world, campaign.engine, ident)
     elif refusal.until is not None:
         world.look_at(ident, refusal.until)
 
@@ -162,12 +168,16 @@ def open_call(turn: Turn, ask: Ask, passed: Passed, talk: Conversation) -> Call:
         gate=passed.receipt,
         agent_id=talk.agent_id,
         voice=talk.voice,
+        engine=talk.engine,
+        stand_ins=talk.stand_ins,
+        instructions=talk.instructions,
     )
     turn.record(CallOpened(call))
     # A campaign's rate counts calls: going on over another trunk is the same call.
     meter = turn.world.campaign_meter(ask.campaign) if ask.campaign is not None else None
     if meter is not None:
         meter.take(turn.now.mono)
+    sessions.engage(turn, call.engine, 1)
     call = tries.open_try(turn, call, passed.line, passed.caller_id)
     turn.world.numbers.put(ask.phone, call.id)
     if contact is not None and call.contact is not None:
@@ -187,6 +197,12 @@ def _dial_next(turn: Turn, ident: CampaignId, trunk: TrunkName) -> Check | None:
     campaign, queue = turn.world.campaigns.get(ident), turn.world.queues.get(ident)
     if campaign is None or queue is None:
         return _NOTHING_DUE
+    # Before any contact is looked at: very many campaigns may wait for one engine.
+    if campaign.engine != EMBEDDED and turn.host.sessions:
+        engine = sessions.check(turn.world, campaign.engine)
+        if not engine.ok:
+            turn.world.refusals[engine.rule] += 1
+            return engine
     rota = turn.world.kind_rota(ident)
     waiting = [kind for kind in _KINDS if queue.of(kind)]
     refusal = _NOTHING_DUE
@@ -220,6 +236,8 @@ def _talk(campaign: Campaign) -> Conversation:
         campaign.script_version,
         agent_id=campaign.agent_id,
         voice=campaign.voice,
+        engine=campaign.engine,
+        stand_ins=campaign.stand_ins,
     )
 
 

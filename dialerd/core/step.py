@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from dialerd.core import audit, call, campaign, clockwatch, erasure, health, orders, reconcile
+from dialerd.core import audit, call, campaign, clockwatch, erasure, health, orders, reconcile, sessions
 from dialerd.core.clock import Now, mono_after
 from dialerd.core.commands import (
     Answer,
@@ -22,6 +22,7 @@ from dialerd.core.messages import (
     AgentFinished,
     AgentHeard,
     AgentReported,
+    AgentStoodIn,
     ChannelsCounted,
     DncLoaded,
     DncUnreadable,
@@ -53,7 +54,6 @@ from dialerd.core.messages import (
     TryShown,
 )
 from dialerd.core.planner import plan
-from dialerd.core.record import replace
 from dialerd.core.turn import Turn
 from dialerd.core.world import World
 
@@ -95,10 +95,6 @@ def _take(turn: Turn, event: Event) -> None:
         handler(turn, event)
 
 
-def _on_capacity(turn: Turn, event: MediaCapacity) -> None:
-    turn.set_host(replace(turn.host, sessions=event.sessions, media_detail=event.detail))
-
-
 _HANDLERS: dict[type, Callable[[Turn, Any], None]] = {
     OriginateAccepted: call.on_accepted,
     OriginateRefused: call.on_refused,
@@ -112,7 +108,8 @@ _HANDLERS: dict[type, Callable[[Turn, Any], None]] = {
     AgentReported: call.on_reported,
     AgentFinished: call.on_finished,
     MediaFailed: call.on_media_failed,
-    MediaCapacity: _on_capacity,
+    AgentStoodIn: sessions.on_stood_in,
+    MediaCapacity: sessions.on_capacity,
     MediaHeld: reconcile.on_media_held,
     HostUp: reconcile.on_host_up,
     HostDown: reconcile.on_host_down,

@@ -17,6 +17,7 @@ from dialerd.core.adaptive import Pace, begin
 from dialerd.core.clock import Instant, Mono
 from dialerd.core.compliance import Compliance
 from dialerd.core.dnc import DncList
+from dialerd.core.engine import EngineState
 from dialerd.core.model import (
     E164,
     Call,
@@ -73,6 +74,8 @@ class Host:
     """What is wrong with the manager interface; None: logged in."""
     sessions: int = 0
     media_detail: str = "no media worker is ready yet"
+    engines: Mapping[str, EngineState] = field(default_factory=dict)
+    """What each engine beside the embedded one can hold."""
     halt: Halt | None = None
     """Somebody's order to place no calls at all."""
     clock: str | None = None
@@ -246,6 +249,8 @@ class World:
     queues: Table[CampaignId, Queue] = field(default_factory=Table)
     counters: Table[CampaignId, Mapping[str, int]] = field(default_factory=Table)
     calls: Table[CallId, Call] = field(default_factory=Table)
+    engaged: Table[str, int] = field(default_factory=Table)
+    """Calls of each engine, from the turn that opens them."""
     numbers: Table[E164, CallId] = field(default_factory=Table)
     """The live call to a number: one at most, over all campaigns."""
     rested: Table[E164, Instant] = field(default_factory=Table)
@@ -269,6 +274,8 @@ class World:
     """Trunks that none of the contacts in a campaign's queue may take."""
     sleepers: list[tuple[Mono, CampaignId]] = field(default_factory=list)
     """Campaigns whose own rate is used up, and when it is free again (a heap)."""
+    engine_waits: dict[str, set[CampaignId]] = field(default_factory=dict)
+    """For each engine the campaigns that found none of its sessions free."""
     usage: dict[E164, Usage] = field(default_factory=dict)
     """How much each caller id was shown."""
     recent: Table[E164, tuple[Instant, ...]] = field(default_factory=Table)
@@ -318,6 +325,7 @@ class World:
             self.queues,
             self.counters,
             self.calls,
+            self.engaged,
             self.numbers,
             self.rested,
             self.recent,

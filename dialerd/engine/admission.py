@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from dialerd.core.errors import Fault, InvariantError, PortError, invalid
 from dialerd.core.journal import RequestDone
-from dialerd.core.model import Campaign, CampaignId, CampaignStatus
+from dialerd.core.model import NO_SCRIPT, Campaign, CampaignId, CampaignStatus
 from dialerd.core.results import Reject
 from dialerd.engine.agents import Agents, Chosen
 from dialerd.engine.contactlist import (
@@ -29,7 +29,7 @@ from dialerd.engine.contactlist import (
 from dialerd.engine.draft import Draft, closed_for_good, read_draft
 from dialerd.engine.fields import read_model
 from dialerd.engine.loading import Chunks, Loaded, Loader
-from dialerd.engine.scripts import Scripts, required, spoken
+from dialerd.engine.scripts import Scripts, required
 from dialerd.engine.settings import ServiceSettings
 from dialerd.ports import Clock, Script
 
@@ -62,6 +62,7 @@ class Judged:
 
     draft: Draft
     script: Script | None
+    chosen: Chosen
     campaign: Campaign | None
     """None: it has faults."""
     faults: list[Fault]
@@ -138,11 +139,10 @@ class Admission:
         asked = draft.fields
         chosen, wrong = await self._agents.chosen(asked.agent_id, asked.script_id, asked.language)
         faults += wrong
-        script = chosen.script
-        campaign = self._campaign(draft, script, chosen) if script is not None and not faults else None
+        campaign = self._campaign(draft, chosen) if chosen.is_complete and not faults else None
         if campaign is not None:
             faults += closed_for_good(campaign, now)
-        return Judged(draft, script, campaign, faults)
+        return Judged(draft, chosen.script, chosen, campaign, faults)
 
     async def admit(
         self,
@@ -154,10 +154,10 @@ class Admission:
         cloned_from: CampaignId | None = None,
     ) -> Admitted:
         """Store the campaign of a request without faults, with contacts that may be stored. Raises as `create`."""
-        script, campaign = judged.script, judged.campaign
-        if script is None or campaign is None:
-            raise InvariantError("a campaign without a script passed its checks")
-        await self._scripts.prepare(script, campaign.language, campaign.voice)
+        campaign = judged.campaign
+        if campaign is None:
+            raise InvariantError("a campaign with faults passed its checks")
+        await self._agents.prepare(judged.chosen)
         loaded = await self._loader.admit(campaign, chunks, report, rejects, done, cloned_from)
         return Admitted(campaign, loaded, loaded.view(report))
 
@@ -173,7 +173,9 @@ class Admission:
         Raises as `create`, and `RequestError` 409 if the campaign is not live any more.
         """
         fields, faults = read_model(AdditionFields, _given(await self._beside(options, contacts)))
-        script = await self._scripts.pinned(campaign.script_id, campaign.script_version)
+        script = None
+        if campaign.script_id != NO_SCRIPT:
+            script = await self._scripts.pinned(campaign.script_id, campaign.script_version)
         checked = await self._intake.check(
             contacts.path,
             contacts.kind,
@@ -203,16 +205,18 @@ class Admission:
             raise invalid([Fault("contacts", "given twice: among the fields and as a part of its own")])
         return fields
 
-    def _campaign(self, draft: Draft, script: Script, chosen: Chosen) -> Campaign:
+    def _campaign(self, draft: Draft, chosen: Chosen) -> Campaign:
         return Campaign(
             id=CampaignId(f"cmp_{secrets.token_hex(6)}"),
-            script_id=script.id,
-            script_version=script.version,
-            language=spoken(script, draft.fields.language or "") or "",
+            script_id=chosen.script_id,
+            script_version=chosen.script_version,
+            language=chosen.spoken_language,
             status=CampaignStatus.SCHEDULED,
             created_at=self._clock.now().wall,
             agent_id=chosen.agent_id,
             voice=chosen.voice,
+            engine=chosen.engine,
+            stand_ins=chosen.stand_ins,
             **draft.attributes,
         )
 

@@ -12,15 +12,16 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from dialerd.core.engine import EMBEDDED, StandIn
 from dialerd.core.errors import Fault, InvariantError, conflict, invalid, not_found
 from dialerd.core.journal import RequestDone
-from dialerd.core.model import ScriptId
+from dialerd.core.model import NO_SCRIPT, ScriptId
 from dialerd.engine.deeds import deed
 from dialerd.engine.fields import ChosenId, Language, Text, read_model
 from dialerd.engine.labels import KNOWN, tag_fault
 from dialerd.engine.runtime import Engine
-from dialerd.engine.scripts import Scripts
-from dialerd.engine.settings import ServiceSettings
+from dialerd.engine.scripts import Scripts, spoken
+from dialerd.engine.settings import ServiceSettings, VoiceEngine
 from dialerd.engine.views import agent_view, page_view
 from dialerd.ports import Clock, Declared, Page, Script, Store, VoiceAgent
 
@@ -70,6 +71,51 @@ class Chosen:
     script: Script | None = None
     language: str | None = None
     agent: VoiceAgent | None = None
+    fallbacks: tuple[tuple[VoiceAgent, Script | None], ...] = ()
+    """Who takes a call that this agent cannot take, in order."""
+    needs_script: bool = True
+    """Whether its engine speaks scripts."""
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether it can hold a conversation."""
+        return self.script is not None or not self.needs_script
+
+    @property
+    def script_id(self) -> ScriptId:
+        """`NO_SCRIPT` where there is none."""
+        return NO_SCRIPT if self.script is None else self.script.id
+
+    @property
+    def script_version(self) -> int:
+        """0 where there is none."""
+        return 0 if self.script is None else self.script.version
+
+    @property
+    def spoken_language(self) -> str:
+        """The language in its script's own spelling."""
+        wanted = self.language or ""
+        return (spoken(self.script, wanted) or "") if self.script is not None else wanted
+
+    @property
+    def engine(self) -> str:
+        """Who holds the conversation."""
+        return EMBEDDED if self.agent is None else self.agent.engine
+
+    @property
+    def stand_ins(self) -> tuple[StandIn, ...]:
+        """The fallbacks as a campaign keeps them."""
+        return tuple(
+            StandIn(
+                agent.id,
+                agent.engine,
+                NO_SCRIPT if script is None else script.id,
+                0 if script is None else script.version,
+                (self.language or "") if script is None else spoken(script, self.language or "") or "",
+                agent.voice,
+            )
+            for agent, script in self.fallbacks
+        )
 
     @property
     def agent_id(self) -> str | None:
@@ -171,10 +217,67 @@ class Agents:
         if agent is not None:
             language = language or agent.language
             script_id = script_id or agent.script_id
-            if script_id is None:
-                faults.append(Fault("script_id", f"required: the agent {agent.id} names none"))
         script, wrong = await self._scripts.chosen(script_id, language)
-        return Chosen(script, language, agent), faults + wrong
+        faults += wrong
+        if agent is None:
+            return Chosen(script, language), faults
+        engine = self._engine_of(agent)
+        needs_script = engine is None or engine.needs_script
+        faults += await self._unfit(agent, engine, script_id, language)
+        fallbacks, wrong = await self._fallbacks(agent, script, language)
+        return Chosen(script, language, agent, fallbacks, needs_script), faults + wrong
+
+    def _engine_of(self, agent: VoiceAgent) -> VoiceEngine | None:
+        return next((one for one in self._settings.engines if one.name == agent.engine), None)
+
+    async def _unfit(
+        self, agent: VoiceAgent, engine: VoiceEngine | None, script_id: str | None, language: str | None
+    ) -> list[Fault]:
+        """Why an agent cannot hold such a conversation."""
+        if engine is None:
+            msg = f"the agent {agent.id} needs the engine {agent.engine!r}, which the settings do not have"
+            return [Fault("agent_id", msg)]
+        if engine.needs_script:
+            missing = Fault("script_id", f"required: the agent {agent.id} names none")
+            return [missing] if script_id is None else []
+        spoken_here = await engine.languages()
+        wanted = (language or "").lower()
+        if not language or not spoken_here or wanted in {tag.lower() for tag in spoken_here}:
+            return []
+        msg = f"the engine {engine.name} does not speak {language}; it speaks: {', '.join(spoken_here)}"
+        return [Fault("language", msg)]
+
+    async def _fallbacks(
+        self, agent: VoiceAgent, script: Script | None, language: str | None
+    ) -> tuple[tuple[tuple[VoiceAgent, Script | None], ...], list[Fault]]:
+        """Those who may take an agent's calls, each with its script: its own, else the one of the call."""
+        found: list[tuple[VoiceAgent, Script | None]] = []
+        name, faults = agent.fallback, list[Fault]()
+        while name is not None and len(found) < _LONGEST_CHAIN:
+            other = await self._store.agent(name)
+            if other is None:
+                break
+            own = script
+            if other.script_id is not None:
+                own, wrong = await self._scripts.chosen(other.script_id, language)
+                faults += _as_fallback(other, wrong)
+            named = None if own is None else own.id
+            faults += _as_fallback(other, await self._unfit(other, self._engine_of(other), named, language))
+            found.append((other, own))
+            name = other.fallback
+        return tuple(found), faults
+
+    async def prepare(self, chosen: Chosen) -> None:
+        """Have the prompts ready that the agent, and its fallbacks, say to everybody.
+
+        Raises `PortError`, `RequestError` (no voice speaks it).
+        """
+        if chosen.script is not None and chosen.needs_script:
+            await self._scripts.prepare(chosen.script, chosen.spoken_language, chosen.voice)
+        for agent, script in chosen.fallbacks:
+            if script is not None and agent.engine == EMBEDDED:
+                language = spoken(script, chosen.language or "") or ""
+                await self._scripts.prepare(script, language, agent.voice)
 
     async def _find(self, ident: str) -> VoiceAgent:
         agent = await self._store.agent(ident)
@@ -191,6 +294,9 @@ class Agents:
             )
         _, wrong = await self._scripts.chosen(agent.script_id, agent.language)
         faults += wrong
+        engine = self._engine_of(agent)
+        if engine is not None and not engine.needs_script:
+            faults += await self._unfit(agent, engine, agent.script_id, agent.language)
         if agent.fallback is not None:
             faults += await self._fallback_faults(agent)
         return faults
@@ -207,6 +313,10 @@ class Agents:
                 return [Fault("fallback", f"there is no agent {name!r}")]
             name = found.fallback
         return []
+
+
+def _as_fallback(agent: VoiceAgent, faults: Sequence[Fault]) -> list[Fault]:
+    return [Fault("agent_id", f"its fallback {agent.id}: {fault.loc}: {fault.msg}") for fault in faults]
 
 
 def _of(fields: AgentFields, before: VoiceAgent, touched: Mapping[str, Any] | None = None) -> VoiceAgent:

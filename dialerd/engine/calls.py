@@ -17,12 +17,12 @@ from dialerd.engine.contactlist import ContactIntake
 from dialerd.engine.fields import Language, Text, read_model
 from dialerd.engine.labels import LabelFields, declared, read_label
 from dialerd.engine.runtime import Engine
-from dialerd.engine.scripts import Scripts, required, spoken
+from dialerd.engine.scripts import required
 from dialerd.engine.settings import ServiceSettings
 from dialerd.engine.status import check_view
 from dialerd.engine.terms import TermsFields, trunk_faults
 from dialerd.engine.views import call_view, page_view
-from dialerd.ports import CallFilter, CallRow, Clock, NewContact, Page, Script, Store
+from dialerd.ports import CallFilter, CallRow, Clock, NewContact, Page, Store
 
 _OF_THE_CALLEE = ("phone", "name", "timezone")
 
@@ -53,7 +53,6 @@ class Calls:
         engine: Engine,
         store: Store,
         clock: Clock,
-        scripts: Scripts,
         agents: Agents,
         settings: ServiceSettings,
         intake: ContactIntake,
@@ -61,7 +60,6 @@ class Calls:
         self._engine = engine
         self._store = store
         self._clock = clock
-        self._scripts = scripts
         self._agents = agents
         self._settings = settings
         self._intake = intake
@@ -89,9 +87,9 @@ class Calls:
         faults += wrong
         if faults:
             raise invalid(faults)
-        if contact is None or chosen.script is None:
+        if contact is None or not chosen.is_complete:
             raise InvariantError("a call without callee or script passed its checks")
-        return await self._dial(contact, chosen.script, chosen, fields, done)
+        return await self._dial(contact, chosen, fields, done)
 
     async def hang_up(self, ident: str) -> dict[str, Any]:
         """End a live call; one that has ended stays as it is. Raises `RequestError` 404."""
@@ -155,19 +153,17 @@ class Calls:
     async def _dial(
         self,
         contact: NewContact,
-        script: Script,
         chosen: Chosen,
         fields: CallFields,
         done: RequestDone | None,
     ) -> dict[str, Any]:
-        language = spoken(script, chosen.language or "") or ""
-        await self._scripts.prepare(script, language, chosen.voice)
+        await self._agents.prepare(chosen)
         recent = await self._engine.recent_calls(contact.phone)
         command = PlaceCall(
             contact.phone,
-            script.id,
-            script.version,
-            language,
+            chosen.script_id,
+            chosen.script_version,
+            chosen.spoken_language,
             fields.terms,
             contact.name,
             contact.timezone,
@@ -175,6 +171,8 @@ class Calls:
             chosen.agent_id,
             chosen.voice,
             recent,
+            chosen.engine,
+            chosen.stand_ins,
         )
         answer = (await self._engine.command(command, done)).answer
         if isinstance(answer, Refused):

@@ -6,7 +6,7 @@ The file holds what there may be very much of (contacts, past calls), written an
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -40,6 +40,9 @@ class Assumptions(BaseModel):
     trunk_channels: int | None = Field(
         None, ge=1, le=100_000, description="channels of each trunk that the campaign may use"
     )
+    exact: bool = Field(
+        False, description="simulate every contact of a long list too, instead of every so manieth"
+    )
     seed: int = Field(1, ge=0, lt=2**63, description="the same seed gives the same forecast")
 
 
@@ -69,6 +72,8 @@ class Case:
     assumed: Assumptions
     notes: tuple[str, ...] = ()
     """What a reader must know of it."""
+    engines: Mapping[str, int] = field(default_factory=dict)
+    """Calls that each engine beside the embedded one can hold at a time."""
 
 
 @dataclass(slots=True)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from dialerd.core.clock import Instant
+from dialerd.core.engine import EMBEDDED
 from dialerd.core.errors import Fault, InvariantError, PortError, RequestError, conflict, invalid, not_found
 from dialerd.core.model import (
     CallId,
@@ -156,11 +157,18 @@ class Forecasts:
                 paused={line.name: line.paused for line in status.trunks if line.paused is not None},
                 policy=self._engine.policy,
                 sessions=status.media_sessions or ANY_SESSIONS,
+                engines=self._engines(status),
                 rivals=tuple(rivals),
                 assumed=assumed,
                 notes=tuple(notes),
             )
             return await self._forecaster(case)
+
+    def _engines(self, status: EngineStatus) -> dict[str, int]:
+        """What each engine can hold; one that holds nothing at the moment is taken to do as the settings say."""
+        now = {name: use.sessions for name, use in status.engines.items()}
+        others = [one for one in self._settings.engines if one.name != EMBEDDED]
+        return {one.name: now.get(one.name) or one.max_sessions for one in others}
 
     def _trunks(self, status: EngineStatus) -> tuple[tuple[Trunk, ...], list[str]]:
         """The trunks with the limits in force, and what is taken to be otherwise than it is now."""

@@ -45,10 +45,11 @@ def restore(world: World, state: OpenState, now: Now) -> None:
 def _restore_call(world: World, call: Call, now: Now) -> None:
     campaign = world.campaigns.get(call.campaign_id) if call.campaign_id is not None else None
     if campaign is not None:
-        call = replace(call, terms=campaign.terms)
+        call = replace(call, terms=campaign.terms, stand_ins=campaign.stand_ins)
     deadline = mono_after(now.mono, world.policy.backstop)
     world.calls.put(call.id, replace(call, deadline=deadline, agent_attached=call.answered_at is not None))
     world.numbers.put(call.phone, call.id)
+    world.engaged.put(call.speaking_engine, (world.engaged.get(call.speaking_engine) or 0) + 1)
     line = world.lines.get(call.current.trunk)
     if line is not None and call.current.state is not TryState.ENDED:
         world.lines.put(line.trunk.name, replace(line, in_use=line.in_use + 1))

@@ -166,8 +166,8 @@ class Engine:
         return [
             item.id
             for item in using
-            if (script is not None and item.script_id == script)
-            or (agent is not None and item.agent_id == agent)
+            if (script is not None and script in (item.script_id, *(s.script_id for s in item.stand_ins)))
+            or (agent is not None and agent in (item.agent_id, *(s.agent_id for s in item.stand_ins)))
         ]
 
     def blocked(self, campaign: CampaignId) -> list[dict[str, str | None]]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any, Protocol
 
 from dialerd.core.clock import Millis
+from dialerd.core.engine import EMBEDDED
 from dialerd.core.model import Trunk
 
 HolidayDates = Callable[[str, Iterable[int]], frozenset[date]]
@@ -36,12 +37,33 @@ class Rehearsal(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class VoiceEngine:
-    """A kind of voice agents that this installation has."""
+    """An engine that holds conversations, as the settings have it."""
 
     name: str
     voices: tuple[str, ...]
     languages: Languages
-    say: Rehearsal
+    say: Rehearsal | None = None
+    """None: it speaks no scripts, and needs none."""
+    kind: str = EMBEDDED
+    max_sessions: int = 0
+    """0: as many as the media workers hold."""
+
+    @property
+    def needs_script(self) -> bool:
+        """Whether it speaks scripts."""
+        return self.say is not None
+
+
+@dataclass(frozen=True, slots=True)
+class TwilioAccess:
+    """What bots that were written for Twilio are given in its place."""
+
+    account_sid: str = ""
+    auth_token: str = field(default="", repr=False)
+    engine: str | None = None
+    """Who holds the calls that they place; None: they may place none."""
+    language: str = "en"
+    """Of those calls."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,3 +89,4 @@ class ServiceSettings:
     """An existing folder for working files."""
     engines: tuple[VoiceEngine, ...]
     retention: Retention = Retention()
+    twilio: TwilioAccess = TwilioAccess()

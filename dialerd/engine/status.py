@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from dialerd.core import sessions
 from dialerd.core.callerid import Shown, pool
 from dialerd.core.clock import MICROS_PER_MILLI, Instant, Millis, Now, after, to_iso
 from dialerd.core.commands import Answer
+from dialerd.core.engine import EMBEDDED
 from dialerd.core.model import TrunkName
 from dialerd.core.verdict import Check
 from dialerd.core.world import Line, World
@@ -79,11 +81,23 @@ class EngineStatus:
     halt: str | None
     dnc_entries: int
     media_sessions: int
+    engines: Mapping[str, EngineUse]
+    """What is known of each engine, by its name."""
     trunks: tuple[TrunkStatus, ...]
     refusals: Mapping[str, int]
     """How often each rule of the gate has stood in the way of a call, since the start."""
     started: Mapping[TrunkName, int]
     """Originates of each trunk, since the start."""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineUse:
+    """An engine as it stands."""
+
+    in_use: int
+    sessions: int
+    detail: str
+    """Why it holds no calls, where it does not."""
 
 
 def describe(world: World, store_fault: str | None, draining: bool, now: Now) -> EngineStatus:
@@ -124,10 +138,16 @@ def describe(world: World, store_fault: str | None, draining: bool, now: Now) ->
         halt=host.halt,
         dnc_entries=len(world.dnc),
         media_sessions=host.sessions,
+        engines={name: _engine_use(world, name) for name in (EMBEDDED, *host.engines)},
         trunks=tuple(trunk_status(world, line, now) for line in lines),
         refusals=dict(world.refusals),
         started=dict(world.started),
     )
+
+
+def _engine_use(world: World, name: str) -> EngineUse:
+    found = sessions.state(world.host.committed[""], name)
+    return EngineUse(world.engaged.committed.get(name, 0), found.sessions, found.detail)
 
 
 def _unread(world: World) -> str | None:

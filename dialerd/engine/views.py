@@ -36,9 +36,11 @@ def campaign_view(
     return {
         "campaign_id": campaign.id,
         "name": campaign.name,
-        "script_id": campaign.script_id,
-        "script_version": campaign.script_version,
+        "script_id": campaign.script_id or None,
+        "script_version": campaign.script_version or None,
         "agent_id": campaign.agent_id,
+        "engine": campaign.engine,
+        "fallbacks": [stand_in.agent_id for stand_in in campaign.stand_ins],
         "voice": campaign.voice,
         "language": campaign.language,
         "status": campaign.status.value,
@@ -144,7 +146,17 @@ def row_of(call: Call, closed: ClosedCall | None) -> CallRow:
         callback=call.callback,
         agent_id=call.agent_id,
         voice=call.voice,
+        engine=call.engine,
+        takeover=_takeover(call),
+        instructions=call.instructions,
     )
+
+
+def _takeover(call: Call) -> dict[str, Any] | None:
+    taken = call.takeover
+    if taken is None:
+        return None
+    return {"agent_id": taken.agent_id, "engine": taken.engine, "detail": taken.detail}
 
 
 def _try_row(attempt: Try) -> TryRow:
@@ -179,10 +191,12 @@ def call_view(row: CallRow) -> dict[str, Any]:
         "tries": [_try_view(attempt) for attempt in row.tries],
         "duration_seconds": number(row.duration_ms / SECOND),
         "language": row.language,
-        "script_id": row.script_id,
-        "script_version": row.script_version,
+        "script_id": row.script_id or None,
+        "script_version": row.script_version or None,
         "agent_id": row.agent_id,
         "voice": row.voice,
+        "engine": row.engine,
+        "taken_over_by": row.takeover,
         "trunk": last.trunk if last else None,
         "caller_id": last.caller_id if last else None,
         "hangup_cause": last.cause if last else None,

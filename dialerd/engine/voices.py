@@ -7,15 +7,14 @@ from typing import Any
 
 import langcodes
 
-from dialerd.core.errors import Fault, invalid
+from dialerd.core.engine import EMBEDDED
+from dialerd.core.errors import Fault, InvariantError, invalid
 from dialerd.engine.runtime import Engine
 from dialerd.engine.scripts import Scripts, spoken
-from dialerd.engine.settings import ServiceSettings
+from dialerd.engine.settings import ServiceSettings, VoiceEngine
+from dialerd.engine.status import EngineUse
 from dialerd.engine.views import page_view
 from dialerd.ports import Page
-
-EMBEDDED = "embedded"
-"""The engine that speaks scripts."""
 
 
 class Voices:
@@ -44,6 +43,8 @@ class Voices:
             raise invalid(faults)
         values = dict(one.split("=", 1) for one in given)
         (engine,) = (one for one in self._settings.engines if one.name == EMBEDDED)
+        if engine.say is None:
+            raise InvariantError("the embedded engine speaks no scripts")
         return await engine.say(script.body, line, tag, voice, values)
 
     async def languages(self, page: Page) -> dict[str, Any]:
@@ -68,16 +69,23 @@ class Voices:
     def engines(self, page: Page) -> dict[str, Any]:
         """A page of the engines: whether each can hold calls, how many it holds and can hold."""
         status = self._engine.status()
+        unknown = EngineUse(0, 0, status.media if not status.media_sessions else "nothing is known of it yet")
         shown = [
-            {
-                "engine": engine.name,
-                "healthy": status.media_sessions > 0,
-                "state": status.media,
-                "sessions_in_use": status.live_calls,
-                "sessions_limit": status.media_sessions,
-                "voices": list(engine.voices),
-                "needs_script": True,
-            }
+            _view(engine, status.engines.get(engine.name, unknown))
             for engine in self._settings.engines[page.offset : page.offset + page.limit]
         ]
         return page_view(shown, len(self._settings.engines), page)
+
+
+def _view(engine: VoiceEngine, use: EngineUse) -> dict[str, Any]:
+    return {
+        "engine": engine.name,
+        "kind": engine.kind,
+        "healthy": use.sessions > 0,
+        "state": "ok" if use.sessions else use.detail,
+        "sessions_in_use": use.in_use,
+        "sessions_limit": use.sessions,
+        "max_sessions": engine.max_sessions or None,
+        "voices": list(engine.voices),
+        "needs_script": engine.needs_script,
+    }

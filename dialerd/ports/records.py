@@ -12,6 +12,7 @@ from typing import Any
 from dialerd.core.clock import Instant
 from dialerd.core.delivery import DeliveryNumber
 from dialerd.core.dnc import DncPatterns
+from dialerd.core.engine import EMBEDDED
 from dialerd.core.journal import Deed, RequestDone
 from dialerd.core.model import (
     E164,
@@ -278,6 +279,11 @@ class CallRow:
     """The callee asked for this call."""
     agent_id: str | None = None
     voice: str | None = None
+    engine: str = EMBEDDED
+    takeover: Mapping[str, Any] | None = None
+    """The agent that took the call instead of its own: `agent_id`, `engine`, `detail`."""
+    instructions: Mapping[str, Any] = field(default_factory=dict)
+    """See `dialerd.core.model.Call`; not shown."""
 
 
 @dataclass(frozen=True, slots=True)

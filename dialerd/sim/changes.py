@@ -28,15 +28,15 @@ class Change:
     setting: Setting
 
 
-def changes(before: Run, total_ms: int) -> Iterator[Change]:
-    """What could be lifted, of what binds longest first."""
-    longer = _longer(before)
+def changes(before: Run, setting: Setting, total_ms: int) -> Iterator[Change]:
+    """What could be lifted of `setting`, of what binds longest first."""
+    longer = _longer(before, setting)
     if longer is not None:
         yield longer
     found = sorted(before.limits.found.values(), key=lambda bound: -bound.millis)
     for bound in found:
         if bound.millis >= BINDS * total_ms:
-            change = _lifted(bound, before.setting)
+            change = _lifted(bound, setting)
             if change is not None:
                 yield change
 
@@ -56,13 +56,24 @@ def _lifted(bound: Bound, setting: Setting) -> Change | None:
         says = f"trunk {trunk.name}: {rate:g} calls a second instead of {trunk.calls_per_second:g}"
         setting = _with_trunk(setting, replace(trunk, calls_per_second=rate))
     elif bound.rule == "engine-session":
-        sessions = round(setting.sessions * MORE)
-        says = f"media workers for {sessions} calls instead of {setting.sessions}"
-        setting = replace(setting, sessions=sessions)
+        says, setting = _more_sessions(setting)
     elif (eased := _eased(bound.rule, campaign)) is not None:
         says, campaign = eased
         setting = replace(setting, campaign=campaign)
     return Change(says, bound.rule, bound.subject, setting) if says is not None else None
+
+
+def _more_sessions(setting: Setting) -> tuple[str, Setting]:
+    """More of whichever is less: of the campaign's engine, or of the media workers."""
+    engine = setting.campaign.engine
+    own = setting.engines.get(engine, setting.sessions)
+    if own < setting.sessions:
+        more = ceil(own * MORE)
+        says = f"engine {engine}: {more} sessions instead of {own}"
+        return says, replace(setting, engines={**setting.engines, engine: more})
+    sessions = round(setting.sessions * MORE)
+    says = f"media workers for {sessions} calls instead of {setting.sessions}"
+    return says, replace(setting, sessions=sessions)
 
 
 def _with_trunk(setting: Setting, changed: Trunk) -> Setting:
@@ -93,49 +104,12 @@ def _eased(rule: str, campaign: Campaign) -> tuple[str, Campaign] | None:
     return None
 
 
-LEAST_CHANNELS, LEAST_RATE = 4, 1.0
-"""Of a trunk in a smaller world: with fewer, chance would be most of what is seen."""
-
-
-def smaller(setting: Setting, calls: int, enough: int) -> int:
-    """Into how many parts a world of `calls` calls can be divided, and one of them still tell the same."""
-    parts = [calls // enough]
-    for trunk in setting.trunks:
-        parts += [trunk.max_channels // LEAST_CHANNELS, int(trunk.calls_per_second / LEAST_RATE)]
-    most = setting.campaign.max_concurrent_calls
-    if most is not None:
-        parts.append(most // LEAST_CHANNELS)
-    return max(1, min(parts))
-
-
-def part_of(setting: Setting, parts: int) -> Setting:
-    """The same setting in a world `parts` times smaller: it takes as long with as many times fewer contacts."""
-    campaign = setting.campaign
-    most, rate = campaign.max_concurrent_calls, campaign.calls_per_second
-    return Setting(
-        replace(
-            campaign,
-            max_concurrent_calls=None if most is None else max(1, round(most / parts)),
-            calls_per_second=None if rate is None else rate / parts,
-        ),
-        tuple(
-            replace(
-                trunk,
-                max_channels=max(1, round(trunk.max_channels / parts)),
-                calls_per_second=trunk.calls_per_second / parts,
-            )
-            for trunk in setting.trunks
-        ),
-        max(1, round(setting.sessions / parts)),
-    )
-
-
-def _longer(before: Run) -> Change | None:
+def _longer(before: Run, setting: Setting) -> Change | None:
     """The window a day longer, if its end leaves contacts unreached."""
-    campaign = before.setting.campaign
+    campaign = setting.campaign
     if campaign.end_at is None or not any(
         c.state is ContactState.EXPIRED for c in before.people.of(campaign.id)
     ):
         return None
     later = replace(campaign, end_at=Instant(campaign.end_at + DAY))
-    return Change("ending a day later", "window", None, replace(before.setting, campaign=later))
+    return Change("ending a day later", "window", None, replace(setting, campaign=later))

@@ -17,6 +17,7 @@ from dialerd.core.errors import InvariantError
 from dialerd.core.journal import (
     REMEMBERED,
     REMEMBERED_REQUESTS,
+    AgentReplaced,
     CallAnswered,
     CallClosed,
     CallCut,
@@ -149,6 +150,7 @@ class FakeDisk:
             CallOpened: self._open_call,
             CallAnswered: lambda entry: self._save_try(entry.call.id, entry.call.current),
             CallReported: self._report,
+            AgentReplaced: self._replace_agent,
             CallCut: self._cut,
             CallClosed: self._close_call,
             TryOpened: self._open_try,
@@ -198,6 +200,8 @@ class FakeDisk:
             created_at=before.created_at,
             agent_id=before.agent_id,
             voice=before.voice,
+            engine=before.engine,
+            stand_ins=before.stand_ins,
         )
         self.campaigns.put(saved.id, saved)
 
@@ -269,6 +273,9 @@ class FakeDisk:
             gate=call.gate,
             agent_id=call.agent_id,
             voice=call.voice,
+            engine=call.engine,
+            stand_ins=call.stand_ins,
+            instructions=call.instructions,
         )
         person = call.contact.id if call.contact is not None else None
         self.calls.put(call.id, StoredCall(stored, person))
@@ -279,6 +286,10 @@ class FakeDisk:
             kept,
             replace(kept.call, report=call.report, label=call.label, agent_audio_at=call.agent_audio_at),
         )
+
+    def _replace_agent(self, entry: AgentReplaced) -> None:
+        kept = _present(self.calls.get(entry.call.id), "call", entry.call.id)
+        self._put(kept, replace(kept.call, takeover=entry.call.takeover))
 
     def _cut(self, entry: CallCut) -> None:
         kept = _present(self.calls.get(entry.call.id), "call", entry.call.id)

@@ -13,7 +13,6 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from math import ceil
 from typing import Any
 
 import orjson
@@ -28,14 +27,17 @@ from dialerd.engine.case import Bulk, Case, read_bulk
 from dialerd.engine.views import number
 from dialerd.numbering import Rules, compliance, pin_zones
 from dialerd.sim.callees import Habits
-from dialerd.sim.changes import Change, changes, part_of, smaller
+from dialerd.sim.changes import Change, changes
 from dialerd.sim.experience import learn
 from dialerd.sim.run import Budget, Run, Setting, TooLong, local_hour, run
+from dialerd.sim.scale import Scale, calls_ahead, divisible
 
 MOST_SECONDS = 90.0
 """For a forecast with all its runs."""
 MOST_CHANGES = 4
-ENOUGH_CALLS = 4_000
+QUICK_CALLS = 10_000
+"""A campaign of more calls is simulated in a smaller world, of so many, unless `exact` is asked for."""
+ENOUGH_CALLS = 2_500
 """Calls from which the effect of a change can be seen."""
 _HOUR = 3_600_000
 _DAY = 24 * _HOUR
@@ -64,38 +66,28 @@ def tell(case: Case, bulk: Bulk, rules: Compliance, budget: Budget | None = None
         lambda phone, zone, at: local_hour(rules, phone, zone, at),
     )
     bulk, never = _callable(case, bulk, rules)
-    setting = Setting(case.campaign, _trunks(case), case.sessions)
+    whole = _World(case, bulk, known.habits, rules, Scale())
+    setting = Setting(case.campaign, _trunks(case), case.sessions, case.engines)
+    world = whole if case.assumed.exact else whole.shrunk(_quick(case, bulk, setting, known.habits))
     with _uncollected():
         began = budget.clock()
         try:
-            base = run(case, bulk, known.habits, rules, setting, budget)
+            base = world.run(setting, budget)
         except TooLong as reached:
             raise _too_large(case, reached) from None
-        trials = _Trials.after(base, budget.clock() - began, case, bulk, known.habits, rules)
-        for change in changes(base, _span(case, base)):
-            trials.attempt(base, change)
+        seen = Seen(base, world.scale, setting)
+        trials = _Trials.after(seen, budget.clock() - began, whole)
+        for change in changes(base, setting, _span(case, base)):
+            trials.attempt(change)
     return {
         "campaign_id": case.campaign.id if case.campaign.id != UNSTORED else None,
         "name": case.campaign.name,
         "seed": case.assumed.seed,
         "from": to_iso(case.now),
+        "simulated_on": world.scale.said,
         **_end(case, base),
-        "contacts": _contacts(base, len(bulk.contacts), never),
-        "calls": {
-            "total": base.calls,
-            "answered": base.answered,
-            "answer_rate": round(base.answered / base.calls, 4) if base.calls else None,
-            "mean_talk_seconds": number(round(base.talk_ms / SECOND / base.answered, 1))
-            if base.answered
-            else None,
-            "of_all_campaigns": base.calls_of_all,
-        },
-        **_outcome(base),
-        "calls_per_hour": [
-            {"hour": to_iso(Instant(hour * _HOUR)), "calls": seen["calls"], "answered": seen["answered"]}
-            for hour, seen in sorted(base.by_hour.items())
-        ],
-        "trunks": [_trunk(base, trunk) for trunk in setting.trunks],
+        "contacts": seen.contacts(len(bulk.contacts), never),
+        **seen.calls,
         "limits": _limits(case, base),
         "changes": trials.told,
         "changes_not_tried": trials.untried,
@@ -113,17 +105,37 @@ def tell(case: Case, bulk: Bulk, rules: Compliance, budget: Budget | None = None
     }
 
 
-@dataclass(slots=True)
-class _Trials:
-    """Runs with one limit lifted, as many as there is time for; of a large campaign in a smaller world."""
+def _quick(case: Case, bulk: Bulk, setting: Setting, habits: Habits) -> Scale:
+    """How small a world will do: that of about `QUICK_CALLS` calls."""
+    own = calls_ahead(setting.campaign, bulk.contacts, habits.answer_rate)
+    return divisible(setting, own + sum(min(own, rival.waiting) for rival in case.rivals), QUICK_CALLS)
+
+
+@dataclass(frozen=True, slots=True)
+class _World:
+    """What runs are made in."""
 
     case: Case
     bulk: Bulk
     habits: Habits
     rules: Compliance
-    budget: Budget
-    parts: int
-    """How many times smaller."""
+    scale: Scale
+
+    def shrunk(self, scale: Scale) -> _World:
+        """The whole world, so many times smaller."""
+        return replace(self, case=scale.case(self.case), bulk=scale.bulk(self.bulk), scale=scale)
+
+    def run(self, setting: Setting, budget: Budget) -> Run:
+        """A run with a setting of the whole world. Raises `TooLong`."""
+        return run(self.case, self.bulk, self.habits, self.rules, self.scale.setting(setting), budget)
+
+
+@dataclass(slots=True)
+class _Trials:
+    """Runs with one limit lifted, as many as there is time for; of a large campaign in a smaller world."""
+
+    seen: Seen
+    world: _World
     seconds: float
     """What a run took last."""
     base: Run | None = None
@@ -132,39 +144,30 @@ class _Trials:
     untried: list[str] = field(default_factory=list)
 
     @classmethod
-    def after(
-        cls, base: Run, seconds: float, case: Case, bulk: Bulk, habits: Habits, rules: Compliance
-    ) -> _Trials:
+    def after(cls, seen: Seen, seconds: float, whole: _World) -> _Trials:
         """Trials that follow a run which took so many seconds."""
-        parts = smaller(base.setting, base.calls_of_all, ENOUGH_CALLS)
-        rivals = tuple(replace(rival, waiting=ceil(rival.waiting / parts)) for rival in case.rivals)
-        unanswered = max(1, case.policy.max_unanswered_originates // parts)
-        policy = replace(case.policy, max_unanswered_originates=unanswered)
-        part = replace(case, rivals=rivals, policy=policy)
-        fewer = replace(bulk, contacts=bulk.contacts[::parts])
-        return cls(
-            part, fewer, habits, rules, base.budget, parts, seconds / parts, base if parts == 1 else None
-        )
+        parts = seen.scale.parts
+        scale = divisible(seen.setting, seen.run.calls_of_all * parts, ENOUGH_CALLS)
+        is_same = scale.parts <= parts
+        world = whole.shrunk(seen.scale if is_same else scale)
+        return cls(seen, world, seconds * parts / world.scale.parts, seen.run if is_same else None)
 
-    def attempt(self, base: Run, change: Change) -> None:
+    def attempt(self, change: Change) -> None:
         """Run with a change, if there is time."""
-        late = self.budget.clock() + self.seconds > self.budget.until
+        budget = self.seen.run.budget
+        late = budget.clock() + self.seconds > budget.until
         if late or len(self.told) == MOST_CHANGES:
             self.untried.append(change.says)
             return
         try:
             if self.base is None:
-                self.base = self._run(base.setting)
-            other = self._run(change.setting)
+                self.base = self.world.run(self.seen.setting, budget)
+            other = self.world.run(change.setting, budget)
         except TooLong:
             self.untried.append(change.says)
             return
         about = {"change": change.says, "rule": change.rule, "trunk": change.subject}
-        self.told.append({**about, **_against(base, self.base, other, self.parts)})
-
-    def _run(self, setting: Setting) -> Run:
-        part = part_of(setting, self.parts)
-        return run(self.case, self.bulk, self.habits, self.rules, part, self.budget)
+        self.told.append({**about, **_against(self.seen.run, self.base, other, self.world.scale)})
 
 
 UNSTORED = "cmp_simulated"
@@ -238,32 +241,64 @@ def _end(case: Case, seen: Run) -> dict[str, Any]:
     }
 
 
-def _contacts(seen: Run, total: int, never: Mapping[str, int]) -> dict[str, int]:
-    people = list(seen.people.of(seen.campaign))
-    left = [one for one in people if one.state is ContactState.EXPIRED or one.state.waiting]
-    return {
-        "total": total + sum(never.values()),
-        "finished": sum(one.state is ContactState.FINISHED for one in people),
-        "never_called": sum(not one.turns for one in left),
-        "retries_cut_off": sum(bool(one.turns) for one in left),
-        "suppressed": sum(one.state is ContactState.SUPPRESSED for one in people),
-        **never,
-    }
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What was counted in a run, as it is in the whole world."""
 
+    run: Run
+    scale: Scale
+    setting: Setting
+    """Of the whole world."""
 
-def _outcome(seen: Run) -> dict[str, Any]:
-    shown = metrics.figures(metrics.recount(seen.people.of(seen.campaign)))
-    return {"dispositions": shown.dispositions, "reasons": shown.reasons}
+    def contacts(self, total: int, never: Mapping[str, int]) -> dict[str, int]:
+        """What becomes of the contacts: `total` that may be called, and those that never may."""
+        people = list(self.run.people.of(self.run.campaign))
+        left = [one for one in people if one.state is ContactState.EXPIRED or one.state.waiting]
+        counted = {
+            "finished": sum(one.state is ContactState.FINISHED for one in people),
+            "never_called": sum(not one.turns for one in left),
+            "retries_cut_off": sum(bool(one.turns) for one in left),
+            "suppressed": sum(one.state is ContactState.SUPPRESSED for one in people),
+        }
+        return {"total": total + sum(never.values()), **self.scale.shares(total, counted), **never}
 
+    @property
+    def calls(self) -> dict[str, Any]:
+        """The calls that it takes, and what comes of them."""
+        run, parts = self.run, self.scale.parts
+        counters = metrics.recount(run.people.of(run.campaign))
+        shown = metrics.figures({name: count * parts for name, count in counters.items()})
+        talk = round(run.talk_ms / SECOND / run.answered, 1) if run.answered else None
+        return {
+            "calls": {
+                "total": run.calls * parts,
+                "answered": run.answered * parts,
+                "answer_rate": round(run.answered / run.calls, 4) if run.calls else None,
+                "mean_talk_seconds": number(talk) if talk is not None else None,
+                "of_all_campaigns": run.calls_of_all * parts,
+            },
+            "dispositions": shown.dispositions,
+            "reasons": shown.reasons,
+            "calls_per_hour": [
+                {
+                    "hour": to_iso(Instant(hour * _HOUR)),
+                    "calls": seen["calls"] * parts,
+                    "answered": seen["answered"] * parts,
+                }
+                for hour, seen in sorted(run.by_hour.items())
+            ],
+            "trunks": [self._trunk(trunk) for trunk in self.setting.trunks],
+        }
 
-def _trunk(seen: Run, trunk: Trunk) -> dict[str, Any]:
-    return {
-        "name": trunk.name,
-        "peak_channels": seen.peaks.get(trunk.name, 0),
-        "max_channels": trunk.max_channels,
-        "calls_per_second": number(trunk.calls_per_second),
-        "tries": seen.by_trunk[trunk.name],
-    }
+    def _trunk(self, trunk: Trunk) -> dict[str, Any]:
+        peak = self.run.peaks.get(trunk.name, 0) * self.scale.parts
+        return {
+            "name": trunk.name,
+            "peak_channels": min(trunk.max_channels, peak),
+            "max_channels": trunk.max_channels,
+            "calls_per_second": number(trunk.calls_per_second),
+            "tries": self.run.by_trunk[trunk.name] * self.scale.parts,
+        }
 
 
 def _span(case: Case, seen: Run) -> int:
@@ -294,7 +329,7 @@ def _limits(case: Case, seen: Run) -> list[dict[str, Any]]:
     ]
 
 
-def _against(base: Run, compared: Run, other: Run, parts: int) -> dict[str, Any]:
+def _against(base: Run, compared: Run, other: Run, scale: Scale) -> dict[str, Any]:
     """What a change brings; in a smaller world the difference counts, and is that of the whole one."""
     sooner = finishes = None
     if compared.finished_at is not None and other.finished_at is not None:
@@ -307,8 +342,8 @@ def _against(base: Run, compared: Run, other: Run, parts: int) -> dict[str, Any]
     return {
         "finishes_at": finishes,
         "sooner_seconds": sooner,
-        "never_called": parts * sum(not one.turns for one in left),
-        "tried_on": f"1/{parts}" if parts > 1 else "all",
+        "never_called": scale.parts * sum(not one.turns for one in left),
+        "tried_on": scale.said,
     }
 
 

@@ -58,6 +58,8 @@ class Setting:
     campaign: Campaign
     trunks: tuple[Trunk, ...]
     sessions: int
+    engines: Mapping[str, int] = field(default_factory=dict)
+    """Sessions of each engine beside the embedded one."""
 
 
 class TooLong(Exception):
@@ -145,7 +147,7 @@ def run(case: Case, bulk: Bulk, habits: Habits, rules: Compliance, setting: Sett
     begins = max(case.now, setting.campaign.start_at or case.now)
     seen = Run(setting, world, people, Limits(setting.campaign.id, people), budget, last_call=begins)
     simulation = Simulation(world, people, callees, case.now, seen)
-    simulation.begin(setting.sessions)
+    simulation.begin(setting.sessions, setting.engines)
     mine = setting.campaign.id
     while people.unfinished(mine):
         if simulation.turns % LOOK_AT_CLOCK == 0:

@@ -8,7 +8,7 @@ in the engine's mailbox. That nothing goes wrong (no crash, no lost event) is wh
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from dialerd.core.clock import MICROS_PER_MILLI, Instant, Millis, Mono, Now
@@ -24,6 +24,7 @@ from dialerd.core.effects import (
     WakeAt,
     WakeAtWall,
 )
+from dialerd.core.engine import EngineState
 from dialerd.core.journal import Entry
 from dialerd.core.messages import (
     DncLoaded,
@@ -108,10 +109,12 @@ class Simulation:
         """Both clocks; they agree for ever."""
         return self._now
 
-    def begin(self, sessions: int) -> None:
+    def begin(self, sessions: int, engines: Mapping[str, int] | None = None) -> None:
         """Asterisk, the media workers and a do-not-call list without entries are there."""
         known = DncLoaded(0, DncPatterns())
-        for event in (HostUp("simulated", "", ()), ManagerUp(), MediaCapacity(sessions), known):
+        others = {name: EngineState(limit) for name, limit in (engines or {}).items()}
+        capacity = MediaCapacity(sessions, "", others)
+        for event in (HostUp("simulated", "", ()), ManagerUp(), capacity, known):
             self._post(self._at, event)
 
     def later(self, millis: int, event: Event) -> None:

@@ -10,8 +10,10 @@ from typing import Any, TypeAlias
 from sqlalchemy import Column
 
 from dialerd.core.delivery import Delivery
+from dialerd.core.engine import EMBEDDED
 from dialerd.core.journal import (
     REMEMBERED,
+    AgentReplaced,
     CallAnswered,
     CallClosed,
     CallCut,
@@ -58,7 +60,10 @@ Columns: TypeAlias = tuple[Column[Any], ...]
 # --- campaigns -----------------------------------------------------------------------------------
 
 CAMPAIGN: Columns = tuple(campaigns.c)
-_FIXED = ("id", "script_id", "script_version", "language", "created_at", "agent_id", "voice")
+_FIXED = (
+    *("id", "script_id", "script_version", "language", "created_at", "agent_id", "voice"),
+    *("engine", "stand_ins"),
+)
 CAMPAIGN_CHANGES: Columns = tuple(column for column in campaigns.c if column.name not in _FIXED)
 
 
@@ -67,7 +72,12 @@ def campaign_admitted(entry: CampaignAdmitted) -> list[Row]:
     campaign = entry.campaign
     name, status, *rest = _campaign_changes(campaign)
     head = (campaign.id, name, campaign.script_id, campaign.script_version, campaign.language, status)
-    return [(*head, campaign.created_at, campaign.agent_id, *rest, campaign.voice)]
+    tail = (campaign.voice, _engine(campaign), to_json_or_null(campaign.stand_ins))
+    return [(*head, campaign.created_at, campaign.agent_id, *rest, *tail)]
+
+
+def _engine(speaker: Campaign | Call) -> str | None:
+    return speaker.engine if speaker.engine != EMBEDDED else None
 
 
 def import_of_new(entry: CampaignAdmitted) -> list[Row]:
@@ -219,7 +229,12 @@ CALL: Columns = (
     calls.c.callback,
     calls.c.agent_id,
     calls.c.voice,
+    calls.c.engine,
+    calls.c.stand_ins,
+    calls.c.instructions,
+    calls.c.takeover,
 )
+CALL_REPLACED: Columns = (calls.c.takeover,)
 CALL_CUT: Columns = (calls.c.cut,)
 CALL_REPORT: Columns = (
     calls.c.disposition,
@@ -264,8 +279,17 @@ def call_opened(entry: CallOpened) -> list[Row]:
             call.callback,
             call.agent_id,
             call.voice,
+            _engine(call),
+            to_json_or_null(call.stand_ins),
+            to_json_or_null(call.instructions),
+            None,
         )
     ]
+
+
+def agent_replaced(entry: AgentReplaced) -> list[Row]:
+    """`CALL_REPLACED` and the id."""
+    return [(to_json_or_null(entry.call.takeover), entry.call.id)]
 
 
 def call_cut(entry: CallCut) -> list[Row]:

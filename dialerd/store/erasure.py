@@ -99,7 +99,7 @@ def _contacts(dialect: Dialect) -> Sql:
 def _calls(dialect: Dialect) -> Sql:
     over = calls.c.status != literal_column(f"'{CallStatus.IN_PROGRESS}'")
     some = select(calls.c.id).where(calls.c.phone == _PHONE, over).limit(_LIMIT)
-    gone = dict.fromkeys(("name", "variables", "captured", "transcript", "label"), null())
+    gone = dict.fromkeys(("name", "variables", "captured", "transcript", "label", "instructions"), null())
     stand_in = _stand_in(func.coalesce(calls.c.contact_id, literal_column("0")))
     return compiled(calls.update().values({"phone": stand_in, **gone}).where(calls.c.id.in_(some)), dialect)
 

@@ -17,6 +17,7 @@ from sqlalchemy import Column
 from dialerd.core.clock import Instant, Millis, Mono
 from dialerd.core.delivery import Delivery, DeliveryNumber, DeliveryState
 from dialerd.core.dnc import DncEntry
+from dialerd.core.engine import EMBEDDED, StandIn, Takeover
 from dialerd.core.model import (
     E164,
     AgentReport,
@@ -133,6 +134,8 @@ def _campaign(row: Row) -> Campaign:
         caller_id=None if caller_id is None else E164(caller_id),
         keep_open=bool(values["keep_open"]),
         closing=bool(values["closing"]),
+        engine=values["engine"] or EMBEDDED,
+        stand_ins=_stand_ins(values["stand_ins"]),
         hours=tuple(_slot(slot) for slot in _list(values["hours"])),
         holidays=tuple(_list(values["holidays"])),
         closed=frozenset(date.fromisoformat(day) for day in _list(values["closed"])),
@@ -257,6 +260,10 @@ def _open_call(row: Row) -> Call:
         gate=_mapping(values["gate"]),
         agent_id=values["agent_id"],
         voice=values["voice"],
+        engine=values["engine"] or EMBEDDED,
+        stand_ins=_stand_ins(values["stand_ins"]),
+        instructions=_mapping(values["instructions"]),
+        takeover=Takeover(**taken) if (taken := _mapping(values["takeover"])) else None,
         label=Label(**label) if (label := _mapping(values["label"])) else None,
         report=AgentReport(
             disposition=values["disposition"],
@@ -328,7 +335,14 @@ def _call_row(row: Row, attempts: Sequence[TryRow]) -> CallRow:
         callback=bool(values["callback"]),
         agent_id=values["agent_id"],
         voice=values["voice"],
+        engine=values["engine"] or EMBEDDED,
+        takeover=_mapping(values["takeover"]) or None,
+        instructions=_mapping(values["instructions"]),
     )
+
+
+def _stand_ins(text: str | None) -> tuple[StandIn, ...]:
+    return tuple(StandIn(**each) for each in _list(text))
 
 
 def dnc_entries(rows: Iterable[Row]) -> list[DncEntry]:

@@ -90,6 +90,9 @@ campaigns = Table(
     Column("version", Integer, nullable=False, server_default=text("1")),
     Column("shares", Text),
     Column("voice", Text),
+    # NULL: the embedded one.
+    Column("engine", Text),
+    Column("stand_ins", Text),
 )
 
 counters = Table(
@@ -224,6 +227,11 @@ calls = Table(
     Column("voice", Text),
     # What somebody else than its agent has said of it (`Call.label`), JSON.
     Column("label", Text),
+    # NULL: the embedded one.
+    Column("engine", Text),
+    Column("stand_ins", Text),
+    Column("instructions", Text),
+    Column("takeover", Text),
     Index("calls_by_campaign", "campaign_id", "id"),
     Index("calls_by_phone", "phone", "id"),
     Index("calls_by_start", "started_at"),

@@ -26,6 +26,7 @@ from sqlalchemy import (
 
 from dialerd.core.errors import InvariantError
 from dialerd.core.journal import (
+    AgentReplaced,
     CallAnswered,
     CallClosed,
     CallCut,
@@ -165,6 +166,11 @@ def _ordered(dialect: Dialect) -> list[Step]:
             CallReported,
             _update("call report", calls, encode.CALL_REPORT, call_id, dialect),
             encode.call_reported,
+        ),
+        (
+            AgentReplaced,
+            _update("agent replaced", calls, encode.CALL_REPLACED, call_id, dialect),
+            encode.agent_replaced,
         ),
         (CallCut, _update("call cut", calls, encode.CALL_CUT, call_id, dialect), encode.call_cut),
         (CallClosed, _update("call end", calls, encode.CALL_END, call_id, dialect), encode.call_closed),

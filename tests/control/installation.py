@@ -24,6 +24,7 @@ from dialerd.core.clock import Instant, Mono, Now
 from dialerd.core.compliance import Compliance
 from dialerd.core.delivery import DeliveryState, Patience
 from dialerd.core.effects import Announce, AttachAgent, Originate
+from dialerd.core.engine import EngineState
 from dialerd.core.errors import Fault, PortError, invalid
 from dialerd.core.messages import CallRecord, HostUp, LiveChannel, ManagerUp, MediaCapacity
 from dialerd.core.model import (
@@ -43,7 +44,7 @@ from dialerd.engine.courier import Courier
 from dialerd.engine.feed import Feed
 from dialerd.engine.runtime import Engine
 from dialerd.engine.service import Service
-from dialerd.engine.settings import ServiceSettings, VoiceEngine
+from dialerd.engine.settings import ServiceSettings, TwilioAccess, VoiceEngine
 from dialerd.engine.tally import Tally
 from dialerd.intake.process import Intake
 from dialerd.numbering import callee_zones, holiday_dates
@@ -55,6 +56,7 @@ from dialerd.sim.webhooks import FakeWebhooks
 
 MAX_CONTACTS = 10_000
 MAX_BYTES = 5_000_000
+ENGINES = {"pipecat": EngineState(2), "english": EngineState(0, "it cannot be reached")}
 TRUNKS = (
     Trunk(TrunkName("lab"), "lab", (E164("+15550100100"), E164("+15550100101")), 10, 5.0),
     Trunk(TrunkName("spare"), "spare", (E164("+15550100200"),), 10, 5.0),
@@ -156,6 +158,15 @@ class SilentTelephony:
         return Snapshot(frozenset(order.channel for order in self.originated), frozenset())
 
 
+class OpenWay:
+    """Leads everywhere but to private networks."""
+
+    async def objection(self, url: str) -> str | None:
+        if not url.startswith(("http://", "https://", "ws://", "wss://")):
+            return "must be a URL"
+        return "10.0.0.1 is no public address" if "//10." in url else None
+
+
 @dataclass
 class MemoryMedia:
     """Media workers that speak nothing."""
@@ -163,6 +174,7 @@ class MemoryMedia:
     prepared: list[tuple[str, str]] = field(default_factory=list)
     voices: list[str | None] = field(default_factory=list)
     attached: list[AttachAgent] = field(default_factory=list)
+    redirected: list[tuple[CallId, dict[str, Any]]] = field(default_factory=list)
     fault: str | None = None
 
     async def prepare(self, script: Script, language: str, voice: str | None = None) -> None:
@@ -182,6 +194,10 @@ class MemoryMedia:
 
     def detach(self, call: CallId) -> None:
         pass
+
+    def redirect(self, call: CallId, instructions: Mapping[str, Any]) -> bool:
+        self.redirected.append((call, dict(instructions)))
+        return True
 
     def held(self) -> frozenset[CallId]:
         return frozenset(order.call for order in self.attached)
@@ -227,7 +243,7 @@ class Installation:
 
     def connect(self) -> None:
         """Asterisk and the media workers come up: calls can be placed."""
-        for event in (HostUp("boot-1", "22.10", ()), ManagerUp(), MediaCapacity(100)):
+        for event in (HostUp("boot-1", "22.10", ()), ManagerUp(), MediaCapacity(100, "", ENGINES)):
             self.engine.post(event)
 
 
@@ -269,6 +285,12 @@ async def installation(
             raise invalid([Fault("line", f"there is no line {line!r}")])
         return b"RIFF" + repr((line, language, voice, variables)).encode()
 
+    async def anything() -> Sequence[str]:
+        return ()
+
+    async def english() -> Sequence[str]:
+        return ("en-IN", "en-US")
+
     async def foretell(case: Case) -> bytes:
         return orjson.dumps(forecast.tell(case, read_bulk(case), rules))
 
@@ -283,7 +305,12 @@ async def installation(
             TRUNKS,
             holiday_dates,
             state_dir / "spool",
-            (VoiceEngine("embedded", ("female", "male"), spoken, say),),
+            (
+                VoiceEngine("embedded", ("female", "male"), spoken, say),
+                VoiceEngine("pipecat", (), anything, None, "twilio-stream", 2),
+                VoiceEngine("english", (), english, None, "twilio-stream", 1),
+            ),
+            twilio=TwilioAccess("AC" + "1" * 32, "token", "pipecat", "en-IN"),
         ),
         intake,
         parse,
@@ -292,6 +319,7 @@ async def installation(
         foretell,
         courier,
         webhooks,
+        way=OpenWay(),
     )
     secret = load_secret(state_dir / "key.secret")
     app = create_app(

@@ -28,10 +28,10 @@ from dialerd.intake.process import Helper
 from dialerd.numbering import Rules, compliance
 from dialerd.ports import PastCall
 from dialerd.sim import forecast
-from dialerd.sim.changes import part_of, smaller
 from dialerd.sim.experience import learn
 from dialerd.sim.forecast import in_child, tell
 from dialerd.sim.run import Budget, Setting, run
+from dialerd.sim.scale import Scale, divisible
 from tests.core.world_builder import START, campaign, contacts, policy, trunk
 
 ANYWHERE = Compliance()
@@ -229,15 +229,43 @@ def test_a_smaller_world_takes_as_long_with_as_many_times_fewer_contacts() -> No
     habits = learn([], [], about.assumed, lambda *_: None).habits
     setting = Setting(about.campaign, about.trunks, about.sessions)
     people = contacts(800)
-    assert smaller(setting, 80_000, 4_000) == 10
+    assert divisible(setting, 80_000, 4_000) == Scale(10)
 
     def seconds(parts: int) -> float:
         part = Bulk(people[::parts], {}, [], [])
-        seen = run(about, part, habits, ANYWHERE, part_of(setting, parts), Budget(until=float("inf")))
+        seen = run(about, part, habits, ANYWHERE, Scale(parts).setting(setting), Budget(until=float("inf")))
         assert seen.finished_at is not None
         return (seen.finished_at - START) / 1_000
 
     assert seconds(10) == pytest.approx(seconds(1), rel=0.15)
+
+
+def test_a_long_list_is_simulated_in_a_smaller_world_unless_everybody_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(forecast, "QUICK_CALLS", 300)
+    people = contacts(1_603)
+    about = case(trunk(channels=40, rate=40.0), of=running(max_attempts=2), answer_rate=0.5)
+    quick = told(about, people)
+    exact = told(replace(about, assumed=about.assumed.model_copy(update={"exact": True})), people)
+    assert (quick["simulated_on"], exact["simulated_on"]) == ("1/8", "all")
+    assert quick["seconds"] == pytest.approx(exact["seconds"], rel=0.15)
+    for found in (quick, exact):
+        parts = {key: count for key, count in found["contacts"].items() if key != "total"}
+        assert found["contacts"]["total"] == sum(parts.values()) == 1_603
+    assert quick["calls"]["total"] == pytest.approx(exact["calls"]["total"], rel=0.1)
+    assert quick["calls"]["answer_rate"] == pytest.approx(exact["calls"]["answer_rate"], abs=0.1)
+    assert quick["dispositions"]["connected"] == pytest.approx(exact["dispositions"]["connected"], rel=0.1)
+    assert sum(hour["calls"] for hour in quick["calls_per_hour"]) == quick["calls"]["total"]
+    (line,) = quick["trunks"]
+    assert line["max_channels"] == line["peak_channels"] == 40
+    assert quick["limits"][0]["rule"] == exact["limits"][0]["rule"]
+    assert told(about, people) == quick
+
+
+@pytest.mark.parametrize(("counted", "total"), [({"a": 3, "b": 1}, 29), ({"a": 0, "b": 2}, 15), ({}, 0)])
+def test_counts_of_a_smaller_world_come_to_the_whole(counted: dict[str, int], total: int) -> None:
+    assert sum(Scale(8).shares(total, counted).values()) == total
 
 
 def test_the_changes_of_a_large_campaign_are_tried_in_a_smaller_world(

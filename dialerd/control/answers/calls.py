@@ -43,6 +43,14 @@ class Receipt(BaseModel):
     rules: dict[str, str]
 
 
+class Takeover(BaseModel):
+    """The agent that took a call which the call's own could not take."""
+
+    agent_id: str
+    engine: str
+    detail: Annotated[str, Field(description="why the agent before it could not")]
+
+
 class Call(BaseModel):
     """One attempt, or a call of its own."""
 
@@ -60,10 +68,12 @@ class Call(BaseModel):
     tries: list[Try]
     duration_seconds: Annotated[float, Field(description="from answer to end")]
     language: str
-    script_id: str
-    script_version: int
+    script_id: Annotated[str | None, Field(description="null: its engine needs none")]
+    script_version: int | None
     agent_id: str | None
     voice: str | None
+    engine: str
+    taken_over_by: Takeover | None
     trunk: str | None
     caller_id: str | None
     hangup_cause: int | None

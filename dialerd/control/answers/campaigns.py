@@ -104,9 +104,13 @@ class Campaign(BaseModel):
 
     campaign_id: str
     name: str
-    script_id: str
-    script_version: int
+    script_id: Annotated[str | None, Field(description="null: its engine needs none")]
+    script_version: int | None
     agent_id: str | None
+    engine: str
+    fallbacks: Annotated[
+        list[str], Field(description="agents that take a call which its agent cannot, in order")
+    ]
     voice: str | None
     language: str
     status: Literal["scheduled", "running", "paused", "completed", "stopped"]

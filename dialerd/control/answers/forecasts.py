@@ -104,6 +104,10 @@ class Forecast(BaseModel):
     name: str
     seed: int
     begin: Annotated[Moment, Field(alias="from")]
+    simulated_on: Annotated[
+        str,
+        Field(description="all, or the part of contacts and limits; what was counted is multiplied then"),
+    ]
     finishes_at: Moment | None
     ends_by: Literal["done", "end_time", "never"]
     seconds: float | None

@@ -70,9 +70,11 @@ class Engine(BaseModel):
     """An engine of voice agents."""
 
     engine: str
+    kind: str
     healthy: Annotated[bool, Field(description="it can hold calls")]
     state: str
-    sessions_in_use: int
-    sessions_limit: int
+    sessions_in_use: Annotated[int, Field(description="calls it holds or is about to be given")]
+    sessions_limit: Annotated[int, Field(description="at this moment")]
+    max_sessions: Annotated[int | None, Field(description="as configured; null: the media workers' limit")]
     voices: list[str]
     needs_script: bool

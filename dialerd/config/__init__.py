@@ -10,18 +10,13 @@ import re
 import tomllib
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Literal
 
 from pydantic import (
-    AfterValidator,
     AnyHttpUrl,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
     Field,
     SecretStr,
     ValidationError,
-    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -35,40 +30,22 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from dialerd.core.clock import Millis, minutes, seconds
-from dialerd.core.delivery import DeliveryState, Patience
+from dialerd.config.dialing import DialingSettings
+from dialerd.config.media import Engines, MediaSettings, TwilioSettings, engine_list, engine_names
+from dialerd.config.section import NAME, Section
+from dialerd.config.trunks import TrunkSettings
+from dialerd.config.webhooks import WebhookSettings
+from dialerd.core.clock import minutes, seconds
 from dialerd.core.errors import DialerError, Fault
-from dialerd.core.legal import legal_rules
 from dialerd.core.model import E164, Policy, Trunk, TrunkName
-from dialerd.core.zones import parse_default_zones
 from dialerd.engine.settings import Retention
-from dialerd.media.address import Address
-from dialerd.numbering import begins_numbers, holiday_dates
-from dialerd.webhooks.guard import Guard
+from dialerd.media.engine_settings import EngineSettings
 
-T = TypeVar("T")
-
-_TRUNK_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
-_PJSIP_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _POSTGRES = re.compile(r"postgres(ql)?://")
 _DATABASE = re.compile(r"postgres(ql)?://[^/?#\s]*/[^/?#\s]+(\?[^#\s]*)?")
 
 
-def _parse_number(value: object) -> E164:
-    if isinstance(value, int):
-        raise ValueError('write the number as text with its plus sign, e.g. "+15550100100"')
-    return E164(str(value))
-
-
-Number = Annotated[str, BeforeValidator(_parse_number)]
-ListenAddress = Annotated[str, AfterValidator(lambda value: str(Address.parse(value)))]
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
-
-class AsteriskSettings(_Section):
+class AsteriskSettings(Section):
     """The Asterisk to drive: its ARI, its manager interface and its call records."""
 
     ari_url: AnyHttpUrl = AnyHttpUrl("http://127.0.0.1:8088")
@@ -85,91 +62,7 @@ class AsteriskSettings(_Section):
     half of its originate rate at saturation, and needs the hangup handler of `asterisk/dialerd-extensions.conf`."""
 
 
-class TrunkSettings(_Section):
-    """One SIP trunk: a PJSIP endpoint and what its carrier allows."""
-
-    endpoint: str
-    caller_ids: list[Number] = Field(
-        description="the first is the default; without one Asterisk would send Anonymous"
-    )
-    max_channels: int = Field(default=10, ge=1, le=10_000)
-    calls_per_second: float = Field(default=1.0, gt=0, le=1_000)
-    number_format: Literal["e164", "digits"] = "e164"
-    registration: str | None = Field(
-        default=None, description="the PJSIP registration without which its carrier takes no calls"
-    )
-    prefixes: list[str] = Field(
-        default=[""],
-        description='numbers it takes, as "+91"; of several trunks the longest match is used',
-    )
-    strip: str = Field(default="", pattern=r"^[0-9]{0,15}$")
-    prepend: str = Field(default="", pattern=r"^[0-9]{0,10}$")
-    adaptive: bool = Field(
-        default=True,
-        description="begin slowly, and slow down while the carrier has no room (503, congestion)",
-    )
-    caller_id_daily_cap: int | None = Field(default=None, description="calls a day that show one number")
-    caller_id_rest_minutes: float = Field(
-        default=60, ge=0, le=10_080, description="rest of a number that is answered less than others; 0: none"
-    )
-    caller_id_rest_below: float = Field(
-        default=0.5, gt=0, lt=1, description="part of the others' answer rate below which a number rests"
-    )
-
-    @field_validator("caller_ids")
-    @classmethod
-    def _caller_ids_once(cls, value: list[str]) -> list[str]:
-        if not value:
-            raise ValueError("needs at least one number to show: without it Asterisk would send Anonymous")
-        twice = sorted({number for number in value if value.count(number) > 1})
-        if twice:
-            raise ValueError(f"named twice: {', '.join(twice)}")
-        return value
-
-    @field_validator("caller_id_daily_cap")
-    @classmethod
-    def _cap_allows_calls(cls, value: int | None) -> int | None:
-        if value is not None and value < 1:
-            raise ValueError(f"{value} would let no call leave: give at least 1, or leave it out for no cap")
-        return value
-
-    @field_validator("prefixes")
-    @classmethod
-    def _prefixes_are_digits(cls, value: list[str]) -> list[str]:
-        if not value:
-            raise ValueError('no number could reach this trunk: leave it out, or [""], for all numbers')
-        bad = [prefix for prefix in value if not re.fullmatch(r"(\+[1-9][0-9]{0,14})?", prefix)]
-        if bad:
-            raise ValueError(f'must be "+" and digits, as in "+91", or "" for all numbers: {", ".join(bad)}')
-        nowhere = [prefix for prefix in value if not begins_numbers(prefix)]
-        if nowhere:
-            raise ValueError(
-                f"no country's numbers begin so, none could reach this trunk: {', '.join(nowhere)}"
-            )
-        twice = sorted({prefix for prefix in value if value.count(prefix) > 1})
-        if twice:
-            raise ValueError(f"named twice: {', '.join(twice)}")
-        needless = sorted(
-            f"{long} lies within {short or 'all numbers'}"
-            for long in value
-            for short in value
-            if long != short and long.startswith(short)
-        )
-        if needless:
-            raise ValueError(f"overlap, leave the longer one out: {', '.join(needless)}")
-        return value
-
-    @field_validator("endpoint", "registration")
-    @classmethod
-    def _is_a_name(cls, value: str | None, info: ValidationInfo) -> str | None:
-        if value is not None and not _PJSIP_NAME.fullmatch(value):
-            raise ValueError(
-                f"must be the name of a PJSIP {info.field_name} (letters, digits, '.', '_', '-'; no comma, no address)"
-            )
-        return value
-
-
-class StoreSettings(_Section):
+class StoreSettings(Section):
     """Where state lives; empty: an SQLite file in the state directory."""
 
     url: str = Field(default="", repr=False)
@@ -200,7 +93,7 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-class HttpSettings(_Section):
+class HttpSettings(Section):
     """The HTTP API on TCP."""
 
     host: str = "127.0.0.1"
@@ -224,128 +117,21 @@ class HttpSettings(_Section):
         return self
 
 
-class ControlSettings(_Section):
+class ControlSettings(Section):
     """The HTTP API on a Unix socket, for `dialerctl`."""
 
     socket: Path = Path("/run/dialerd/control.sock")
     group: str = "dialerd"
 
 
-class DialingSettings(_Section):
-    """Rules for every call of this installation."""
-
-    legal_hours: Literal["on", "off"] = "on"
-    """Legal calling hours in the callee's local time, for countries with a preset or an entry in `legal`."""
-    legal: dict[str, dict[str, Any]] = Field(default={}, description="countries added, or presets replaced")
-    default_zones: dict[str, str] = Field(default={}, description='prefix to time zone, as "+1800" to one')
-    clock_settle_seconds: float = Field(default=60, ge=0, le=3_600)
-    """How long the wall clock must be steady, after a step, before anything is dialed."""
-    audit_seconds: float = Field(default=5, gt=0, le=600)
-    """How often open calls are compared with Asterisk's channels."""
-    min_gap_minutes: float = Field(default=15, ge=0, le=1_440)
-    max_calls_per_24h: int | None = Field(default=None, ge=1)
-    max_calls_per_7d: int | None = Field(default=None, ge=1)
-    """Frequency caps: calls to one number over all campaigns, callbacks and single calls included; empty: no cap."""
-    refund_minutes: list[float] = Field(default=[1, 5, 15])
-    max_call_minutes: float = Field(default=10, gt=0, le=240)
-
-    @field_validator("legal")
-    @classmethod
-    def _legal_is_understood(cls, value: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-        _, faults = legal_rules(value, "legal", lambda code: holiday_dates(code, (_ANY_YEAR,)))
-        return _faultless(value, faults)
-
-    @field_validator("default_zones")
-    @classmethod
-    def _zones_are_known(cls, value: dict[str, str]) -> dict[str, str]:
-        return _faultless(value, parse_default_zones(value, "default_zones")[1])
-
-    @field_validator("refund_minutes")
-    @classmethod
-    def _three_waits(cls, value: list[float]) -> list[float]:
-        if len(value) != 3 or any(wait < 0 for wait in value):
-            raise ValueError("must be three waits in minutes, each ≥ 0, e.g. [1, 5, 15]")
-        return value
-
-
-_ANY_YEAR = 2026
-"""Holidays are only looked up here to learn whether their country is known."""
-
-
-def _faultless(value: T, faults: list[Fault]) -> T:
-    """`value`, unless something is wrong with it."""
-    if faults:
-        raise ValueError("; ".join(f"{fault.loc}: {fault.msg}" for fault in faults))
-    return value
-
-
-class MediaSettings(_Section):
-    """The worker process that carries the calls' audio."""
-
-    listen: ListenAddress = "127.0.0.1:8790"
-    """Where Asterisk brings the calls' audio: the `uri` of `[<instance>-media]` in its websocket_client.conf."""
-    max_sessions: int = Field(default=150, ge=1, le=2_000)
-    cache_dir: Path | None = None
-    """Rendered prompts; default: `prompts` in the state directory."""
-    prompts_dir: Path | None = None
-    """WAV files that scripts play in place of a voice (`audio`); without it no script can name one."""
-
-
-class ImportSettings(_Section):
+class ImportSettings(Section):
     """Limits of one contact list."""
 
     max_contacts: int = Field(default=10_000, ge=1)
     max_bytes: int = Field(default=5_000_000, ge=1)
 
 
-class WebhookSettings(_Section):
-    """Where webhooks may be sent, how often they are tried, and how long is kept what was sent."""
-
-    allow: list[str] = Field(
-        default=[],
-        description="hosts, addresses and networks that are not public, or spoken to over plain http",
-    )
-    retries: int = Field(default=8, ge=3, le=20, description="after the first attempt; then it is dead")
-    first_retry_seconds: float = Field(
-        default=5, gt=0, le=3_600, description="each further wait is three times the one before"
-    )
-    give_up_hours: float = Field(
-        default=72, gt=0, le=8_760, description="a webhook that takes nothing for so long is disabled"
-    )
-    keep_days: float = Field(default=7, gt=0, le=3_650)
-    keep_delivered: int = Field(default=10_000, ge=0, le=10_000_000)
-    """Of each webhook, the newest ones."""
-    keep_dead_days: float = Field(default=30, gt=0, le=3_650)
-    keep_dead: int = Field(default=100_000, ge=1, le=10_000_000)
-
-    @field_validator("allow")
-    @classmethod
-    def _allow_is_understood(cls, value: list[str]) -> list[str]:
-        Guard.parse(value)
-        return value
-
-    @property
-    def guard(self) -> Guard:
-        """Where they may be sent."""
-        return Guard.parse(self.allow)
-
-    @property
-    def patience(self) -> Patience:
-        """How often, and when, they are tried again."""
-        give_up = minutes(60 * self.give_up_hours)
-        return Patience(self.retries, seconds(self.first_retry_seconds), give_up)
-
-    @property
-    def keep(self) -> dict[DeliveryState, tuple[Millis, int]]:
-        """For each state how long, and how many of it, are kept."""
-        day = 24 * 60
-        return {
-            DeliveryState.DELIVERED: (minutes(day * self.keep_days), self.keep_delivered),
-            DeliveryState.DEAD: (minutes(day * self.keep_dead_days), self.keep_dead),
-        }
-
-
-class RetentionSettings(_Section):
+class RetentionSettings(Section):
     """For how many days what is over is kept; without a number until somebody deletes it."""
 
     calls_days: int | None = Field(default=None, ge=1, le=36_500)
@@ -365,7 +151,7 @@ class RetentionSettings(_Section):
         return Retention(calls, campaigns, audit)
 
 
-class LogSettings(_Section):
+class LogSettings(Section):
     """How the daemon logs."""
 
     level: Literal["debug", "info", "warning", "error"] = "info"
@@ -405,6 +191,9 @@ class Settings(BaseSettings):
     control: ControlSettings = ControlSettings()
     dialing: DialingSettings = DialingSettings()
     media: MediaSettings = MediaSettings()
+    engines: Engines = {}
+    """Who may hold conversations beside the embedded agent, by name."""
+    twilio: TwilioSettings = TwilioSettings()
     imports: ImportSettings = ImportSettings()
     webhooks: WebhookSettings = WebhookSettings()
     retention: RetentionSettings = RetentionSettings()
@@ -413,10 +202,25 @@ class Settings(BaseSettings):
     @field_validator("trunks")
     @classmethod
     def _trunk_names(cls, value: dict[str, TrunkSettings]) -> dict[str, TrunkSettings]:
-        bad = [name for name in value if not _TRUNK_NAME.fullmatch(name)]
+        bad = [name for name in value if not NAME.fullmatch(name)]
         if bad:
             raise ValueError(f"trunk names are lower-case letters, digits, '_' and '-': {', '.join(bad)}")
         return value
+
+    @field_validator("engines", mode="before")
+    @classmethod
+    def _engine_names(cls, value: object) -> object:
+        return engine_names(value)
+
+    @model_validator(mode="after")
+    def _twilio_engine_is_there(self) -> Settings:
+        name = self.twilio.engine
+        kind = None if name is None else getattr(self.engines.get(name), "kind", None)
+        if name is not None and kind != "twilio-stream":
+            raise ValueError(
+                f"twilio.engine is {name!r}, and there is no such engine of the kind twilio-stream"
+            )
+        return self
 
     @model_validator(mode="after")
     def _caps_see_their_calls(self) -> Settings:
@@ -480,6 +284,11 @@ class Settings(BaseSettings):
             clock_settle=seconds(self.dialing.clock_settle_seconds),
             audit=seconds(self.dialing.audit_seconds),
         )
+
+    @property
+    def engine_list(self) -> tuple[EngineSettings, ...]:
+        """The engines beside the embedded one, in configuration order."""
+        return engine_list(self.engines, self.twilio)
 
     @property
     def trunk_list(self) -> tuple[Trunk, ...]:

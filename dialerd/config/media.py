@@ -1,0 +1,167 @@
+"""Settings of the media workers and of the engines that hold conversations.
+
+Each kind of engine has fields of its own; what a kind does not know is a mistake, named with the kind.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+import langcodes
+from pydantic import Field, SecretStr, field_validator
+
+from dialerd.config.section import NAME, ListenAddress, Section
+from dialerd.core.engine import EMBEDDED
+from dialerd.engine.settings import TwilioAccess
+from dialerd.media.engine_settings import EngineSettings
+
+_ACCOUNT = re.compile(r"AC[0-9a-f]{32}")
+_LATER = {"webrtc": "is not part of this version"}
+
+
+class MediaSettings(Section):
+    """The worker process that carries the calls' audio."""
+
+    listen: ListenAddress = "127.0.0.1:8790"
+    """Where Asterisk brings the calls' audio: the `uri` of `[<instance>-media]` in its websocket_client.conf."""
+    max_sessions: int = Field(default=150, ge=1, le=2_000)
+    cache_dir: Path | None = None
+    """Rendered prompts; default: `prompts` in the state directory."""
+    prompts_dir: Path | None = None
+    """WAV files that scripts play in place of a voice (`audio`); without it no script can name one."""
+
+
+class TwilioSettings(Section):
+    """What bots that were written for Twilio are given in its place."""
+
+    account_sid: str = Field(default="AC" + "0" * 32, pattern=_ACCOUNT.pattern)
+    """Any account will do: it is what bots and webhooks are told, and what their REST requests must name."""
+    auth_token: SecretStr | None = None
+    """Signs what is sent to them (X-Twilio-Signature); the same as the API key that they use, for they have one."""
+    engine: str | None = None
+    """The engine that holds the calls which they place."""
+    language: str = "en"
+    """Of those calls."""
+
+    @field_validator("language")
+    @classmethod
+    def _language_is_a_tag(cls, value: str) -> str:
+        if not langcodes.tag_is_valid(value):
+            raise ValueError(f"must be a language tag like en-IN: {value}")
+        return value
+
+    @property
+    def access(self) -> TwilioAccess:
+        """The same for the services."""
+        return TwilioAccess(self.account_sid, _secret(self.auth_token), self.engine, self.language)
+
+
+class _EngineSection(Section):
+    max_sessions: int = Field(default=10, ge=1, le=2_000, description="calls at a time")
+    languages: list[str] = Field(default=[], description="BCP-47; empty: every language")
+    connect_seconds: float = Field(default=1.0, gt=0, le=10, description="for it to take a call")
+
+    @field_validator("languages")
+    @classmethod
+    def _languages_are_tags(cls, value: list[str]) -> list[str]:
+        bad = [tag for tag in value if not langcodes.tag_is_valid(tag)]
+        if bad:
+            raise ValueError(f"must be language tags like en-IN: {', '.join(bad)}")
+        return value
+
+
+class TwilioStreamSection(_EngineSection):
+    """A program that takes calls as Twilio Media Streams brings them."""
+
+    kind: Literal["twilio-stream"]
+    url: str | None = Field(
+        default=None, description="ws:// or wss://; without it only calls whose TwiML names one are held"
+    )
+    health_url: str | None = Field(
+        default=None, description="http(s):// that answers 2xx while it can hold calls; asked again and again"
+    )
+    parameters: dict[str, str] = Field(default={}, description="told with every call (customParameters)")
+    token: SecretStr | None = Field(default=None, description="sent as Authorization: Bearer")
+
+    @field_validator("url")
+    @classmethod
+    def _is_a_socket(cls, value: str | None) -> str | None:
+        return value if value is None else _address(value, ("ws", "wss"))
+
+    @field_validator("health_url")
+    @classmethod
+    def _is_a_page(cls, value: str | None) -> str | None:
+        return value if value is None else _address(value, ("http", "https"))
+
+
+class AudioSocketSection(_EngineSection):
+    """A program that speaks AudioSocket: it listens, we connect for each call."""
+
+    kind: Literal["audiosocket"]
+    url: str = Field(description="tcp://HOST:PORT")
+
+    @field_validator("url")
+    @classmethod
+    def _is_a_socket(cls, value: str) -> str:
+        found = _address(value, ("tcp",))
+        if urlsplit(value).port is None:
+            raise ValueError("must name a port: tcp://HOST:PORT")
+        return found
+
+
+EngineSection = Annotated[TwilioStreamSection | AudioSocketSection, Field(discriminator="kind")]
+Engines = dict[str, EngineSection]
+
+
+def engine_names(value: object) -> object:
+    """Check names and kinds before the fields of each kind are read. Raises `ValueError`."""
+    for name, section in value.items() if isinstance(value, dict) else ():
+        if not NAME.fullmatch(str(name)):
+            raise ValueError(f"engine names are lower-case letters, digits, '_' and '-': {name}")
+        if name == EMBEDDED:
+            raise ValueError(f"{EMBEDDED} is always there and has no settings: choose another name")
+        kind = section.get("kind") if isinstance(section, dict) else None
+        if kind in _LATER:
+            raise ValueError(f"{name}: the kind {kind} {_LATER[str(kind)]}")
+    return value
+
+
+def engine_list(engines: Engines, twilio: TwilioSettings) -> tuple[EngineSettings, ...]:
+    """The engines as the media workers are told of them, in configuration order."""
+    return tuple(_told(name, section, twilio) for name, section in engines.items())
+
+
+def _told(
+    name: str, section: TwilioStreamSection | AudioSocketSection, twilio: TwilioSettings
+) -> EngineSettings:
+    fields: dict[str, Any] = {"url": section.url or "", "connect": section.connect_seconds}
+    if isinstance(section, TwilioStreamSection):
+        fields |= {
+            "health_url": section.health_url or "",
+            "parameters": section.parameters,
+            "token": _secret(section.token),
+            "account_sid": twilio.account_sid,
+            "auth_token": _secret(twilio.auth_token),
+        }
+    return EngineSettings(name, section.kind, section.max_sessions, **fields)
+
+
+def _secret(value: SecretStr | None) -> str:
+    return "" if value is None else value.get_secret_value()
+
+
+def _address(value: str, schemes: tuple[str, ...]) -> str:
+    shown = " or ".join(f"{scheme}://" for scheme in schemes)
+    try:
+        parts = urlsplit(value)
+        host, _ = parts.hostname, parts.port
+    except ValueError as error:
+        raise ValueError(f"is no address: {error}") from None
+    if parts.scheme not in schemes or not host or not value.isascii() or any(char <= " " for char in value):
+        raise ValueError(f"must be an address beginning with {shown}")
+    if parts.username is not None or parts.fragment:
+        raise ValueError("must carry no name, no password and no fragment: use `token`")
+    return value

@@ -1,0 +1,27 @@
+"""What a media worker is told of an engine: where it is, how much it holds, what it is told with every call.
+
+It comes over the daemon's private socket, for some of it is secret.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSettings:
+    """An engine beside the embedded one."""
+
+    name: str
+    kind: str
+    max_sessions: int
+    url: str = ""
+    """Empty: each call brings its own."""
+    connect: float = 1.0
+    """Seconds in which it must take a call."""
+    health_url: str = ""
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    token: str = field(default="", repr=False)
+    account_sid: str = ""
+    auth_token: str = field(default="", repr=False)

@@ -1,0 +1,495 @@
+"""Engines of the kind `twilio-stream`: our side of Twilio Media Streams, so that bots written for Twilio work here.
+
+We play Twilio: we connect to the bot's WebSocket for each call, tell it whose call it is, and carry mu-law audio, keys
+and marks as JSON text. Nothing of it knows Asterisk, and nothing waits for the bot.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import os
+import secrets
+import socket
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol
+from urllib.parse import urlencode, urljoin, urlsplit
+
+import aiohttp
+import orjson
+import structlog
+from picows import WSCloseCode, WSError, WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
+
+from dialerd.core.effects import AttachAgent
+from dialerd.core.errors import PortError
+from dialerd.core.twilio import API, call_sid, signature
+from dialerd.core.twiml import Hangup, Pause, Redirect, Stream, Verb, parse
+from dialerd.media.engine_settings import EngineSettings
+from dialerd.media.remote import Seat
+from dialerd.media.stream_talk import StreamTalk
+
+LONGEST_MESSAGE = 1 << 20
+MOST_UNSENT = 48 * 1024
+"""Bytes that the bot may leave unread: about two seconds. What comes on top of them is not kept for it."""
+QUIET = 2.0
+"""Seconds without a word from the bot after which it is asked for a sign of life."""
+SILENT = 6.0
+"""Seconds without any after which it counts as dead."""
+MOST_REDIRECTS = 20
+_NO_CODE = 1005
+_NORMAL = (1000, _NO_CODE)
+"""Codes with which a socket is closed when all was said (RFC 6455 §7.4.1)."""
+
+_log = structlog.get_logger("dialerd.media")
+
+
+class Way(Protocol):
+    """The way to addresses that came with a call: only to where that is allowed."""
+
+    async def connect(self, url: str) -> socket.socket:
+        """A connected socket to a WebSocket's address. Raises `OSError`, `ValueError`."""
+        ...
+
+    async def fetch(
+        self, method: str, url: str, form: Sequence[tuple[str, str]], headers: Mapping[str, str]
+    ) -> tuple[int, bytes]:
+        """Status and body of a page. Raises `OSError`, `ValueError`, `aiohttp.ClientError`."""
+        ...
+
+
+class TwilioStreamEngine:
+    """A bot that takes calls at `settings.url`, or wherever a call says."""
+
+    def __init__(self, settings: EngineSettings, way: Way) -> None:
+        self._settings = settings
+        self._way = way
+
+    async def check(self) -> None:
+        """See `dialerd.media.remote.RemoteEngine`."""
+        settings = self._settings
+        if settings.health_url:
+            await _ask(settings.health_url)
+        elif settings.url:
+            await _reach(settings.url)
+
+    def converse(self, order: AttachAgent, seat: Seat) -> TwilioTalk:
+        """See `dialerd.media.remote.RemoteEngine`."""
+        if not self._settings.url and not order.instructions:
+            raise PortError(
+                f"engine {self._settings.name} has no url, and the call brings none", retryable=False
+            )
+        return TwilioTalk(self._settings, self._way, order, seat)
+
+
+class TwilioTalk(StreamTalk):
+    """One call: what its TwiML says, or one stream to the engine's own address."""
+
+    def __init__(self, settings: EngineSettings, way: Way, order: AttachAgent, seat: Seat) -> None:
+        super().__init__(order, seat)
+        self._settings = settings
+        self._way = way
+        self._account = settings.account_sid
+        self._call = call_sid(order.call)
+        self._performing: asyncio.Task[None] | None = None
+        self._opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        """The first stream is open, or the program was done without one."""
+        self._ended = asyncio.Event()
+        """The bot has taken leave."""
+        self._url = settings.url
+        self._base = ""
+        """Of the document that is being carried out."""
+        self._stream = ""
+        self._socket: WSTransport | None = None
+        self._sequence = 0
+        self._chunks = 0
+        self._begun = b""
+        """Of a message that comes in several frames."""
+        self._lost = 0
+        """Frames that the bot did not take in time."""
+        self._last_word = 0.0
+        self._watch: asyncio.TimerHandle | None = None
+
+    async def connect(self) -> None:
+        """See `dialerd.media.conversation.RemoteConversation`."""
+        try:
+            self._begin(self.order.instructions)
+        except ValueError as error:
+            raise PortError(f"the TwiML {error}", retryable=False) from None
+        await self._opened
+        if self.fault is not None:
+            raise self.fault
+
+    def redirect(self, instructions: Mapping[str, Any]) -> None:
+        """See `dialerd.media.conversation.Redirectable`."""
+        if self._performing is not None:
+            self._performing.cancel()
+        self._part_with_bot()
+        self.take_clear()
+        try:
+            self._begin(instructions)
+        except ValueError as error:
+            self.take_fault(f"the TwiML {error}")
+
+    # --- the program --------------------------------------------------------------------------------
+
+    def _begin(self, instructions: Mapping[str, Any]) -> None:
+        """Carry out other instructions. Raises `ValueError` where they are none."""
+        program: tuple[Verb, ...] = (Stream(self._settings.url),)
+        if "twiml" in instructions:
+            program = parse(str(instructions["twiml"]))
+        elif "url" in instructions:
+            program = (Redirect(str(instructions["url"]), str(instructions.get("method", "POST"))),)
+        own = not instructions
+        self._performing = asyncio.get_running_loop().create_task(self._perform(program, own=own))
+
+    async def _perform(self, program: Iterable[Verb], *, own: bool) -> None:
+        try:
+            await self._carry_out(program, own=own)
+        except TimeoutError:
+            self._give_up(f"{_place(self._url)} does not take the call within {self._settings.connect:g} s")
+        except (OSError, ValueError, WSError, aiohttp.ClientError) as error:
+            self._give_up(f"{_place(self._url)} cannot be reached: {_told(error)}")
+        except Exception as error:  # noqa: BLE001 - a bug costs its call, not the worker
+            _log.error("engine.broken", call=self.order.call, engine=self.order.engine, exc_info=error)
+            self._give_up(f"{type(error).__name__}: {error}")
+
+    def _give_up(self, detail: str) -> None:
+        if self._opened.done():
+            return self.take_fault(detail)
+        self.seat.failed(detail)
+        self._opened.set_exception(PortError(f"engine {self._settings.name}: {detail}", retryable=True))
+
+    async def _carry_out(self, program: Iterable[Verb], *, own: bool) -> None:
+        verbs, redirects = deque(program), 0
+        while verbs:
+            match verbs.popleft():
+                case Pause(seconds):
+                    await asyncio.sleep(seconds)
+                case Stream() as stream:
+                    await self._open(stream, own=own)
+                    if not self._opened.done():
+                        self._opened.set_result(None)
+                    await self._ended.wait()
+                case Redirect(url, method):
+                    redirects += 1
+                    if redirects > MOST_REDIRECTS:
+                        raise ValueError(f"it redirects more than {MOST_REDIRECTS} times")
+                    verbs = deque(await self._fetch(urljoin(self._base, url), method))
+                case Hangup():
+                    verbs.clear()
+        if not self._opened.done():
+            self._opened.set_result(None)
+        self.finish()
+
+    async def _fetch(self, url: str, method: str) -> tuple[Verb, ...]:
+        """The document at `url`, which is asked as Twilio asks. Raises `ValueError` among others."""
+        self._url = self._base = url
+        order = self.order
+        form = [
+            ("AccountSid", self._account),
+            ("ApiVersion", API),
+            ("CallSid", self._call),
+            ("CallStatus", "in-progress"),
+            ("Direction", "outbound-api"),
+            ("From", order.caller_id or ""),
+            ("To", str(order.phone)),
+        ]
+        if method == "GET":
+            url += ("&" if urlsplit(url).query else "?") + urlencode(form)
+            form = []
+        headers = {}
+        if self._settings.auth_token:
+            headers["X-Twilio-Signature"] = signature(url, self._settings.auth_token, form)
+        async with asyncio.timeout(self._settings.connect):
+            status, body = await self._way.fetch(method, url, form, headers)
+        if not 200 <= status < 300:
+            raise ValueError(f"it answers {status}, not 2xx")
+        return parse(body.decode("utf-8", "replace"))
+
+    async def _open(self, stream: Stream, *, own: bool) -> None:
+        limit = self._settings.connect
+        self._url = stream.url
+        self._stream = "MZ" + secrets.token_hex(16)
+        self._sequence = self._chunks = 0
+        self._begun = b""
+        self._ended.clear()
+        headers = {"User-Agent": "dialerd"}
+        if own and self._settings.token:
+            headers["Authorization"] = f"Bearer {self._settings.token}"
+        if self._settings.auth_token:
+            headers["X-Twilio-Signature"] = signature(stream.url, self._settings.auth_token)
+        async with asyncio.timeout(limit):
+            made = None if own else await self._way.connect(stream.url)
+            await ws_connect(
+                lambda: _Listener(self),
+                stream.url,
+                websocket_handshake_timeout=limit,
+                max_frame_size=LONGEST_MESSAGE,
+                max_redirects=0,
+                extra_headers=headers,
+                socket_factory=None if made is None else lambda _url: made,
+            )
+        self._introduce(stream.parameters)
+        loop = asyncio.get_running_loop()
+        self._last_word = loop.time()
+        if self._watch is not None:
+            self._watch.cancel()
+        self._watch = loop.call_later(QUIET, self._look)
+
+    def _introduce(self, parameters: Mapping[str, str]) -> None:
+        self._send({"event": "connected", "protocol": "Call", "version": "1.0.0"})
+        start = {
+            "accountSid": self._account,
+            "streamSid": self._stream,
+            "callSid": self._call,
+            "tracks": ["inbound"],
+            "mediaFormat": {"encoding": "audio/x-mulaw", "sampleRate": 8000, "channels": 1},
+            "customParameters": self._parameters(parameters),
+        }
+        self._say({"event": "start", "start": start})
+
+    def _parameters(self, parameters: Mapping[str, str]) -> dict[str, str]:
+        """What the bot is told of its call. What we know of it stands, whatever its variables are called."""
+        order = self.order
+        known = {
+            "call_id": order.call,
+            "campaign_id": order.campaign_id,
+            "agent_id": order.agent_id,
+            "language": order.language,
+            "from_number": order.caller_id,
+            "to_number": order.phone,
+            "contact_name": order.name,
+            "external_id": order.external_id,
+        }
+        given = {**self._settings.parameters, **order.variables, **parameters}
+        told = {**given, **{name: value for name, value in known.items() if value is not None}}
+        return {name: _text(value) for name, value in told.items()}
+
+    # --- to the bot ---------------------------------------------------------------------------------
+
+    def send_audio(self, audio: bytes) -> None:
+        """See `StreamTalk`."""
+        peer = self._socket
+        if peer is None:
+            return
+        self._chunks += 1
+        if peer.underlying_transport.get_write_buffer_size() > MOST_UNSENT:
+            self._lost += 1
+            return
+        self._sequence += 1
+        payload = binascii.b2a_base64(audio, newline=False)
+        peer.send(
+            WSMsgType.TEXT,
+            b'{"event":"media","sequenceNumber":"%d","media":{"track":"inbound","chunk":"%d","timestamp":"%d",'
+            b'"payload":"%b"},"streamSid":"%b"}'
+            % (self._sequence, self._chunks, 20 * self._chunks, payload, self._stream.encode()),
+        )
+
+    def send_key(self, digit: str) -> None:
+        """See `StreamTalk`."""
+        self._say({"event": "dtmf", "dtmf": {"track": "inbound_track", "digit": digit}})
+
+    def send_mark(self, name: str) -> None:
+        """See `StreamTalk`."""
+        self._say({"event": "mark", "mark": {"name": name}})
+
+    def send_words(self, message: Mapping[str, Any]) -> None:
+        """See `StreamTalk`."""
+        self._send({"event": "dialerd", **message})
+
+    def part(self) -> None:
+        """See `StreamTalk`."""
+        if self._performing is not None:
+            self._performing.cancel()
+        if not self._opened.done():
+            self._opened.cancel()
+        self._part_with_bot()
+
+    def _part_with_bot(self) -> None:
+        if self._watch is not None:
+            self._watch.cancel()
+        peer = self._socket
+        if peer is not None:
+            self._say({"event": "stop", "stop": {"accountSid": self._account, "callSid": self._call}})
+            self._socket = None
+            peer.send_close(WSCloseCode.OK)
+            peer.disconnect()
+
+    def _say(self, message: dict[str, Any]) -> None:
+        self._sequence += 1
+        self._send({**message, "sequenceNumber": str(self._sequence), "streamSid": self._stream})
+
+    def _send(self, message: Mapping[str, Any]) -> None:
+        if self._socket is not None:
+            self._socket.send(WSMsgType.TEXT, orjson.dumps(message))
+
+    def _look(self) -> None:
+        """Whether the bot is still there: its socket alone does not tell."""
+        loop, peer = asyncio.get_running_loop(), self._socket
+        if peer is None:
+            return
+        quiet = loop.time() - self._last_word
+        if quiet >= SILENT:
+            return self.take_fault(f"{_place(self._url)} gives no sign of life")
+        if quiet >= QUIET:
+            peer.send_ping()
+        self._watch = loop.call_later(QUIET, self._look)
+
+    # --- from the bot -------------------------------------------------------------------------------
+
+    def connected(self, peer: WSTransport) -> None:
+        """The socket is open."""
+        self._socket = peer
+
+    def take_frame(self, frame: WSFrame) -> None:
+        """Anything from the bot."""
+        self._last_word = asyncio.get_running_loop().time()
+        kind = frame.msg_type
+        if kind is WSMsgType.TEXT or kind is WSMsgType.CONTINUATION:
+            self._begun += frame.get_payload_as_bytes()
+            if len(self._begun) > LONGEST_MESSAGE:
+                return self.take_fault(f"it sends a message of more than {LONGEST_MESSAGE:,} bytes")
+            if frame.fin:
+                text, self._begun = self._begun, b""
+                self._take_text(text)
+        elif kind is WSMsgType.CLOSE:
+            self._take_close(_close_code(frame.get_payload_as_bytes()))
+        elif kind not in (WSMsgType.PING, WSMsgType.PONG):
+            self.take_fault("it sends what is no text")
+
+    def lost(self) -> None:
+        """The socket is gone, without a word of ours."""
+        if self._socket is not None:
+            self._socket = None
+            self.take_fault("it broke off the conversation")
+
+    def _take_close(self, code: int) -> None:
+        peer, self._socket = self._socket, None
+        if peer is not None:
+            peer.send_close(WSCloseCode.OK)
+            peer.disconnect()
+        if code in _NORMAL and not self.has_spoken:
+            self.take_fault("it ended the conversation before it said anything")
+        elif code in _NORMAL:
+            self._ended.set()
+        else:
+            self.take_fault(f"it closed the conversation with the code {code}")
+
+    def _take_text(self, text: bytes) -> None:
+        try:
+            message = orjson.loads(text)
+        except orjson.JSONDecodeError:
+            return self.take_fault("it sends text that is no JSON")
+        if not isinstance(message, dict):
+            return self.take_fault("it sends JSON that is no object")
+        sid = message.get("streamSid", self._stream)
+        if sid != self._stream:
+            return self.take_fault("it names a stream that is not this call's")
+        self._take(message)
+
+    def _take(self, message: dict[str, Any]) -> None:
+        match message.get("event"):
+            case "media":
+                self._take_media(message.get("media"))
+            case "mark":
+                mark = message.get("mark")
+                name = mark.get("name") if isinstance(mark, dict) else None
+                if not isinstance(name, str) or len(name) > 256:
+                    return self.take_fault("it sends a mark without a name")
+                self.take_mark(name)
+            case "clear":
+                self.take_clear()
+            case "dialerd":
+                self.take_words({key: value for key, value in message.items() if key != "streamSid"})
+            case str():
+                # Twilio ignores what it does not know, and bots rely on it.
+                pass
+            case _:
+                self.take_fault("it sends a message without an event")
+
+    def _take_media(self, media: object) -> None:
+        payload = media.get("payload") if isinstance(media, dict) else None
+        try:
+            audio = base64.b64decode(payload, validate=True) if isinstance(payload, str) else None
+        except (binascii.Error, ValueError):
+            audio = None
+        if audio is None:
+            return self.take_fault("it sends media whose payload is no base64")
+        self.take_audio(audio)
+
+
+class _Listener(WSListener):
+    """Hands frames to the call that the socket belongs to."""
+
+    def __init__(self, talk: TwilioTalk) -> None:
+        self._talk = talk
+
+    def on_ws_connected(self, transport: WSTransport) -> None:
+        self._talk.connected(transport)
+
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        self._talk.take_frame(frame)
+
+    def on_ws_disconnected(self, transport: WSTransport) -> None:
+        self._talk.lost()
+
+
+def _close_code(payload: bytes) -> int:
+    return int.from_bytes(payload[:2], "big") if len(payload) >= 2 else _NO_CODE
+
+
+async def _reach(url: str) -> None:
+    """Return if somebody listens there. Raises `PortError`."""
+    parts = urlsplit(url)
+    port = parts.port or {"ws": 80, "wss": 443, "http": 80, "https": 443}[parts.scheme]
+    try:
+        async with asyncio.timeout(5.0):
+            _, writer = await asyncio.open_connection(parts.hostname, port)
+        writer.close()
+    except TimeoutError:
+        raise PortError(f"{_place(url)} does not answer: start it", retryable=True) from None
+    except OSError as error:
+        raise PortError(
+            f"{_place(url)} cannot be reached: {_told(error)}; start it", retryable=True
+        ) from error
+
+
+async def _ask(url: str) -> None:
+    """Return if the page answers that all is well. Raises `PortError`."""
+    timeout = aiohttp.ClientTimeout(total=5.0)
+    try:
+        async with (
+            aiohttp.ClientSession(timeout=timeout, trust_env=False) as http,
+            http.get(url, allow_redirects=False) as reply,
+        ):
+            status = reply.status
+    except TimeoutError:
+        raise PortError(f"{_place(url)} does not answer: start it", retryable=True) from None
+    except (aiohttp.ClientError, OSError) as error:
+        raise PortError(f"{_place(url)} cannot be asked: {_told(error)}; start it", retryable=True) from error
+    if not 200 <= status < 300:
+        raise PortError(f"{_place(url)} answers {status}, not 2xx", retryable=True)
+
+
+def _place(url: str) -> str:
+    """An address without what may be secret in it."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}{parts.path}"
+
+
+def _told(error: Exception) -> str:
+    cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
+    if isinstance(cause, OSError) and cause.errno is not None:
+        # A resolver's numbers are negative, and its words its own.
+        return os.strerror(cause.errno) if cause.errno > 0 else str(cause.strerror)
+    said = str(cause) or type(cause).__name__
+    return "".join(char if char.isprintable() else " " for char in said)[:200]
+
+
+def _text(value: object) -> str:
+    """A parameter's value: Twilio's are text."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return value if isinstance(value, str) else orjson.dumps(value).decode()
