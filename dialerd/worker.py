@@ -67,7 +67,7 @@ async def _run(options: argparse.Namespace, password: str) -> None:
     ari = MediaAri(login, InstanceId(options.instance))
     settings = WorkerSettings(options.socket, options.sessions, grace=options.grace)
     way = GuardedWay()
-    kinds: dict[str, Kind] = {"twilio-stream": lambda engine: TwilioStreamEngine(engine, way.connect)}
+    kinds: dict[str, Kind] = {"twilio-stream": lambda engine: TwilioStreamEngine(engine, way)}
     agent = EmbeddedAgent.caching(options.cache_dir, options.prompts_dir)
     worker = Worker(settings, agent, ari, Reception(options.listen), kinds, way.allow)
     for number in (signal.SIGTERM, signal.SIGINT):

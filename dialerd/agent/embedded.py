@@ -31,8 +31,10 @@ from dialerd.agent.exchange import (
     Say,
     Sentence,
     SilenceElapsed,
+    Spoken,
     TransferFailed,
 )
+from dialerd.agent.hearing import Ear, Listener
 from dialerd.agent.lines import VOICEMAIL
 from dialerd.agent.prompts import Prompts
 from dialerd.agent.script import ScriptDocument, from_body
@@ -53,6 +55,9 @@ _REASONS = {
     TransferTrigger.MAX_DURATION: "the conversation reached the script's limit",
     TransferTrigger.CONDITION: "the script leads to a person here",
 }
+
+PUT_OFF, MOST_PUT_OFF = Millis(500), 12
+"""For how long, and how often, the end of a silence is put off for who is just speaking."""
 
 _log = structlog.get_logger("dialerd.agent")
 
@@ -93,8 +98,11 @@ class Stage(Protocol):
 class EmbeddedAgent:
     """Scripted conversations, in the voices of `speech`."""
 
-    def __init__(self, speech: Speech, now: Callable[[], Instant] = wall_clock) -> None:
+    def __init__(
+        self, speech: Speech, now: Callable[[], Instant] = wall_clock, listener: Listener | None = None
+    ) -> None:
         self._speech = speech
+        self._listener = listener or Listener()
         self._now = now
         self._scripts: dict[tuple[str, int], ScriptDocument] = {}
 
@@ -109,6 +117,7 @@ class EmbeddedAgent:
 
     async def close(self) -> None:
         """Let go of what `start` took."""
+        await self._listener.close()
         await self._speech.close()
 
     @property
@@ -132,6 +141,8 @@ class EmbeddedAgent:
         # One after the other: a large script must not keep the calls' own sentences waiting.
         for sentence in static_sentences(script, language):
             await _clip(self._speech, speaker, sentence)
+        if _hears(script, language):
+            await self._listener.start()
 
     def converse(self, order: AttachAgent) -> ScriptedConversation:
         """The conversation for a call. Raises `RequestError` or `PortError` where it cannot be held."""
@@ -142,8 +153,9 @@ class EmbeddedAgent:
         check_language(script, order.language)
         voice = self._speech.voice(order.language, order.voice or script.texts[order.language].voice)
         clock = Clock(self._now(), order.zone or "UTC")
+        listener = self._listener if _hears(script, order.language) else None
         return ScriptedConversation(
-            self._speech, voice, *dialogue.start(script, order.language, contact, clock)
+            self._speech, voice, *dialogue.start(script, order.language, contact, clock), listener
         )
 
     def _script(self, script_id: str, version: int) -> ScriptDocument:
@@ -156,16 +168,23 @@ class EmbeddedAgent:
 class ScriptedConversation:
     """One call's conversation: events in, the stage is told what to do."""
 
-    hears = False
-    """It needs the callee's keys, not the callee's audio."""
-
-    def __init__(self, speech: Speech, voice: Voice, state: State, opening: tuple[Action, ...]) -> None:
+    def __init__(
+        self,
+        speech: Speech,
+        voice: Voice,
+        state: State,
+        opening: tuple[Action, ...],
+        listener: Listener | None = None,
+    ) -> None:
+        """`listener` None: it needs the callee's keys, not the callee's audio."""
         self._speech = speech
         self._voice = voice
         self._state = state
         self._opening = opening
         self._stage: Stage | None = None
         self._first = self._prepared(opening)
+        self._ear = Ear(listener, lambda: self._state.phrases, self._said) if listener is not None else None
+        self._put_off = 0
 
     def _prepared(self, opening: tuple[Action, ...]) -> asyncio.Task[bytes] | None:
         """The first sentence is rendered while the media leg is still being opened."""
@@ -189,15 +208,27 @@ class ScriptedConversation:
         """The callee pressed a key."""
         self._take(KeyPressed(digit, at))
 
+    @property
+    def hears(self) -> bool:
+        """Whether it wants the callee's audio: its script takes words."""
+        return self._ear is not None
+
     def heard(self, audio: bytes, at: Millis) -> None:
-        """The callee's audio: it hears none."""
+        """The callee's audio, 20 ms of mu-law."""
+        if self._ear is not None:
+            self._ear.hear(audio, at)
 
     def played(self, number: int, at: Millis) -> None:
         """What `Stage.play` numbered so was heard to its end."""
         self._take(LinePlayed(number, at))
 
     def silence(self, number: int, at: Millis) -> None:
-        """What `Stage.listen` numbered so has passed."""
+        """What `Stage.listen` numbered so has passed; who is just speaking is heard out."""
+        if self._ear is not None and self._ear.busy and self._stage and self._put_off < MOST_PUT_OFF:
+            self._put_off += 1
+            self._stage.listen(number, PUT_OFF)
+            return
+        self._put_off = 0
         self._take(SilenceElapsed(number, at))
 
     def transfer_failed(self, reason: str, at: Millis) -> None:
@@ -215,6 +246,8 @@ class ScriptedConversation:
         """The call is over, whoever ended it: the last word."""
         if self._first is not None:
             self._first.cancel()
+        if self._ear is not None:
+            self._ear.close()
         self._state, _ = dialogue.step(self._state, CalleeLeft(at))
         return self._state.report
 
@@ -222,6 +255,9 @@ class ScriptedConversation:
     def report(self) -> AgentReport:
         """What is known so far."""
         return self._state.report
+
+    def _said(self, phrase: str | None, at: Millis) -> None:
+        self._take(Spoken(phrase, at))
 
     def _take(self, event: Event) -> None:
         self._state, actions = dialogue.step(self._state, event)
@@ -249,6 +285,10 @@ class ScriptedConversation:
     async def _speak(self, sentences: tuple[Sentence, ...]) -> AsyncGenerator[bytes]:
         for sentence in sentences:
             yield await _clip(self._speech, self._voice, sentence)
+
+
+def _hears(script: ScriptDocument, language: str) -> bool:
+    return script.flow.worded and language.split("-")[0] == "en"
 
 
 async def _clip(speech: Speech, voice: Voice, sentence: Sentence) -> bytes:

@@ -127,6 +127,8 @@ def mark_ringing(turn: Turn, call: Call, attempt: Try) -> None:
     """Journal that the phone rings, so that no restart forgets that the attempt counts."""
     tries.save_try(turn, call, replace(attempt, state=TryState.RINGING, ringing_at=turn.now.wall))
     slowdown.note_taken(turn, call, attempt.trunk)
+    if call.instructions:
+        turn.announce("call.ringing", {"call": call.id, "campaign": call.campaign_id}, call.phone)
 
 
 def on_answered(turn: Turn, event: TryAnswered) -> None:
@@ -154,6 +156,7 @@ def on_answered(turn: Turn, event: TryAnswered) -> None:
             name=contact.name if contact else call.name,
             variables=contact.variables if contact else call.variables,
             voice=call.voice,
+            zone=_zone(turn, call),
             engine=call.engine,
             agent_id=call.agent_id,
             campaign_id=call.campaign_id,
@@ -161,7 +164,6 @@ def on_answered(turn: Turn, event: TryAnswered) -> None:
             external_id=contact.external_id if contact else None,
             stand_ins=call.stand_ins,
             instructions=call.instructions,
-            zone=_zone(turn, call),
             on_machine=answering.on_machine(turn, call),
         )
     )

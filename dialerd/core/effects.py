@@ -64,6 +64,8 @@ class AttachAgent:
     variables: Mapping[str, Any]
     voice: str | None = None
     """None: as the script says."""
+    zone: str | None = None
+    """Where the callee's clock stands, IANA; None: not known."""
     engine: str = EMBEDDED
     agent_id: str | None = None
     campaign_id: CampaignId | None = None
@@ -74,8 +76,6 @@ class AttachAgent:
     """Who takes the call if its agent cannot, in order."""
     instructions: Mapping[str, Any] = field(default_factory=dict)
     """See `Call.instructions`."""
-    zone: str | None = None
-    """Where the callee's clock stands, IANA; None: not known."""
     on_machine: OnMachine = OnMachine.CONTINUE
 
 

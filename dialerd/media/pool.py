@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import structlog
 
@@ -161,6 +162,13 @@ class MediaPool:
             self._untold[call] = reason
         elif call in self._calls:
             self._link.send(wire.TransferFailed(call, reason))
+
+    def redirect(self, call: CallId, instructions: Mapping[str, Any]) -> bool:
+        """See `dialerd.ports.Media`."""
+        if call not in self._calls or self._link is None:
+            return False
+        self._link.send(wire.Redirect(call, instructions))
+        return True
 
     def held(self) -> frozenset[CallId] | None:
         """See `dialerd.ports.Media`."""
@@ -394,6 +402,7 @@ def _attach(order: AttachAgent, waited: float) -> wire.Attach:
         variables=order.variables,
         waited=waited,
         voice=order.voice,
+        zone=order.zone,
         engine=order.engine,
         agent_id=order.agent_id,
         campaign_id=order.campaign_id,
@@ -401,6 +410,5 @@ def _attach(order: AttachAgent, waited: float) -> wire.Attach:
         external_id=order.external_id,
         stand_ins=order.stand_ins,
         instructions=order.instructions,
-        zone=order.zone,
         on_machine=order.on_machine,
     )

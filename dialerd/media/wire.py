@@ -58,6 +58,7 @@ class Attach:
     variables: Mapping[str, Any]
     waited: float = 0.0
     voice: str | None = None
+    zone: str | None = None
     engine: str = EMBEDDED
     agent_id: str | None = None
     campaign_id: str | None = None
@@ -65,7 +66,6 @@ class Attach:
     external_id: str | None = None
     stand_ins: tuple[StandIn, ...] = ()
     instructions: Mapping[str, Any] = field(default_factory=dict)
-    zone: str | None = None
     on_machine: OnMachine = OnMachine.CONTINUE
     kind: Literal["attach"] = "attach"
 
@@ -81,6 +81,7 @@ class Attach:
             name=self.name,
             variables=self.variables,
             voice=self.voice,
+            zone=self.zone,
             engine=self.engine,
             agent_id=self.agent_id,
             campaign_id=None if self.campaign_id is None else CampaignId(self.campaign_id),
@@ -88,7 +89,6 @@ class Attach:
             external_id=self.external_id,
             stand_ins=self.stand_ins,
             instructions=self.instructions,
-            zone=self.zone,
             on_machine=self.on_machine,
         )
 
@@ -103,6 +103,15 @@ class Engines:
     engines: tuple[EngineSettings, ...]
     allow: tuple[str, ...] = ()
     kind: Literal["engines"] = "engines"
+
+
+@dataclass(frozen=True, slots=True)
+class Redirect:
+    """Somebody wants the call's conversation to go on otherwise: see `dialerd.media.conversation.Redirectable`."""
+
+    call: str
+    instructions: Mapping[str, Any]
+    kind: Literal["redirect"] = "redirect"
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +163,7 @@ class Leave:
     kind: Literal["leave"] = "leave"
 
 
-ToWorker = Prepare | Engines | Attach | Detach | TransferFailed | Hold | Acknowledge | Ping | Leave
+ToWorker = Prepare | Engines | Attach | Redirect | Detach | TransferFailed | Hold | Acknowledge | Ping | Leave
 
 # --- to the daemon -------------------------------------------------------------------------------
 

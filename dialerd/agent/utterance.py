@@ -1,0 +1,91 @@
+"""Utterances in a callee's audio: where somebody begins to speak and has ended.
+
+Cheap enough for the loop that carries the calls: some ten microseconds a frame. It knows nothing of words.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+import numpy as np
+import numpy.typing as npt
+import webrtcvad
+
+from dialerd.agent.clips import FRAME
+
+STRICTNESS = 2
+"""Of the voice detector, 0 to 3."""
+QUIET = 150.0
+"""Loudness (RMS of 16 bits) under which nobody speaks, whatever the detector says: line noise."""
+BEGINS, WITHIN = 3, 6
+"""So many frames of speech within so many make a beginning."""
+ENDS = 20
+"""Frames of silence (20 ms each) that end it."""
+BEFORE = 12
+"""Frames kept from before it began."""
+SHORTEST, LONGEST = 8, 250
+"""Frames of speech; whoever talks on for five seconds says no keyword."""
+_RATE = 8_000
+
+
+class Utterances:
+    """The utterances of one call."""
+
+    def __init__(self) -> None:
+        self._detector = webrtcvad.Vad(STRICTNESS)
+        self._rest = b""
+        self._before: deque[bytes] = deque(maxlen=BEFORE)
+        self._latest: deque[bool] = deque(maxlen=WITHIN)
+        self._sound: list[bytes] = []
+        self._spoken = 0
+        self._silent = 0
+
+    @property
+    def speaking(self) -> bool:
+        """Whether somebody speaks now."""
+        return bool(self._sound)
+
+    def feed(self, audio: bytes) -> list[bytes]:
+        """More audio (mu-law, 8 kHz); the utterances that it ended, as 16-bit samples. An empty one was too long."""
+        self._rest += audio
+        ended = []
+        while len(self._rest) >= FRAME:
+            frame, self._rest = self._rest[:FRAME], self._rest[FRAME:]
+            utterance = self._take(_LINEAR[np.frombuffer(frame, np.uint8)])
+            if utterance is not None:
+                ended.append(utterance)
+        return ended
+
+    def _take(self, samples: npt.NDArray[np.int16]) -> bytes | None:
+        frame = samples.tobytes()
+        loud = float(np.sqrt(np.mean(np.square(samples, dtype=np.float32)))) > QUIET
+        speech = loud and self._detector.is_speech(frame, _RATE)
+        self._latest.append(speech)
+        if not self._sound:
+            self._before.append(frame)
+            if sum(self._latest) >= BEGINS:
+                self._sound, self._spoken, self._silent = list(self._before), BEGINS, 0
+            return None
+        self._sound.append(frame)
+        self._spoken += speech
+        self._silent = 0 if speech else self._silent + 1
+        return self._end() if self._silent >= ENDS else None
+
+    def _end(self) -> bytes | None:
+        sound, spoken = self._sound, self._spoken
+        self._sound = []
+        self._latest.clear()
+        self._before.clear()
+        if spoken < SHORTEST:
+            return None
+        return b"".join(sound) if len(sound) <= LONGEST + ENDS + BEFORE else b""
+
+
+def _linear_table() -> npt.NDArray[np.int16]:
+    """The samples that mu-law (ITU-T G.711) stands for."""
+    codes = ~np.arange(256, dtype=np.int32) & 0xFF
+    magnitude = (((codes & 0x0F) << 3) + 132 << ((codes >> 4) & 7)) - 132
+    return np.where(codes & 0x80, -magnitude, magnitude).astype(np.int16)
+
+
+_LINEAR = _linear_table()
