@@ -273,6 +273,7 @@ def _media(settings: Settings, engine: Engine) -> MediaPool:
         instance=InstanceId(settings.instance),
         max_sessions=settings.media.max_sessions,
         cache_dir=settings.media.cache_dir or settings.state_dir / "prompts",
+        recordings_dir=settings.recordings_dir,
         sink=engine.post,
         log_arguments=("--log-level", settings.log.level, "--log-format", settings.log.format),
     )
@@ -341,6 +342,7 @@ def _service(
         engines=(VoiceEngine("embedded", VOICES, _Spoken(), say),),
         retention=settings.retention.rules,
         transfers=settings.policy.transfers,
+        recordings=settings.recording_rules,
     )
     return Service(
         engine,

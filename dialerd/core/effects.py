@@ -24,6 +24,7 @@ from dialerd.core.model import (
 )
 from dialerd.core.record import record
 from dialerd.core.transfer import Target
+from dialerd.core.webhook import EventKind
 
 
 @record
@@ -62,6 +63,7 @@ class AttachAgent:
     variables: Mapping[str, Any]
     voice: str | None = None
     """None: as the script says."""
+    record: bool = False
 
 
 @record
@@ -123,6 +125,14 @@ class HoldForTransfer:
 
     call: CallId
     warm: bool
+
+
+@record
+class ShowCall:
+    """Read a call as it is stored now, to tell of it."""
+
+    call: CallId
+    kind: EventKind
 
 
 @record
@@ -220,6 +230,7 @@ Effect = (
     | RingCallee
     | TellTransferFailed
     | HoldForTransfer
+    | ShowCall
     | LoadReady
     | SeekReady
     | SeekEvidence

@@ -12,7 +12,16 @@ from pathlib import Path
 
 import structlog
 
-from dialerd.media.wire import Ended, Garbled, Reported, TransferAsked, encode, read_for_daemon
+from dialerd.media.wire import (
+    Ended,
+    Garbled,
+    Recorded,
+    Reported,
+    TransferAsked,
+    Unrecorded,
+    encode,
+    read_for_daemon,
+)
 
 KEPT = 10.0
 """Seconds that an acknowledged message is kept: its daemon may die before it has stored it."""
@@ -20,7 +29,7 @@ KEPT = 10.0
 _log = structlog.get_logger("dialerd.media")
 
 
-Kept = Reported | TransferAsked | Ended
+Kept = Reported | TransferAsked | Recorded | Unrecorded | Ended
 """What is kept until it was heard."""
 
 
@@ -74,8 +83,9 @@ class Outbox:
 
     @property
     def calls(self) -> frozenset[str]:
-        """The calls it speaks of."""
-        return frozenset(letter.message.call for letter in self._letters.values())
+        """The calls whose end it may still have to tell; a recording may be told of long after that."""
+        told = (letter.message for letter in self._letters.values())
+        return frozenset(message.call for message in told if not isinstance(message, Recorded | Unrecorded))
 
     # --- the file ------------------------------------------------------------------------------------
 
@@ -115,4 +125,4 @@ class Outbox:
 def _is_stale(kept: Kept, fresh: Kept) -> bool:
     if isinstance(kept, TransferAsked):
         return isinstance(fresh, TransferAsked | Ended)
-    return isinstance(kept, Reported) and not isinstance(fresh, TransferAsked)
+    return isinstance(kept, Reported) and isinstance(fresh, Reported | Ended)

@@ -24,6 +24,8 @@ from dialerd.core.messages import (
     MediaCapacity,
     MediaFailed,
     MediaHeld,
+    RecordingKept,
+    RecordingLost,
     TransferAsked,
 )
 from dialerd.core.model import AgentReport, CallId, InstanceId, Reason
@@ -75,6 +77,7 @@ class MediaPool:
         instance: InstanceId,
         max_sessions: int,
         cache_dir: Path,
+        recordings_dir: Path | None = None,
         sink: Sink,
         timing: PoolTiming = PoolTiming(),
         log_arguments: Sequence[str] = (),
@@ -92,6 +95,7 @@ class MediaPool:
             *("--instance", instance),
             *("--sessions", str(max_sessions)),
             *("--cache-dir", str(cache_dir.absolute())),
+            *(("--recordings", str(recordings_dir.absolute())) if recordings_dir is not None else ()),
             *("--grace", str(timing.grace)),
             *log_arguments,
         ]
@@ -284,6 +288,12 @@ class MediaPool:
             case wire.TransferAsked(call, wish, ask, number):
                 self._sink(TransferAsked(CallId(call), wish, ask))
                 self._acknowledge(number)
+            case wire.Recorded(call, recording, number):
+                self._sink(RecordingKept(CallId(call), recording))
+                self._acknowledge(number)
+            case wire.Unrecorded(call, detail, number):
+                self._sink(RecordingLost(CallId(call), detail))
+                self._acknowledge(number)
             case wire.Ended():
                 self._take_end(message)
             case wire.Ready():
@@ -374,4 +384,5 @@ def _attach(order: AttachAgent, waited: float) -> wire.Attach:
         variables=order.variables,
         waited=waited,
         voice=order.voice,
+        record=order.record,
     )

@@ -22,6 +22,7 @@ from dialerd.core.transfer import TransferWish
 from dialerd.media.asterisk_ws import CalleeGone, LegListener
 from dialerd.media.conversation import Agent, Conversation
 from dialerd.media.playout import SILENCE, Notices, Outlet, Playout
+from dialerd.media.recorder import RecordedOutlet, Recorder, Sink
 from dialerd.media.ringing import RINGING
 
 _log = structlog.get_logger("dialerd.media")
@@ -103,7 +104,9 @@ class Session:
         *,
         waited: float = 0.0,
         timing: SessionTiming = SessionTiming(),
+        record: Callable[[str], Sink | None] | None = None,
     ) -> None:
+        """`record` begins a recording of the call, if that can be; None: it is not recorded."""
         self._loop = asyncio.get_running_loop()
         self._order = order
         self._agent = agent
@@ -115,6 +118,8 @@ class Session:
         self._conversation: Conversation | None = None
         self._leg: Leg | None = None
         self._playout: Playout | None = None
+        self._record = record
+        self._recorder: Recorder | None = None
         self._heard = False
         self._asks = 0
         self._holding = False
@@ -132,6 +137,8 @@ class Session:
             limit.cancel()
             if self._playout is not None:
                 self._playout.end()
+            if self._recorder is not None:
+                self._recorder.close()
             opening.cancel()
             await asyncio.gather(opening, return_exceptions=True)
             if self._leg is not None:
@@ -167,7 +174,7 @@ class Session:
             self._conversation = conversation = self._agent.converse(self._order)
         except Exception as error:  # noqa: BLE001 - an agent's bug costs its call, not the worker
             return self._on_broken(error)
-        self._leg = leg = self._make_leg(self, conversation.hears)
+        self._leg = leg = self._make_leg(self, conversation.hears or self._record is not None)
         try:
             await leg.open()
         except CalleeGone:
@@ -183,8 +190,16 @@ class Session:
             stalled=self.on_lost,
             broken=self._on_broken,
         )
-        self._playout = Playout(leg, notices, stall=self._timing.stall)
+        self._playout = Playout(self._recorded(leg), notices, stall=self._timing.stall)
         self._direct(conversation.start, self)
+
+    def _recorded(self, leg: Leg) -> Outlet:
+        """The way out for audio, beside which it is recorded if it is to be."""
+        sink = self._record(self._order.call) if self._record is not None else None
+        if sink is None:
+            return leg
+        self._recorder = Recorder(sink)
+        return RecordedOutlet(leg, self._recorder)
 
     # --- the stage -----------------------------------------------------------------------------------
 
@@ -233,6 +248,8 @@ class Session:
 
     def on_audio(self, audio: bytes) -> None:
         """See `LegListener`. No conversation of this version hears."""
+        if self._recorder is not None:
+            self._recorder.hear_callee(audio)
 
     def on_lost(self, detail: str) -> None:
         """See `LegListener`."""

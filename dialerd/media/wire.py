@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, TypeAdapter, ValidationError
 
 from dialerd.core.effects import AttachAgent
-from dialerd.core.model import E164, AgentReport, CallId, ChannelId, Reason
+from dialerd.core.model import E164, AgentReport, CallId, ChannelId, Reason, Recording
 from dialerd.core.transfer import TransferWish
 
 VERSION = 2
@@ -56,6 +56,7 @@ class Attach:
     variables: Mapping[str, Any]
     waited: float = 0.0
     voice: str | None = None
+    record: bool = False
     kind: Literal["attach"] = "attach"
 
     def order(self) -> AttachAgent:
@@ -70,6 +71,7 @@ class Attach:
             name=self.name,
             variables=self.variables,
             voice=self.voice,
+            record=self.record,
         )
 
 
@@ -186,6 +188,26 @@ class TransferAsked:
 
 
 @dataclass(frozen=True, slots=True)
+class Recorded:
+    """The recording of a call is whole."""
+
+    call: str
+    recording: Recording
+    number: int = 0
+    kind: Literal["recorded"] = "recorded"
+
+
+@dataclass(frozen=True, slots=True)
+class Unrecorded:
+    """A call that was to be recorded is not."""
+
+    call: str
+    detail: str
+    number: int = 0
+    kind: Literal["unrecorded"] = "unrecorded"
+
+
+@dataclass(frozen=True, slots=True)
 class Ended:
     """The call's conversation is over: its last word, and the reason if it went wrong."""
 
@@ -204,7 +226,7 @@ class Pong:
     kind: Literal["pong"] = "pong"
 
 
-ToDaemon = Hello | Ready | Prepared | Heard | Reported | TransferAsked | Ended | Pong
+ToDaemon = Hello | Ready | Prepared | Heard | Reported | TransferAsked | Recorded | Unrecorded | Ended | Pong
 
 _to_worker: TypeAdapter[ToWorker] = TypeAdapter(Annotated[ToWorker, Field(discriminator="kind")])
 _to_daemon: TypeAdapter[ToDaemon] = TypeAdapter(Annotated[ToDaemon, Field(discriminator="kind")])

@@ -177,7 +177,6 @@ def test_a_person_is_connected_hears_what_it_is_about_and_is_heard(exchange: Exc
     assert told == f"call={ident};reason=asked for a person;summary=Wants now;city="
 
 
-@pytest.mark.parametrize(("target", "outcome"), [("busyphone", "busy"), ("deaf", "no_answer")])
 def test_the_person_hears_the_callee(exchange: Exchange) -> None:
     ident = exchange.answered(75)
     exchange.transfer(ident, "desk")
@@ -190,6 +189,7 @@ def test_the_person_hears_the_callee(exchange: Exchange) -> None:
     assert heard.loudness > 200, "a recorded greeting speaks on"
 
 
+@pytest.mark.parametrize(("target", "outcome"), [("busyphone", "busy"), ("deaf", "no_answer")])
 def test_nobody_comes_and_the_callee_is_not_lost_by_it(exchange: Exchange, target: str, outcome: str) -> None:
     ident = exchange.answered()
     exchange.transfer(ident, target, timeout_seconds=1)
