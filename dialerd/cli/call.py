@@ -198,7 +198,8 @@ def recording(
     ] = None,
 ) -> None:
     """The audio of a call: WAV, the callee on the left, the agent on the right."""
-    parts = session_of(context).api.download(f"/v1/calls/{call}/recording")
+    session = session_of(context)
+    parts = session.api.download(f"/v1/calls/{call}/recording")
     if file is None:
         for part in parts:
             sys.stdout.buffer.write(part)
@@ -214,6 +215,11 @@ def recording(
         raise bad_input(f"cannot write {file}: {error.strerror}") from None
     finally:
         draft.unlink(missing_ok=True)
+    saved = {"id": call, "file": str(file), "bytes": file.stat().st_size}
+    if session.out.as_json:
+        session.out.json(saved)
+    else:
+        session.out.line(f"saved: {file} ({saved['bytes']} bytes)")
 
 
 @command(app, "delete-recording", "dialerctl call delete-recording cal_0123456789ab")
