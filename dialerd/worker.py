@@ -48,6 +48,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--sessions", type=int, required=True, help="calls at a time")
     parser.add_argument("--cache-dir", type=Path, required=True, help="where rendered prompts are kept")
     parser.add_argument("--prompts-dir", type=Path, help="the recordings that scripts name")
+    parser.add_argument(
+        "--recordings", type=Path, help="where recordings are kept; without it there are none"
+    )
     parser.add_argument("--grace", type=float, default=10.0, help="seconds to wait for a daemon, with calls")
     parser.add_argument("--log-level", choices=("debug", "info", "warning", "error"), default="info")
     parser.add_argument("--log-format", choices=("auto", "json", "console"), default="auto")
@@ -65,7 +68,9 @@ def main(arguments: list[str] | None = None) -> int:
 async def _run(options: argparse.Namespace, password: str) -> None:
     login = AriLogin(options.ari_url, options.ari_user, password)
     ari = MediaAri(login, InstanceId(options.instance))
-    settings = WorkerSettings(options.socket, options.sessions, grace=options.grace)
+    settings = WorkerSettings(
+        options.socket, options.sessions, grace=options.grace, recordings=options.recordings
+    )
     way = GuardedWay()
     kinds: dict[str, Kind] = {"twilio-stream": lambda engine: TwilioStreamEngine(engine, way)}
     agent = EmbeddedAgent.caching(options.cache_dir, options.prompts_dir)

@@ -45,7 +45,7 @@ from dialerd.config.webhooks import WebhookSettings
 from dialerd.core.clock import minutes, seconds
 from dialerd.core.errors import DialerError, Fault
 from dialerd.core.model import E164, Policy, Trunk, TrunkName
-from dialerd.engine.settings import Retention
+from dialerd.engine.settings import RecordingRules, Retention
 from dialerd.media.engine_settings import EngineSettings
 
 _POSTGRES = re.compile(r"postgres(ql)?://")
@@ -282,6 +282,18 @@ class Settings(BaseSettings):
     def store_password(self) -> str | None:
         """Of the PostgreSQL role; None: it is in the address, in a password file, or not needed."""
         return self.store.password.get_secret_value() if self.store.password is not None else None
+
+    @property
+    def recordings_dir(self) -> Path:
+        """Where recordings are kept."""
+        return self.recording.dir or self.state_dir / "recordings"
+
+    @property
+    def recording_rules(self) -> RecordingRules:
+        """The rules of recordings, for the services."""
+        about = self.recording
+        keep = None if about.keep_days is None else minutes(24 * 60 * about.keep_days)
+        return RecordingRules(self.recordings_dir, keep, about.keep_bytes, about.announcement_required)
 
     @property
     def policy(self) -> Policy:

@@ -13,22 +13,28 @@ from dialerd.core.donotcall import list_callee, take_out
 from dialerd.core.effects import (
     AttachAgent,
     HangUp,
+    ShowCall,
 )
+from dialerd.core.fact import ShownFact
 from dialerd.core.journal import (
     CallAnswered,
     CallCut,
+    CallRecorded,
     CallReported,
 )
 from dialerd.core.messages import (
     AgentFinished,
     AgentHeard,
     AgentReported,
+    CallShown,
     MediaFailed,
     NumbersFound,
     OriginateAccepted,
     OriginateRefused,
     OriginateUnanswered,
     OriginateWithheld,
+    RecordingKept,
+    RecordingLost,
     TryAnswered,
     TryEnded,
     TryRinging,
@@ -165,6 +171,7 @@ def on_answered(turn: Turn, event: TryAnswered) -> None:
             stand_ins=call.stand_ins,
             instructions=call.instructions,
             on_machine=answering.on_machine(turn, call),
+            record=call.terms.record,
         )
     )
 
@@ -280,6 +287,28 @@ def _agent_done(turn: Turn, call: Call) -> None:
         ending.close_answered(turn, call)
     elif not handover.without_agent(turn, call):
         turn.do(HangUp(call.current.channel))
+
+
+def on_recorded(turn: Turn, event: RecordingKept) -> None:
+    """The recording of a call is whole; the call itself may be over long since."""
+    turn.record(CallRecorded(event.call, event.recording))
+    call = turn.world.calls.get(event.call)
+    if call is not None:
+        turn.world.calls.put(call.id, replace(call, recording=event.recording))
+    about = {"call": event.call, "seconds": event.recording.length // 1_000, "bytes": event.recording.size}
+    turn.announce("call.recording_ready", about)
+    if turn.wants(EventKind.CALL_RECORDING_READY):
+        turn.do(ShowCall(event.call, EventKind.CALL_RECORDING_READY))
+
+
+def on_recording_lost(turn: Turn, event: RecordingLost) -> None:
+    """A call was not recorded though it should have been: it goes on all the same."""
+    turn.announce("call.recording_lost", {"call": event.call, "detail": event.detail})
+
+
+def on_call_shown(turn: Turn, event: CallShown) -> None:
+    """A call as it is stored, for whoever is to be told of it."""
+    turn.tell(ShownFact(event.kind, event.call, event.shown))
 
 
 def cut(turn: Turn, call: Call, reason: Reason) -> None:

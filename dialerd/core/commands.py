@@ -156,6 +156,13 @@ class TransferCall:
 
 
 @record
+class DropRecording:
+    """Have the recording of a call deleted."""
+
+    call: CallId
+
+
+@record
 class ListNumbers:
     """Put patterns on the do-not-call list."""
 
@@ -245,6 +252,7 @@ Command = (
     | HangUpCall
     | LabelCall
     | TransferCall
+    | DropRecording
     | ListNumbers
     | UnlistNumbers
     | EraseNumber

@@ -26,6 +26,7 @@ from dialerd.core.model import (
 )
 from dialerd.core.record import record
 from dialerd.core.transfer import Target
+from dialerd.core.webhook import EventKind
 
 
 @record
@@ -77,6 +78,7 @@ class AttachAgent:
     instructions: Mapping[str, Any] = field(default_factory=dict)
     """See `Call.instructions`."""
     on_machine: OnMachine = OnMachine.CONTINUE
+    record: bool = False
 
 
 @record
@@ -138,6 +140,14 @@ class HoldForTransfer:
 
     call: CallId
     warm: bool
+
+
+@record
+class ShowCall:
+    """Read a call as it is stored now, to tell of it."""
+
+    call: CallId
+    kind: EventKind
 
 
 @record
@@ -235,6 +245,7 @@ Effect = (
     | RingCallee
     | TellTransferFailed
     | HoldForTransfer
+    | ShowCall
     | LoadReady
     | SeekReady
     | SeekEvidence

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import field
+from typing import Any
 
 from dialerd.core.clock import (
     Instant,
@@ -26,10 +27,12 @@ from dialerd.core.model import (
     ContactId,
     ContactKind,
     Reason,
+    Recording,
     TrunkName,
 )
 from dialerd.core.record import record
 from dialerd.core.transfer import TransferWish
+from dialerd.core.webhook import EventKind
 
 # --- events from Asterisk ------------------------------------------------------------------------
 
@@ -263,6 +266,31 @@ class AgentFinished:
 
 
 @record
+class RecordingKept:
+    """The recording of a call is whole."""
+
+    call: CallId
+    recording: Recording
+
+
+@record
+class RecordingLost:
+    """A call that was to be recorded is not. `detail` says why."""
+
+    call: CallId
+    detail: str
+
+
+@record
+class CallShown:
+    """A call as it is stored, in the words of the API, because somebody is to be told of it."""
+
+    call: CallId
+    kind: EventKind
+    shown: Mapping[str, Any]
+
+
+@record
 class TransferAsked:
     """The agent wants the callee connected with a person."""
 
@@ -424,6 +452,9 @@ Event = (
     | AgentReported
     | AgentFinished
     | TransferAsked
+    | RecordingKept
+    | RecordingLost
+    | CallShown
     | MediaFailed
     | MediaCapacity
     | MediaHeld

@@ -24,6 +24,7 @@ from dialerd.core.commands import (
     Command,
     DeleteCampaign,
     Done,
+    DropRecording,
     EditCampaign,
     EraseNumber,
     HangUpCall,
@@ -44,7 +45,7 @@ from dialerd.core.commands import (
 )
 from dialerd.core.donotcall import sweep
 from dialerd.core.effects import HangUp
-from dialerd.core.journal import DaemonSaved, TrunkSaved, WebhookRemoved, WebhookSaved
+from dialerd.core.journal import DaemonSaved, RecordingDoomed, TrunkSaved, WebhookRemoved, WebhookSaved
 from dialerd.core.model import Halt, Reason, TrunkChange, TryState
 from dialerd.core.planner import Conversation, open_call
 from dialerd.core.record import replace
@@ -280,6 +281,15 @@ def _transfer_call(turn: Turn, command: TransferCall) -> Answer:
     return Done(changed=True)
 
 
+def _drop_recording(turn: Turn, command: DropRecording) -> Answer:
+    """Whether there is one stands in the store: whoever asks has looked."""
+    turn.record(RecordingDoomed(command.call, turn.now.wall))
+    call = turn.world.calls.get(command.call)
+    if call is not None:
+        turn.world.calls.put(call.id, replace(call, recording=None))
+    return Done(changed=True)
+
+
 _TRANSFERS = {False: "transferring", True: "transferred"}
 
 
@@ -296,6 +306,7 @@ _ORDERS: dict[type, Callable[[Turn, Any], Answer]] = {
     HangUpCall: _hang_up,
     LabelCall: _label_call,
     TransferCall: _transfer_call,
+    DropRecording: _drop_recording,
     ListNumbers: _list_numbers,
     UnlistNumbers: _unlist_numbers,
     EraseNumber: erasure.erase,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -141,11 +141,6 @@ class Calls:
                 raise _ended(await self._row(ident))
             raise conflict(answer.detail, state=answer.state)
         return await self.show(ident)
-
-    async def recording(self, ident: str) -> NoReturn:
-        """The audio of a call. Raises `RequestError` 404: there is no such call, or it was not recorded."""
-        row = await self._row(ident)
-        raise RequestError(404, "no-recording", "Not found", f"the call {row.id} was not recorded")
 
     async def _row(self, ident: str) -> CallRow:
         row = await self._store.call(CallId(ident))

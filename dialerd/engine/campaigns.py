@@ -168,6 +168,7 @@ class Campaigns:
         return {
             **self._view(*(self._engine.campaign(campaign.id) or (campaign, counters))),
             "import": admitted.report,
+            "warnings": list(admitted.warnings),
         }
 
     async def add_contacts(
@@ -180,7 +181,7 @@ class Campaigns:
         """Give a live campaign more contacts. Raises `RequestError` 404, 409 and with every fault, `PortError`."""
         campaign = await self._live(ident, "add contacts to")
         admitted = await self._admission.add(campaign, options, contacts, done)
-        return {**await self.show(ident), "import": admitted.report}
+        return {**await self.show(ident), "import": admitted.report, "warnings": []}
 
     async def imported(self, done: RequestDone) -> dict[str, Any]:
         """What a request that brought contacts has made, as it is now; the lists of its rows are not known any more."""
@@ -188,6 +189,7 @@ class Campaigns:
         return {
             **await self.show(done.made),
             "import": {**counts, "duplicate_rows": [], "warnings": [], "invalid": []},
+            "warnings": [],
         }
 
     async def edit(

@@ -115,6 +115,10 @@ def _transferred(command: commands.TransferCall, answer: Done) -> Iterable[Actio
     return [Action("call.transferred", command.call, _set(target=command.wish.target))]
 
 
+def _unrecorded(command: commands.DropRecording, answer: Done) -> Iterable[Action]:
+    return [Action("call.recording_deleted", command.call)]
+
+
 # --- the do-not-call list ------------------------------------------------------------------------
 
 
@@ -214,6 +218,7 @@ ACTIONS: Mapping[type[Command], Callable[[Any, Done], Iterable[Action]]] = {
     commands.HangUpCall: _hung_up,
     commands.LabelCall: _labelled,
     commands.TransferCall: _transferred,
+    commands.DropRecording: _unrecorded,
     commands.ListNumbers: _listed,
     commands.UnlistNumbers: _unlisted,
     commands.EraseNumber: _erased,

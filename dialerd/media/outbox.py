@@ -17,9 +17,11 @@ from dialerd.media.wire import (
     Garbled,
     Judged,
     MessageLeft,
+    Recorded,
     Reported,
     StoodIn,
     TransferAsked,
+    Unrecorded,
     encode,
     read_for_daemon,
 )
@@ -30,7 +32,7 @@ KEPT = 10.0
 _log = structlog.get_logger("dialerd.media")
 
 
-Kept = StoodIn | Judged | MessageLeft | Reported | TransferAsked | Ended
+Kept = StoodIn | Judged | MessageLeft | Reported | TransferAsked | Recorded | Unrecorded | Ended
 """What is kept until it was heard."""
 
 
@@ -84,8 +86,9 @@ class Outbox:
 
     @property
     def calls(self) -> frozenset[str]:
-        """The calls it speaks of."""
-        return frozenset(letter.message.call for letter in self._letters.values())
+        """The calls whose end it may still have to tell; a recording may be told of long after that."""
+        told = (letter.message for letter in self._letters.values())
+        return frozenset(message.call for message in told if not isinstance(message, Recorded | Unrecorded))
 
     # --- the file ------------------------------------------------------------------------------------
 

@@ -25,6 +25,7 @@ from dialerd.media.asterisk_ws import CalleeGone, LegListener
 from dialerd.media.cast import Agents, Cast, in_words
 from dialerd.media.conversation import Conversation, Redirectable
 from dialerd.media.playout import SILENCE, Cue, Notices, Outlet, Playout
+from dialerd.media.recorder import RecordedOutlet, Recorder, Sink
 from dialerd.media.ringing import RINGING
 
 _log = structlog.get_logger("dialerd.media")
@@ -128,7 +129,9 @@ class Session:
         *,
         waited: float = 0.0,
         timing: SessionTiming = SessionTiming(),
+        record: Callable[[str], Sink | None] | None = None,
     ) -> None:
+        """`record` begins a recording of the call, if that can be; None: it is not recorded."""
         self._loop = asyncio.get_running_loop()
         self._order = order
         self._cast = Cast(order, agents, listener.on_stood_in)
@@ -143,6 +146,8 @@ class Session:
         """Set once it has begun."""
         self._leg: Leg | None = None
         self._playout: Playout | None = None
+        self._record = record
+        self._recorder: Recorder | None = None
         self._heard = False
         self._asks = 0
         self._holding = False
@@ -165,6 +170,8 @@ class Session:
             self._cast.part(self._at)
             if self._playout is not None:
                 self._playout.end()
+            if self._recorder is not None:
+                self._recorder.close()
             parts = [opening] if self._change is None else [opening, self._change]
             for part in parts:
                 part.cancel()
@@ -207,7 +214,7 @@ class Session:
             self._cast.ask()
         except Exception as error:  # noqa: BLE001 - an agent's bug costs its call, not the worker
             return self._on_broken(error)
-        self._leg = self._make_leg(self, self._cast.hears or self._watch.listens)
+        self._leg = self._make_leg(self, self._hears)
         # Both take their time: side by side.
         taking = self._loop.create_task(self._cast.take())
         try:
@@ -216,6 +223,11 @@ class Session:
         finally:
             taking.cancel()
             await asyncio.gather(taking, return_exceptions=True)
+
+    @property
+    def _hears(self) -> bool:
+        """Whether the callee's audio is wanted."""
+        return self._cast.hears or self._watch.listens or self._record is not None
 
     async def _open_leg(self, leg: Leg) -> bool:
         """Whether the callee can hear; if not, the call is over."""
@@ -236,7 +248,7 @@ class Session:
             stalled=self.on_lost,
             broken=self._on_broken,
         )
-        self._playout = Playout(leg, notices, stall=self._timing.stall)
+        self._playout = Playout(self._recorded(leg), notices, stall=self._timing.stall)
         return True
 
     async def _begin(self, taking: Awaitable[Conversation]) -> None:
@@ -247,6 +259,14 @@ class Session:
             return self._on_broken(error)
         self._conversation = conversation
         self._direct(conversation.start, self)
+
+    def _recorded(self, leg: Leg) -> Outlet:
+        """The way out for audio, beside which it is recorded if it is to be."""
+        sink = self._record(self._order.call) if self._record is not None else None
+        if sink is None:
+            return leg
+        self._recorder = Recorder(sink)
+        return RecordedOutlet(leg, self._recorder)
 
     # --- the stage -----------------------------------------------------------------------------------
 
@@ -307,9 +327,11 @@ class Session:
 
     def on_audio(self, audio: bytes) -> None:
         """See `LegListener`."""
+        if self._recorder is not None:
+            self._recorder.hear_callee(audio)
         if self._watch.listens:
             self._heed(self._watch.hear(audio, self._at))
-            if not self._watch.listens and not self._cast.hears and self._leg is not None:
+            if not self._hears and self._leg is not None:
                 self._leg.deafen()
         if self._conversation is not None and self._conversation.hears and not self._muted:
             self._direct(self._conversation.heard, audio, self._at)

@@ -14,11 +14,21 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from dialerd.core.effects import AttachAgent
 from dialerd.core.engine import EMBEDDED, EngineState, StandIn
-from dialerd.core.model import E164, AgentReport, AnsweredBy, CallId, CampaignId, ChannelId, OnMachine, Reason
+from dialerd.core.model import (
+    E164,
+    AgentReport,
+    AnsweredBy,
+    CallId,
+    CampaignId,
+    ChannelId,
+    OnMachine,
+    Reason,
+    Recording,
+)
 from dialerd.core.transfer import TransferWish
 from dialerd.media.engine_settings import EngineSettings
 
-VERSION = 3
+VERSION = 4
 """Of this protocol. A daemon ends a worker of another version."""
 MAX_LINE = 4 * 1024 * 1024
 
@@ -67,6 +77,7 @@ class Attach:
     stand_ins: tuple[StandIn, ...] = ()
     instructions: Mapping[str, Any] = field(default_factory=dict)
     on_machine: OnMachine = OnMachine.CONTINUE
+    record: bool = False
     kind: Literal["attach"] = "attach"
 
     def order(self) -> AttachAgent:
@@ -90,6 +101,7 @@ class Attach:
             stand_ins=self.stand_ins,
             instructions=self.instructions,
             on_machine=self.on_machine,
+            record=self.record,
         )
 
 
@@ -261,6 +273,26 @@ class TransferAsked:
 
 
 @dataclass(frozen=True, slots=True)
+class Recorded:
+    """The recording of a call is whole."""
+
+    call: str
+    recording: Recording
+    number: int = 0
+    kind: Literal["recorded"] = "recorded"
+
+
+@dataclass(frozen=True, slots=True)
+class Unrecorded:
+    """A call that was to be recorded is not."""
+
+    call: str
+    detail: str
+    number: int = 0
+    kind: Literal["unrecorded"] = "unrecorded"
+
+
+@dataclass(frozen=True, slots=True)
 class Ended:
     """The call's conversation is over: its last word, and the reason if it went wrong."""
 
@@ -289,6 +321,8 @@ ToDaemon = (
     | MessageLeft
     | Reported
     | TransferAsked
+    | Recorded
+    | Unrecorded
     | Ended
     | Pong
 )

@@ -320,7 +320,9 @@ class FakeDisk:
 
     def _record(self, entry: CallRecorded) -> None:
         kept = self.calls.get(entry.call)
-        if kept is not None:
+        if kept is None or kept.call.phone.erased:
+            self.doomed_files.put(entry.recording.path, Instant(0))
+        else:
             self._put(kept, replace(kept.call, recording=entry.recording))
 
     def _doom_recording(self, entry: RecordingDoomed) -> None:

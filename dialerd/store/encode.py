@@ -330,6 +330,11 @@ def call_recorded(entry: CallRecorded) -> list[Row]:
     return [(kept.path, kept.size, kept.length, entry.call)]
 
 
+def file_kept(entry: CallRecorded) -> list[Row]:
+    """Path, call, path."""
+    return [(entry.recording.path, entry.call, entry.recording.path)]
+
+
 def file_doomed(entry: RecordingDoomed) -> list[Row]:
     """Instant and call."""
     return [(entry.since, entry.call)]

@@ -16,6 +16,7 @@ from sqlalchemy import (
     Column,
     Dialect,
     Table,
+    Text,
     bindparam,
     cast,
     exists,
@@ -58,7 +59,7 @@ from dialerd.core.journal import (
     WebhookRemoved,
     WebhookSaved,
 )
-from dialerd.core.model import ContactKind
+from dialerd.core.model import ERASED, ContactKind
 from dialerd.store import deeds, encode, requests
 from dialerd.store.encode import Row
 from dialerd.store.queries import live
@@ -184,7 +185,8 @@ def _ordered(dialect: Dialect) -> list[Step]:
             _update("call transfer", calls, encode.CALL_TRANSFER, call_id, dialect),
             encode.call_transferred,
         ),
-        (CallRecorded, _record_call("call recording", dialect), encode.call_recorded),
+        (CallRecorded, _record_call("call recording", dialect, living=True), encode.call_recorded),
+        (CallRecorded, _doom_stray(dialect), encode.file_kept),
         (RecordingDoomed, _doom_file(dialect), encode.file_doomed),
         (RecordingDoomed, _record_call("recording drop", dialect), encode.recording_gone),
         (CallClosed, _update("call end", calls, encode.CALL_END, call_id, dialect), encode.call_closed),
@@ -221,9 +223,22 @@ def _alone(dialect: Dialect) -> list[Step]:
     ]
 
 
-def _record_call(name: str, dialect: Dialect) -> Write:
-    """Not exact: a call may have been deleted before its recording is whole."""
-    return Write(name, update_sql(calls, encode.CALL_RECORDING, [calls.c.id], dialect), exact=False)
+def _record_call(name: str, dialect: Dialect, *, living: bool = False) -> Write:
+    """Not exact: a call may have been deleted, or its person erased (`living`), before its recording is whole."""
+    keys = [calls.c.id]
+    sql = update_sql(calls, encode.CALL_RECORDING, keys, dialect)
+    if living:
+        sql += f" AND phone NOT LIKE '{ERASED}%'"
+    return Write(name, sql, exact=False)
+
+
+def _doom_stray(dialect: Dialect) -> Write:
+    """A recording whose call does not have it is nobody's: its file is to be deleted."""
+    held = exists().where(calls.c.id == bindparam("call"), calls.c.recording == bindparam("held"))
+    path = cast(bindparam("path"), Text)
+    nobodys = select(path, cast(literal_column("0"), BigInteger)).where(not_(held))
+    stray = copying(doomed_files, nobodys, dialect)
+    return Write("file stray", positional(stray, dialect, ["path", "call", "held"]), exact=False)
 
 
 def _doom_file(dialect: Dialect) -> Write:

@@ -104,4 +104,8 @@ class Listener:
         time.sleep(seconds)
         assert self._http.post(f"recordings/live/{name}/stop").status_code == 204
         self.hang_up(name)
+        # It is told to stop, and writes the file's header a moment later.
+        deadline = time.monotonic() + 5
+        while self._http.get(f"recordings/stored/{name}").status_code != 200 and time.monotonic() < deadline:
+            time.sleep(0.02)
         return Sound.read(self._folder / f"{name}.wav")

@@ -33,6 +33,7 @@ languages:
 """
 TARGETS = {
     "DESK": "extension:desk@lab-people",
+    "ANNOUNCED": "extension:desk@lab-people",
     "DEAF": "extension:deaf@lab-people",
     "BUSY": "extension:busy@lab-people",
     "BRIEF": "extension:brief@lab-people",
@@ -67,11 +68,12 @@ class Exchange:
         self.api.close()
         self.listener.close()
 
-    def answered(self, ending: int = 30) -> str:
+    def answered(self, ending: int = 30, **fields: Any) -> str:
         """A call that its callee has answered, and whose agent was heard."""
         number = f"+1555020{next(_numbers) // 100 * 100 + ending:04d}"[:12]
         placed = self.api.post(
-            "/v1/calls", json={"phone": number, "script_id": self.script, "language": "en-IN"}
+            "/v1/calls",
+            json={"phone": number, "script_id": self.script, "language": "en-IN", **fields},
         )
         assert placed.status_code == 201, placed.text
         ident: str = placed.json()["id"]
@@ -134,6 +136,8 @@ def running_exchange(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Excha
     settings = {f"DIALERD_TRANSFERS__{name}__TARGET": target for name, target in TARGETS.items()}
     settings |= {
         "DIALERD_TRANSFERS__BUSY__FALLBACK": "desk",
+        "DIALERD_TRANSFERS__ANNOUNCED__ANNOUNCEMENT": "vm-intro",
+        "DIALERD_TRANSFERS__ANNOUNCED__WARM": "true",
         "DIALERD_DIALING__MIN_GAP_MINUTES": "0",
         "DIALERD_DIALING__MAX_CALL_MINUTES": "0.5",
     }
@@ -177,7 +181,6 @@ def test_a_person_is_connected_hears_what_it_is_about_and_is_heard(exchange: Exc
     assert told == f"call={ident};reason=asked for a person;summary=Wants now;city="
 
 
-@pytest.mark.parametrize(("target", "outcome"), [("busyphone", "busy"), ("deaf", "no_answer")])
 def test_the_person_hears_the_callee(exchange: Exchange) -> None:
     ident = exchange.answered(75)
     exchange.transfer(ident, "desk")
@@ -190,6 +193,55 @@ def test_the_person_hears_the_callee(exchange: Exchange) -> None:
     assert heard.loudness > 200, "a recorded greeting speaks on"
 
 
+def test_a_person_hears_what_is_announced_before_the_callee(exchange: Exchange) -> None:
+    ident = exchange.answered()
+    exchange.transfer(ident, "announced")
+    exchange.await_transfer(ident, state="joining")
+    begun = time.monotonic()
+    exchange.await_transfer(ident, state="connected")
+    assert 3 < time.monotonic() - begun < 10, "a sentence of five seconds"
+    assert exchange.call(ident)["transfer"]["warm"] is True
+
+
+def test_the_callee_hears_it_ring_while_nobody_is_there(exchange: Exchange) -> None:
+    ident = exchange.answered()
+    exchange.transfer(ident, "deaf", warm=False)
+    exchange.await_transfer(ident, state="ringing")
+    time.sleep(0.5)
+    channel = exchange.call(ident)["tries"][-1]["channel"]
+    heard = exchange.listener.record(channel, "out", 3.0)
+    assert heard.level(400) > 20 * heard.level(700)
+    assert heard.level(450) > 20 * heard.level(700)
+
+
+def test_a_recording_ends_where_the_person_takes_over_and_is_served_in_parts(exchange: Exchange) -> None:
+    ident = exchange.answered(75, recording=True)
+    time.sleep(1)
+    exchange.transfer(ident, "desk")
+    exchange.await_transfer(ident, state="connected")
+    until(lambda: exchange.call(ident)["recording_url"], 10, "there is no recording")
+    time.sleep(1.5)
+    exchange.api.post(f"/v1/calls/{ident}/hangup")
+    shown = exchange.await_end(ident)
+    assert 1 < shown["recording"]["duration_seconds"] < shown["duration_seconds"] - 1.5
+    whole = exchange.api.get(shown["recording_url"])
+    assert (whole.status_code, len(whole.content)) == (200, shown["recording"]["bytes"])
+    part = exchange.api.get(shown["recording_url"], headers={"Range": "bytes=44-99"})
+    assert (part.status_code, part.content) == (206, whole.content[44:100])
+    file = exchange.folder / "served.wav"
+    exchange.process.ctl("call", "recording", ident, "-o", str(file))
+    assert file.read_bytes() == whole.content
+    callee, agent = Sound.read(file), Sound.read(file, 1)
+    assert callee.loudness > 200, "the greeting of who was called"
+    assert agent.loudness > 200, "and what the agent says"
+    (kept,) = (Path(exchange.process.env["DIALERD_STATE_DIR"]) / "recordings").rglob(f"{ident}.wav")
+    assert kept.stat().st_mode & 0o777 == 0o640
+    exchange.process.ctl("call", "delete-recording", ident)
+    until(lambda: not kept.exists(), 10, "its file is there still")
+    assert exchange.api.get(shown["recording_url"] or "").status_code == 404
+
+
+@pytest.mark.parametrize(("target", "outcome"), [("busyphone", "busy"), ("deaf", "no_answer")])
 def test_nobody_comes_and_the_callee_is_not_lost_by_it(exchange: Exchange, target: str, outcome: str) -> None:
     ident = exchange.answered()
     exchange.transfer(ident, target, timeout_seconds=1)

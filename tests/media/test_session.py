@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,6 +18,7 @@ from dialerd.media.ari import MediaAri
 from dialerd.media.asterisk_ws import LegListener, MediaLeg
 from dialerd.media.playout import SILENCE
 from dialerd.media.reception import Reception
+from dialerd.media.recorder import Sink
 from dialerd.media.session import Failed, Finished, Outcome, Session, SessionTiming
 from tests.adapters.waiting import until
 from tests.media.fake_agent import DNC, FRAME, FakeAgent, FakeTalk, call_id, order
@@ -111,6 +112,7 @@ async def held(
     timing: SessionTiming = QUICK,
     waited: float = 0.0,
     deadline: float = 20.0,
+    record: Callable[[str], Sink | None] | None = None,
     **ordered: Any,
 ) -> AsyncIterator[Held]:
     agent = agent or FakeAgent()
@@ -123,7 +125,7 @@ async def held(
     def make_leg(listener: LegListener, hears: bool) -> MediaLeg:
         return MediaLeg(ari, reception, order().channel, listener, hears=hears)
 
-    session = Session(order(**ordered), agent, make_leg, relay, waited=waited, timing=timing)
+    session = Session(order(**ordered), agent, make_leg, relay, waited=waited, timing=timing, record=record)
     task = asyncio.create_task(session.run(outcomes.append))
     relay.held = Held(fake, agent, session, ari, task, outcomes)
     try:

@@ -194,6 +194,9 @@ class Created(Campaign):
     """A campaign that was given contacts, and what became of their list."""
 
     imported: Annotated[Import, Field(alias="import")]
+    warnings: Annotated[
+        list[str], Field(description="what speaks against it and did not keep it from being created")
+    ]
 
 
 class Explanation(BaseModel):

@@ -21,10 +21,6 @@ from dialerd.ports import CallFilter
 
 router = APIRouter(prefix="/v1/calls", tags=["calls"])
 
-_AUDIO: answers.Responses = {
-    200: {"description": "the audio", "content": {"audio/wav": {"schema": shapes.FILE}}}
-}
-
 
 @router.get("", responses=answers.of(Page[Call], "calls"))
 async def list_calls(
@@ -113,9 +109,3 @@ async def transfer_call(call_id: str, request: Request, control: Controlled) -> 
     return JSONResponse(
         await control.service.calls.transfer(call_id, await bodies.read_object(request, optional=True))
     )
-
-
-@router.get("/{call_id}/recording", response_class=Response, responses=_AUDIO)
-async def play_recording(call_id: str, control: Controlled) -> Response:
-    """The audio of a call. This version records none: 404."""
-    return Response(await control.service.calls.recording(call_id))
