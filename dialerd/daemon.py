@@ -291,6 +291,8 @@ def _media(settings: Settings, engine: Engine) -> MediaPool:
         listen=settings.media.listen,
         instance=InstanceId(settings.instance),
         max_sessions=settings.media.max_sessions,
+        engines=settings.engine_list,
+        allow=settings.webhooks.allow,
         cache_dir=settings.media.cache_dir or settings.state_dir / "prompts",
         sink=engine.post,
         log_arguments=("--log-level", settings.log.level, "--log-format", settings.log.format),

@@ -1,4 +1,4 @@
-"""The media worker's process: it composes a worker of media legs and the embedded agent, and serves a daemon.
+"""The media worker's process: it composes a worker of media legs and engines, and serves a daemon.
 
     python -m dialerd.worker --socket PATH --listen HOST:PORT --ari-url URL --ari-user USER --instance NAME \\
         --sessions N --cache-dir DIR
@@ -25,7 +25,10 @@ from dialerd.core.model import InstanceId
 from dialerd.media.address import Address
 from dialerd.media.ari import AriLogin, MediaAri
 from dialerd.media.reception import Reception
+from dialerd.media.remote import Kind
+from dialerd.media.twilio import TwilioStreamEngine
 from dialerd.media.worker import Worker, WorkerSettings
+from dialerd.webhooks.way import GuardedWay
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -62,7 +65,10 @@ async def _run(options: argparse.Namespace, password: str) -> None:
     login = AriLogin(options.ari_url, options.ari_user, password)
     ari = MediaAri(login, InstanceId(options.instance))
     settings = WorkerSettings(options.socket, options.sessions, grace=options.grace)
-    worker = Worker(settings, EmbeddedAgent.caching(options.cache_dir), ari, Reception(options.listen))
+    way = GuardedWay()
+    kinds: dict[str, Kind] = {"twilio-stream": lambda engine: TwilioStreamEngine(engine, way.connect)}
+    agent = EmbeddedAgent.caching(options.cache_dir)
+    worker = Worker(settings, agent, ari, Reception(options.listen), kinds, way.allow)
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, worker.stop)
     await worker.serve()

@@ -155,6 +155,9 @@ class ScriptedConversation:
         """The callee pressed a key."""
         self._take(KeyPressed(digit, at))
 
+    def heard(self, audio: bytes, at: Millis) -> None:
+        """The callee's audio: it hears none."""
+
     def played(self, number: int, at: Millis) -> None:
         """What `Stage.play` numbered so was heard to its end."""
         self._take(LinePlayed(number, at))

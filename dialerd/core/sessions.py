@@ -64,10 +64,11 @@ def on_capacity(turn: Turn, event: MediaCapacity) -> None:
 def on_stood_in(turn: Turn, event: AgentStoodIn) -> None:
     """Another agent has taken the call: it holds a session of that one's engine from now on."""
     call = turn.world.calls.get(event.call)
-    if call is None:
+    takeover = Takeover(event.agent_id, event.engine, event.detail)
+    if call is None or call.takeover == takeover:
         return
     engage(turn, call.speaking_engine, -1)
-    call = replace(call, takeover=Takeover(event.agent_id, event.engine, event.detail))
+    call = replace(call, takeover=takeover)
     engage(turn, call.speaking_engine, 1)
     turn.world.calls.put(call.id, call)
     turn.record(AgentReplaced(call))

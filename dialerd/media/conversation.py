@@ -6,12 +6,13 @@ The embedded agent implements them; whoever composes a worker names it. Audio is
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from dialerd.core.clock import Millis
 from dialerd.core.effects import AttachAgent
 from dialerd.core.model import AgentReport
 from dialerd.core.transfer import TransferWish
+from dialerd.media.playout import Cue
 
 
 class Conversation(Protocol):
@@ -33,8 +34,12 @@ class Conversation(Protocol):
         """The callee pressed a key."""
         ...
 
+    def heard(self, audio: bytes, at: Millis) -> None:
+        """20 ms of the callee's audio; only where it `hears`."""
+        ...
+
     def played(self, number: int, at: Millis) -> None:
-        """What `Stage.play` numbered so was heard to its end."""
+        """What `Stage.play`, or a cue in it, numbered so was heard to its end."""
         ...
 
     def silence(self, number: int, at: Millis) -> None:
@@ -57,8 +62,11 @@ class Conversation(Protocol):
 class Stage(Protocol):
     """What a conversation can do to its call."""
 
-    def play(self, number: int, audio: AsyncGenerator[bytes]) -> None:
-        """Send `audio`; `played(number)` follows when its last frame was heard."""
+    def play(self, number: int, audio: AsyncGenerator[bytes | Cue]) -> None:
+        """Send `audio`, whole frames; `played(number)` follows when its last frame was heard.
+
+        A cue in it is told as played in its place, or when what is before it is dropped.
+        """
         ...
 
     def stop(self) -> None:
@@ -82,6 +90,22 @@ class Stage(Protocol):
 
     def finish(self, report: AgentReport) -> None:
         """The conversation is over."""
+        ...
+
+    def fail(self, detail: str) -> None:
+        """The conversation cannot go on: somebody else may, if nothing of it was heard yet."""
+        ...
+
+
+@runtime_checkable
+class RemoteConversation(Conversation, Protocol):
+    """One that somebody else holds, who has to be reached first."""
+
+    async def connect(self) -> None:
+        """Return once it is taken. Raises `PortError` if it is not, in time.
+
+        `start` follows when the callee can hear; what the other side says before is kept.
+        """
         ...
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import structlog
 
-from dialerd.media.wire import Ended, Garbled, Reported, TransferAsked, encode, read_for_daemon
+from dialerd.media.wire import Ended, Garbled, Reported, StoodIn, TransferAsked, encode, read_for_daemon
 
 KEPT = 10.0
 """Seconds that an acknowledged message is kept: its daemon may die before it has stored it."""
@@ -20,7 +20,7 @@ KEPT = 10.0
 _log = structlog.get_logger("dialerd.media")
 
 
-Kept = Reported | TransferAsked | Ended
+Kept = StoodIn | Reported | TransferAsked | Ended
 """What is kept until it was heard."""
 
 
@@ -115,4 +115,4 @@ class Outbox:
 def _is_stale(kept: Kept, fresh: Kept) -> bool:
     if isinstance(kept, TransferAsked):
         return isinstance(fresh, TransferAsked | Ended)
-    return isinstance(kept, Reported) and not isinstance(fresh, TransferAsked)
+    return isinstance(kept, Reported) and isinstance(fresh, Reported | Ended)

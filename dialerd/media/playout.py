@@ -25,6 +25,13 @@ QUEUE = FRAME * 800
 """Bytes that may wait in Asterisk: it asks for a pause at 900 frames and drops above 1,000."""
 
 
+@dataclass(frozen=True, slots=True)
+class Cue:
+    """A place in a text: `played(number)` follows when everything before it was heard, or was dropped."""
+
+    number: int
+
+
 class Outlet(Protocol):
     """Where audio goes: the sending side of a media leg."""
 
@@ -74,14 +81,16 @@ class Playout:
         self._timer: asyncio.TimerHandle | None = None
         self._marks = 0
         """Marks have numbers of their own, so that one which survives a flush is not taken for a later one."""
+        self._cues: dict[int, int] = {}
+        """Marks of cues that have not been told, and their numbers."""
         self._awaited: tuple[int, int] | None = None
         """The mark that is awaited, and the text it ends."""
         self._sent = 0
         """Bytes sent since `_since`, from which follows how much of them still waits in Asterisk."""
         self._since = self._loop.time()
 
-    def play(self, number: int, audio: AsyncGenerator[bytes]) -> None:
-        """Send `audio`; `played(number)` follows."""
+    def play(self, number: int, audio: AsyncGenerator[bytes | Cue]) -> None:
+        """Send `audio`; `played(number)` follows, and before it that of every cue in it."""
         self.end()
         self._begin(self._play(number, audio))
 
@@ -112,6 +121,9 @@ class Playout:
 
     def on_mark(self, mark: int) -> None:
         """The outlet has played up to `mark`."""
+        cue = self._cues.pop(mark, None)
+        if cue is not None:
+            return self._notices.played(cue)
         if self._awaited is not None and self._awaited[0] == mark:
             number = self._awaited[1]
             self.end()
@@ -136,18 +148,24 @@ class Playout:
         if isinstance(error, Exception):
             self._notices.broken(error)
 
-    async def _play(self, number: int, audio: AsyncGenerator[bytes]) -> None:
+    async def _play(self, number: int, audio: AsyncGenerator[bytes | Cue]) -> None:
         if self._waiting > 0:
             # Silence that was queued for a wait must not delay a text.
             self._flush()
         async with contextlib.aclosing(audio):
             async for clip in audio:
-                await self._send(clip, is_agent=True)
-        self._marks += 1
-        self._awaited = (self._marks, number)
-        self._outlet.mark(self._marks)
+                if isinstance(clip, Cue):
+                    self._cues[self._mark()] = clip.number
+                else:
+                    await self._send(clip, is_agent=True)
+        self._awaited = (self._mark(), number)
         wait = max(0.0, self._waiting / BYTES_PER_SECOND) + self._stall
         self._timer = self._loop.call_later(wait, self._tell_stalled, "has played nothing")
+
+    def _mark(self) -> int:
+        self._marks += 1
+        self._outlet.mark(self._marks)
+        return self._marks
 
     async def _repeat(self, background: bytes) -> None:
         while True:
@@ -186,6 +204,9 @@ class Playout:
     def _flush(self) -> None:
         self._since, self._sent = self._loop.time(), 0
         self._outlet.flush()
+        cues, self._cues = self._cues, {}
+        for number in cues.values():
+            self._notices.played(number)
 
     def _tell_silence(self, number: int) -> None:
         self._timer = None

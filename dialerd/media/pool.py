@@ -21,6 +21,7 @@ from dialerd.core.messages import (
     AgentFinished,
     AgentHeard,
     AgentReported,
+    AgentStoodIn,
     MediaCapacity,
     MediaFailed,
     MediaHeld,
@@ -29,6 +30,7 @@ from dialerd.core.messages import (
 from dialerd.core.model import AgentReport, CallId, InstanceId, Reason
 from dialerd.media import wire
 from dialerd.media.ari import Login
+from dialerd.media.engine_settings import EngineSettings
 from dialerd.media.link import LinkLost, WorkerLink, WorkerSilent
 from dialerd.media.supervisor import Supervisor, SupervisorTiming
 from dialerd.ports import Script, Sink
@@ -62,7 +64,8 @@ class PoolTiming:
 class MediaPool:
     """See `dialerd.ports.Media`. `run` holds the worker; orders are taken at any time.
 
-    The worker's socket is in `state_dir`; `listen` is the address where Asterisk brings it the calls' audio.
+    `engines` are those beside the embedded one; `allow` is where addresses that calls bring may lead beside the public
+    internet. The worker's socket is in `state_dir`; `listen` is the address where Asterisk brings it the calls' audio.
     `command` replaces the worker's program, for tests.
     """
 
@@ -74,6 +77,8 @@ class MediaPool:
         listen: str,
         instance: InstanceId,
         max_sessions: int,
+        engines: Sequence[EngineSettings] = (),
+        allow: Sequence[str] = (),
         cache_dir: Path,
         sink: Sink,
         timing: PoolTiming = PoolTiming(),
@@ -82,6 +87,7 @@ class MediaPool:
     ) -> None:
         socket = (state_dir / "media.sock").absolute()
         self._sink = sink
+        self._engines = wire.Engines(tuple(engines), tuple(allow))
         self._timing = timing
         program = [
             *(command or (sys.executable, "-m", "dialerd.worker")),
@@ -246,6 +252,7 @@ class MediaPool:
         self._sink(MediaHeld(held | self._waiting.keys()))
         _log.info("media.worker_connected", pid=link.pid, calls=len(held))
         self._link = link
+        link.send(self._engines)
         self._answers = [link.ask(script) for script in self._scripts.values()]
         for call in self._released & held:
             link.send(wire.Detach(call))
@@ -278,6 +285,9 @@ class MediaPool:
         match message:
             case wire.Heard(call):
                 self._sink(AgentHeard(CallId(call)))
+            case wire.StoodIn(call, agent, engine, detail, number):
+                self._sink(AgentStoodIn(CallId(call), agent, engine, detail))
+                self._acknowledge(number)
             case wire.Reported(call, report, number):
                 self._sink(AgentReported(CallId(call), report))
                 self._acknowledge(number)
@@ -313,7 +323,7 @@ class MediaPool:
                 _log.error("media.unavailable", detail=self._told)
             else:
                 _log.info("media.ready", sessions=self._ready.sessions)
-        self._post_capacity(MediaCapacity(self._ready.sessions, self._ready.detail))
+        self._post_capacity(MediaCapacity(self._ready.sessions, self._ready.detail, self._ready.engines))
 
     def _lost(self, detail: str) -> None:
         """There is no worker for the moment: nothing may be dialed."""
@@ -374,4 +384,11 @@ def _attach(order: AttachAgent, waited: float) -> wire.Attach:
         variables=order.variables,
         waited=waited,
         voice=order.voice,
+        engine=order.engine,
+        agent_id=order.agent_id,
+        campaign_id=order.campaign_id,
+        caller_id=order.caller_id,
+        external_id=order.external_id,
+        stand_ins=order.stand_ins,
+        instructions=order.instructions,
     )

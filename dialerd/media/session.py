@@ -8,7 +8,7 @@ how the leg is made, is not known here.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -16,12 +16,14 @@ import structlog
 
 from dialerd.core.clock import Millis
 from dialerd.core.effects import AttachAgent
-from dialerd.core.errors import DialerError, RequestError
+from dialerd.core.engine import StandIn
+from dialerd.core.errors import DialerError
 from dialerd.core.model import AgentReport, Reason
 from dialerd.core.transfer import TransferWish
 from dialerd.media.asterisk_ws import CalleeGone, LegListener
-from dialerd.media.conversation import Agent, Conversation
-from dialerd.media.playout import SILENCE, Notices, Outlet, Playout
+from dialerd.media.cast import Agents, Cast, in_words
+from dialerd.media.conversation import Conversation
+from dialerd.media.playout import SILENCE, Cue, Notices, Outlet, Playout
 from dialerd.media.ringing import RINGING
 
 _log = structlog.get_logger("dialerd.media")
@@ -75,6 +77,10 @@ Outcome = Finished | Failed
 class SessionListener(Protocol):
     """Who is told of a session's progress. Must not wait, must not raise."""
 
+    def on_stood_in(self, agent: StandIn, detail: str) -> None:
+        """Another agent than the call's own has taken it; `detail` says why."""
+        ...
+
     def on_heard(self) -> None:
         """The first audio of the agent has left."""
         ...
@@ -97,7 +103,7 @@ class Session:
     def __init__(
         self,
         order: AttachAgent,
-        agent: Agent,
+        agents: Agents,
         make_leg: LegFactory,
         listener: SessionListener,
         *,
@@ -106,13 +112,16 @@ class Session:
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._order = order
-        self._agent = agent
+        self._cast = Cast(order, agents, listener.on_stood_in)
+        self._change: asyncio.Task[None] | None = None
+        """Another agent is taking the call."""
         self._make_leg = make_leg
         self._listener = listener
         self._timing = timing
         self._begun = self._loop.time() - waited
         self._end: asyncio.Future[Outcome] = self._loop.create_future()
         self._conversation: Conversation | None = None
+        """Set once it has begun."""
         self._leg: Leg | None = None
         self._playout: Playout | None = None
         self._heard = False
@@ -130,10 +139,13 @@ class Session:
             tell(await self._end)
         finally:
             limit.cancel()
+            self._cast.part(self._at)
             if self._playout is not None:
                 self._playout.end()
-            opening.cancel()
-            await asyncio.gather(opening, return_exceptions=True)
+            parts = [opening] if self._change is None else [opening, self._change]
+            for part in parts:
+                part.cancel()
+            await asyncio.gather(*parts, return_exceptions=True)
             if self._leg is not None:
                 await self._leg.close()
 
@@ -164,18 +176,31 @@ class Session:
 
     async def _open(self) -> None:
         try:
-            self._conversation = conversation = self._agent.converse(self._order)
+            self._cast.ask()
         except Exception as error:  # noqa: BLE001 - an agent's bug costs its call, not the worker
             return self._on_broken(error)
-        self._leg = leg = self._make_leg(self, conversation.hears)
+        self._leg = self._make_leg(self, self._cast.hears)
+        # Both take their time: side by side.
+        taking = self._loop.create_task(self._cast.take())
+        try:
+            if await self._open_leg(self._leg):
+                await self._begin(taking)
+        finally:
+            taking.cancel()
+            await asyncio.gather(taking, return_exceptions=True)
+
+    async def _open_leg(self, leg: Leg) -> bool:
+        """Whether the callee can hear; if not, the call is over."""
         try:
             await leg.open()
         except CalleeGone:
-            return self.detach()
+            self.detach()
+            return False
         except Exception as error:  # noqa: BLE001 - a bug in one leg costs its call, not the worker
             if not isinstance(error, DialerError):
                 _log.error("media.leg_broken", call=self._order.call, exc_info=error)
-            return self._fail(Reason.DROPPED, _words(error))
+            self._fail(Reason.DROPPED, in_words(error))
+            return False
         notices = Notices(
             heard=self._on_heard,
             played=self._on_played,
@@ -184,11 +209,20 @@ class Session:
             broken=self._on_broken,
         )
         self._playout = Playout(leg, notices, stall=self._timing.stall)
+        return True
+
+    async def _begin(self, taking: Awaitable[Conversation]) -> None:
+        """Let whoever takes the call begin."""
+        try:
+            conversation = await taking
+        except Exception as error:  # noqa: BLE001 - as above
+            return self._on_broken(error)
+        self._conversation = conversation
         self._direct(conversation.start, self)
 
     # --- the stage -----------------------------------------------------------------------------------
 
-    def play(self, number: int, audio: AsyncGenerator[bytes]) -> None:
+    def play(self, number: int, audio: AsyncGenerator[bytes | Cue]) -> None:
         """See `dialerd.media.conversation.Stage`."""
         if self._playout is not None and not self._muted:
             self._playout.play(number, audio)
@@ -219,6 +253,17 @@ class Session:
         """See `dialerd.media.conversation.Stage`."""
         self._over(Finished(report))
 
+    def fail(self, detail: str) -> None:
+        """See `dialerd.media.conversation.Stage`. Who was heard already is not replaced."""
+        if self._end.done():
+            return
+        if self._heard or not self._cast.has_more or self._playout is None:
+            return self._fail(Reason.ENGINE_FAILED, detail)
+        self._conversation = None
+        self._playout.stop()
+        self._cast.drop(detail, self._at)
+        self._change = self._loop.create_task(self._begin(self._cast.take()))
+
     # --- the leg and the playout ---------------------------------------------------------------------
 
     def on_mark(self, number: int) -> None:
@@ -232,7 +277,9 @@ class Session:
             self._direct(self._conversation.key_pressed, digit, self._at)
 
     def on_audio(self, audio: bytes) -> None:
-        """See `LegListener`. No conversation of this version hears."""
+        """See `LegListener`."""
+        if self._conversation is not None and self._conversation.hears and not self._muted:
+            self._direct(self._conversation.heard, audio, self._at)
 
     def on_lost(self, detail: str) -> None:
         """See `LegListener`."""
@@ -255,7 +302,7 @@ class Session:
     def _on_broken(self, error: Exception) -> None:
         if not isinstance(error, DialerError):
             _log.error("media.agent_broken", call=self._order.call, exc_info=error)
-        self._fail(Reason.ENGINE_FAILED, _words(error))
+        self.fail(in_words(error))
 
     def _ring(self) -> None:
         """While a person is being called the callee hears it ring, unless the agent says something."""
@@ -286,20 +333,8 @@ class Session:
             self._over(Failed(reason, detail, self._last_word()))
 
     def _last_word(self) -> AgentReport:
-        if self._conversation is None:
-            return AgentReport()
-        try:
-            return self._conversation.close(self._at)
-        except Exception as error:  # noqa: BLE001 - even a broken agent must not keep a call from ending
-            _log.error("media.agent_broken", call=self._order.call, exc_info=error)
-            return AgentReport()
+        return self._cast.part(self._at)
 
     def _over(self, outcome: Outcome) -> None:
         if not self._end.done():
             self._end.set_result(outcome)
-
-
-def _words(error: Exception) -> str:
-    if isinstance(error, RequestError) and error.faults:
-        return "; ".join(f"{fault.loc}: {fault.msg}" for fault in error.faults)
-    return str(error) or type(error).__name__

@@ -7,14 +7,16 @@ understand: both come from one installation, so such a line means that one of th
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError
 
 from dialerd.core.effects import AttachAgent
-from dialerd.core.model import E164, AgentReport, CallId, ChannelId, Reason
+from dialerd.core.engine import EMBEDDED, EngineState, StandIn
+from dialerd.core.model import E164, AgentReport, CallId, CampaignId, ChannelId, Reason
 from dialerd.core.transfer import TransferWish
+from dialerd.media.engine_settings import EngineSettings
 
 VERSION = 2
 """Of this protocol. A daemon ends a worker of another version."""
@@ -56,6 +58,13 @@ class Attach:
     variables: Mapping[str, Any]
     waited: float = 0.0
     voice: str | None = None
+    engine: str = EMBEDDED
+    agent_id: str | None = None
+    campaign_id: str | None = None
+    caller_id: str | None = None
+    external_id: str | None = None
+    stand_ins: tuple[StandIn, ...] = ()
+    instructions: Mapping[str, Any] = field(default_factory=dict)
     kind: Literal["attach"] = "attach"
 
     def order(self) -> AttachAgent:
@@ -70,7 +79,26 @@ class Attach:
             name=self.name,
             variables=self.variables,
             voice=self.voice,
+            engine=self.engine,
+            agent_id=self.agent_id,
+            campaign_id=None if self.campaign_id is None else CampaignId(self.campaign_id),
+            caller_id=self.caller_id,
+            external_id=self.external_id,
+            stand_ins=self.stand_ins,
+            instructions=self.instructions,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Engines:
+    """The engines that there are; those of an earlier message are gone, but for the calls they hold.
+
+    `allow`: where the addresses that single calls bring may lead beside the public internet.
+    """
+
+    engines: tuple[EngineSettings, ...]
+    allow: tuple[str, ...] = ()
+    kind: Literal["engines"] = "engines"
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +150,7 @@ class Leave:
     kind: Literal["leave"] = "leave"
 
 
-ToWorker = Prepare | Attach | Detach | TransferFailed | Hold | Acknowledge | Ping | Leave
+ToWorker = Prepare | Engines | Attach | Detach | TransferFailed | Hold | Acknowledge | Ping | Leave
 
 # --- to the daemon -------------------------------------------------------------------------------
 
@@ -142,6 +170,8 @@ class Ready:
 
     sessions: int
     detail: str = ""
+    engines: Mapping[str, EngineState] = field(default_factory=dict)
+    """The same of every engine beside the embedded one."""
     kind: Literal["ready"] = "ready"
 
 
@@ -161,6 +191,18 @@ class Heard:
 
     call: str
     kind: Literal["heard"] = "heard"
+
+
+@dataclass(frozen=True, slots=True)
+class StoodIn:
+    """Another agent than its own has taken the call."""
+
+    call: str
+    agent_id: str
+    engine: str
+    detail: str
+    number: int = 0
+    kind: Literal["stood_in"] = "stood_in"
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +246,7 @@ class Pong:
     kind: Literal["pong"] = "pong"
 
 
-ToDaemon = Hello | Ready | Prepared | Heard | Reported | TransferAsked | Ended | Pong
+ToDaemon = Hello | Ready | Prepared | Heard | StoodIn | Reported | TransferAsked | Ended | Pong
 
 _to_worker: TypeAdapter[ToWorker] = TypeAdapter(Annotated[ToWorker, Field(discriminator="kind")])
 _to_daemon: TypeAdapter[ToDaemon] = TypeAdapter(Annotated[ToDaemon, Field(discriminator="kind")])

@@ -10,13 +10,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import Awaitable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import structlog
 
 from dialerd.core.effects import AttachAgent
+from dialerd.core.engine import StandIn
 from dialerd.core.errors import DialerError, PortError, RequestError
 from dialerd.core.model import AgentReport, ChannelId, Reason
 from dialerd.core.transfer import TransferWish
@@ -26,7 +27,9 @@ from dialerd.media.asterisk_ws import LegListener, MediaLeg
 from dialerd.media.conversation import Agent
 from dialerd.media.outbox import Kept, Outbox
 from dialerd.media.probe import prove
+from dialerd.media.rack import EngineRack
 from dialerd.media.reception import Reception
+from dialerd.media.remote import Kind
 from dialerd.media.session import Failed, Finished, Outcome, Session, SessionTiming
 
 MAX_BACKLOG = 16 * 1024 * 1024
@@ -58,7 +61,19 @@ class WorkerSettings:
 class Worker:
     """Holds sessions for a daemon. `serve` runs until there is nothing left to do."""
 
-    def __init__(self, settings: WorkerSettings, agent: Agent, ari: MediaAri, reception: Reception) -> None:
+    def __init__(
+        self,
+        settings: WorkerSettings,
+        agent: Agent,
+        ari: MediaAri,
+        reception: Reception,
+        kinds: Mapping[str, Kind] | None = None,
+        allow: Callable[[Sequence[str]], None] = lambda _allowed: None,
+    ) -> None:
+        """`agent` is the embedded engine, `kinds` are those of the others that there may be.
+
+        `allow` is told where addresses that single calls bring may lead beside the public internet.
+        """
         self._settings = settings
         self._agent = agent
         self._ari = ari
@@ -66,6 +81,8 @@ class Worker:
         self._sessions: dict[str, tuple[Session, ChannelId]] = {}
         self._dismissed = False
         """The daemon has taken leave: with the last call this worker ends, unless another one comes before."""
+        self._rack = EngineRack(agent, kinds or {}, self._tell_engines)
+        self._allow = allow
         self._outbox = Outbox()
         self._ready = wire.Ready(0)
         self._agent_fault = ""
@@ -90,6 +107,7 @@ class Worker:
         finally:
             self._outbox.save(self._settings.outcomes)
             self._reception.close()
+            self._rack.close()
             await self._agent.close()
             await self._ari.close()
 
@@ -142,7 +160,12 @@ class Worker:
             if swept:
                 _log.info("media.swept", count=swept)
 
+    def _tell_engines(self) -> None:
+        if self._tried.is_set():
+            self._announce(self._ready)
+
     def _announce(self, ready: wire.Ready) -> None:
+        ready = replace(ready, engines=self._rack.states())
         if ready != self._ready:
             self._ready = ready
             self._send(ready)
@@ -194,6 +217,9 @@ class Worker:
         match message:
             case wire.Attach():
                 self._attach(message)
+            case wire.Engines(engines, allow):
+                self._allow(allow)
+                self._rack.configure(engines)
             case wire.Detach() | wire.Hold() | wire.TransferFailed():
                 self._direct(message)
             case wire.Acknowledge():
@@ -268,7 +294,7 @@ class Worker:
 
         session = Session(
             order,
-            self._agent,
+            self._rack,
             make_leg,
             _CallVoice(self, message.call),
             waited=message.waited,
@@ -298,6 +324,10 @@ class Worker:
                 self._tell(wire.Ended(order.call, report))
             case Failed(reason, detail, report):
                 self._tell(wire.Ended(order.call, report, reason, detail))
+
+    def stood_in(self, call: str, agent: StandIn, detail: str) -> None:
+        """Another agent than its own has the call."""
+        self._tell(wire.StoodIn(call, agent.agent_id, agent.engine, detail))
 
     def _tell(self, message: Kept) -> None:
         self._send(self._outbox.put(message))
@@ -332,6 +362,10 @@ class _CallVoice:
     def __init__(self, worker: Worker, call: str) -> None:
         self._worker = worker
         self._call = call
+
+    def on_stood_in(self, agent: StandIn, detail: str) -> None:
+        """See `SessionListener`."""
+        self._worker.stood_in(self._call, agent, detail)
 
     def on_heard(self) -> None:
         """See `SessionListener`."""

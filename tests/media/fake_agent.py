@@ -68,6 +68,9 @@ class FakeTalk:
             self.stage.report(self.known)
         self.stage.play(9 if digit == "9" else 2, self.audio(10))
 
+    def heard(self, audio: bytes, at: Millis) -> None:
+        self.told.append(("heard", audio))
+
     def played(self, number: int, at: Millis) -> None:
         self.told.append(("played", number))
         assert self.stage is not None

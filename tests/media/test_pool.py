@@ -447,6 +447,9 @@ class Lost:
     def __init__(self) -> None:
         self.broken = asyncio.Event()
 
+    def send(self, message: wire.ToWorker) -> None:
+        pass
+
     async def read(self, take: object) -> None:
         await self.broken.wait()
         raise LinkLost("the media worker closed its connection")

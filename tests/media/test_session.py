@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from dialerd.core.engine import StandIn
 from dialerd.core.errors import Fault, PortError, invalid
 from dialerd.core.model import AgentReport, InstanceId, Reason
 from dialerd.core.transfer import TransferWish
@@ -41,6 +42,11 @@ class Held:
     wishes: list[tuple[TransferWish, int]] = field(default_factory=list)
     heard: int = 0
 
+    stood_in: list[tuple[StandIn, str]] = field(default_factory=list)
+
+    def on_stood_in(self, agent: StandIn, detail: str) -> None:
+        self.stood_in.append((agent, detail))
+
     def on_heard(self) -> None:
         self.heard += 1
 
@@ -67,6 +73,9 @@ class Held:
 
 class _Relay:
     held: Held
+
+    def on_stood_in(self, agent: StandIn, detail: str) -> None:
+        self.held.on_stood_in(agent, detail)
 
     def on_heard(self) -> None:
         self.held.on_heard()

@@ -1,0 +1,210 @@
+"""The engines of a media worker: which of them can be given calls, and how many each holds.
+
+An engine is reached for again and again. One that cannot be reached, or that twice running does not take a call, is
+given none for a while, each time longer; then one call, and when that was taken as many as it may have.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+import structlog
+
+from dialerd.core.effects import AttachAgent
+from dialerd.core.engine import EMBEDDED, EngineState
+from dialerd.core.errors import PortError
+from dialerd.media.conversation import Agent, Conversation
+from dialerd.media.engine_settings import EngineSettings
+from dialerd.media.remote import Kind, RemoteEngine
+
+STRIKES = 2
+"""Calls in a row that an engine may fail before it is given none for a while."""
+
+_log = structlog.get_logger("dialerd.media")
+
+
+@dataclass(frozen=True, slots=True)
+class RackTiming:
+    """Waits in seconds."""
+
+    check: float = 5.0
+    """Between looks at an engine that can be reached."""
+    retry: float = 1.0
+    """For one that cannot, at first; each failure doubles it."""
+    longest_retry: float = 30.0
+
+
+class EngineRack:
+    """Gives each call the conversation of its engine. `changed` is told when what an engine can hold has changed."""
+
+    def __init__(
+        self,
+        embedded: Agent,
+        kinds: Mapping[str, Kind],
+        changed: Callable[[], None],
+        timing: RackTiming = RackTiming(),
+    ) -> None:
+        self._embedded = embedded
+        self._kinds = kinds
+        self._changed = changed
+        self._timing = timing
+        self._places: dict[str, _Place] = {}
+
+    def states(self) -> dict[str, EngineState]:
+        """What each engine can hold now."""
+        return {name: place.state for name, place in self._places.items()}
+
+    def configure(self, engines: Iterable[EngineSettings]) -> None:
+        """These engines there are; calls that an engine holds stay with it."""
+        wanted = {engine.name: engine for engine in engines}
+        for name, place in list(self._places.items()):
+            if wanted.get(name) != place.settings:
+                place.stop()
+                del self._places[name]
+        for name, settings in wanted.items():
+            if name not in self._places:
+                self._places[name] = self._open(settings)
+        self._changed()
+
+    def converse(self, order: AttachAgent) -> Conversation:
+        """The conversation of a call. Raises `RequestError` or `PortError` where it cannot be held."""
+        if order.engine == EMBEDDED:
+            return self._embedded.converse(order)
+        place = self._places.get(order.engine)
+        if place is None:
+            raise PortError(f"there is no engine {order.engine!r}", retryable=False)
+        return place.converse(order)
+
+    def close(self) -> None:
+        """Look at no engine any more."""
+        for place in self._places.values():
+            place.stop()
+
+    def _open(self, settings: EngineSettings) -> _Place:
+        kind = self._kinds.get(settings.kind)
+        if kind is None:
+            return _Place(settings, None, self._changed, self._timing)
+        return _Place(settings, kind(settings), self._changed, self._timing)
+
+
+@dataclass(eq=False, slots=True)
+class _Place:
+    """One engine."""
+
+    settings: EngineSettings
+    engine: RemoteEngine | None
+    changed: Callable[[], None]
+    timing: RackTiming
+    seats: set[_Seat] = field(default_factory=set)
+    fault: str = "it has not been reached yet"
+    strikes: int = 0
+    """Calls in a row that it has failed."""
+    doubted: bool = False
+    """It may have one call, to show that it takes them."""
+    _looking: asyncio.Task[None] | None = None
+    _again: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        if self.engine is None:
+            self.fault = f"this version has no engines of the kind {self.settings.kind}"
+        else:
+            self._looking = asyncio.get_running_loop().create_task(self._look())
+
+    @property
+    def state(self) -> EngineState:
+        """What it can hold."""
+        if self.fault:
+            return EngineState(0, self.fault)
+        return EngineState(1 if self.doubted else self.settings.max_sessions)
+
+    def converse(self, order: AttachAgent) -> Conversation:
+        """A conversation of the engine's."""
+        name = self.settings.name
+        if self.engine is None:
+            raise PortError(f"engine {name}: {self.fault}", retryable=False)
+        if len(self.seats) >= self.settings.max_sessions:
+            raise PortError(
+                f"engine {name}: all {self.settings.max_sessions} sessions are taken", retryable=True
+            )
+        seat = _Seat(self)
+        self.seats.add(seat)
+        try:
+            return self.engine.converse(order, seat)
+        except BaseException:
+            seat.leave()
+            raise
+
+    def stop(self) -> None:
+        """Look at it no more."""
+        if self._looking is not None:
+            self._looking.cancel()
+
+    def note(self, failure: str) -> None:
+        """What became of a call that it was asked to take; empty: it took it."""
+        if not failure:
+            self.strikes = 0
+            self._tell(self.fault, doubted=False)
+            return
+        self.strikes += 1
+        if self.doubted or self.strikes >= STRIKES:
+            # Being reached alone proves nothing any more.
+            self._tell(f"it took no call {self.strikes} times running: {failure}", doubted=True)
+            self._again.set()
+
+    async def _look(self) -> None:
+        failures = 0
+        while True:
+            calls_failed = self.strikes >= STRIKES and bool(self.fault)
+            if calls_failed:
+                await asyncio.sleep(self._wait(self.strikes - STRIKES))
+            fault = await self._fault()
+            failures = failures + 1 if fault else 0
+            self._tell(fault, doubted=self.doubted)
+            self._again.clear()
+            try:
+                async with asyncio.timeout(self._wait(failures - 1) if fault else self.timing.check):
+                    await self._again.wait()
+            except TimeoutError:
+                continue
+
+    async def _fault(self) -> str:
+        if self.engine is None:
+            return self.fault
+        try:
+            await self.engine.check()
+        except PortError as error:
+            return str(error)
+        return ""
+
+    def _wait(self, failures: int) -> float:
+        return min(self.timing.retry * 2.0 ** min(max(failures, 0), 10), self.timing.longest_retry)
+
+    def _tell(self, fault: str, *, doubted: bool) -> None:
+        before, was_at_fault = self.state, bool(self.fault)
+        self.fault, self.doubted = fault, doubted
+        if bool(fault) != was_at_fault:
+            say = _log.error if fault else _log.info
+            say("engine.unavailable" if fault else "engine.ready", engine=self.settings.name, detail=fault)
+        if self.state != before:
+            self.changed()
+
+
+class _Seat:
+    """See `dialerd.media.remote.Seat`."""
+
+    def __init__(self, place: _Place) -> None:
+        self._place = place
+
+    def taken(self) -> None:
+        """The engine has taken the call."""
+        self._place.note("")
+
+    def failed(self, detail: str) -> None:
+        """It has not."""
+        self._place.note(detail)
+
+    def leave(self) -> None:
+        """The place is free."""
+        self._place.seats.discard(self)

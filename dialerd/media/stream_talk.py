@@ -1,0 +1,338 @@
+"""A conversation that an engine holds over a stream of audio: the same for every protocol that carries one.
+
+The engine sends audio in pieces of any size and as fast as it likes; it is kept here, bounded, and handed to the call
+in whole frames. The other way nothing is ever kept: a reader of media must not wait for an engine. What an engine does
+wrong costs its call a named reason, never the worker.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncGenerator, Mapping
+from typing import Any
+
+import structlog
+
+from dialerd.core.clock import Millis
+from dialerd.core.effects import AttachAgent
+from dialerd.core.errors import PortError
+from dialerd.core.model import AgentReport
+from dialerd.media import words
+from dialerd.media.conversation import Stage
+from dialerd.media.playout import BYTES_PER_SECOND, FRAME, SILENCE, Cue
+from dialerd.media.remote import Seat
+
+KEPT = 120 * BYTES_PER_SECOND
+"""Bytes of audio that are kept for one call; what an engine sends beyond is dropped, and counted."""
+MOST_MARKS = 1_000
+MESSAGE = 50 * FRAME
+"""Bytes handed on at a time."""
+CUSHION = 3 * FRAME
+"""Bytes of silence in front of audio that comes as it is made, so that its jitter leaves no gaps."""
+LINGER = 0.3
+"""Seconds without audio after which the engine counts as silent."""
+REST = Millis(10_000)
+"""Of silence at a time: carriers end calls that carry no audio."""
+GRACE = 0.06
+"""Seconds in which the rest of a frame may come."""
+
+_log = structlog.get_logger("dialerd.media")
+
+
+class StreamTalk:
+    """What does not depend on the protocol. A kind of engine sends (`send_…`), and tells what it gets (`take_…`)."""
+
+    hears = True
+
+    def __init__(self, order: AttachAgent, seat: Seat) -> None:
+        self.order = order
+        self.seat = seat
+        self._stage: Stage | None = None
+        self._report = AgentReport()
+        self._kept: deque[bytes | Cue] = deque()
+        self._size = 0
+        self._dropped = 0
+        """Bytes of the engine's audio."""
+        self._partial = b""
+        self._marks: dict[int, str] = {}
+        """Marks that the engine waits for, by the numbers of their cues."""
+        self._number = 0
+        self._playing: int | None = None
+        """The text in which what comes is heard."""
+        self._said = False
+        """Whether the engine has sent any audio."""
+        self._more = asyncio.Event()
+        self._over = False
+        """It ends when everything that was sent is played."""
+        self._fault = ""
+        self._closed = False
+        self._waiting: list[Mapping[str, Any]] = []
+        """What it said before the callee could hear."""
+
+    # --- for the kind to make -----------------------------------------------------------------------
+
+    def send_audio(self, audio: bytes) -> None:
+        """20 ms of the callee's audio."""
+        raise NotImplementedError
+
+    def send_key(self, digit: str) -> None:
+        """The callee pressed a key."""
+        raise NotImplementedError
+
+    def send_mark(self, name: str) -> None:
+        """What was sent before this mark was played, or dropped."""
+
+    def send_words(self, message: Mapping[str, Any]) -> None:
+        """Something of ours that the engine may want to know."""
+
+    def part(self) -> None:
+        """The call is over: let the connection go."""
+        raise NotImplementedError
+
+    # --- the conversation ---------------------------------------------------------------------------
+
+    def start(self, stage: Stage) -> None:
+        """See `dialerd.media.conversation.Conversation`."""
+        self._stage = stage
+        if self._fault:
+            return stage.fail(self._fault)
+        if self._kept or self._partial:
+            self._play()
+        else:
+            self._rest()
+        waiting, self._waiting = self._waiting, []
+        for message in waiting:
+            self.take_words(message)
+
+    def heard(self, audio: bytes, at: Millis) -> None:
+        """See `dialerd.media.conversation.Conversation`."""
+        if not self._closed:
+            self.send_audio(audio)
+
+    def key_pressed(self, digit: str, at: Millis) -> None:
+        """See `dialerd.media.conversation.Conversation`."""
+        if not self._closed:
+            self.send_key(digit)
+
+    def played(self, number: int, at: Millis) -> None:
+        """See `dialerd.media.conversation.Conversation`."""
+        name = self._marks.pop(number, None)
+        if name is not None:
+            if not self._closed:
+                self.send_mark(name)
+        elif number == self._playing:
+            self._playing = None
+            self._settle()
+
+    def silence(self, number: int, at: Millis) -> None:
+        """See `dialerd.media.conversation.Conversation`."""
+        if self._playing is None:
+            self._rest()
+
+    def transfer_failed(self, reason: str, at: Millis) -> None:
+        """See `dialerd.media.conversation.Conversation`."""
+        self.take_clear()
+        if not self._closed:
+            self.send_words({"transfer_failed": reason})
+
+    def close(self, at: Millis) -> AgentReport:
+        """See `dialerd.media.conversation.Conversation`."""
+        if not self._closed:
+            self._closed = True
+            self.part()
+        self.seat.leave()
+        if self._dropped:
+            _log.warning(
+                "engine.flooded",
+                call=self.order.call,
+                engine=self.order.engine,
+                dropped_seconds=round(self._dropped / BYTES_PER_SECOND, 1),
+            )
+        return self._report
+
+    # --- what the engine does -----------------------------------------------------------------------
+
+    def take_audio(self, audio: bytes) -> None:
+        """Audio for the callee, mu-law, of any length."""
+        if not audio or self._over or self._closed:
+            return
+        if not self._said:
+            self._said = True
+            self.seat.taken()
+        room = KEPT - self._size
+        self._dropped += max(0, len(audio) - room)
+        audio = audio[: max(0, room)]
+        if audio:
+            self._kept.append(audio)
+            self._size += len(audio)
+            self._go_on()
+
+    def take_mark(self, name: str) -> None:
+        """The engine wants to know when what it has sent so far was played."""
+        if len(self._marks) >= MOST_MARKS:
+            return self.take_fault(f"it waits for {MOST_MARKS} marks at a time")
+        if self._playing is None and not self._kept and not self._partial:
+            return self.send_mark(name)
+        self._number += 1
+        self._marks[self._number] = name
+        self._kept.append(Cue(self._number))
+        self._go_on()
+
+    def take_clear(self) -> None:
+        """The engine takes back what was not played yet."""
+        self._kept.clear()
+        self._size, self._partial = 0, b""
+        self._playing = None
+        if self._stage is not None:
+            self._stage.stop()
+        names = list(self._marks.values())
+        self._marks.clear()
+        for name in names:
+            self.send_mark(name)
+        self._settle()
+
+    def take_words(self, message: Mapping[str, Any]) -> None:
+        """What the engine says of the call (`dialerd.media.words`)."""
+        stage = self._stage
+        if stage is None:
+            if len(self._waiting) < 100:
+                self._waiting.append(message)
+            return
+        try:
+            said = words.read(message)
+        except words.Refused as error:
+            _log.warning("engine.misspoke", call=self.order.call, engine=self.order.engine, detail=str(error))
+            return self.send_words({"errors": error.faults})
+        report = said.over(self._report)
+        if report != self._report:
+            self._report = report
+            stage.report(report)
+        if said.transfer is not None:
+            stage.escalate(said.transfer.wish)
+        if said.hangup == "now":
+            stage.finish(self._report)
+        elif said.hangup == "when_played":
+            self._finish()
+
+    def take_end(self) -> None:
+        """The engine has taken leave: what it has said is played to its end."""
+        if self._closed:
+            return
+        if not self._said:
+            return self.take_fault("it ended the conversation before it said anything")
+        self._finish()
+
+    def take_fault(self, detail: str) -> None:
+        """The engine has done what it must not, or is gone."""
+        if self._closed or self._fault:
+            return
+        self._fault = f"engine {self.order.engine}: {detail}"
+        self.seat.failed(self._fault)
+        if self._stage is not None:
+            self._stage.fail(self._fault)
+
+    @property
+    def fault(self) -> PortError | None:
+        """What went wrong before the conversation has begun."""
+        return PortError(self._fault, retryable=True) if self._fault else None
+
+    # --- the audio ----------------------------------------------------------------------------------
+
+    def _finish(self) -> None:
+        self._over = True
+        self._go_on()
+        self._settle()
+
+    def _go_on(self) -> None:
+        self._more.set()
+        if self._playing is None and self._stage is not None and (self._kept or self._partial):
+            self._play()
+
+    def _settle(self) -> None:
+        """Everything is played, or dropped."""
+        if self._stage is None or self._playing is not None:
+            return
+        if self._kept or self._partial:
+            self._play()
+        elif self._over:
+            self._stage.finish(self._report)
+        else:
+            self._rest()
+
+    def _rest(self) -> None:
+        if self._stage is not None:
+            self._number += 1
+            self._stage.listen(self._number, REST)
+
+    def _play(self) -> None:
+        if self._stage is not None:
+            self._number += 1
+            self._playing = self._number
+            self._stage.play(self._number, self._live())
+
+    async def _live(self) -> AsyncGenerator[bytes | Cue]:
+        """What the engine says, until it says nothing for a while."""
+        loop = asyncio.get_running_loop()
+        dry_at = 0.0
+        while True:
+            self._more.clear()
+            item = self._next()
+            if item is None:
+                ends = dry_at + LINGER
+                left = loop.time() + GRACE if self._partial else ends
+                if self._over and not self._partial:
+                    return
+                if await self._wait(left - loop.time()):
+                    continue
+                if not self._partial:
+                    return
+                item = self._padded()
+            if isinstance(item, bytes):
+                now = loop.time()
+                if now >= dry_at:
+                    dry_at = now
+                    if len(item) < CUSHION:
+                        yield SILENCE * ((CUSHION - len(item)) // FRAME)
+                        dry_at += (CUSHION - len(item)) / BYTES_PER_SECOND
+                dry_at += len(item) / BYTES_PER_SECOND
+            yield item
+
+    async def _wait(self, seconds: float) -> bool:
+        """Whether more has come in time."""
+        if seconds <= 0:
+            return self._more.is_set()
+        try:
+            async with asyncio.timeout(seconds):
+                await self._more.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    def _next(self) -> bytes | Cue | None:
+        """The next frames, or the next mark; None: there is no whole frame."""
+        gathered = [self._partial]
+        size = len(self._partial)
+        while self._kept and size < MESSAGE:
+            piece = self._kept[0]
+            if isinstance(piece, Cue):
+                break
+            self._kept.popleft()
+            gathered.append(piece)
+            size += len(piece)
+            self._size -= len(piece)
+        audio = b"".join(gathered)
+        whole = len(audio) - len(audio) % FRAME
+        self._partial = audio[whole:]
+        if whole:
+            return audio[:whole]
+        if self._kept and isinstance(self._kept[0], Cue):
+            if self._partial:
+                return self._padded()
+            return self._kept.popleft()
+        return None
+
+    def _padded(self) -> bytes:
+        """The rest of a frame, made whole by silence."""
+        rest, self._partial = self._partial, b""
+        return rest + SILENCE[len(rest) :]

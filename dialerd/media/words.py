@@ -1,0 +1,144 @@
+"""What an engine says of its call beside its audio: a label, values, a wish for a person, that it is done.
+
+The same message for every kind of engine that carries text. It is checked strictly, for it becomes part of the call's
+record; what is wrong with it is told to whoever sent it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from dialerd.core.clock import from_datetime, seconds
+from dialerd.core.model import CALLBACK_REQUESTED, CONNECTED, DO_NOT_CALL, NOT_REACHABLE, AgentReport
+from dialerd.core.record import replace
+from dialerd.core.retry import POSITIVE
+from dialerd.core.transfer import LONGEST_REASON, LONGEST_SUMMARY, TransferWish
+
+KNOWN = frozenset({CONNECTED, "interested", "not_interested", "paid", CALLBACK_REQUESTED, DO_NOT_CALL})
+_DIALERS = frozenset({NOT_REACHABLE, "escalated"})
+_TAG = re.compile(r"[a-z_]{1,64}")
+_NAME = re.compile(r"[^\x00-\x1f\x7f]{1,64}")
+MOST_TURNS = 2_000
+
+Value = Annotated[str, Field(max_length=2_000)] | int | float | bool | None
+
+
+class Refused(ValueError):
+    """What is wrong with a message, place by place."""
+
+    def __init__(self, faults: list[dict[str, str]]) -> None:
+        super().__init__("; ".join(f"{fault['loc']}: {fault['msg']}" for fault in faults))
+        self.faults = faults
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class TransferWords(_Strict):
+    """A person is wanted."""
+
+    target: Annotated[str, Field(max_length=200)] | None = None
+    warm: bool = False
+    reason: Annotated[str, Field(max_length=LONGEST_REASON)] = ""
+    summary: Annotated[str, Field(max_length=LONGEST_SUMMARY)] = ""
+    timeout_seconds: Annotated[float, Field(ge=1, le=120)] | None = None
+
+    @property
+    def wish(self) -> TransferWish:
+        """The same in the core's terms."""
+        wish = TransferWish(self.target, self.warm, self.reason, self.summary)
+        if self.timeout_seconds is None:
+            return wish
+        return replace(wish, timeout=seconds(self.timeout_seconds))
+
+
+class TurnWords(_Strict):
+    """One turn of the conversation."""
+
+    speaker: Literal["agent", "callee"]
+    time: Annotated[float, Field(ge=0)]
+    text: Annotated[str, Field(max_length=5_000)]
+
+
+class Words(_Strict):
+    """All that can be said at once; nothing of it is required."""
+
+    event: Literal["dialerd"]
+    disposition: Annotated[str, Field(max_length=64)] | None = None
+    positive: bool | None = None
+    """Of a label of the engine's own."""
+    callback_at: Annotated[AwareDatetime, Field(strict=False)] | None = None
+    captured: Annotated[dict[str, Value], Field(max_length=100)] = {}
+    transcript: Annotated[list[TurnWords], Field(max_length=100)] = []
+    """Turns that are added to those told before."""
+    transfer: TransferWords | None = None
+    hangup: Literal["now", "when_played"] | None = None
+
+    @field_validator("disposition")
+    @classmethod
+    def _is_a_label(cls, value: str | None) -> str | None:
+        if value is not None and not _TAG.fullmatch(value):
+            raise ValueError("must be 1 to 64 lower-case letters and '_'")
+        if value in _DIALERS:
+            raise ValueError("is set by the dialer itself")
+        return value
+
+    @field_validator("captured")
+    @classmethod
+    def _names_are_printable(cls, value: dict[str, Value]) -> dict[str, Value]:
+        if any(not _NAME.fullmatch(name) for name in value):
+            raise ValueError("has a name that is empty, longer than 64 characters or unprintable")
+        return value
+
+    @model_validator(mode="after")
+    def _belongs_together(self) -> Words:
+        if self.callback_at is not None and self.disposition != CALLBACK_REQUESTED:
+            raise ValueError(f"callback_at belongs to the disposition {CALLBACK_REQUESTED}")
+        if self.positive is not None and (self.disposition is None or self.disposition in KNOWN):
+            raise ValueError("positive belongs to a disposition of the engine's own")
+        return self
+
+    def over(self, report: AgentReport) -> AgentReport:
+        """What is known of the call with this."""
+        turns = [turn.model_dump() for turn in self.transcript]
+        known = replace(
+            report,
+            captured={**report.captured, **self.captured},
+            transcript=(*report.transcript, *turns)[:MOST_TURNS],
+        )
+        if self.disposition is None:
+            return known
+        positive = self.disposition in POSITIVE if self.positive is None else self.positive
+        at = None if self.callback_at is None else from_datetime(self.callback_at)
+        return replace(known, disposition=self.disposition, positive=positive, callback_at=at)
+
+
+def read(message: Mapping[str, Any]) -> Words:
+    """What an engine says. Raises `Refused`."""
+    try:
+        return Words.model_validate(message)
+    except ValidationError as error:
+        # Not what stands there: it may be a number or a name.
+        faults = error.errors(include_input=False, include_url=False)
+        raise Refused(
+            [
+                {
+                    "loc": ".".join(map(str, fault["loc"])) or "message",
+                    "msg": fault["msg"].removeprefix("Value error, "),
+                }
+                for fault in faults[:20]
+            ]
+        ) from None

@@ -1,0 +1,64 @@
+"""What is in a recording: how loud a tone is, at which frequency, and where it is missing."""
+
+from __future__ import annotations
+
+import wave
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+RATE = 8_000
+FRAME = 160
+
+
+@dataclass(frozen=True, slots=True)
+class Tone:
+    """A tone between its first and its last frame."""
+
+    begins: float
+    """Seconds from the start of the recording."""
+    lasts: float
+    hertz: float
+    level: float
+    """Root mean square, of 32,768."""
+    gaps: tuple[tuple[float, float], ...]
+    """Where it is missing, and for how many seconds."""
+
+
+def samples(path: Path) -> np.ndarray:
+    """A recording, 8 kHz and 16 bit."""
+    with wave.open(str(path)) as file:
+        assert (file.getframerate(), file.getsampwidth(), file.getnchannels()) == (RATE, 2, 1)
+        return np.frombuffer(file.readframes(file.getnframes()), dtype="<i2").astype(float)
+
+
+def tone(sound: np.ndarray, hertz: float = 1_000.0) -> Tone | None:
+    """The tone of about this frequency in a recording; None: there is none."""
+    frames = sound[: len(sound) - len(sound) % FRAME].reshape(-1, FRAME)
+    turns = np.exp(-2j * np.pi * hertz * np.arange(FRAME) / RATE)
+    strength = np.abs(frames @ turns) * np.sqrt(2) / FRAME
+    there = strength > 500
+    if not there.any():
+        return None
+    first, last = int(np.argmax(there)), len(there) - 1 - int(np.argmax(there[::-1]))
+    within = sound[first * FRAME : (last + 1) * FRAME]
+    spectrum = np.abs(np.fft.rfft(within * np.hanning(len(within))))
+    return Tone(
+        first * FRAME / RATE,
+        (last + 1 - first) * FRAME / RATE,
+        float(np.argmax(spectrum) * RATE / len(within)),
+        float(np.median(strength[first : last + 1])),
+        tuple(_gaps(there[first : last + 1])),
+    )
+
+
+def _gaps(there: np.ndarray) -> list[tuple[float, float]]:
+    found, since = [], None
+    for at, present in enumerate(there):
+        if not present and since is None:
+            since = at
+        elif present and since is not None:
+            found.append((since * FRAME / RATE, (at - since) * FRAME / RATE))
+            since = None
+    return found
