@@ -11,20 +11,19 @@ import base64
 import binascii
 import hashlib
 import hmac
-import os
 import secrets
 import socket
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
-import aiohttp
 import orjson
 from picows import WSCloseCode, WSError, WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 
 from dialerd.core.effects import AttachAgent
 from dialerd.core.errors import PortError
+from dialerd.media.about import about
 from dialerd.media.engine_settings import EngineSettings
+from dialerd.media.reach import ask, place, reach, told
 from dialerd.media.remote import Seat
 from dialerd.media.stream_talk import StreamTalk
 
@@ -65,9 +64,9 @@ class TwilioStreamEngine:
         """See `dialerd.media.remote.RemoteEngine`."""
         settings = self._settings
         if settings.health_url:
-            await _ask(settings.health_url)
+            await ask(settings.health_url)
         elif settings.url:
-            await _reach(settings.url)
+            await reach(settings.url)
 
     def converse(self, order: AttachAgent, seat: Seat) -> TwilioTalk:
         """See `dialerd.media.remote.RemoteEngine`."""
@@ -109,9 +108,9 @@ class TwilioTalk(StreamTalk):
             async with asyncio.timeout(limit):
                 await self._open(limit)
         except TimeoutError:
-            detail = f"{_place(self._url)} does not take the call within {limit:g} s"
+            detail = f"{place(self._url)} does not take the call within {limit:g} s"
         except (OSError, ValueError, WSError) as error:
-            detail = f"{_place(self._url)} cannot be reached: {_told(error)}"
+            detail = f"{place(self._url)} cannot be reached: {told(error)}"
         else:
             if self.fault is not None:
                 raise self.fault
@@ -154,21 +153,9 @@ class TwilioTalk(StreamTalk):
         self._say({"event": "start", "start": start})
 
     def _parameters(self) -> dict[str, str]:
-        """What the bot is told of its call. What we know of it stands, whatever its variables are called."""
-        order = self.order
-        known = {
-            "call_id": order.call,
-            "campaign_id": order.campaign_id,
-            "agent_id": order.agent_id,
-            "language": order.language,
-            "from_number": order.caller_id,
-            "to_number": order.phone,
-            "contact_name": order.name,
-            "external_id": order.external_id,
-        }
-        given = {**self._settings.parameters, **order.variables, **order.instructions.get("parameters", {})}
-        told = {**given, **{name: value for name, value in known.items() if value is not None}}
-        return {name: _text(value) for name, value in told.items()}
+        """What the bot is told of its call."""
+        parameters = about(self.order, self._settings.parameters)
+        return {name: _text(value) for name, value in parameters.items()}
 
     # --- to the bot ---------------------------------------------------------------------------------
 
@@ -228,7 +215,7 @@ class TwilioTalk(StreamTalk):
             return
         quiet = loop.time() - self._last_word
         if quiet >= SILENT:
-            return self.take_fault(f"{_place(self._url)} gives no sign of life")
+            return self.take_fault(f"{place(self._url)} gives no sign of life")
         if quiet >= QUIET:
             peer.send_ping()
         self._watch = loop.call_later(QUIET, self._look)
@@ -332,54 +319,6 @@ class _Listener(WSListener):
 
 def _close_code(payload: bytes) -> int:
     return int.from_bytes(payload[:2], "big") if len(payload) >= 2 else _NO_CODE
-
-
-async def _reach(url: str) -> None:
-    """Return if somebody listens there. Raises `PortError`."""
-    parts = urlsplit(url)
-    port = parts.port or {"ws": 80, "wss": 443, "http": 80, "https": 443}[parts.scheme]
-    try:
-        async with asyncio.timeout(5.0):
-            _, writer = await asyncio.open_connection(parts.hostname, port)
-        writer.close()
-    except TimeoutError:
-        raise PortError(f"{_place(url)} does not answer: start it", retryable=True) from None
-    except OSError as error:
-        raise PortError(
-            f"{_place(url)} cannot be reached: {_told(error)}; start it", retryable=True
-        ) from error
-
-
-async def _ask(url: str) -> None:
-    """Return if the page answers that all is well. Raises `PortError`."""
-    timeout = aiohttp.ClientTimeout(total=5.0)
-    try:
-        async with (
-            aiohttp.ClientSession(timeout=timeout, trust_env=False) as http,
-            http.get(url, allow_redirects=False) as reply,
-        ):
-            status = reply.status
-    except TimeoutError:
-        raise PortError(f"{_place(url)} does not answer: start it", retryable=True) from None
-    except (aiohttp.ClientError, OSError) as error:
-        raise PortError(f"{_place(url)} cannot be asked: {_told(error)}; start it", retryable=True) from error
-    if not 200 <= status < 300:
-        raise PortError(f"{_place(url)} answers {status}, not 2xx", retryable=True)
-
-
-def _place(url: str) -> str:
-    """An address without what may be secret in it."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}{parts.path}"
-
-
-def _told(error: Exception) -> str:
-    cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
-    if isinstance(cause, OSError) and cause.errno is not None:
-        # A resolver's numbers are negative, and its words its own.
-        return os.strerror(cause.errno) if cause.errno > 0 else str(cause.strerror)
-    said = str(cause) or type(cause).__name__
-    return "".join(char if char.isprintable() else " " for char in said)[:200]
 
 
 def _text(value: object) -> str:

@@ -30,12 +30,11 @@ from aiortc.sdp import SessionDescription
 from av import AudioFrame
 
 from dialerd.core.errors import PortError
-from dialerd.media.webrtc_callee import CalleeTrack, Codec
+from dialerd.media.engine_settings import CODECS, DATA_CHANNEL, Codec
+from dialerd.media.webrtc_callee import CalleeTrack
 from dialerd.media.webrtc_signalling import Signalling
 from dialerd.media.webrtc_voice import EngineVoice
 
-LABEL = "dialerd"
-"""Of the data channel, unless the engine wants another."""
 LONGEST_MESSAGE = 64 * 1024
 MOST_UNSENT = 256 * 1024
 """Bytes of messages that an engine may leave unread before further ones are dropped."""
@@ -88,11 +87,10 @@ class LinkTiming:
 class LinkSettings:
     """How engines of this kind are linked with."""
 
-    ice_servers: tuple[str, ...] = ()
-    """`stun:` and `turn:` addresses; none: both sides reach each other directly."""
-    codecs: tuple[Codec, ...] = ("pcmu", "opus")
+    ice_servers: tuple[RTCIceServer, ...] = ()
+    codecs: tuple[Codec, ...] = CODECS
     """In the order of preference."""
-    label: str = LABEL
+    label: str = DATA_CHANNEL
     pings: bool = True
     """Whether the engine is sent `ping` again and again, as SmallWebRTC wants it."""
     timing: LinkTiming = LinkTiming()
@@ -156,7 +154,7 @@ class WebRtcLink:
 
     def _new_peer(self) -> RTCPeerConnection:
         # Never the library's default, a public STUN server.
-        servers = [RTCIceServer(urls=url) for url in self._settings.ice_servers]
+        servers = list(self._settings.ice_servers)
         configuration = RTCConfiguration(iceServers=servers, bundlePolicy=RTCBundlePolicy.MAX_BUNDLE)
         return RTCPeerConnection(configuration)
 

@@ -10,12 +10,13 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from fractions import Fraction
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from av import AudioFrame, CodecContext
 from av.packet import Packet
 
+from dialerd.media.engine_settings import Codec
 from dialerd.media.playout import FRAME, SILENCE
 from dialerd.media.samples import to_linear
 
@@ -28,8 +29,6 @@ PATIENCE = 0.060
 PTIME = 0.020
 MOST_LEAD = 0.060
 """Seconds of audio more than time has passed: beyond it the engine would hear the callee late for ever after."""
-
-Codec = Literal["pcmu", "opus"]
 
 
 class Encoder(Protocol):

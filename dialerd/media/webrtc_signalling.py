@@ -11,7 +11,7 @@ import asyncio
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import aiohttp
 import orjson
@@ -19,8 +19,8 @@ import structlog
 from yarl import URL
 
 from dialerd.core.errors import PortError
-
-Dialect = Literal["json", "sdp"]
+from dialerd.media.engine_settings import Dialect
+from dialerd.media.reach import told
 
 LONGEST_ANSWER = 256 * 1024
 """Bytes of an engine's answer; an SDP answer has a few thousand."""
@@ -168,7 +168,7 @@ async def _send(
             return _Answer(response.status, bytes(answer), response.headers.get("Location", ""))
     except (aiohttp.ClientError, ValueError, OSError) as error:
         raise PortError(
-            f"the engine cannot be asked at {url.origin()}: {error or type(error).__name__}", retryable=True
+            f"the engine cannot be asked at {url.origin()}: {told(error)}", retryable=True
         ) from error
 
 
