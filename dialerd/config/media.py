@@ -109,7 +109,7 @@ class WebRtcSection(_EngineSection):
     health_url: str | None = Field(
         default=None, description="http(s):// that answers 2xx while it can hold calls; asked again and again"
     )
-    parameters: dict[str, str] = Field(default={}, description="told with every call (requestData)")
+    parameters: dict[str, str] = Field(default={}, description="told with every call (request_data)")
     token: SecretStr | None = Field(default=None, description="sent as Authorization: Bearer")
     codecs: list[Codec] = Field(
         default=list(CODECS), min_length=1, max_length=2, description="offered in this order"

@@ -66,7 +66,7 @@ def signalling(http: aiohttp.ClientSession, door: Door) -> Signalling:
 
 
 class JsonSignalling:
-    """`{sdp, type, requestData}` for `{sdp, type, pc_id}`.
+    """`{sdp, type, request_data}` for `{sdp, type, pc_id}`.
 
     A URL that ends in `/start` is asked for a session first, and its `sessions/{id}/api/offer` for the answer.
     """
@@ -80,7 +80,7 @@ class JsonSignalling:
         url = URL(self._door.url, encoded=True)
         if url.path.endswith("/start"):
             url = await self._start(url, about)
-        body = {"sdp": offer, "type": "offer", "requestData": dict(about)}
+        body = {"sdp": offer, "type": "offer", "request_data": dict(about)}
         answer = _object(await self._post(url, body, "the offer"), "the offer")
         sdp = answer.get("sdp")
         if not isinstance(sdp, str) or answer.get("type") != "answer":

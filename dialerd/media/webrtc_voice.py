@@ -2,9 +2,9 @@
 
 An engine sends all the time, silence too. Here begins a spurt with the first frame that can be heard, and ends once
 nothing was to be heard for a while; between spurts nothing goes out, so that whoever plays may drain and the clocks of
-both sides may differ. A spurt begins with a few frames held back, against frames that come unevenly, and what Asterisk
-has waiting never grows beyond a fifth of a second: an engine that is interrupted simply falls silent, and the callee
-must hear that at once.
+both sides may differ. A spurt begins with a few frames held back, more of them where frames come unevenly, and what
+Asterisk has waiting never grows beyond a fifth of a second: an engine that is interrupted simply falls silent, and the
+callee must hear that at once.
 """
 
 from __future__ import annotations
@@ -18,14 +18,16 @@ from dialerd.media.playout import BYTES_PER_SECOND, FRAME
 from dialerd.media.samples import Samples, to_mu_law
 
 RATE = 8_000
-QUIET = 10
-"""Samples of at most this size (of 32,767) cannot be heard: codecs leave such noise in silence."""
+QUIET = b"\xff\xfe\x7f\x7e"
+"""Mu-law of samples up to 8, of 32,767: they cannot be heard, and codecs leave such noise in silence."""
 TRAIL = 15
 """Frames of silence after which a spurt is over: shorter pauses are within words."""
 CUSHION = 3
-"""Frames held back at the beginning of a spurt."""
+"""Frames held back at the beginning of a spurt, at first."""
+MOST_CUSHION = 7
+"""The same, where they have come unevenly: each time that none was left to be played costs one more."""
 MOST_WAITING = 10
-"""Frames that may wait to be played; silence is dropped as soon as more than `CUSHION` do."""
+"""Frames that may wait to be played; silence is dropped as soon as more of them wait than are held back."""
 
 
 class EngineVoice:
@@ -41,6 +43,7 @@ class EngineVoice:
         self._telephone = Telephone()
         self._rest = b""
         self._held: list[bytes] = []
+        self._cushion = CUSHION
         self._speaking = False
         self._quiet = 0
         self._sent = 0
@@ -52,37 +55,42 @@ class EngineVoice:
             self._take_samples(samples)
 
     def _take_samples(self, samples: Samples) -> None:
-        is_quiet = bool(np.abs(samples.astype(np.int32)).max(initial=0) <= QUIET)
         audio = self._rest + to_mu_law(samples)
         whole = len(audio) - len(audio) % FRAME
         self._rest = audio[whole:]
         for start in range(0, whole, FRAME):
-            self._take_frame(audio[start : start + FRAME], is_quiet)
+            self._take_frame(audio[start : start + FRAME])
 
-    def _take_frame(self, frame: bytes, is_quiet: bool) -> None:
+    def _take_frame(self, frame: bytes) -> None:
         self.received += 1
+        is_quiet = not frame.strip(QUIET)
         self._quiet = self._quiet + 1 if is_quiet else 0
         if self._quiet > TRAIL:
-            self._speaking = False
-            self._send(self._held)
-            self._held = []
-            return
-        if not self._speaking and is_quiet:
-            return
-        self._speaking = True
-        waiting = self._waiting
-        if waiting > 0:
-            return self._send_within(frame, is_quiet, waiting)
-        self._held.append(frame)
-        if len(self._held) >= CUSHION:
-            self._send(self._held)
-            self._held = []
+            return self._end_spurt()
+        if not self._speaking:
+            if is_quiet:
+                return
+            self._speaking = True
+        elif not self._held and self._waiting <= 0:
+            self._cushion = min(self._cushion + 1, MOST_CUSHION)
+        if self._held or self._waiting <= 0:
+            self._held.append(frame)
+            if len(self._held) >= self._cushion:
+                self._release()
+        elif self._waiting < (self._cushion if is_quiet else MOST_WAITING):
+            self._send([frame])
+        elif not is_quiet:
+            self.dropped += 1
 
-    def _send_within(self, frame: bytes, is_quiet: bool, waiting: float) -> None:
-        if waiting >= (CUSHION if is_quiet else MOST_WAITING):
-            self.dropped += not is_quiet
-            return
-        self._send([frame])
+    def _end_spurt(self) -> None:
+        if self._speaking:
+            self._speaking = False
+            self._cushion = max(self._cushion - 1, CUSHION)
+            self._release()
+
+    def _release(self) -> None:
+        held, self._held = self._held, []
+        self._send(held)
 
     def _send(self, frames: list[bytes]) -> None:
         if not frames:

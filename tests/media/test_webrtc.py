@@ -200,7 +200,7 @@ async def test_the_offer_in_json_tells_of_the_call_and_carries_the_secret() -> N
     ((method, path, headers, text),) = it.engine.requests
     assert (method, path) == ("POST", "/api/offer")
     assert headers["Authorization"] == "Bearer s3cret"
-    assert '"requestData":{"call":"c1"}' in text
+    assert '"request_data":{"call":"c1"}' in text
     assert "s3cret" not in text
     assert "stun" not in text
 

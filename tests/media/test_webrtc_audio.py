@@ -229,22 +229,43 @@ def test_an_engine_whose_clock_is_fast_does_not_grow_a_queue() -> None:
     assert ear.voice.dropped == 0
 
 
+def starved(ear: Ear, since: float) -> float:
+    """Seconds after `since` in which a callee hears nothing though the spurt goes on."""
+    have, missed, last = 0.0, 0.0, ear.played[0][0]
+    for at, audio in ear.played:
+        have -= at - last
+        if at > since:
+            missed += max(0.0, -have)
+        have = max(have, 0.0) + len(audio) / 8_000
+        last = at
+    return missed
+
+
 def test_frames_that_come_unevenly_are_played_evenly() -> None:
     ear = Ear()
     ear.say(*"x" * 10)
     for _ in range(20):
         ear.say("x", every=0.050)
         ear.say("x", "x", every=0.005)
-    # Of what is played in a time there is always enough.
-    have, starved = 0.0, 0.0
-    last = ear.played[0][0]
-    for at, audio in ear.played:
-        have -= at - last
-        starved = max(starved, -have)
-        have = max(have, 0.0) + len(audio) / 8_000
-        last = at
-    assert starved == 0
+    assert starved(ear, 0.0) == 0
     assert ear.voice.dropped == 0
+
+
+def test_more_is_held_back_where_frames_come_more_unevenly_and_less_again_later() -> None:
+    ear = Ear()
+    ear.say(*"x" * 10)
+    for _ in range(20):
+        ear.say("x", every=0.100)
+        ear.say(*"x" * 4, every=0.0)
+    # After a few times that none was left, there always is one.
+    assert starved(ear, 0.0) > 0
+    assert starved(ear, ear.now - 1.0) < 0.001
+    assert ear.voice.dropped == 0
+    for _ in range(10):
+        ear.say(*"." * 40 + "x" * 40)
+    ear.say(*"." * 40 + "x" * 40)
+    begun = [len(audio) // FRAME for at, audio in ear.played if at > ear.now - 0.85]
+    assert begun[0] == CUSHION
 
 
 def test_other_rates_layouts_and_formats_are_taken_also_in_the_middle() -> None:

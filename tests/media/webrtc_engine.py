@@ -114,7 +114,7 @@ class Engine:
                 assert isinstance(frame, AudioFrame)
                 self.rate = frame.sample_rate
                 samples = frame.to_ndarray().reshape(-1, frame.layout.nb_channels)
-                self.heard.append(samples[:, 0].copy())
+                self.heard.append(samples[:, 0].astype(np.int16))
         except MediaStreamError:
             pass
 
