@@ -14,6 +14,8 @@ import asyncio
 import contextlib
 import json
 import time
+from collections.abc import Mapping
+from typing import Any
 
 import uvloop
 
@@ -104,6 +106,10 @@ class NoMedia:
 
     def transfer_failed(self, call: CallId, reason: str) -> None:
         """Never asked."""
+
+    def redirect(self, call: CallId, instructions: Mapping[str, Any]) -> bool:
+        """Nobody redirects here."""
+        return False
 
     def held(self) -> frozenset[CallId] | None:
         return None

@@ -37,6 +37,7 @@ from dialerd.core.engine import EMBEDDED
 from dialerd.core.errors import Fault, PortError
 from dialerd.core.model import Campaign, InstanceId, ScriptId
 from dialerd.engine import failpoint
+from dialerd.engine.callbacks import StatusCallbacks
 from dialerd.engine.case import Case
 from dialerd.engine.courier import Courier
 from dialerd.engine.feed import Feed
@@ -55,6 +56,7 @@ from dialerd.sim import forecast
 from dialerd.store import choice
 from dialerd.store.aside import ExportsAside, StoreAddress
 from dialerd.webhooks.sender import HttpWebhooks
+from dialerd.webhooks.way import GuardedWay
 
 START_RETRY = 2.0
 FORECAST_DEADLINE = 150.0
@@ -85,11 +87,14 @@ async def run(settings: Settings) -> None:
         down.push_async_callback(store.close)
         clock = SystemClock()
         feed, tally = Feed(clock), Tally()
+        way = GuardedWay(settings.webhooks.allow)
+        callbacks = StatusCallbacks(store, clock, settings.twilio.access, way)
 
         def listener(announcement: Announce) -> None:
             logs.listener(announcement)
             feed.hear(announcement)
             tally.hear(announcement)
+            callbacks.hear(announcement)
 
         engine = Engine(
             InstanceId(settings.instance),
@@ -111,7 +116,19 @@ async def run(settings: Settings) -> None:
         down.push_async_callback(webhooks.close)
         courier = _courier(settings, engine, store, webhooks, clock)
         service = _service(
-            settings, engine, store, media, clock, helper, simulator, exporter, feed, tally, courier, webhooks
+            settings,
+            engine,
+            store,
+            media,
+            clock,
+            helper,
+            simulator,
+            exporter,
+            feed,
+            tally,
+            courier,
+            webhooks,
+            way,
         )
         server = _server(settings, service)
         if not await _bind(server, stops):
@@ -120,6 +137,7 @@ async def run(settings: Settings) -> None:
         await _prepare_scripts(live, store, media)
         down.push_async_callback(media.close)
         await down.enter_async_context(_background(courier.run(), "webhooks", stops))
+        await down.enter_async_context(_background(callbacks.run(), "callbacks", stops))
         await down.enter_async_context(_background(media.run(), "media", stops))
         await down.enter_async_context(_background(telephony.run(), "asterisk", stops))
         await down.enter_async_context(_background(engine.run(telephony, media), "engine", stops))
@@ -335,6 +353,7 @@ def _service(
     tally: Tally,
     courier: Courier,
     webhooks: HttpWebhooks,
+    way: GuardedWay,
 ) -> Service:
     intake = Intake(helper, _spool_dir(settings), settings.imports.max_contacts)
     intake.prepare()
@@ -361,6 +380,7 @@ def _service(
         spool_dir=_spool_dir(settings),
         engines=(VoiceEngine(EMBEDDED, VOICES, _Spoken(), say), *_other_engines(settings)),
         retention=settings.retention.rules,
+        twilio=settings.twilio.access,
     )
     return Service(
         engine,
@@ -376,6 +396,7 @@ def _service(
         courier,
         webhooks,
         exports,
+        way,
     )
 
 

@@ -68,7 +68,7 @@ async def _run(options: argparse.Namespace, password: str) -> None:
     settings = WorkerSettings(options.socket, options.sessions, grace=options.grace)
     way = GuardedWay()
     kinds: dict[str, Kind] = {
-        "twilio-stream": lambda engine: TwilioStreamEngine(engine, way.connect),
+        "twilio-stream": lambda engine: TwilioStreamEngine(engine, way),
         "webrtc": _webrtc,
     }
     agent = EmbeddedAgent.caching(options.cache_dir)

@@ -15,6 +15,7 @@ from pydantic import Field, SecretStr, field_validator
 
 from dialerd.config.section import NAME, ListenAddress, Section
 from dialerd.core.engine import EMBEDDED
+from dialerd.engine.settings import TwilioAccess
 from dialerd.media.engine_settings import CODECS, DATA_CHANNEL, Codec, Dialect, EngineSettings
 
 _ACCOUNT = re.compile(r"AC[0-9a-f]{32}")
@@ -40,6 +41,20 @@ class TwilioSettings(Section):
     """Signs what is sent to them (X-Twilio-Signature); the same as the API key that they use, for they have one."""
     engine: str | None = None
     """The engine that holds the calls which they place."""
+    language: str = "en"
+    """Of those calls."""
+
+    @field_validator("language")
+    @classmethod
+    def _language_is_a_tag(cls, value: str) -> str:
+        if not langcodes.tag_is_valid(value):
+            raise ValueError(f"must be a language tag like en-IN: {value}")
+        return value
+
+    @property
+    def access(self) -> TwilioAccess:
+        """The same for the services."""
+        return TwilioAccess(self.account_sid, _secret(self.auth_token), self.engine, self.language)
 
 
 class _EngineSection(Section):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from fastapi import FastAPI
 
-from dialerd.control import problems
+from dialerd.control import problems, twilio
 from dialerd.control.auth import KeyRing, PeerPolicy
 from dialerd.control.context import Control
 from dialerd.control.description import ABOUT, describe, operation_id
@@ -87,6 +87,7 @@ def create_app(
     problems.install(app)
     for noun in _NOUNS:
         app.include_router(noun.router)
+    app.include_router(twilio.router)
     app.add_middleware(Guard, keys=ring, peers=PeerPolicy(group), rate=RateLimit(requests_per_minute))
     describe(app)
     return app

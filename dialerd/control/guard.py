@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from dialerd.control import problems
+from dialerd.control import problems, twilio
 from dialerd.control.auth import OPEN_PATHS, KeyRing, Peer, PeerPolicy, Principal, permit
 from dialerd.control.ratelimit import Allowance, RateLimit, is_free
 from dialerd.core.errors import PortError, RequestError
@@ -45,6 +48,8 @@ class Guard:
             await self._app(scope, receive, send)
             return
         reply = _Reply(send)
+        is_twilio = scope["path"].startswith(twilio.PREFIX)
+        response: Response
         try:
             await self._admit(scope)
             reply.allowance = self._count(scope)
@@ -55,11 +60,12 @@ class Guard:
         except ClientDisconnect:
             return
         except RequestError as error:
-            response = problems.of_request_error(error)
+            response = twilio.shaped(error) if is_twilio else problems.of_request_error(error)
         except PortError as error:
-            response = problems.of_port_error(error)
+            response = twilio.shaped(error) if is_twilio else problems.of_port_error(error)
         except Exception as error:  # noqa: BLE001 - the client is owed an answer, the log the trace
             response = problems.of_exception(error, scope["method"], scope["path"])
+            response = twilio.shaped(None) if is_twilio else response
         else:
             return
         if not reply.started:
@@ -77,11 +83,14 @@ class Guard:
         if path in OPEN_PATHS:
             return
         state = scope.setdefault("state", {})
-        principal = await self._principal(state.get("peer"), Headers(scope=scope))
+        headers: Mapping[str, str] = Headers(scope=scope)
+        if path.startswith(twilio.PREFIX):
+            headers = {"authorization": f"Bearer {twilio.bearer_of(headers.get('authorization', '')) or ''}"}
+        principal = await self._principal(state.get("peer"), headers)
         permit(principal, scope["method"], path)
         state["principal"] = principal
 
-    async def _principal(self, peer: Peer | None, headers: Headers) -> Principal:
+    async def _principal(self, peer: Peer | None, headers: Mapping[str, str]) -> Principal:
         if peer is not None:
             return self._peers.principal(peer)
         return await self._keys.principal(headers)

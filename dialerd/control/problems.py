@@ -118,7 +118,7 @@ def install(app: FastAPI) -> None:
 
 
 async def _on_request_error(_: Request, error: Exception) -> ProblemResponse:
-    if not isinstance(error, RequestError):
+    if not isinstance(error, RequestError) or "twilio_code" in error.extra:
         raise error
     return of_request_error(error)
 

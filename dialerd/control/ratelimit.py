@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,12 +11,16 @@ from dataclasses import dataclass
 WINDOW = 60.0
 MOST_KEYS = 10_000
 _FREE_ENDINGS = ("/hangup", "/disposition", "/transfer", "/pause", "/stop")
+_CALL_OF_TWILIO = re.compile(r"/2010-04-01/Accounts/[^/]+/Calls/[^/]+\.json")
+"""Where a bot written for Twilio hangs up."""
 _FREE_PATHS = ("/v1/panic", "/v1/dnc", "/v1/dnc/import")
 
 
 def is_free(method: str, path: str) -> bool:
     """Whether a request is never refused for its number: hang-ups, halts, additions to the do-not-call list."""
-    return method == "POST" and (path in _FREE_PATHS or path.endswith(_FREE_ENDINGS))
+    if method != "POST":
+        return False
+    return path in _FREE_PATHS or path.endswith(_FREE_ENDINGS) or _CALL_OF_TWILIO.fullmatch(path) is not None
 
 
 @dataclass(frozen=True, slots=True)

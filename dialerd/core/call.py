@@ -127,6 +127,8 @@ def mark_ringing(turn: Turn, call: Call, attempt: Try) -> None:
     """Journal that the phone rings, so that no restart forgets that the attempt counts."""
     tries.save_try(turn, call, replace(attempt, state=TryState.RINGING, ringing_at=turn.now.wall))
     slowdown.note_taken(turn, call, attempt.trunk)
+    if call.instructions:
+        turn.announce("call.ringing", {"call": call.id, "campaign": call.campaign_id}, call.phone)
 
 
 def on_answered(turn: Turn, event: TryAnswered) -> None:

@@ -132,6 +132,8 @@ class HangUpCall:
     """End one live call."""
 
     call: CallId
+    by_agent: bool = False
+    """Its own agent does so: an answered call is over then as it is when any agent is done."""
 
 
 @record

@@ -42,6 +42,7 @@ from dialerd.core.commands import (
     UnlistNumbers,
 )
 from dialerd.core.donotcall import sweep
+from dialerd.core.effects import HangUp
 from dialerd.core.journal import DaemonSaved, TrunkSaved, WebhookRemoved, WebhookSaved
 from dialerd.core.model import Halt, Reason, TrunkChange
 from dialerd.core.planner import Conversation, open_call
@@ -221,7 +222,10 @@ def _place_call(turn: Turn, command: PlaceCall) -> Answer:
         command.stand_ins,
         command.instructions,
     )
-    return Done(changed=True, call=open_call(turn, ask, verdict, talk).id)
+    call = open_call(turn, ask, verdict, talk)
+    if call.instructions:
+        turn.announce("call.placed", {"call": call.id, "campaign": None}, call.phone)
+    return Done(changed=True, call=call.id)
 
 
 _NOT_NOW = Check("daemon", Scope.DAEMON, False, "the daemon places no calls at this moment; try again")
@@ -231,6 +235,9 @@ def _hang_up(turn: Turn, command: HangUpCall) -> Answer:
     call = turn.world.calls.get(command.call)
     if call is None:
         return Refused(f"there is no live call {command.call}", unknown=True)
+    if command.by_agent and call.answered_at is not None:
+        turn.do(HangUp(call.current.channel))
+        return Done(changed=True)
     calls.cut(turn, call, Reason.CUT)
     return Done(changed=True)
 

@@ -28,6 +28,7 @@ from dialerd.engine.runtime import Engine
 from dialerd.engine.scripts import ScriptParser, Scripts
 from dialerd.engine.settings import ServiceSettings
 from dialerd.engine.tally import Tally
+from dialerd.engine.twilio import TwilioCalls, Way
 from dialerd.engine.upkeep import Upkeep
 from dialerd.engine.voices import Voices
 from dialerd.engine.webhooks import Hooks
@@ -52,8 +53,12 @@ class Service:
         courier: Courier,
         webhooks: Webhooks,
         exports: Exports | None = None,
+        way: Way | None = None,
     ) -> None:
-        """`exports`: who reads the files of campaigns; None: the store itself."""
+        """`exports`: who reads the files of campaigns; None: the store itself.
+
+        `way`: to addresses that calls in Twilio's terms bring; None: none are placed.
+        """
         self.upkeep = Upkeep(store, clock, engine.policy, engine, settings.retention)
         self.scripts = Scripts(engine, store, media, clock, parse_script)
         self.agents = Agents(engine, store, clock, settings, self.scripts)
@@ -63,6 +68,7 @@ class Service:
         self.contacts = Contacts(engine, store, clock, self.upkeep)
         self.files = Files(self.campaigns, exports or store)
         self.calls = Calls(engine, store, clock, self.agents, settings, intake)
+        self.twilio = TwilioCalls(engine, store, clock, settings, intake, media, way)
         self.voices = Voices(engine, settings, self.scripts)
         self.requests = Requests(store, clock)
         self.reports = Reports(engine, store, clock)

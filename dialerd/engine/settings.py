@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any, Protocol
@@ -55,6 +55,18 @@ class VoiceEngine:
 
 
 @dataclass(frozen=True, slots=True)
+class TwilioAccess:
+    """What bots that were written for Twilio are given in its place."""
+
+    account_sid: str = ""
+    auth_token: str = field(default="", repr=False)
+    engine: str | None = None
+    """Who holds the calls that they place; None: they may place none."""
+    language: str = "en"
+    """Of those calls."""
+
+
+@dataclass(frozen=True, slots=True)
 class Retention:
     """How long what is over is kept; None: until somebody deletes it."""
 
@@ -77,3 +89,4 @@ class ServiceSettings:
     """An existing folder for working files."""
     engines: tuple[VoiceEngine, ...]
     retention: Retention = Retention()
+    twilio: TwilioAccess = TwilioAccess()

@@ -8,8 +8,13 @@ from typing import Any
 from dialerd.core.effects import AttachAgent
 
 
-def about(order: AttachAgent, parameters: Mapping[str, str]) -> dict[str, Any]:
-    """Names and values. What we know of a call stands, whatever its variables are called."""
+def about(
+    order: AttachAgent, parameters: Mapping[str, str], own: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """Names and values. What we know of a call stands, whatever its variables are called.
+
+    `parameters` are the engine's, `own` those that came with the call.
+    """
     known = {
         "call_id": order.call,
         "campaign_id": order.campaign_id,
@@ -20,5 +25,5 @@ def about(order: AttachAgent, parameters: Mapping[str, str]) -> dict[str, Any]:
         "contact_name": order.name,
         "external_id": order.external_id,
     }
-    given = {**parameters, **order.variables, **order.instructions.get("parameters", {})}
+    given = {**parameters, **order.variables, **(own or {})}
     return {**given, **{name: value for name, value in known.items() if value is not None}}

@@ -109,6 +109,15 @@ class RemoteConversation(Conversation, Protocol):
         ...
 
 
+@runtime_checkable
+class Redirectable(Protocol):
+    """A conversation that can be told to go on otherwise."""
+
+    def redirect(self, instructions: Mapping[str, Any]) -> None:
+        """Leave off, and do this instead (`AttachAgent.instructions`)."""
+        ...
+
+
 class Agent(Protocol):
     """An engine of conversations."""
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import structlog
 
@@ -157,6 +158,13 @@ class MediaPool:
             self._untold[call] = reason
         elif call in self._calls:
             self._link.send(wire.TransferFailed(call, reason))
+
+    def redirect(self, call: CallId, instructions: Mapping[str, Any]) -> bool:
+        """See `dialerd.ports.Media`."""
+        if call not in self._calls or self._link is None:
+            return False
+        self._link.send(wire.Redirect(call, instructions))
+        return True
 
     def held(self) -> frozenset[CallId] | None:
         """See `dialerd.ports.Media`."""

@@ -8,9 +8,9 @@ how the leg is made, is not known here.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import structlog
 
@@ -22,7 +22,7 @@ from dialerd.core.model import AgentReport, Reason
 from dialerd.core.transfer import TransferWish
 from dialerd.media.asterisk_ws import CalleeGone, LegListener
 from dialerd.media.cast import Agents, Cast, in_words
-from dialerd.media.conversation import Conversation
+from dialerd.media.conversation import Conversation, Redirectable
 from dialerd.media.playout import SILENCE, Cue, Notices, Outlet, Playout
 from dialerd.media.ringing import RINGING
 
@@ -169,6 +169,11 @@ class Session:
         if self._playout is not None and self._conversation is not None:
             self._playout.stop()
             self._direct(self._conversation.transfer_failed, reason, self._at)
+
+    def redirect(self, instructions: Mapping[str, Any]) -> None:
+        """Somebody wants the conversation to go on otherwise; one that cannot, goes on as it was."""
+        if isinstance(self._conversation, Redirectable):
+            self._direct(self._conversation.redirect, instructions)
 
     def drop(self, detail: str) -> None:
         """The call must go because our side does."""

@@ -213,15 +213,19 @@ class StreamTalk:
         if said.hangup == "now":
             stage.finish(self._report)
         elif said.hangup == "when_played":
-            self._finish()
+            self.finish()
 
-    def take_end(self) -> None:
-        """The engine has taken leave: what it has said is played to its end."""
-        if self._closed:
-            return
-        if not self._said:
-            return self.take_fault("it ended the conversation before it said anything")
-        self._finish()
+    def finish(self) -> None:
+        """The conversation is over as soon as everything that was said is played."""
+        if not self._closed:
+            self._over = True
+            self._go_on()
+            self._settle()
+
+    @property
+    def has_spoken(self) -> bool:
+        """Whether the engine has sent any audio."""
+        return self._said
 
     def take_fault(self, detail: str) -> None:
         """The engine has done what it must not, or is gone."""
@@ -238,11 +242,6 @@ class StreamTalk:
         return PortError(self._fault, retryable=True) if self._fault else None
 
     # --- the audio ----------------------------------------------------------------------------------
-
-    def _finish(self) -> None:
-        self._over = True
-        self._go_on()
-        self._settle()
 
     def _go_on(self) -> None:
         self._more.set()

@@ -9,18 +9,22 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
-import hashlib
-import hmac
 import secrets
 import socket
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol
+from urllib.parse import urlencode, urljoin, urlsplit
 
+import aiohttp
 import orjson
+import structlog
 from picows import WSCloseCode, WSError, WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 
 from dialerd.core.effects import AttachAgent
 from dialerd.core.errors import PortError
+from dialerd.core.twilio import API, call_sid, signature
+from dialerd.core.twiml import Hangup, Pause, Redirect, Stream, Verb, parse
 from dialerd.media.about import about
 from dialerd.media.engine_settings import EngineSettings
 from dialerd.media.reach import ask, place, reach, told
@@ -34,31 +38,34 @@ QUIET = 2.0
 """Seconds without a word from the bot after which it is asked for a sign of life."""
 SILENT = 6.0
 """Seconds without any after which it counts as dead."""
+MOST_REDIRECTS = 20
 _NO_CODE = 1005
 _NORMAL = (1000, _NO_CODE)
 """Codes with which a socket is closed when all was said (RFC 6455 §7.4.1)."""
 
-Resolve = Callable[[str], Awaitable[socket.socket | None]]
-"""Connects to where a URL that came with a call leads, if it may; None: as usual. Raises `OSError`, `ValueError`."""
+_log = structlog.get_logger("dialerd.media")
 
 
-def call_sid(call: str) -> str:
-    """The name of a call in Twilio's terms: 32 hexadecimal digits, of which the last twelve are ours."""
-    return f"CA{call.removeprefix('cal_'):0>32}"
+class Way(Protocol):
+    """The way to addresses that came with a call: only to where that is allowed."""
 
+    async def connect(self, url: str) -> socket.socket:
+        """A connected socket to a WebSocket's address. Raises `OSError`, `ValueError`."""
+        ...
 
-def signature(url: str, token: str, parameters: Mapping[str, str] | None = None) -> str:
-    """X-Twilio-Signature: HMAC-SHA1 over the URL and the form's fields in the order of their names."""
-    text = url + "".join(f"{name}{value}" for name, value in sorted((parameters or {}).items()))
-    return base64.b64encode(hmac.digest(token.encode(), text.encode(), hashlib.sha1)).decode()
+    async def fetch(
+        self, method: str, url: str, form: Sequence[tuple[str, str]], headers: Mapping[str, str]
+    ) -> tuple[int, bytes]:
+        """Status and body of a page. Raises `OSError`, `ValueError`, `aiohttp.ClientError`."""
+        ...
 
 
 class TwilioStreamEngine:
     """A bot that takes calls at `settings.url`, or wherever a call says."""
 
-    def __init__(self, settings: EngineSettings, resolve: Resolve) -> None:
+    def __init__(self, settings: EngineSettings, way: Way) -> None:
         self._settings = settings
-        self._resolve = resolve
+        self._way = way
 
     async def check(self) -> None:
         """See `dialerd.media.remote.RemoteEngine`."""
@@ -70,32 +77,36 @@ class TwilioStreamEngine:
 
     def converse(self, order: AttachAgent, seat: Seat) -> TwilioTalk:
         """See `dialerd.media.remote.RemoteEngine`."""
-        url = str(order.instructions.get("stream_url") or self._settings.url)
-        if not url:
+        if not self._settings.url and not order.instructions:
             raise PortError(
                 f"engine {self._settings.name} has no url, and the call brings none", retryable=False
             )
-        return TwilioTalk(self._settings, url, self._resolve, order, seat)
+        return TwilioTalk(self._settings, self._way, order, seat)
 
 
 class TwilioTalk(StreamTalk):
-    """One call's stream."""
+    """One call: what its TwiML says, or one stream to the engine's own address."""
 
-    def __init__(
-        self, settings: EngineSettings, url: str, resolve: Resolve, order: AttachAgent, seat: Seat
-    ) -> None:
+    def __init__(self, settings: EngineSettings, way: Way, order: AttachAgent, seat: Seat) -> None:
         super().__init__(order, seat)
         self._settings = settings
-        self._url = url
-        self._resolve = resolve
-        self._stream = "MZ" + secrets.token_hex(16)
-        self._call = call_sid(order.call)
+        self._way = way
         self._account = settings.account_sid
+        self._call = call_sid(order.call)
+        self._performing: asyncio.Task[None] | None = None
+        self._opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        """The first stream is open, or the program was done without one."""
+        self._ended = asyncio.Event()
+        """The bot has taken leave."""
+        self._url = settings.url
+        self._base = ""
+        """Of the document that is being carried out."""
+        self._stream = ""
         self._socket: WSTransport | None = None
         self._sequence = 0
+        self._chunks = 0
         self._begun = b""
         """Of a message that comes in several frames."""
-        self._chunks = 0
         self._lost = 0
         """Frames that the bot did not take in time."""
         self._last_word = 0.0
@@ -103,44 +114,132 @@ class TwilioTalk(StreamTalk):
 
     async def connect(self) -> None:
         """See `dialerd.media.conversation.RemoteConversation`."""
-        name, limit = self._settings.name, self._settings.connect
         try:
-            async with asyncio.timeout(limit):
-                await self._open(limit)
-        except TimeoutError:
-            detail = f"{place(self._url)} does not take the call within {limit:g} s"
-        except (OSError, ValueError, WSError) as error:
-            detail = f"{place(self._url)} cannot be reached: {told(error)}"
-        else:
-            if self.fault is not None:
-                raise self.fault
-            return
-        self.seat.failed(detail)
-        raise PortError(f"engine {name}: {detail}", retryable=True)
+            self._begin(self.order.instructions)
+        except ValueError as error:
+            raise PortError(f"the TwiML {error}", retryable=False) from None
+        await self._opened
+        if self.fault is not None:
+            raise self.fault
 
-    async def _open(self, limit: float) -> None:
+    def redirect(self, instructions: Mapping[str, Any]) -> None:
+        """See `dialerd.media.conversation.Redirectable`."""
+        if self._performing is not None:
+            self._performing.cancel()
+        self._part_with_bot()
+        self.take_clear()
+        try:
+            self._begin(instructions)
+        except ValueError as error:
+            self.take_fault(f"the TwiML {error}")
+
+    # --- the program --------------------------------------------------------------------------------
+
+    def _begin(self, instructions: Mapping[str, Any]) -> None:
+        """Carry out other instructions. Raises `ValueError` where they are none."""
+        program: tuple[Verb, ...] = (Stream(self._settings.url),)
+        if "twiml" in instructions:
+            program = parse(str(instructions["twiml"]))
+        elif "url" in instructions:
+            program = (Redirect(str(instructions["url"]), str(instructions.get("method", "POST"))),)
+        own = not instructions
+        self._performing = asyncio.get_running_loop().create_task(self._perform(program, own=own))
+
+    async def _perform(self, program: Iterable[Verb], *, own: bool) -> None:
+        try:
+            await self._carry_out(program, own=own)
+        except TimeoutError:
+            self._give_up(f"{place(self._url)} does not take the call within {self._settings.connect:g} s")
+        except (OSError, ValueError, WSError, aiohttp.ClientError) as error:
+            self._give_up(f"{place(self._url)} cannot be reached: {told(error)}")
+        except Exception as error:  # noqa: BLE001 - a bug costs its call, not the worker
+            _log.error("engine.broken", call=self.order.call, engine=self.order.engine, exc_info=error)
+            self._give_up(f"{type(error).__name__}: {error}")
+
+    def _give_up(self, detail: str) -> None:
+        if self._opened.done():
+            return self.take_fault(detail)
+        self.seat.failed(detail)
+        self._opened.set_exception(PortError(f"engine {self._settings.name}: {detail}", retryable=True))
+
+    async def _carry_out(self, program: Iterable[Verb], *, own: bool) -> None:
+        verbs, redirects = deque(program), 0
+        while verbs:
+            match verbs.popleft():
+                case Pause(seconds):
+                    await asyncio.sleep(seconds)
+                case Stream() as stream:
+                    await self._open(stream, own=own)
+                    if not self._opened.done():
+                        self._opened.set_result(None)
+                    await self._ended.wait()
+                case Redirect(url, method):
+                    redirects += 1
+                    if redirects > MOST_REDIRECTS:
+                        raise ValueError(f"it redirects more than {MOST_REDIRECTS} times")
+                    verbs = deque(await self._fetch(urljoin(self._base, url), method))
+                case Hangup():
+                    verbs.clear()
+        if not self._opened.done():
+            self._opened.set_result(None)
+        self.finish()
+
+    async def _fetch(self, url: str, method: str) -> tuple[Verb, ...]:
+        """The document at `url`, which is asked as Twilio asks. Raises `ValueError` among others."""
+        self._url = self._base = url
+        order = self.order
+        form = [
+            ("AccountSid", self._account),
+            ("ApiVersion", API),
+            ("CallSid", self._call),
+            ("CallStatus", "in-progress"),
+            ("Direction", "outbound-api"),
+            ("From", order.caller_id or ""),
+            ("To", str(order.phone)),
+        ]
+        if method == "GET":
+            url += ("&" if urlsplit(url).query else "?") + urlencode(form)
+            form = []
+        headers = {}
+        if self._settings.auth_token:
+            headers["X-Twilio-Signature"] = signature(url, self._settings.auth_token, form)
+        async with asyncio.timeout(self._settings.connect):
+            status, body = await self._way.fetch(method, url, form, headers)
+        if not 200 <= status < 300:
+            raise ValueError(f"it answers {status}, not 2xx")
+        return parse(body.decode("utf-8", "replace"))
+
+    async def _open(self, stream: Stream, *, own: bool) -> None:
+        limit = self._settings.connect
+        self._url = stream.url
+        self._stream = "MZ" + secrets.token_hex(16)
+        self._sequence = self._chunks = 0
+        self._begun = b""
+        self._ended.clear()
         headers = {"User-Agent": "dialerd"}
-        if self._settings.token:
+        if own and self._settings.token:
             headers["Authorization"] = f"Bearer {self._settings.token}"
         if self._settings.auth_token:
-            headers["X-Twilio-Signature"] = signature(self._url, self._settings.auth_token)
-        own = "stream_url" in self.order.instructions
-        made = await self._resolve(self._url) if own else None
-        await ws_connect(
-            lambda: _Listener(self),
-            self._url,
-            websocket_handshake_timeout=limit,
-            max_frame_size=LONGEST_MESSAGE,
-            max_redirects=0,
-            extra_headers=headers,
-            socket_factory=None if made is None else lambda _url: made,
-        )
-        self._introduce()
+            headers["X-Twilio-Signature"] = signature(stream.url, self._settings.auth_token)
+        async with asyncio.timeout(limit):
+            made = None if own else await self._way.connect(stream.url)
+            await ws_connect(
+                lambda: _Listener(self),
+                stream.url,
+                websocket_handshake_timeout=limit,
+                max_frame_size=LONGEST_MESSAGE,
+                max_redirects=0,
+                extra_headers=headers,
+                socket_factory=None if made is None else lambda _url: made,
+            )
+        self._introduce(stream.parameters)
         loop = asyncio.get_running_loop()
         self._last_word = loop.time()
+        if self._watch is not None:
+            self._watch.cancel()
         self._watch = loop.call_later(QUIET, self._look)
 
-    def _introduce(self) -> None:
+    def _introduce(self, parameters: Mapping[str, str]) -> None:
         self._send({"event": "connected", "protocol": "Call", "version": "1.0.0"})
         start = {
             "accountSid": self._account,
@@ -148,14 +247,14 @@ class TwilioTalk(StreamTalk):
             "callSid": self._call,
             "tracks": ["inbound"],
             "mediaFormat": {"encoding": "audio/x-mulaw", "sampleRate": 8000, "channels": 1},
-            "customParameters": self._parameters(),
+            "customParameters": self._parameters(parameters),
         }
         self._say({"event": "start", "start": start})
 
-    def _parameters(self) -> dict[str, str]:
+    def _parameters(self, parameters: Mapping[str, str]) -> dict[str, str]:
         """What the bot is told of its call."""
-        parameters = about(self.order, self._settings.parameters)
-        return {name: _text(value) for name, value in parameters.items()}
+        known = about(self.order, self._settings.parameters, parameters)
+        return {name: _text(value) for name, value in known.items()}
 
     # --- to the bot ---------------------------------------------------------------------------------
 
@@ -191,6 +290,13 @@ class TwilioTalk(StreamTalk):
 
     def part(self) -> None:
         """See `StreamTalk`."""
+        if self._performing is not None:
+            self._performing.cancel()
+        if not self._opened.done():
+            self._opened.cancel()
+        self._part_with_bot()
+
+    def _part_with_bot(self) -> None:
         if self._watch is not None:
             self._watch.cancel()
         peer = self._socket
@@ -253,8 +359,10 @@ class TwilioTalk(StreamTalk):
         if peer is not None:
             peer.send_close(WSCloseCode.OK)
             peer.disconnect()
-        if code in _NORMAL:
-            self.take_end()
+        if code in _NORMAL and not self.has_spoken:
+            self.take_fault("it ended the conversation before it said anything")
+        elif code in _NORMAL:
+            self._ended.set()
         else:
             self.take_fault(f"it closed the conversation with the code {code}")
 

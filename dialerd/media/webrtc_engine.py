@@ -130,7 +130,10 @@ class WebRtcTalk(StreamTalk):
 
     def on_left(self) -> None:
         """See `LinkListener`."""
-        self.take_end()
+        if self.has_spoken:
+            self.finish()
+        else:
+            self.take_fault("it ended the conversation before it said anything")
 
     def on_broken(self, detail: str) -> None:
         """See `LinkListener`."""

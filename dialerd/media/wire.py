@@ -102,6 +102,15 @@ class Engines:
 
 
 @dataclass(frozen=True, slots=True)
+class Redirect:
+    """Somebody wants the call's conversation to go on otherwise: see `dialerd.media.conversation.Redirectable`."""
+
+    call: str
+    instructions: Mapping[str, Any]
+    kind: Literal["redirect"] = "redirect"
+
+
+@dataclass(frozen=True, slots=True)
 class Detach:
     """The call is over: release its media, say the last word."""
 
@@ -150,7 +159,7 @@ class Leave:
     kind: Literal["leave"] = "leave"
 
 
-ToWorker = Prepare | Engines | Attach | Detach | TransferFailed | Hold | Acknowledge | Ping | Leave
+ToWorker = Prepare | Engines | Attach | Redirect | Detach | TransferFailed | Hold | Acknowledge | Ping | Leave
 
 # --- to the daemon -------------------------------------------------------------------------------
 

@@ -220,6 +220,10 @@ class Worker:
             case wire.Engines(engines, allow):
                 self._allow(allow)
                 self._rack.configure(engines)
+            case wire.Redirect(call, instructions):
+                held = self._sessions.get(call)
+                if held is not None:
+                    held[0].redirect(instructions)
             case wire.Detach() | wire.Hold() | wire.TransferFailed():
                 self._direct(message)
             case wire.Acknowledge():

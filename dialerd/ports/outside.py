@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from dialerd.core.clock import Now
 from dialerd.core.delivery import Reply
@@ -93,6 +93,10 @@ class Media(Protocol):
 
     def transfer_failed(self, call: CallId, reason: str) -> None:
         """Nobody was connected with the callee: its agent goes on."""
+        ...
+
+    def redirect(self, call: CallId, instructions: Mapping[str, Any]) -> bool:
+        """Have the call's conversation go on otherwise, if its engine can; False: no worker holds the call now."""
         ...
 
     def held(self) -> frozenset[CallId] | None:

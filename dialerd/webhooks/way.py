@@ -1,4 +1,4 @@
-"""The way to a WebSocket whose address came with a call: only to where the guard lets connections go.
+"""The way to addresses that came with a call: only to where the guard lets connections go.
 
 The address that is connected to is the one that was judged: a name that means another place a moment later leads
 nowhere else.
@@ -8,42 +8,122 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from ipaddress import ip_address
+from urllib.parse import urlencode
+
+import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+from yarl import URL
 
 from dialerd.webhooks.guard import Guard, Target, read_url
 
+LONGEST = 64 * 1024
+"""Bytes of a page."""
+_HEADERS = {"User-Agent": "dialerd"}
+_FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 _AS_PAGES = {"ws": "http", "wss": "https"}
 
 
 class GuardedWay:
-    """Connects to `ws://` and `wss://` addresses; before `allow` is told to public ones alone."""
+    """Leads to public addresses alone, and to those of `allow`."""
 
-    def __init__(self) -> None:
-        self._guard = Guard.parse([])
+    def __init__(self, allowed: Sequence[str] = ()) -> None:
+        """Raises `ValueError` as `allow` does."""
+        self._guard = Guard.parse(list(allowed))
 
     def allow(self, allowed: Sequence[str]) -> None:
         """Hosts, addresses and networks that are not public, as in `webhooks.allow`. Raises `ValueError`."""
         self._guard = Guard.parse(list(allowed))
 
     async def connect(self, url: str) -> socket.socket:
-        """A connected socket. Raises `ValueError` for an address that must not be, `OSError`."""
+        """A connected socket to a `ws://` or `wss://` address.
+
+        Raises `ValueError` where it must not lead, `OSError`.
+        """
         target = read_socket_url(url)
+        family, address = await self._address(target)
+        made = socket.socket(family, socket.SOCK_STREAM)
+        made.setblocking(False)
+        try:
+            await asyncio.get_running_loop().sock_connect(made, (address, target.port))
+        except BaseException:
+            made.close()
+            raise
+        return made
+
+    async def fetch(
+        self, method: str, url: str, form: Sequence[tuple[str, str]], headers: Mapping[str, str]
+    ) -> tuple[int, bytes]:
+        """Status and body of a page. Raises `ValueError` where it must not lead, `OSError`, `aiohttp.ClientError`."""
+        target = read_url(url)
+        _, address = await self._address(target)
+        connector = aiohttp.TCPConnector(resolver=_Judged(target.host, address), force_close=True)
+        async with (
+            aiohttp.ClientSession(
+                connector=connector, cookie_jar=aiohttp.DummyCookieJar(), trust_env=False, headers=_HEADERS
+            ) as http,
+            http.request(
+                method,
+                URL(url, encoded=True),
+                data=urlencode(form) if form else None,
+                headers={**headers, **(_FORM if form else {})},
+                allow_redirects=False,
+            ) as reply,
+        ):
+            body = bytearray()
+            async for piece in reply.content.iter_any():
+                body += piece
+                if len(body) > LONGEST:
+                    raise ValueError(f"it answers with more than {LONGEST:,} bytes")
+            return reply.status, bytes(body)
+
+    async def objection(self, url: str) -> str | None:
+        """Why nothing may be fetched from, or sent to, an address; None: it may."""
+        try:
+            await self._address(read_url(url) if url.startswith("http") else read_socket_url(url))
+        except (OSError, ValueError) as error:
+            return str(error)
+        return None
+
+    async def _address(self, target: Target) -> tuple[socket.AddressFamily, str]:
+        """Where a target is, if connections may lead there."""
         refusals: list[str] = []
         for family, address in await _addresses(target):
             refusal = self._guard.refusal(target, ip_address(address))
-            if refusal is not None:
-                refusals.append(refusal)
-                continue
-            made = socket.socket(family, socket.SOCK_STREAM)
-            made.setblocking(False)
-            try:
-                await asyncio.get_running_loop().sock_connect(made, (address, target.port))
-            except BaseException:
-                made.close()
-                raise
-            return made
+            if refusal is None:
+                return family, address
+            refusals.append(refusal)
         raise ValueError(next(iter(refusals), "the host has no address"))
+
+
+class _Judged(AbstractResolver):
+    """Gives the one address that was judged."""
+
+    def __init__(self, host: str, address: str) -> None:
+        self._host = host
+        self._address = address
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        """See `AbstractResolver`."""
+        if host != self._host:
+            raise OSError(f"{host} was not judged")
+        kind = socket.AF_INET6 if ":" in self._address else socket.AF_INET
+        return [
+            ResolveResult(
+                hostname=host,
+                host=self._address,
+                port=port,
+                family=kind,
+                proto=0,
+                flags=socket.AI_NUMERICHOST,
+            )
+        ]
+
+    async def close(self) -> None:
+        """There is nothing to close."""
 
 
 def read_socket_url(url: str) -> Target:

@@ -44,7 +44,7 @@ from dialerd.engine.courier import Courier
 from dialerd.engine.feed import Feed
 from dialerd.engine.runtime import Engine
 from dialerd.engine.service import Service
-from dialerd.engine.settings import ServiceSettings, VoiceEngine
+from dialerd.engine.settings import ServiceSettings, TwilioAccess, VoiceEngine
 from dialerd.engine.tally import Tally
 from dialerd.intake.process import Intake
 from dialerd.numbering import callee_zones, holiday_dates
@@ -158,6 +158,15 @@ class SilentTelephony:
         return Snapshot(frozenset(order.channel for order in self.originated), frozenset())
 
 
+class OpenWay:
+    """Leads everywhere but to private networks."""
+
+    async def objection(self, url: str) -> str | None:
+        if not url.startswith(("http://", "https://", "ws://", "wss://")):
+            return "must be a URL"
+        return "10.0.0.1 is no public address" if "//10." in url else None
+
+
 @dataclass
 class MemoryMedia:
     """Media workers that speak nothing."""
@@ -165,6 +174,7 @@ class MemoryMedia:
     prepared: list[tuple[str, str]] = field(default_factory=list)
     voices: list[str | None] = field(default_factory=list)
     attached: list[AttachAgent] = field(default_factory=list)
+    redirected: list[tuple[CallId, dict[str, Any]]] = field(default_factory=list)
     fault: str | None = None
 
     async def prepare(self, script: Script, language: str, voice: str | None = None) -> None:
@@ -184,6 +194,10 @@ class MemoryMedia:
 
     def detach(self, call: CallId) -> None:
         pass
+
+    def redirect(self, call: CallId, instructions: Mapping[str, Any]) -> bool:
+        self.redirected.append((call, dict(instructions)))
+        return True
 
     def held(self) -> frozenset[CallId]:
         return frozenset(order.call for order in self.attached)
@@ -296,6 +310,7 @@ async def installation(
                 VoiceEngine("pipecat", (), anything, None, "twilio-stream", 2),
                 VoiceEngine("english", (), english, None, "twilio-stream", 1),
             ),
+            twilio=TwilioAccess("AC" + "1" * 32, "token", "pipecat", "en-IN"),
         ),
         intake,
         parse,
@@ -304,6 +319,7 @@ async def installation(
         foretell,
         courier,
         webhooks,
+        way=OpenWay(),
     )
     secret = load_secret(state_dir / "key.secret")
     app = create_app(

@@ -171,17 +171,18 @@ async def test_a_call_is_placed_with_an_agent_and_shows_it(
 
 async def test_languages_and_engines_are_told(api: httpx.AsyncClient, daemon: Installation) -> None:
     spoken = (await api.get("/v1/languages?limit=2")).json()
-    assert (spoken["total"], [item["language"] for item in spoken["data"]]) == (3, ["en-IN", "hi"])
-    assert spoken["data"][1] == {
+    assert (spoken["total"], [item["language"] for item in spoken["data"]]) == (4, ["en-IN", "en-US"])
+    assert spoken["data"][0]["engines"] == ["embedded", "english"]
+    assert (await api.get("/v1/languages?limit=1&offset=2")).json()["data"][0] == {
         "language": "hi",
         "name": "Hindi",
         "engines": ["embedded"],
         "voices": ["female", "male"],
     }
-    (engine,) = (await api.get("/v1/engines")).json()["data"]
+    engine = (await api.get("/v1/engines")).json()["data"][0]
     assert (engine["engine"], engine["healthy"], engine["sessions_limit"]) == ("embedded", False, 0)
     await placed(api, daemon, script_id="loan", language="en-IN")
-    (engine,) = (await api.get("/v1/engines")).json()["data"]
+    engine = (await api.get("/v1/engines")).json()["data"][0]
     assert (engine["healthy"], engine["sessions_in_use"], engine["sessions_limit"]) == (True, 1, 100)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -150,6 +150,10 @@ class RecordingMedia:
 
     def detach(self, call: CallId) -> None:
         self.detached.append(call)
+
+    def redirect(self, call: CallId, instructions: Mapping[str, Any]) -> bool:
+        """Nobody redirects here."""
+        return False
 
     def held(self) -> frozenset[CallId] | None:
         return None

@@ -9,18 +9,20 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from dialerd.core.effects import AttachAgent
 from dialerd.core.engine import EngineState, StandIn
 from dialerd.core.model import AgentReport, InstanceId, Reason
 from dialerd.core.transfer import TransferWish
+from dialerd.core.twilio import call_sid, signature
 from dialerd.media.ari import MediaAri
 from dialerd.media.asterisk_ws import LegListener, MediaLeg
 from dialerd.media.engine_settings import EngineSettings
 from dialerd.media.rack import EngineRack, RackTiming
 from dialerd.media.reception import Reception
 from dialerd.media.session import Failed, Finished, Outcome, Session, SessionTiming
-from dialerd.media.twilio import TwilioStreamEngine, call_sid, signature
+from dialerd.media.twilio import TwilioStreamEngine
 from dialerd.webhooks.way import GuardedWay
 from tests.adapters.waiting import until
 from tests.media.fake_agent import FRAME, FakeAgent, call_id, order
@@ -91,7 +93,7 @@ async def talking(
         way = GuardedWay()
         way.allow(["127.0.0.1"])
         agent = FakeAgent()
-        kinds = {"twilio-stream": lambda settings: TwilioStreamEngine(settings, way.connect)}
+        kinds = {"twilio-stream": lambda settings: TwilioStreamEngine(settings, way)}
         rack = EngineRack(agent, kinds, lambda: None)
         settings = EngineSettings("bot", "twilio-stream", 2, url=made.url, account_sid="AC" + "1" * 32)
         rack.configure([replace(settings, **(engine or {}))])
@@ -152,20 +154,9 @@ async def test_the_bot_is_told_whose_call_it_is_as_twilio_tells_it() -> None:
 
 
 async def test_the_handshake_is_signed_as_twilio_signs_it() -> None:
-    # The example of Twilio's documentation.
-    url = "https://mycompany.com/myapp.php?foo=1&bar=2"
-    form = {
-        "CallSid": "CA1234567890ABCDE", "Caller": "+14158675309", "Digits": "1234", "From": "+14158675309",
-        "To": "+18005551212",
-    }  # fmt: skip
-    assert signature(url, "12345", form) == "RSOYDt4T1cUTdK1PDd93/VVr8B8="
     async with talking(engine={"auth_token": "12345"}) as talk:
         stream = await talk.bot.stream()
         assert stream.headers["X-Twilio-Signature"] == signature(talk.bot.url, "12345")
-
-
-def test_a_call_sid_says_whose_call_it_is() -> None:
-    assert call_sid("cal_0123456789ab") == "CA000000000000000000000123456789ab"
 
 
 async def test_the_callee_and_its_keys_reach_the_bot() -> None:
@@ -546,13 +537,15 @@ async def test_where_nobody_can_take_the_call_the_last_reason_is_told() -> None:
 
 async def test_a_call_may_bring_its_own_address_where_the_guard_lets_it_lead() -> None:
     async with fake_bot() as other:
-        instructions = {"stream_url": other.url, "parameters": {"room": "7"}}
+        twiml = f"<Response>{stream_to(other, room='7')}</Response>"
+        instructions = {"twiml": twiml}
         async with talking(instructions=instructions) as talk:
             stream = await other.stream()
             assert stream.of("start")[0]["start"]["customParameters"]["room"] == "7"
             await stream.speak(FRAME)
             await until(lambda: talk.heard)
-    async with talking(instructions={"stream_url": "ws://10.1.2.3/ws"}) as talk:
+    twiml = '<Response><Connect><Stream url="ws://10.1.2.3/ws"/></Connect></Response>'
+    async with talking(instructions={"twiml": twiml}) as talk:
         assert "ws://10.1.2.3/ws cannot be reached" in (await talk.failure())[1]
 
 
@@ -568,7 +561,7 @@ async def test_an_engine_is_looked_at_and_named_while_it_cannot_be_reached() -> 
     quick = RackTiming(check=0.02, retry=0.02, longest_retry=0.05)
     changes: list[dict[str, EngineState]] = []
     async with fake_bot() as bot:
-        kinds = {"twilio-stream": lambda settings: TwilioStreamEngine(settings, GuardedWay().connect)}
+        kinds = {"twilio-stream": lambda settings: TwilioStreamEngine(settings, GuardedWay())}
         rack = EngineRack(FakeAgent(), kinds, lambda: changes.append(rack.states()), quick)
         good = EngineSettings("good", "twilio-stream", 3, url=bot.url)
         bad = EngineSettings("bad", "twilio-stream", 3, url="ws://127.0.0.1:9/ws")
@@ -589,7 +582,7 @@ async def test_an_engine_is_looked_at_and_named_while_it_cannot_be_reached() -> 
 async def test_an_engine_that_takes_no_calls_is_given_none_then_one_then_all() -> None:
     quick = RackTiming(check=0.02, retry=0.05, longest_retry=0.05)
     async with fake_bot(accepts=False) as bot:
-        kinds = {"twilio-stream": lambda settings: TwilioStreamEngine(settings, GuardedWay().connect)}
+        kinds = {"twilio-stream": lambda settings: TwilioStreamEngine(settings, GuardedWay())}
         rack = EngineRack(FakeAgent(), kinds, lambda: None, quick)
         rack.configure([EngineSettings("bot", "twilio-stream", 3, url=bot.url, connect=0.05)])
         await until(lambda: rack.states()["bot"].sessions == 3)
@@ -614,7 +607,7 @@ async def test_an_engine_that_takes_no_calls_is_given_none_then_one_then_all() -
 
 async def test_a_full_engine_takes_no_further_call() -> None:
     async with fake_bot(behave=echo) as bot:
-        kinds = {"twilio-stream": lambda settings: TwilioStreamEngine(settings, GuardedWay().connect)}
+        kinds = {"twilio-stream": lambda settings: TwilioStreamEngine(settings, GuardedWay())}
         rack = EngineRack(FakeAgent(), kinds, lambda: None)
         rack.configure([EngineSettings("bot", "twilio-stream", 1, url=bot.url)])
         held = rack.converse(order(1, engine="bot"))
@@ -623,3 +616,115 @@ async def test_a_full_engine_takes_no_further_call() -> None:
         held.close(0)  # type: ignore[arg-type]
         rack.converse(order(2, engine="bot")).close(0)  # type: ignore[arg-type]
         rack.close()
+
+
+# --- TwiML ---------------------------------------------------------------------------------------
+
+
+def stream_to(bot: FakeBot, **parameters: str) -> str:
+    inner = "".join(f'<Parameter name="{name}" value="{value}"/>' for name, value in parameters.items())
+    return f'<Connect><Stream url="{bot.url}">{inner}</Stream></Connect>'
+
+
+@dataclass
+class Pages:
+    """A web server of the bot's owner."""
+
+    documents: dict[str, str] = field(default_factory=dict)
+    asked: list[tuple[str, str, dict[str, str], str]] = field(default_factory=list)
+    url: str = ""
+
+    async def answer(self, request: web.Request) -> web.Response:
+        form = {name: str(value) for name, value in (await request.post()).items()}
+        signed = request.headers.get("X-Twilio-Signature", "")
+        self.asked.append((request.method, str(request.url), form, signed))
+        document = self.documents.get(request.path)
+        return web.Response(text=document or "", status=404 if document is None else 200)
+
+
+@asynccontextmanager
+async def pages(**documents: str) -> AsyncIterator[Pages]:
+    found = Pages({f"/{name}": text for name, text in documents.items()})
+    app = web.Application()
+    app.router.add_route("*", "/{name}", found.answer)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    found.url = f"http://127.0.0.1:{site._server.sockets[0].getsockname()[1]}"  # type: ignore[union-attr]
+    try:
+        yield found
+    finally:
+        await runner.cleanup()
+
+
+async def test_the_document_of_a_call_is_fetched_as_twilio_fetches_it_and_carried_out() -> None:
+    async with fake_bot() as first, fake_bot() as second, pages() as site:
+        site.documents["/start"] = (
+            f"<Response>{stream_to(first, room='7')}<Redirect method='GET'>next?a=1</Redirect></Response>"
+        )
+        site.documents["/next"] = f"<Response><Pause length='0.1'/>{stream_to(second)}</Response>"
+        instructions = {"url": site.url + "/start", "method": "POST"}
+        engine = {"auth_token": "12345"}
+        async with talking(engine=engine, instructions=instructions, caller_id="+15550100199") as talk:
+            stream = await first.stream()
+            assert stream.of("start")[0]["start"]["customParameters"]["room"] == "7"
+            method, url, form, signed = site.asked[0]
+            assert (method, url) == ("POST", site.url + "/start")
+            assert form == {
+                "AccountSid": "AC" + "1" * 32, "ApiVersion": "2010-04-01", "CallSid": call_sid(CALL),
+                "CallStatus": "in-progress", "Direction": "outbound-api", "From": "+15550100199",
+                "To": "+15550100100",
+            }  # fmt: skip
+            assert signed == signature(url, "12345", form.items())
+            await stream.speak(TONE * 3)
+            await stream.socket.close()
+            other = await second.stream()
+            assert other.sid != stream.sid
+            method, url, form, signed = site.asked[1]
+            assert (method, form) == ("GET", {})
+            assert url.startswith(site.url + "/next?a=1&AccountSid=AC")
+            assert signed == signature(url, "12345")
+            await other.speak(FRAME * 2)
+            leg = await talk.leg()
+            await until(lambda: TONE * 3 in bytes(leg.audio) and FRAME * 2 in bytes(leg.audio))
+            await other.socket.close()
+            assert await talk.outcome() == Finished(AgentReport())
+
+
+@pytest.mark.parametrize(
+    ("document", "named"),
+    [
+        ("<Response><Say>Hello</Say></Response>", "the verb <Say> is not supported"),
+        (None, "it answers 404, not 2xx"),
+        ("no xml", "is no XML"),
+        ("<Response><Redirect>start</Redirect></Response>", "it redirects more than 20 times"),
+        ("<Response><Redirect>http://10.0.0.1/</Redirect></Response>", "cannot be reached"),
+    ],
+)
+async def test_a_document_that_cannot_be_carried_out_costs_the_call_a_named_reason(
+    document: str | None, named: str
+) -> None:
+    documents = {} if document is None else {"start": document}
+    async with pages(**documents) as site, talking(instructions={"url": site.url + "/start"}) as talk:
+        reason, detail = await talk.failure()
+        assert reason is Reason.ENGINE_FAILED
+        assert named in detail
+
+
+async def test_a_live_call_is_sent_elsewhere() -> None:
+    async with fake_bot() as other, talking() as talk:
+        stream, leg = await talk.bot.stream(), await talk.leg()
+        await stream.speak(TONE * 500)
+        await until(lambda: talk.heard)
+        assert talk.session is not None
+        talk.session.redirect({"twiml": f"<Response>{stream_to(other, why='manager')}</Response>"})
+        again = await other.stream()
+        assert again.of("start")[0]["start"]["callSid"] == call_sid(CALL)
+        await until(lambda: stream.closed)
+        assert stream.messages[-1]["event"] == "stop"
+        assert {"command": "FLUSH_MEDIA"} in leg.commands
+        await again.speak(FRAME * 2)
+        await until(lambda: FRAME * 2 in bytes(leg.audio))
+        talk.session.redirect({"twiml": "<Response><Hangup/></Response>"})
+        assert await talk.outcome() == Finished(AgentReport())
