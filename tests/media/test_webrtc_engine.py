@@ -203,6 +203,18 @@ async def test_a_bot_that_hangs_up_ends_the_call() -> None:
         assert await talk.outcome() == Finished(AgentReport())
 
 
+async def test_a_bot_that_leaves_without_a_word_has_failed() -> None:
+    def silence(numbers: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        return numbers * 0
+
+    async with talking(Engine(silence)) as talk:
+        await until(lambda: talk.bot.channel is not None and talk.bot.heard, 20.0)
+        await talk.bot.hang_up()
+        assert await talk.failure() == (
+            Reason.ENGINE_FAILED, "engine bot: it ended the conversation before it said anything",
+        )  # fmt: skip
+
+
 async def test_the_call_ends_and_the_bot_is_left() -> None:
     async with talking() as talk:
         await talk.spoken()

@@ -63,6 +63,17 @@ async def recorded(dialer: BotDialer, number: str, side: str) -> Tone:
     return heard
 
 
+async def pass_time(seconds: float) -> float:
+    """Wait; gives for how many of the seconds this process was not served, and the others neither."""
+    loop = asyncio.get_running_loop()
+    until, stalled = loop.time() + seconds, 0.0
+    while (begun := loop.time()) < until:
+        await asyncio.sleep(0.010)
+        late = loop.time() - begun - 0.010
+        stalled += late if late > 0.020 else 0.0
+    return stalled
+
+
 async def test_a_pipecat_bot_holds_a_call_as_it_holds_a_browsers(running_lab: Lab, tmp_path: Path) -> None:
     with pipecat.running("echo_bot.py", tmp_path / "bot.log", "-t", "webrtc") as url:
         settings = EngineSettings("bot", "webrtc", 10, url=url + "/start", parameters={"leave": "yes"})
@@ -98,7 +109,7 @@ async def test_calls_at_a_time_lose_nothing(
             numbers = [f"15550199{number}0" for number in range(first, first + count)]
             calls = [dialer.call(number, "bot") for number in numbers]
             await until(lambda: len(dialer.heard.of(AgentHeard)) == count)
-            await asyncio.sleep(20)
+            stalled = await pass_time(20)
             assert dialer.heard.of(MediaFailed) == []
             # An engine that ends, ends its calls.
             await asyncio.to_thread(stack.close)
@@ -112,8 +123,8 @@ async def test_calls_at_a_time_lose_nothing(
                 assert abs(20 * np.log10(heard.level / said.level)) < 1
                 assert heard.lasts > 19
                 missed += sum(lasted for at, lasted in heard.gaps if at > 1)
-            # Nothing, but for a moment in which the whole machine stands still.
-            assert missed < 0.01 * 20 * count
+            # Nothing, but for moments in which the machine does other things.
+            assert missed <= (0.1 + stalled) * count
 
 
 async def test_an_engine_that_vanishes_in_a_call_ends_it_by_name(running_lab: Lab, tmp_path: Path) -> None:
