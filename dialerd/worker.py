@@ -24,8 +24,9 @@ from dialerd.core.errors import PortError
 from dialerd.core.model import InstanceId
 from dialerd.media.address import Address
 from dialerd.media.ari import AriLogin, MediaAri
+from dialerd.media.engine_settings import EngineSettings
 from dialerd.media.reception import Reception
-from dialerd.media.remote import Kind
+from dialerd.media.remote import Kind, RemoteEngine
 from dialerd.media.twilio import TwilioStreamEngine
 from dialerd.media.worker import Worker, WorkerSettings
 from dialerd.webhooks.way import GuardedWay
@@ -72,12 +73,22 @@ async def _run(options: argparse.Namespace, password: str) -> None:
         options.socket, options.sessions, grace=options.grace, recordings=options.recordings
     )
     way = GuardedWay()
-    kinds: dict[str, Kind] = {"twilio-stream": lambda engine: TwilioStreamEngine(engine, way)}
+    kinds: dict[str, Kind] = {
+        "twilio-stream": lambda engine: TwilioStreamEngine(engine, way),
+        "webrtc": _webrtc,
+    }
     agent = EmbeddedAgent.caching(options.cache_dir, options.prompts_dir)
     worker = Worker(settings, agent, ari, Reception(options.listen), kinds, way.allow)
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, worker.stop)
     await worker.serve()
+
+
+def _webrtc(settings: EngineSettings) -> RemoteEngine:
+    # Imported only where it is needed: its libraries take 40 MB.
+    from dialerd.media.webrtc_engine import WebRtcEngine
+
+    return WebRtcEngine(settings)
 
 
 if __name__ == "__main__":
