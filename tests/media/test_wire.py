@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import stat
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dialerd.core.model import AgentReport, Reason
+from dialerd.core.engine import StandIn
+from dialerd.core.model import AgentReport, CampaignId, OnMachine, Reason
 from dialerd.media import wire
 from dialerd.media.outbox import KEPT, Outbox
+from dialerd.media.pool import _attach
 from tests.media.fake_agent import DNC, order
 
 TO_WORKER: list[wire.ToWorker] = [
@@ -52,12 +55,28 @@ def test_what_the_worker_says_arrives(message: wire.ToDaemon) -> None:
     assert wire.read_for_daemon(line) == message
 
 
-def test_an_order_arrives_as_the_core_says_it() -> None:
-    said = order(name="Priya", variables={"amount": 5})
-    message = wire.Attach(
-        said.call, said.channel, said.script_id, said.script_version, said.language, said.phone, said.name,
-        said.variables,
-    )  # fmt: skip
+def test_every_field_of_an_order_arrives_as_the_core_says_it() -> None:
+    said = order(
+        name="Priya",
+        variables={"amount": 5},
+        voice="male",
+        zone="Asia/Kolkata",
+        engine="bot",
+        agent_id="priya",
+        campaign_id=CampaignId("cmp_000000000001"),
+        caller_id="+15550100199",
+        external_id="crm-1",
+        stand_ins=(StandIn("helper", "embedded", "s", 3, "en-IN", "male"),),
+        instructions={"twiml": "<Response/>"},
+        on_machine=OnMachine.MESSAGE,
+        record=True,
+    )
+    plain = order()
+    told = {one.name for one in fields(said) if getattr(said, one.name) != getattr(plain, one.name)}
+    always = {"call", "channel", "script_id", "script_version", "language", "phone"}
+    assert told == {one.name for one in fields(said)} - always, "a new field belongs into this test"
+    message = wire.read_for_worker(wire.encode(_attach(said, 0.0)))
+    assert isinstance(message, wire.Attach)
     assert message.order() == said
     with pytest.raises(ValueError, match=r"E\.164"):
         wire.Attach("c", "c", "s", 1, "en", "5550", None, {}).order()
