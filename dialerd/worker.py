@@ -24,6 +24,7 @@ from dialerd.core.errors import PortError
 from dialerd.core.model import InstanceId
 from dialerd.media.address import Address
 from dialerd.media.ari import AriLogin, MediaAri
+from dialerd.media.audiosocket import AudioSocketEngine
 from dialerd.media.reception import Reception
 from dialerd.media.remote import Kind
 from dialerd.media.twilio import TwilioStreamEngine
@@ -66,7 +67,10 @@ async def _run(options: argparse.Namespace, password: str) -> None:
     ari = MediaAri(login, InstanceId(options.instance))
     settings = WorkerSettings(options.socket, options.sessions, grace=options.grace)
     way = GuardedWay()
-    kinds: dict[str, Kind] = {"twilio-stream": lambda engine: TwilioStreamEngine(engine, way)}
+    kinds: dict[str, Kind] = {
+        "twilio-stream": lambda engine: TwilioStreamEngine(engine, way),
+        "audiosocket": AudioSocketEngine,
+    }
     agent = EmbeddedAgent.caching(options.cache_dir)
     worker = Worker(settings, agent, ari, Reception(options.listen), kinds, way.allow)
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -144,7 +144,7 @@ async def test_a_tone_comes_back_from_an_echo_bot_whole_and_its_keys_arrive(
 ) -> None:
     async with fake_bot(behave=echo) as bot, dialing(running_lab, tmp_path, settings(bot)) as dialer:
         await until(lambda: dialer.capacity().get("bot") == EngineState(10))
-        number = "15550199001"
+        number = "15550199005"
         call = dialer.call(number, "bot")
         stream = await bot.stream()
         await until(lambda: stream.of("dtmf"), 10)
