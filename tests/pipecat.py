@@ -18,6 +18,7 @@ import time
 import venv
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 BOTS = Path(__file__).parent / "bots"
@@ -54,16 +55,30 @@ def python() -> Path:
     return folder / "bin/python"
 
 
-@contextmanager
-def running(
-    bot: str, log: Path, *arguments: str, environment: Mapping[str, str] | None = None
-) -> Iterator[str]:
-    """The bot `bot`, served by pipecat's own runner until the block ends; gives its address, `http://…`.
+@dataclass(frozen=True)
+class Bot:
+    """A bot that runs."""
 
-    `environment`: its variables beside this process's own.
-    """
+    url: str
+    """`http://…`"""
+    process: subprocess.Popen[bytes]
+
+
+@contextmanager
+def running(bot: str, log: Path, *arguments: str) -> Iterator[str]:
+    """The bot `bot`, served by pipecat's own runner until the block ends; gives its address, `http://…`."""
+    with started(bot, log, *arguments) as found:
+        yield found.url
+
+
+@contextmanager
+def started(
+    bot: str, log: Path, *arguments: str, port: int = 0, environment: Mapping[str, str] | None = None
+) -> Iterator[Bot]:
+    """The bot `bot`, with its process. `environment`: its variables beside this process's own."""
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind(("127.0.0.1", port))
         port = probe.getsockname()[1]
     command = [str(python()), str(BOTS / bot), "--host", "127.0.0.1", "--port", str(port), *arguments]
     with log.open("wb") as output:
@@ -71,8 +86,9 @@ def running(
         process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, env=variables)
     try:
         _wait(process, port, log)
-        yield f"http://127.0.0.1:{port}"
+        yield Bot(f"http://127.0.0.1:{port}", process)
     finally:
+        process.send_signal(signal.SIGCONT)
         process.send_signal(signal.SIGTERM)
         try:
             process.wait(5.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ from tests.e2e.operator import Operator
 from tests.kill.drill import until
 from tests.media.fake_asterisk import free_address
 from tests.media.tones import samples, tone
-from tests.pipecat import running
+from tests.pipecat import Bot, started
 
 pytestmark = pytest.mark.lab
 
@@ -33,6 +34,7 @@ class Place:
     operator: Operator
     api: str
     key: str
+    bot: Bot
 
     def call(self, number: str, **fields: Any) -> str:
         made = self.operator.post("/v1/calls", phone="+" + number, agent_id="bot", **fields)
@@ -59,13 +61,13 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     folder = tmp_path_factory.mktemp("pipecat")
     port = free_address().port
     api = f"http://127.0.0.1:{port}"
-    with _bot(folder, api) as url, lab(folder / "lab") as found:
+    with _bot(folder, api) as bot, lab(folder / "lab") as found:
         settings = {
             "DIALERD_HTTP__PORT": str(port),
             "DIALERD_DIALING__LEGAL_HOURS": "off",
             "DIALERD_DIALING__MIN_GAP_MINUTES": "0",
             "DIALERD_ENGINES__BOT__KIND": "twilio-stream",
-            "DIALERD_ENGINES__BOT__URL": url,
+            "DIALERD_ENGINES__BOT__URL": bot.url.replace("http://", "ws://") + "/ws",
             "DIALERD_ENGINES__BOT__MAX_SESSIONS": "4",
             "DIALERD_ENGINES__BOT__CONNECT_SECONDS": "3",
             "DIALERD_TWILIO__ENGINE": "bot",
@@ -76,22 +78,22 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
             made = operator.post("/v1/keys", name="bot", scope="write")
             (folder / "key").write_text(made["key"])
             operator.post("/v1/agents", agent_id="bot", agent_name="Bot", engine="bot", language="en-IN")
-            here = Place(found, process, operator, api, made["key"])
+            here = Place(found, process, operator, api, made["key"], bot)
             here.until(lambda: here.engine()["healthy"])
             yield here
             operator.close()
 
 
 @contextmanager
-def _bot(folder: Path, api: str) -> Iterator[str]:
+def _bot(folder: Path, api: str) -> Iterator[Bot]:
     environment = {
         "TWILIO_ACCOUNT_SID": ACCOUNT,
         "TWILIO_API": api,
         "TWILIO_KEY_FILE": str(folder / "key"),
     }
     arguments = ("-t", "twilio", "-x", "bot.invalid")
-    with running("twilio_bot.py", folder / "bot.log", *arguments, environment=environment) as url:
-        yield url.replace("http://", "ws://") + "/ws"
+    with started("twilio_bot.py", folder / "bot.log", *arguments, environment=environment) as bot:
+        yield bot
 
 
 def test_sound_and_keys_reach_pipecat_and_it_hangs_up_over_the_rest_interface(place: Place) -> None:
@@ -144,3 +146,32 @@ def test_a_call_that_the_bot_places_in_twilios_terms_is_held_by_it(place: Place)
     echo = tone(place.recording(number)[: 8_000 * 2])
     assert echo is not None
     assert abs(echo.hertz - 1_000) < 3
+
+
+def test_a_bot_that_stalls_or_dies_ends_its_calls_by_name_and_the_daemon_goes_on(place: Place) -> None:
+    pid = place.daemon.process.pid
+    stalled = place.call("15550199400")
+    place.until(lambda: place.engine()["sessions_in_use"] == 1)
+    place.until(lambda: place.operator.get(f"/v1/calls/{stalled}")["answered_at"] is not None)
+    time.sleep(1.0)
+    place.bot.process.send_signal(signal.SIGSTOP)
+    ended = place.ended(stalled)
+    assert (ended["disposition"], ended["reason"]) == ("connected", "engine_failed")
+    late = place.ended(place.call("15550199410"))
+    assert late["reason"] in ("engine_failed", "abandoned"), "it does not even take the call"
+    place.bot.process.send_signal(signal.SIGCONT)
+    # Two calls were not held, so it must show that it takes one before it is given more.
+    place.until(lambda: place.engine()["healthy"], 60)
+    killed = place.call("15550199420")
+    place.until(lambda: place.operator.get(f"/v1/calls/{killed}")["answered_at"] is not None)
+    time.sleep(1.0)
+    place.bot.process.kill()
+    ended = place.ended(killed)
+    assert (ended["disposition"], ended["reason"]) == ("connected", "engine_failed")
+    place.until(lambda: not place.engine()["healthy"])
+    assert "Connection refused" in place.engine()["state"]
+    status = place.operator.get("/v1/status")
+    assert status["live_calls"] == 0
+    assert [trunk["channels_in_use"] for trunk in status["trunks"]] == [0] * len(status["trunks"])
+    assert place.daemon.process.poll() is None
+    assert place.daemon.process.pid == pid
