@@ -454,3 +454,9 @@ def test_any_question_is_understood_or_refused(question: dict[str, object], more
     body["states"]["day"] = {"question": question, "goto": "people", **more}
     with contextlib.suppress(InvariantError):
         from_body(body)
+
+
+def test_the_script_that_the_documentation_shows_is_right() -> None:
+    text = (EXAMPLES.parents[1] / "docs" / "scripts.md").read_text(encoding="utf-8")
+    shown = text.partition("```yaml\n")[2].partition("```")[0]
+    assert set(parse_script(shown).flow.scenes) == {"opening", "day", "booked", "sorry", "stop", "nobody"}
