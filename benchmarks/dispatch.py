@@ -23,7 +23,13 @@ from benchmarks.testbed import peak_memory, resident_memory
 from dialerd.clock import SystemClock
 from dialerd.core.clock import minutes
 from dialerd.core.compliance import Compliance
-from dialerd.core.effects import Announce, AttachAgent, Originate
+from dialerd.core.effects import (
+    Announce,
+    AttachAgent,
+    CallPerson,
+    JoinPerson,
+    Originate,
+)
 from dialerd.core.messages import (
     CallRecord,
     HostUp,
@@ -84,6 +90,15 @@ class BusyNetwork:
 
     async def snapshot(self) -> Snapshot:
         return Snapshot(frozenset(), frozenset())
+
+    def call_person(self, order: CallPerson) -> None:
+        """Never asked."""
+
+    def join_person(self, order: JoinPerson) -> None:
+        """Never asked."""
+
+    def ring_callee(self, channel: ChannelId) -> None:
+        """Never asked."""
 
     def release_media(self, channel: ChannelId) -> None:
         """There is none."""

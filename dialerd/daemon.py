@@ -314,6 +314,7 @@ def _media(settings: Settings, engine: Engine) -> MediaPool:
         allow=settings.webhooks.allow,
         cache_dir=settings.media.cache_dir or settings.state_dir / "prompts",
         prompts_dir=settings.media.prompts_dir,
+        recordings_dir=settings.recordings_dir,
         sink=engine.post,
         log_arguments=("--log-level", settings.log.level, "--log-format", settings.log.format),
     )
@@ -384,7 +385,9 @@ def _service(
         spool_dir=_spool_dir(settings),
         engines=(VoiceEngine(EMBEDDED, VOICES, _Spoken(), say), *_other_engines(settings)),
         retention=settings.retention.rules,
+        transfers=settings.policy.transfers,
         twilio=settings.twilio.access,
+        recordings=settings.recording_rules,
     )
     return Service(
         engine,

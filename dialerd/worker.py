@@ -24,8 +24,9 @@ from dialerd.core.errors import PortError
 from dialerd.core.model import InstanceId
 from dialerd.media.address import Address
 from dialerd.media.ari import AriLogin, MediaAri
+from dialerd.media.engine_settings import EngineSettings
 from dialerd.media.reception import Reception
-from dialerd.media.remote import Kind
+from dialerd.media.remote import Kind, RemoteEngine
 from dialerd.media.twilio import TwilioStreamEngine
 from dialerd.media.worker import Worker, WorkerSettings
 from dialerd.webhooks.way import GuardedWay
@@ -48,6 +49,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--sessions", type=int, required=True, help="calls at a time")
     parser.add_argument("--cache-dir", type=Path, required=True, help="where rendered prompts are kept")
     parser.add_argument("--prompts-dir", type=Path, help="the recordings that scripts name")
+    parser.add_argument(
+        "--recordings", type=Path, help="where recordings are kept; without it there are none"
+    )
     parser.add_argument("--grace", type=float, default=10.0, help="seconds to wait for a daemon, with calls")
     parser.add_argument("--log-level", choices=("debug", "info", "warning", "error"), default="info")
     parser.add_argument("--log-format", choices=("auto", "json", "console"), default="auto")
@@ -65,14 +69,26 @@ def main(arguments: list[str] | None = None) -> int:
 async def _run(options: argparse.Namespace, password: str) -> None:
     login = AriLogin(options.ari_url, options.ari_user, password)
     ari = MediaAri(login, InstanceId(options.instance))
-    settings = WorkerSettings(options.socket, options.sessions, grace=options.grace)
+    settings = WorkerSettings(
+        options.socket, options.sessions, grace=options.grace, recordings=options.recordings
+    )
     way = GuardedWay()
-    kinds: dict[str, Kind] = {"twilio-stream": lambda engine: TwilioStreamEngine(engine, way)}
+    kinds: dict[str, Kind] = {
+        "twilio-stream": lambda engine: TwilioStreamEngine(engine, way),
+        "webrtc": _webrtc,
+    }
     agent = EmbeddedAgent.caching(options.cache_dir, options.prompts_dir)
     worker = Worker(settings, agent, ari, Reception(options.listen), kinds, way.allow)
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, worker.stop)
     await worker.serve()
+
+
+def _webrtc(settings: EngineSettings) -> RemoteEngine:
+    # Imported only where it is needed: its libraries take 40 MB.
+    from dialerd.media.webrtc_engine import WebRtcEngine
+
+    return WebRtcEngine(settings)
 
 
 if __name__ == "__main__":

@@ -77,6 +77,8 @@ def carrier_records(path: Path) -> dict[str, list[Seen]]:
 def expected(seen: list[Seen]) -> Verdict:
     """What dialerd must have recorded, from what the carrier saw."""
     answered = [call for call in seen if call.sip == "200"]
+    if answered and answered[-1].behaviour == "voicemail":
+        return Verdict("not_reachable", "voicemail", len(seen))
     if answered:
         return Verdict(KEYS.get(answered[-1].digits, "connected"), "", len(seen))
     return Verdict("not_reachable", REASONS.get(seen[-1].sip, "failed") if seen else "", len(seen))

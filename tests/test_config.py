@@ -328,6 +328,30 @@ max_sessions = 4
 parameters = {campaign = "loans"}
 """
 
+WEBRTC = """
+[engines.b]
+kind = "webrtc"
+url = "https://bot.example.com/api/offer"
+"""
+
+
+def test_a_webrtc_engine_needs_its_url_alone_and_asks_nobody_else_for_the_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (engine,) = load(written(tmp_path, GOOD + WEBRTC)).engine_list
+    assert (engine.kind, engine.max_sessions, engine.connect, engine.dialect) == ("webrtc", 10, 1.5, "json")
+    assert (engine.codecs, engine.ice_servers) == (("pcmu", "opus"), ())
+    monkeypatch.setenv("DIALERD_ENGINES__B__TOKEN", "hush")
+    monkeypatch.setenv("DIALERD_ENGINES__B__ICE_CREDENTIAL", "whisper")
+    servers = '["stun:s.example.com:3478", "turn:[::1]:1?transport=tcp"]'
+    more = f'dialect = "sdp"\ncodecs = ["opus"]\nice_servers = {servers}\n'
+    settings = load(written(tmp_path, GOOD + WEBRTC + more))
+    (engine,) = settings.engine_list
+    assert (engine.dialect, engine.codecs, len(engine.ice_servers)) == ("sdp", ("opus",), 2)
+    assert (engine.token, engine.ice_credential) == ("hush", "whisper")
+    assert "hush" not in repr((settings, engine))
+    assert "whisper" not in repr((settings, engine))
+
 
 def test_engines_reach_the_media_workers_and_their_secrets_are_not_shown(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -347,7 +371,12 @@ def test_engines_reach_the_media_workers_and_their_secrets_are_not_shown(
     [
         ('[engines.embedded]\nkind = "twilio-stream"', "engines", "embedded is always there"),
         ('[engines.Bot]\nkind = "twilio-stream"', "engines", "lower-case letters"),
-        ('[engines.bot]\nkind = "webrtc"', "engines", "bot: the kind webrtc is not part of this version"),
+        ('[engines.b]\nkind = "webrtc"', "engines.b.webrtc.url", "required"),
+        (WEBRTC.replace("https:", "ws:"), "engines.b.webrtc.url", "http:// or https://"),
+        (WEBRTC + 'dialect = "whip"', "engines.b.webrtc.dialect", "'json' or 'sdp'"),
+        (WEBRTC + 'codecs = ["pcmu", "pcmu"]', "engines.b.webrtc.codecs", "each codec once"),
+        (WEBRTC + 'codecs = ["g729"]', "engines.b.webrtc.codecs.0", "'pcmu' or 'opus'"),
+        (WEBRTC + 'ice_servers = ["stun.example.com"]', "engines.b.webrtc.ice_servers", "like stun:HOST:PORT"),
         ('[engines.bot]\nkind = "sip"', "engines.bot", "'twilio-stream'"),
         ("[engines.bot]\nmax_sessions = 4", "engines.bot", "kind"),
         (ENGINE.replace("wss:", "http:"), "engines.bot.twilio-stream.url", "ws:// or wss://"),

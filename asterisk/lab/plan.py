@@ -34,7 +34,9 @@ PLAN: tuple[Behaviour, ...] = (
     Behaviour("reject", range(60, 65), 603, "", "rings, then declines"),
     Behaviour("unknown", range(65, 70), 404, "", "the number does not exist"),
     Behaviour("congested", range(70, 75), 503, "", "the network is congested"),
-    Behaviour("voicemail", range(75, 80), 200, "", "a recorded greeting of 10 s, then a beep"),
+    Behaviour(
+        "voicemail", range(75, 80), 200, "", "a recorded greeting of 10 s, a beep, and then it records"
+    ),
     Behaviour(
         "early", range(80, 85), 200, "1", "183 and an in-band ringing tone, answers after 3 s, presses 1"
     ),

@@ -35,12 +35,13 @@ from dialerd.agent.exchange import (
     TransferFailed,
 )
 from dialerd.agent.hearing import Ear, Listener
+from dialerd.agent.lines import VOICEMAIL
 from dialerd.agent.prompts import Prompts
 from dialerd.agent.script import ScriptDocument, from_body
 from dialerd.agent.speech import Speech
 from dialerd.agent.standing import State
 from dialerd.agent.voices import Voice
-from dialerd.agent.wording import check_language, static_sentences
+from dialerd.agent.wording import check_language, in_sentences, static_sentences
 from dialerd.core.clock import Instant, Millis
 from dialerd.core.effects import AttachAgent
 from dialerd.core.errors import InvariantError, PortError
@@ -233,6 +234,13 @@ class ScriptedConversation:
     def transfer_failed(self, reason: str, at: Millis) -> None:
         """Nobody was connected with the callee."""
         self._take(TransferFailed(reason, at))
+
+    def message(self) -> AsyncGenerator[bytes] | None:
+        """What is left on an answering machine; None: the script has nothing for one."""
+        line = self._state.texts.lines.get(VOICEMAIL)
+        if line is None:
+            return None
+        return self._speak(in_sentences(line, self._state.values))
 
     def close(self, at: Millis) -> AgentReport:
         """The call is over, whoever ended it: the last word."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from dialerd.agent.document import Node
 from dialerd.agent.flow import Choice, Flow, Patience, Scene
-from dialerd.agent.lines import Line, Part, Texts
+from dialerd.agent.lines import VOICEMAIL, Line, Part, Texts
 from dialerd.agent.vocabulary import KEYS, MAX_LABEL, VOICES, Vocabulary, language_tag, without_none
 
 FIELDS = ("script_id", "name", "variables", "dispositions", "keys", "no_input", "languages")
@@ -16,7 +16,7 @@ REQUIRED = ("name", "keys", "languages")
 UNKNOWN_KEYS = 3
 """Unknown keys after which the conversation closes."""
 
-_LANGUAGE = ("voice", "opening", "closings", "no_input", "invalid_key", "defaults")
+_LANGUAGE = ("voice", "opening", "closings", "no_input", "invalid_key", "defaults", VOICEMAIL)
 _OPENING, _UNANSWERED = "opening", "no_input_closing"
 
 
@@ -122,6 +122,7 @@ class KeysForm:
             silence = {name: self._words.text(line) for name, line in lines.items()}
         opening = self._words.text(fields["opening"]) if "opening" in fields else None
         invalid_key = self._words.text(fields["invalid_key"]) if "invalid_key" in fields else None
+        voicemail = self._words.text(fields[VOICEMAIL]) if VOICEMAIL in fields else None
         voice = fields["voice"].choice(VOICES) if "voice" in fields else VOICES[0]
         defaults = self._words.read_defaults(fields["defaults"]) if "defaults" in fields else {}
         repeat, closing = silence.get("repeat"), silence.get("closing")
@@ -133,6 +134,7 @@ class KeysForm:
             **({"no_input_repeat": repeat} if repeat is not None else {}),
             _UNANSWERED: closing,
             "invalid_key": invalid_key,
+            **({VOICEMAIL: voicemail} if voicemail is not None else {}),
         }
         lines_said: dict[str, Line] = {name: (Part(text),) for name, text in said.items()}
         self.texts.setdefault(language, Texts(lines_said, voice, defaults))
@@ -145,6 +147,7 @@ class KeysForm:
                 "no_input": without_none(repeat=repeat, closing=closing),
                 "invalid_key": invalid_key,
                 **({"defaults": defaults} if defaults else {}),
+                **({VOICEMAIL: voicemail} if voicemail is not None else {}),
             },
         )
 

@@ -18,6 +18,8 @@ class Part:
 
 
 Line = tuple[Part, ...]
+VOICEMAIL = "voicemail"
+"""The line that is left on an answering machine."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping
 
 from dialerd.agent.document import Node
 from dialerd.agent.flow import Flow, Patience, Scene
-from dialerd.agent.lines import Line, Part, Texts
+from dialerd.agent.lines import VOICEMAIL, Line, Part, Texts
 from dialerd.agent.states_form import TRANSFERRING
 from dialerd.agent.vocabulary import MAX_LABEL, VOICES, Vocabulary
 
-_LANGUAGE = ("voice", "defaults", "values", "say", "no_input", "no_match", TRANSFERRING)
+_LANGUAGE = ("voice", "defaults", "values", "say", "no_input", "no_match", TRANSFERRING, VOICEMAIL)
 _SAID = ("text", "audio", "parts", "again", "confirm", "no_input", "no_match")
 
 Needed = Callable[[Patience | None], bool]
@@ -34,14 +34,14 @@ class StateLines:
         values = self._read_values(fields["values"]) if "values" in fields else {}
         common = {
             name: self._line(fields[name]) if name in fields else None
-            for name in ("no_input", "no_match", TRANSFERRING)
+            for name in ("no_input", "no_match", TRANSFERRING, VOICEMAIL)
         }
         if self._flow.escalation is not None and TRANSFERRING not in fields:
             node.missing(TRANSFERRING, "is missing: what is said before a person takes over")
         lines = self._read_say(fields["say"], common) if "say" in fields else {}
-        if common[TRANSFERRING]:
-            lines[TRANSFERRING] = common[TRANSFERRING] or ()
-            self.places[TRANSFERRING] = fields[TRANSFERRING]
+        for name in (TRANSFERRING, VOICEMAIL):
+            if common[name]:
+                self._keep(name, fields[name], common[name], lines)
         return Texts(lines, voice or VOICES[0], defaults, values)
 
     def _read_values(self, node: Node) -> dict[str, dict[str, str]]:

@@ -1,6 +1,6 @@
 """ARI over HTTP: where it is, who we are there, what its replies are, and what its failures mean.
 
-It knows requests and replies, not calls. It sends no POST: what dials goes over the events socket
+It knows requests and replies, not calls. Nothing that dials is sent from here: that goes over the events socket
 (`ari_socket`), and must never be repeated by a transport.
 """
 
@@ -181,6 +181,10 @@ class AriHttp:
     async def put(self, path: str, body: bytes) -> Reply:
         """PUT with a JSON body. Raises AriError where no reply comes."""
         return await self._request("PUT", path, {}, body)
+
+    async def post(self, path: str, body: bytes) -> Reply:
+        """POST with a JSON body, of what dials nobody. Raises AriError where no reply comes."""
+        return await self._request("POST", path, {}, body)
 
     async def delete(self, path: str, **query: str) -> Reply:
         """DELETE. Raises AriError where no reply comes."""

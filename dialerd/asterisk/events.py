@@ -13,6 +13,8 @@ from typing import Any
 
 from dialerd.core.messages import (
     Event,
+    PersonAnswered,
+    PersonGone,
     TryAnswered,
     TryEnded,
     TryRinging,
@@ -20,7 +22,14 @@ from dialerd.core.messages import (
 )
 from dialerd.core.model import ChannelId, InstanceId
 
-EVENT_TYPES = ("Dial", "StasisStart", "ChannelDestroyed", "RESTResponse", "ApplicationReplaced")
+EVENT_TYPES = (
+    "Dial",
+    "StasisStart",
+    "ChannelDestroyed",
+    "PlaybackFinished",
+    "RESTResponse",
+    "ApplicationReplaced",
+)
 """What the events socket must carry; all else is filtered out in Asterisk.
 
 The replies to requests on that socket and the notice of a takeover pass the same filter. ChannelStateChange is
@@ -30,8 +39,13 @@ not asked for: each 18x also makes a Dial event.
 DIALED = "dialed"
 """The application argument by which a channel says that it comes from our originate."""
 
+PERSON = "person"
+"""The same of the channel of a person, called for a callee."""
+
 MEDIA_SUFFIX = "-m"
 BRIDGE_SUFFIX = "-b"
+TRANSFER_SUFFIX = "-t"
+"""Of the bridge of callee and person."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +53,14 @@ class ApplicationTaken:
     """Another client has connected under our application's name: no more events come to us."""
 
 
-Parsed = Event | ApplicationTaken
+@dataclass(frozen=True, slots=True)
+class SoundEnded:
+    """A sound that was played to somebody is over."""
+
+    playback: str
+
+
+Parsed = Event | ApplicationTaken | SoundEnded
 
 
 class ChannelNames:
@@ -47,11 +68,17 @@ class ChannelNames:
 
     def __init__(self, instance: InstanceId) -> None:
         self.instance = instance
-        self._try = re.compile(rf"{re.escape(instance)}-cal_[0-9a-f]{{12}}-[1-9][0-9]{{0,3}}")
+        dialed = rf"{re.escape(instance)}-cal_[0-9a-f]{{12}}-[1-9][0-9]{{0,3}}"
+        self._try = re.compile(dialed)
+        self._person = re.compile(rf"{dialed}-h[1-9][0-9]{{0,5}}")
 
     def dialed(self, name: object) -> ChannelId | None:
         """`name` as the id of a try of ours."""
         return ChannelId(name) if isinstance(name, str) and self._try.fullmatch(name) else None
+
+    def person(self, name: object) -> ChannelId | None:
+        """`name` as the channel of a person, called for a callee of ours."""
+        return ChannelId(name) if isinstance(name, str) and self._person.fullmatch(name) else None
 
     def media_leg(self, name: object) -> ChannelId | None:
         """The id of the try whose media leg is called `name`."""
@@ -60,9 +87,9 @@ class ChannelNames:
         return None
 
     def bridge(self, name: object) -> ChannelId | None:
-        """The id of the try whose bridge is called `name`."""
-        if isinstance(name, str) and name.endswith(BRIDGE_SUFFIX):
-            return self.dialed(name.removesuffix(BRIDGE_SUFFIX))
+        """The id of the try whose bridge, with its media leg or with a person, is called `name`."""
+        if isinstance(name, str) and name.endswith((BRIDGE_SUFFIX, TRANSFER_SUFFIX)):
+            return self.dialed(name[: -len(BRIDGE_SUFFIX)])
         return None
 
 
@@ -94,16 +121,29 @@ def _state_change(event: Mapping[str, Any], names: ChannelNames) -> Parsed | Non
 
 
 def _stasis_start(event: Mapping[str, Any], names: ChannelNames) -> Parsed | None:
-    channel = names.dialed(_id(event.get("channel")))
+    name = _id(event.get("channel"))
     # A channel that comes back from the dialplan has other arguments: it was answered before.
-    return TryAnswered(channel) if channel is not None and event.get("args") == [DIALED] else None
+    match event.get("args"):
+        case [str(said)] if said == DIALED and (channel := names.dialed(name)) is not None:
+            return TryAnswered(channel)
+        case [str(said)] if said == PERSON and (channel := names.person(name)) is not None:
+            return PersonAnswered(channel)
+    return None
 
 
 def _destroyed(event: Mapping[str, Any], names: ChannelNames) -> Parsed | None:
-    channel = names.dialed(_id(event.get("channel")))
+    name = _id(event.get("channel"))
+    channel, person = names.dialed(name), names.person(name)
+    if person is not None:
+        return PersonGone(person, _code(event.get("cause")) or 0)
     if channel is None:
         return None
     return TryEnded(channel, _code(event.get("cause")) or 0, _code(event.get("tech_cause")))
+
+
+def _sound_ended(event: Mapping[str, Any], names: ChannelNames) -> Parsed | None:
+    playback = _id(event.get("playback"))
+    return SoundEnded(playback) if isinstance(playback, str) else None
 
 
 def _replaced(event: Mapping[str, Any], names: ChannelNames) -> Parsed | None:
@@ -124,5 +164,6 @@ _READERS: dict[str, Callable[[Mapping[str, Any], ChannelNames], Parsed | None]] 
     "ChannelStateChange": _state_change,
     "StasisStart": _stasis_start,
     "ChannelDestroyed": _destroyed,
+    "PlaybackFinished": _sound_ended,
     "ApplicationReplaced": _replaced,
 }

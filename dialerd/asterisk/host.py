@@ -56,6 +56,12 @@ def live_of(channels: Any, names: ChannelNames) -> tuple[LiveChannel, ...] | Non
     return tuple(found)
 
 
+def persons_of(channels: Any, names: ChannelNames) -> tuple[LiveChannel, ...]:
+    """The reply to `GET /channels`, the persons' channels of it."""
+    named = ((names.person(channel.get("id")), channel.get("state")) for channel in _dicts(channels))
+    return tuple(LiveChannel(name, answered=state == "Up") for name, state in named if name is not None)
+
+
 def media_of(channels: Any, bridges: Any, names: ChannelNames) -> frozenset[ChannelId]:
     """The tries that have a media leg or a bridge, from the replies to `GET /channels` and `GET /bridges`."""
     listed = [entry.get("id") for entry in (*_dicts(channels), *_dicts(bridges))]

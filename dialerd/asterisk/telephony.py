@@ -17,7 +17,7 @@ from typing import Any
 import orjson
 import structlog
 
-from dialerd.asterisk import originate
+from dialerd.asterisk import originate, person
 from dialerd.asterisk.ami import AmiAccess, AmiTiming, AmiWatch
 from dialerd.asterisk.ari import AriAccess, AriError, AriHttp, AriTiming, NoReply, Reply, Trouble, error_of
 from dialerd.asterisk.ari_socket import AriSocket
@@ -26,14 +26,17 @@ from dialerd.asterisk.events import (
     BRIDGE_SUFFIX,
     EVENT_TYPES,
     MEDIA_SUFFIX,
+    TRANSFER_SUFFIX,
     ApplicationTaken,
     ChannelNames,
     Parsed,
+    SoundEnded,
     parse,
 )
-from dialerd.asterisk.host import Host, host_of, live_of, media_of
+from dialerd.asterisk.host import Host, host_of, live_of, media_of, persons_of
 from dialerd.asterisk.outage import Backoff, Outage
-from dialerd.core.effects import Originate
+from dialerd.asterisk.person import Joining
+from dialerd.core.effects import CallPerson, JoinPerson, Originate
 from dialerd.core.errors import PortError
 from dialerd.core.messages import (
     CallRecord,
@@ -41,6 +44,7 @@ from dialerd.core.messages import (
     HostUp,
     LiveChannel,
     OriginateRefused,
+    PersonRefused,
 )
 from dialerd.core.model import ChannelId, InstanceId
 from dialerd.ports import Sink, Snapshot
@@ -89,6 +93,7 @@ class AsteriskTelephony:
         self._sink = sink
         self._timing = timing
         self._http = AriHttp(ari, timing.ari)
+        self._joining = Joining(self._http, sink)
         self._records = CallRecords(cdr_path) if cdr_path is not None else None
         self._cdr_causes = cdr_causes and cdr_path is not None
         self._outage = Outage(_log, "ari.unavailable", "ari.recovered", timing.backoff, rng)
@@ -177,34 +182,67 @@ class AsteriskTelephony:
                 query={"reason_code": _NORMAL_CLEARING},
             )
 
+    def call_person(self, order: CallPerson) -> None:
+        """See `dialerd.ports.Telephony`."""
+        if self._names.person(order.channel) is None:
+            self._sink(PersonRefused(order.channel, "the channel id is not ours"))
+        elif self._socket is None:
+            self._sink(PersonRefused(order.channel, f"Asterisk is not connected: {self._outage.detail}"))
+        else:
+            self._socket.request(
+                "POST",
+                f"channels/{order.channel}",
+                partial(self._person_called, order.channel),
+                body=person.body(order, self._instance),
+            )
+
+    def join_person(self, order: JoinPerson) -> None:
+        """See `dialerd.ports.Telephony`."""
+        self._spawn(self._joining.join(order))
+
+    def ring_callee(self, channel: ChannelId) -> None:
+        """See `dialerd.ports.Telephony`."""
+        self._spawn(self._joining.ring(channel))
+
     async def live_channels(self) -> tuple[LiveChannel, ...]:
         """See `dialerd.ports.Telephony`."""
-        reply = await self._http.get("channels")
-        live = live_of(reply.body, self._names) if reply.status == 200 else None
-        if live is None:
-            raise error_of(reply.status, self._http.access)
+        live, _, _ = await self._channels()
         return live
 
     async def snapshot(self) -> Snapshot:
         """See `dialerd.ports.Telephony`."""
-        channels = await self._http.get("channels")
+        live, persons, listed = await self._channels()
         bridges = await self._http.get("bridges")
-        live = live_of(channels.body, self._names) if channels.status == 200 else None
+        media = media_of(listed, bridges.body, self._names)
+        calls, people = (frozenset(found.channel for found in each) for each in (live, persons))
+        return Snapshot(calls, media, people)
+
+    async def _channels(self) -> tuple[tuple[LiveChannel, ...], tuple[LiveChannel, ...], Any]:
+        """Our dialed channels, persons' channels, and all as Asterisk lists them. Raises PortError."""
+        reply = await self._http.get("channels")
+        live = live_of(reply.body, self._names) if reply.status == 200 else None
         if live is None:
-            raise error_of(channels.status, self._http.access)
-        media = media_of(channels.body, bridges.body, self._names)
-        return Snapshot(frozenset(found.channel for found in live), media)
+            raise error_of(reply.status, self._http.access)
+        return live, persons_of(reply.body, self._names), reply.body
 
     def release_media(self, channel: ChannelId) -> None:
         """See `dialerd.ports.Telephony`."""
         self._spawn(self._delete(f"channels/{channel}{MEDIA_SUFFIX}"))
-        self._spawn(self._delete(f"bridges/{channel}{BRIDGE_SUFFIX}"))
+        for suffix in (BRIDGE_SUFFIX, TRANSFER_SUFFIX):
+            self._spawn(self._delete(f"bridges/{channel}{suffix}"))
 
     async def call_records(self, channels: frozenset[ChannelId]) -> tuple[CallRecord, ...]:
         """See `dialerd.ports.Telephony`."""
         if self._records is None:
             raise PortError("there are no call records to read: set asterisk.cdr_path", retryable=False)
         return await self._records.read(channels)
+
+    def _person_called(self, channel: ChannelId, result: Reply | NoReply) -> None:
+        """A 409 is our own earlier request; where no reply came it may ring: what Asterisk shows decides."""
+        if result is NoReply.UNSENT:
+            self._sink(PersonRefused(channel, "the connection to Asterisk's ARI broke before it was sent"))
+        elif isinstance(result, Reply) and result.status not in (200, 409):
+            self._sink(PersonRefused(channel, f"{result.status} {result.message or ''}".rstrip()))
 
     def _originated(self, channel: ChannelId, result: Reply | NoReply) -> None:
         verdict = originate.verdict(channel, result)
@@ -306,10 +344,10 @@ class AsteriskTelephony:
         if reply.status != 200:
             raise error_of(reply.status, access)
         self._host = host = await self._ask_host()
-        live = await self.live_channels()
+        live, persons, _ = await self._channels()
         if carrying.done():
             await carrying
-        return HostUp(host.boot, host.version, live)
+        return HostUp(host.boot, host.version, live, persons)
 
     async def _ask_host(self) -> Host:
         access = self._http.access
@@ -335,6 +373,8 @@ class AsteriskTelephony:
         parsed: Parsed | None = parse(event, self._names)
         if parsed is None:
             return
+        if isinstance(parsed, SoundEnded):
+            return self._joining.sound_ended(parsed.playback)
         if isinstance(parsed, ApplicationTaken):
             raise AriError(
                 Trouble.REPLACED,

@@ -9,7 +9,7 @@ from urllib.parse import quote
 import typer
 
 from dialerd.cli.client import bad_input
-from dialerd.cli.options import Limit, Resets, given, with_resets
+from dialerd.cli.options import Limit, Record, Resets, TransferTarget, given, with_resets
 from dialerd.cli.session import Session, command, group, session_of
 
 app = group("Voice agents: who talks on a call, under a name.")
@@ -48,9 +48,12 @@ def create(
     engine: Engine = None,
     fallback: Fallback = None,
     disposition: Labels = None,
+    transfer_target: TransferTarget = None,
+    record: Record = None,
 ) -> None:
     """Store a voice agent; prints its agent_id."""
     fields = _fields(name, language, voice, script, engine, fallback, disposition)
+    fields |= {"transfer_target": transfer_target, "recording": record}
     session = session_of(context)
     _show(session, session.api.post("/v1/agents", given({"agent_id": ident, **fields})))
 
@@ -68,10 +71,13 @@ def edit(
     engine: Engine = None,
     fallback: Fallback = None,
     disposition: Labels = None,
+    transfer_target: TransferTarget = None,
+    record: Record = None,
     reset: Resets = None,
 ) -> None:
     """Change an agent; what is not given stays as it is. Campaigns that exist keep what they were created with."""
-    fields = given(_fields(name, language, voice, script, engine, fallback, disposition))
+    fields = _fields(name, language, voice, script, engine, fallback, disposition)
+    fields = given({**fields, "transfer_target": transfer_target, "recording": record})
     session = session_of(context)
     _show(session, session.api.patch(_at(agent), with_resets(fields, reset or ())))
 
@@ -175,7 +181,8 @@ def _show(session: Session, agent: dict[str, Any]) -> None:
     if session.out.as_json:
         session.out.json(agent)
         return
-    plain = ("agent_id", "agent_name", "language", "voice", "script_id", "engine", "fallback", "created_at")
+    said = ("agent_id", "agent_name", "language", "voice", "script_id", "engine", "fallback")
+    plain = (*said, "transfer_target", "recording", "created_at")
     session.out.fields((key, agent[key]) for key in plain)
     for label, about in agent["dispositions"].items():
         marks = [

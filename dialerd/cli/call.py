@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from dialerd.cli import times
-from dialerd.cli.options import CallerId, Limit, RingTimeout, Trunks, given
+from dialerd.cli.client import bad_input
+from dialerd.cli.options import (
+    AnsweringMachine,
+    CallerId,
+    Limit,
+    Record,
+    RingTimeout,
+    TransferTarget,
+    Trunks,
+    given,
+)
 from dialerd.cli.output import shown
 from dialerd.cli.session import command, group, session_of
 
@@ -87,6 +98,9 @@ def place(
     ring_timeout: RingTimeout = None,
     trunk: Trunks = None,
     caller_id: CallerId = None,
+    answering_machine: AnsweringMachine = None,
+    transfer_target: TransferTarget = None,
+    record: Record = None,
 ) -> None:
     """Place one call now, through every rule that a campaign's call passes; refused with the reasons otherwise."""
     session = session_of(context)
@@ -101,6 +115,9 @@ def place(
         "ring_timeout_seconds": ring_timeout,
         "trunks": trunk,
         "caller_id": caller_id,
+        "answering_machine": answering_machine,
+        "transfer_target": transfer_target,
+        "recording": record,
     }
     placed = session.api.post("/v1/calls", given(fields))
     if session.out.as_json:
@@ -143,18 +160,88 @@ def disposition(
     _act(context, call, "disposition", given(fields))
 
 
-@command(app, "transfer", "dialerctl call transfer cal_0123456789ab")
-def transfer(context: typer.Context, call: CallId) -> None:
-    """Connect the callee with a person."""
-    _act(context, call, "transfer", {})
+@command(
+    app,
+    "transfer",
+    "dialerctl call transfer cal_0123456789ab",
+    "dialerctl call transfer cal_0123456789ab support --warm --summary 'wants to close the loan'",
+)
+def transfer(
+    context: typer.Context,
+    call: CallId,
+    target: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[TARGET]", help="A configured name. Default: the call's, or the installation's."
+        ),
+    ] = None,
+    warm: Annotated[
+        bool | None,
+        typer.Option("--warm/--cold", help="Whether the agent talks on until the person is there."),
+    ] = None,
+    reason: Annotated[str | None, typer.Option(help="Told to the person's side.")] = None,
+    summary: Annotated[str | None, typer.Option(help="Told to the person's side.")] = None,
+    timeout: Annotated[
+        float | None, typer.Option(metavar="SECONDS", help="How long the person's phone rings.")
+    ] = None,
+) -> None:
+    """Begin to connect the callee of a live call with a person; `call show` tells how that goes."""
+    fields = {"target": target, "warm": warm, "reason": reason, "summary": summary}
+    session = session_of(context)
+    done = session.api.post(f"/v1/calls/{call}/transfer", given({**fields, "timeout_seconds": timeout}))
+    if session.out.as_json:
+        session.out.json(done)
+    else:
+        session.out.fields((key, done["transfer"][key]) for key in ("target", "warm", "state", "outcome"))
 
 
-@command(app, "recording", "dialerctl call recording cal_0123456789ab > call.wav")
-def recording(context: typer.Context, call: CallId) -> None:
-    """The audio of a call, on standard output."""
-    for part in session_of(context).api.download(f"/v1/calls/{call}/recording"):
-        sys.stdout.buffer.write(part)
-    sys.stdout.buffer.flush()
+@command(
+    app,
+    "recording",
+    "dialerctl call recording cal_0123456789ab -o call.wav",
+    "dialerctl call recording cal_0123456789ab > call.wav",
+)
+def recording(
+    context: typer.Context,
+    call: CallId,
+    file: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Default: standard output.")
+    ] = None,
+) -> None:
+    """The audio of a call: WAV, the callee on the left, the agent on the right."""
+    session = session_of(context)
+    parts = session.api.download(f"/v1/calls/{call}/recording")
+    if file is None:
+        for part in parts:
+            sys.stdout.buffer.write(part)
+        sys.stdout.buffer.flush()
+        return
+    # What breaks off must not look like a whole recording.
+    draft = file.with_name(file.name + ".part")
+    try:
+        with draft.open("wb") as into:
+            into.writelines(parts)
+        draft.replace(file)
+    except OSError as error:
+        raise bad_input(f"cannot write {file}: {error.strerror}") from None
+    finally:
+        draft.unlink(missing_ok=True)
+    saved = {"id": call, "file": str(file), "bytes": file.stat().st_size}
+    if session.out.as_json:
+        session.out.json(saved)
+    else:
+        session.out.line(f"saved: {file} ({saved['bytes']} bytes)")
+
+
+@command(app, "delete-recording", "dialerctl call delete-recording cal_0123456789ab")
+def delete_recording(context: typer.Context, call: CallId) -> None:
+    """Delete the audio of a call; what is written of the call stays."""
+    session = session_of(context)
+    session.api.delete(f"/v1/calls/{call}/recording")
+    if session.out.as_json:
+        session.out.json({"id": call, "recording": None})
+    else:
+        session.out.line(f"deleted: the recording of {call}")
 
 
 def _act(context: typer.Context, call: str, verb: str, body: dict[str, Any]) -> None:
@@ -192,6 +279,7 @@ def show(context: typer.Context, call: CallId) -> None:
         "answered_at",
         "ended_at",
         "duration_seconds",
+        "recording_url",
     )
     out.fields((key, found[key]) for key in plain)
     out.line(f"contact: {found['contact']['phone']} {shown(found['contact']['name'])}")
@@ -204,6 +292,8 @@ def show(context: typer.Context, call: CallId) -> None:
     )
     for turn in found["transcript"]:
         out.line(f"{shown(turn.get('speaker'))}: {shown(turn.get('text') or turn.get('digits'))}")
+    if (handed := found["transfer"]) is not None:
+        out.line(f"transfer {shown(handed['target'])}: {shown(handed['outcome'] or handed['state'])}")
     for key, value in found["captured"].items():
         out.line(f"captured {key}: {shown(value)}")
     for rule, said in (found["gate"].get("rules") or {}).items():

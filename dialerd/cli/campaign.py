@@ -10,6 +10,7 @@ import typer
 from dialerd.cli import afterwards, contacts, creation, rules, simulate, times
 from dialerd.cli.client import Api
 from dialerd.cli.options import (
+    AnsweringMachine,
     CallerId,
     CallsPerSecond,
     CampaignId,
@@ -80,6 +81,7 @@ def edit(
     trunk: Trunks = None,
     caller_id: CallerId = None,
     keep_open: KeepOpen = None,
+    answering_machine: AnsweringMachine = None,
     reset: Resets = None,
     if_version: Annotated[
         int | None, typer.Option(metavar="N", help="Only if nobody has edited it since this version.")
@@ -105,6 +107,7 @@ def edit(
         "trunks": trunk,
         "caller_id": caller_id,
         "keep_open": keep_open,
+        "answering_machine": answering_machine,
     }
     changes = with_resets(given(fields), reset or ())
     edited = session.api.patch(path, changes, None if if_version is None else f'"{if_version}"')

@@ -11,6 +11,7 @@ import typer
 from dialerd.cli import contacts, documents, rules, times
 from dialerd.cli.client import Api, bad_input
 from dialerd.cli.options import (
+    AnsweringMachine,
     CallerId,
     CallsPerSecond,
     End,
@@ -21,12 +22,14 @@ from dialerd.cli.options import (
     MaxCallbacks,
     MaxConcurrent,
     OnInvalid,
+    Record,
     Region,
     RetryInterval,
     RetryRules,
     RingTimeout,
     Shares,
     Start,
+    TransferTarget,
     Trunks,
     Weight,
     Zone,
@@ -92,6 +95,9 @@ def create(
     trunk: Trunks = None,
     caller_id: CallerId = None,
     keep_open: KeepOpen = None,
+    answering_machine: AnsweringMachine = None,
+    transfer_target: TransferTarget = None,
+    record: Record = None,
     default_region: Region = None,
     on_invalid: InvalidRows = None,
     start_now: Annotated[bool, typer.Option("--start-now", help="Start it at once.")] = False,
@@ -122,6 +128,9 @@ def create(
         "trunks": trunk,
         "caller_id": caller_id,
         "keep_open": keep_open,
+        "answering_machine": answering_machine,
+        "transfer_target": transfer_target,
+        "recording": record,
         "default_region": default_region,
         "on_invalid": None if on_invalid is None else on_invalid.value,
     }
@@ -136,6 +145,8 @@ def create(
         return
     session.out.line(f"status: {created['status']}")
     contacts.print_import(session.out, created["import"])
+    for warning in created["warnings"]:
+        session.out.line(f"warning: {warning}")
     if created["status"] == "scheduled" and created["schedule"]["start_time"] is None:
         session.out.line(f"next: dialerctl campaign start {ident}")
 

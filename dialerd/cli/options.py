@@ -114,8 +114,33 @@ Trunks = Annotated[
 CallerId = Annotated[
     str | None, typer.Option(metavar="NUMBER", help="One of the trunk's. Default: its first.")
 ]
+TransferTarget = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TARGET", help="Where calls are transferred to: a configured name. Default: the agent's."
+    ),
+]
+Record = Annotated[
+    bool | None,
+    typer.Option("--record/--no-record", help="Whether calls are recorded. Default: the agent's, or not."),
+]
 KeepOpen = Annotated[
     bool | None, typer.Option(help="Stay running until the end time, even with nobody left to call.")
+]
+
+
+class OnMachine(StrEnum):
+    """What is done when an answering machine is heard."""
+
+    CONTINUE = "continue"
+    HANGUP = "hangup"
+    MESSAGE = "message"
+    IGNORE = "ignore"
+
+
+AnsweringMachine = Annotated[
+    OnMachine | None,
+    typer.Option(help="When one is heard: go on, hang up, leave the script's message. (default continue)"),
 ]
 
 

@@ -31,6 +31,7 @@ _RULES = {
     "trunk-paused": "the trunk is paused",
     "campaign-rate": "the campaign's calls per second are reached",
     "campaign-concurrency": "the campaign's calls at a time are reached",
+    "abandonment": "too many callees have heard nobody: calls are allowed one by one",
     "engine-session": "the media workers hold no more calls",
     "window": "the campaign's window is closed",
     "legal-hours": "nobody who waits may be called at this hour",

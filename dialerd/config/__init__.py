@@ -30,6 +30,13 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from dialerd.config.calls import (
+    RecordingSettings,
+    TransferSettings,
+    TransferTargetSettings,
+    plan_faults,
+    transfer_rules,
+)
 from dialerd.config.dialing import DialingSettings
 from dialerd.config.media import Engines, MediaSettings, TwilioSettings, engine_list, engine_names
 from dialerd.config.section import NAME, Section
@@ -38,7 +45,7 @@ from dialerd.config.webhooks import WebhookSettings
 from dialerd.core.clock import minutes, seconds
 from dialerd.core.errors import DialerError, Fault
 from dialerd.core.model import E164, Policy, Trunk, TrunkName
-from dialerd.engine.settings import Retention
+from dialerd.engine.settings import RecordingRules, Retention
 from dialerd.media.engine_settings import EngineSettings
 
 _POSTGRES = re.compile(r"postgres(ql)?://")
@@ -194,6 +201,9 @@ class Settings(BaseSettings):
     engines: Engines = {}
     """Who may hold conversations beside the embedded agent, by name."""
     twilio: TwilioSettings = TwilioSettings()
+    transfer: TransferSettings = TransferSettings()
+    transfers: dict[str, TransferTargetSettings] = {}
+    recording: RecordingSettings = RecordingSettings()
     imports: ImportSettings = ImportSettings()
     webhooks: WebhookSettings = WebhookSettings()
     retention: RetentionSettings = RetentionSettings()
@@ -220,6 +230,13 @@ class Settings(BaseSettings):
             raise ValueError(
                 f"twilio.engine is {name!r}, and there is no such engine of the kind twilio-stream"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _targets_agree(self) -> Settings:
+        faults = plan_faults(self.transfers, self.transfer.default)
+        if faults:
+            raise ValueError("; ".join(faults))
         return self
 
     @model_validator(mode="after")
@@ -267,9 +284,23 @@ class Settings(BaseSettings):
         return self.store.password.get_secret_value() if self.store.password is not None else None
 
     @property
+    def recordings_dir(self) -> Path:
+        """Where recordings are kept."""
+        return self.recording.dir or self.state_dir / "recordings"
+
+    @property
+    def recording_rules(self) -> RecordingRules:
+        """The rules of recordings, for the services."""
+        about = self.recording
+        keep = None if about.keep_days is None else minutes(24 * 60 * about.keep_days)
+        return RecordingRules(self.recordings_dir, keep, about.keep_bytes, about.announcement_required)
+
+    @property
     def policy(self) -> Policy:
         """The rules of dialing in the core's terms."""
+        endpoints = [trunk.endpoint for trunk in self.trunks.values()]
         return Policy(
+            transfers=transfer_rules(self.transfer, self.transfers, endpoints),
             min_gap=minutes(self.dialing.min_gap_minutes),
             caps=tuple(
                 (minutes(60 * hours), most)
@@ -283,6 +314,8 @@ class Settings(BaseSettings):
             max_call=minutes(self.dialing.max_call_minutes),
             clock_settle=seconds(self.dialing.clock_settle_seconds),
             audit=seconds(self.dialing.audit_seconds),
+            abandoned_share=self.dialing.abandoned_share,
+            abandoned_least=self.dialing.abandoned_after_answers,
         )
 
     @property

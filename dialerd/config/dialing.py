@@ -31,6 +31,13 @@ class DialingSettings(Section):
     max_calls_per_7d: int | None = Field(default=None, ge=1)
     """Frequency caps: calls to one number over all campaigns, callbacks and single calls included; empty: no cap."""
     refund_minutes: list[float] = Field(default=[1, 5, 15])
+    abandoned_share: float = Field(
+        default=0.03,
+        ge=0,
+        le=1,
+        description="callees who hear nobody within two seconds; more brake a campaign",
+    )
+    abandoned_after_answers: int = Field(default=100, ge=1, description="answers from which that is judged")
     max_call_minutes: float = Field(default=10, gt=0, le=240)
 
     @field_validator("legal")

@@ -16,10 +16,10 @@ from pydantic import Field, SecretStr, field_validator
 from dialerd.config.section import NAME, ListenAddress, Section
 from dialerd.core.engine import EMBEDDED
 from dialerd.engine.settings import TwilioAccess
-from dialerd.media.engine_settings import EngineSettings
+from dialerd.media.engine_settings import CODECS, DATA_CHANNEL, Codec, Dialect, EngineSettings
 
 _ACCOUNT = re.compile(r"AC[0-9a-f]{32}")
-_LATER = {"webrtc": "is not part of this version"}
+_ICE_SERVER = re.compile(r"(stuns?|turns?):[A-Za-z0-9.:\[\]-]{1,255}(\?transport=(udp|tcp))?")
 
 
 class MediaSettings(Section):
@@ -112,20 +112,66 @@ class AudioSocketSection(_EngineSection):
         return found
 
 
-EngineSection = Annotated[TwilioStreamSection | AudioSocketSection, Field(discriminator="kind")]
+class WebRtcSection(_EngineSection):
+    """A program that takes calls over WebRTC."""
+
+    kind: Literal["webrtc"]
+    url: str = Field(
+        description="http(s):// where it takes offers; one that ends in /start opens a session first"
+    )
+    dialect: Dialect = Field(
+        default="json", description="json: as pipecat's SmallWebRTC; sdp: application/sdp, as WHIP"
+    )
+    connect_seconds: float = Field(default=1.5, gt=0, le=10, description="for it to take a call")
+    health_url: str | None = Field(
+        default=None, description="http(s):// that answers 2xx while it can hold calls; asked again and again"
+    )
+    parameters: dict[str, str] = Field(default={}, description="told with every call (request_data)")
+    token: SecretStr | None = Field(default=None, description="sent as Authorization: Bearer")
+    codecs: list[Codec] = Field(
+        default=list(CODECS), min_length=1, max_length=2, description="offered in this order"
+    )
+    data_channel: str = Field(default=DATA_CHANNEL, min_length=1, max_length=64, description="its label")
+    ice_servers: list[str] = Field(
+        default=[], max_length=8, description="stun: and turn: addresses; none: reached directly"
+    )
+    ice_username: str = Field(default="", max_length=256, description="for the turn: servers")
+    ice_credential: SecretStr | None = None
+
+    @field_validator("url", "health_url")
+    @classmethod
+    def _is_a_page(cls, value: str | None) -> str | None:
+        return value if value is None else _address(value, ("http", "https"))
+
+    @field_validator("codecs")
+    @classmethod
+    def _are_different(cls, value: list[Codec]) -> list[Codec]:
+        if len(set(value)) < len(value):
+            raise ValueError("must name each codec once")
+        return value
+
+    @field_validator("ice_servers")
+    @classmethod
+    def _are_servers(cls, value: list[str]) -> list[str]:
+        bad = [server for server in value if not _ICE_SERVER.fullmatch(server)]
+        if bad:
+            raise ValueError(f"must be addresses like stun:HOST:PORT or turn:HOST:PORT: {', '.join(bad)}")
+        return value
+
+
+EngineSection = Annotated[
+    TwilioStreamSection | AudioSocketSection | WebRtcSection, Field(discriminator="kind")
+]
 Engines = dict[str, EngineSection]
 
 
 def engine_names(value: object) -> object:
     """Check names and kinds before the fields of each kind are read. Raises `ValueError`."""
-    for name, section in value.items() if isinstance(value, dict) else ():
+    for name in value if isinstance(value, dict) else ():
         if not NAME.fullmatch(str(name)):
             raise ValueError(f"engine names are lower-case letters, digits, '_' and '-': {name}")
         if name == EMBEDDED:
             raise ValueError(f"{EMBEDDED} is always there and has no settings: choose another name")
-        kind = section.get("kind") if isinstance(section, dict) else None
-        if kind in _LATER:
-            raise ValueError(f"{name}: the kind {kind} {_LATER[str(kind)]}")
     return value
 
 
@@ -135,16 +181,25 @@ def engine_list(engines: Engines, twilio: TwilioSettings) -> tuple[EngineSetting
 
 
 def _told(
-    name: str, section: TwilioStreamSection | AudioSocketSection, twilio: TwilioSettings
+    name: str, section: TwilioStreamSection | AudioSocketSection | WebRtcSection, twilio: TwilioSettings
 ) -> EngineSettings:
     fields: dict[str, Any] = {"url": section.url or "", "connect": section.connect_seconds}
-    if isinstance(section, TwilioStreamSection):
+    if isinstance(section, TwilioStreamSection | WebRtcSection):
         fields |= {
             "health_url": section.health_url or "",
             "parameters": section.parameters,
             "token": _secret(section.token),
-            "account_sid": twilio.account_sid,
-            "auth_token": _secret(twilio.auth_token),
+        }
+    if isinstance(section, TwilioStreamSection):
+        fields |= {"account_sid": twilio.account_sid, "auth_token": _secret(twilio.auth_token)}
+    if isinstance(section, WebRtcSection):
+        fields |= {
+            "dialect": section.dialect,
+            "codecs": tuple(section.codecs),
+            "data_channel": section.data_channel,
+            "ice_servers": tuple(section.ice_servers),
+            "ice_username": section.ice_username,
+            "ice_credential": _secret(section.ice_credential),
         }
     return EngineSettings(name, section.kind, section.max_sessions, **fields)
 

@@ -48,6 +48,11 @@ def csv_part(name: str, csv: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def optional_json(schema: dict[str, Any]) -> dict[str, Any]:
+    """A JSON body that may be left out."""
+    return {"requestBody": {"content": {"application/json": {"schema": schema}}}}
+
+
 def options(**properties: Any) -> dict[str, Any]:
     """An optional JSON object with these properties."""
     schema = {"type": "object", "additionalProperties": False, "properties": properties}

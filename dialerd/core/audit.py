@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 
 from dialerd.core import call as calls
+from dialerd.core import handover
 from dialerd.core.clock import Millis, mono_after
 from dialerd.core.effects import (
     CountChannels,
@@ -20,6 +21,7 @@ from dialerd.core.effects import (
 from dialerd.core.messages import (
     ChannelsCounted,
     MediaFailed,
+    PersonGone,
 )
 from dialerd.core.model import Call, ChannelId, Reason, TryState
 from dialerd.core.record import replace
@@ -47,7 +49,14 @@ def on_counted(turn: Turn, event: ChannelsCounted) -> None:
     if event.boot != host.boot:
         return
     running = {call.current.channel: call for call in turn.world.calls.values()}
+    persons = {person for call in running.values() if (person := handover.person_of(call)) is not None}
     suspects = {
+        *(f"person {name}" for name in event.persons - persons),
+        *(
+            f"alone {person}"
+            for call in running.values()
+            if (person := _left(call)) not in {None, *event.persons}
+        ),
         *(f"channel {name}" for name in event.live - running.keys()),
         *(f"media {name}" for name in event.media - running.keys()),
         *(f"try {name}" for name, call in running.items() if _is_missing(call, event)),
@@ -59,8 +68,10 @@ def on_counted(turn: Turn, event: ChannelsCounted) -> None:
     for found in sorted(confirmed):
         kind, _, name = found.partition(" ")
         channel = ChannelId(name)
-        if kind == "channel":
+        if kind in ("channel", "person"):
             turn.do(HangUp(channel))
+        elif kind == "alone":
+            handover.on_gone(turn, PersonGone(channel, 0))
         elif kind == "media":
             turn.do(ReleaseMedia(channel))
         elif kind == "try":
@@ -71,6 +82,11 @@ def on_counted(turn: Turn, event: ChannelsCounted) -> None:
         _drifted(turn, found)
     if missing:
         turn.do(SeekEvidence(event.boot, frozenset(missing), Millis(0)))
+
+
+def _left(call: Call) -> ChannelId | None:
+    """The person whom a callee talks with, whose end may have been missed."""
+    return handover.person_of(call) if call.transfer is not None and call.transfer.connected else None
 
 
 def _is_missing(call: Call, event: ChannelsCounted) -> bool:

@@ -17,7 +17,7 @@ from dialerd.core.world import Stall
 
 PATIENCE = Millis(300_000)
 LOOK = Millis(60_000)
-_WAITING = frozenset({"nothing-due", "campaign-rate", "campaign-concurrency"})
+_WAITING = frozenset({"nothing-due", "campaign-rate", "campaign-concurrency", "abandonment"})
 """Rules by which a campaign waits, and cannot be said to be kept from dialing."""
 
 

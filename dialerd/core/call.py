@@ -7,28 +7,34 @@ attempt either goes on over another trunk, or is closed and its contact finished
 
 from __future__ import annotations
 
-from dialerd.core import ending, outcome, retry, slowdown, tries
+from dialerd.core import answering, ending, handover, outcome, retry, slowdown, tries
 from dialerd.core.clock import Millis, mono_after
 from dialerd.core.donotcall import list_callee, take_out
 from dialerd.core.effects import (
     AttachAgent,
     HangUp,
+    ShowCall,
 )
+from dialerd.core.fact import ShownFact
 from dialerd.core.journal import (
     CallAnswered,
     CallCut,
+    CallRecorded,
     CallReported,
 )
 from dialerd.core.messages import (
     AgentFinished,
     AgentHeard,
     AgentReported,
+    CallShown,
     MediaFailed,
     NumbersFound,
     OriginateAccepted,
     OriginateRefused,
     OriginateUnanswered,
     OriginateWithheld,
+    RecordingKept,
+    RecordingLost,
     TryAnswered,
     TryEnded,
     TryRinging,
@@ -164,6 +170,8 @@ def on_answered(turn: Turn, event: TryAnswered) -> None:
             external_id=contact.external_id if contact else None,
             stand_ins=call.stand_ins,
             instructions=call.instructions,
+            on_machine=answering.on_machine(turn, call),
+            record=call.terms.record,
         )
     )
 
@@ -265,7 +273,8 @@ def on_media_failed(turn: Turn, event: MediaFailed) -> None:
     call = turn.world.calls.get(event.call)
     if call is None or call.agent_done:
         return
-    if call.current.state is not TryState.ENDED:
+    talks = call.transfer is not None and call.transfer.connected
+    if call.current.state is not TryState.ENDED and not talks:
         turn.announce("call.media_failed", {"call": call.id, "reason": event.reason, "detail": event.detail})
         call = replace(call, media_fault=event.reason)
     _agent_done(turn, call)
@@ -276,8 +285,30 @@ def _agent_done(turn: Turn, call: Call) -> None:
     turn.world.calls.put(call.id, call)
     if call.current.state is TryState.ENDED:
         ending.close_answered(turn, call)
-    else:
+    elif not handover.without_agent(turn, call):
         turn.do(HangUp(call.current.channel))
+
+
+def on_recorded(turn: Turn, event: RecordingKept) -> None:
+    """The recording of a call is whole; the call itself may be over long since."""
+    turn.record(CallRecorded(event.call, event.recording))
+    call = turn.world.calls.get(event.call)
+    if call is not None:
+        turn.world.calls.put(call.id, replace(call, recording=event.recording))
+    about = {"call": event.call, "seconds": event.recording.length // 1_000, "bytes": event.recording.size}
+    turn.announce("call.recording_ready", about)
+    if turn.wants(EventKind.CALL_RECORDING_READY):
+        turn.do(ShowCall(event.call, EventKind.CALL_RECORDING_READY))
+
+
+def on_recording_lost(turn: Turn, event: RecordingLost) -> None:
+    """A call was not recorded though it should have been: it goes on all the same."""
+    turn.announce("call.recording_lost", {"call": event.call, "detail": event.detail})
+
+
+def on_call_shown(turn: Turn, event: CallShown) -> None:
+    """A call as it is stored, for whoever is to be told of it."""
+    turn.tell(ShownFact(event.kind, event.call, event.shown))
 
 
 def cut(turn: Turn, call: Call, reason: Reason) -> None:
@@ -286,6 +317,7 @@ def cut(turn: Turn, call: Call, reason: Reason) -> None:
         call = replace(call, hangup=reason)
         turn.world.calls.put(call.id, call)
         turn.record(CallCut(call))
+    handover.hang_up(turn, call)
     turn.do(HangUp(call.current.channel))
 
 

@@ -23,11 +23,13 @@ from dialerd.core.model import (
     ChannelId,
     ImportId,
     Label,
+    OnMachine,
     ScriptId,
     Terms,
     TrunkName,
 )
 from dialerd.core.record import record
+from dialerd.core.transfer import TransferWish
 from dialerd.core.verdict import Check
 from dialerd.core.webhook import Webhook, WebhookId
 
@@ -125,6 +127,7 @@ class PlaceCall:
     stand_ins: tuple[StandIn, ...] = ()
     instructions: Mapping[str, Any] = field(default_factory=dict)
     """See `Call.instructions`."""
+    on_machine: OnMachine = OnMachine.CONTINUE
 
 
 @record
@@ -142,6 +145,21 @@ class LabelCall:
 
     call: CallId
     label: Label
+
+
+@record
+class TransferCall:
+    """Connect the callee of a live call with a person."""
+
+    call: CallId
+    wish: TransferWish
+
+
+@record
+class DropRecording:
+    """Have the recording of a call deleted."""
+
+    call: CallId
 
 
 @record
@@ -233,6 +251,8 @@ Command = (
     | PlaceCall
     | HangUpCall
     | LabelCall
+    | TransferCall
+    | DropRecording
     | ListNumbers
     | UnlistNumbers
     | EraseNumber

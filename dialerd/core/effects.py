@@ -21,9 +21,12 @@ from dialerd.core.model import (
     CampaignId,
     ChannelId,
     ContactId,
+    OnMachine,
     TrunkName,
 )
 from dialerd.core.record import record
+from dialerd.core.transfer import Target
+from dialerd.core.webhook import EventKind
 
 
 @record
@@ -74,6 +77,8 @@ class AttachAgent:
     """Who takes the call if its agent cannot, in order."""
     instructions: Mapping[str, Any] = field(default_factory=dict)
     """See `Call.instructions`."""
+    on_machine: OnMachine = OnMachine.CONTINUE
+    record: bool = False
 
 
 @record
@@ -81,6 +86,44 @@ class DetachAgent:
     """The call is over or must go: release its media."""
 
     call: CallId
+
+
+@record
+class CallPerson:
+    """Have the phone of a person ring, to whom a callee is to be connected: the user's own side, no contact.
+
+    What it is about goes along as channel variables.
+    """
+
+    channel: ChannelId
+    call: CallId
+    target: Target
+    caller_id: E164
+    ring_timeout: Millis
+    most: Millis
+    """How long callee and person may talk."""
+    reason: str = ""
+    summary: str = ""
+    captured: Mapping[str, Any] = field(default_factory=dict)
+
+
+@record
+class JoinPerson:
+    """Bring a callee and the person who answered together, and let the call last up to `most` from now on."""
+
+    channel: ChannelId
+    """The callee's."""
+    person: ChannelId
+    most: Millis
+    announcement: str | None = None
+    """A sound that the person hears before."""
+
+
+@record
+class RingCallee:
+    """Let a callee hear ringing whose agent is gone while a person is being called for it."""
+
+    channel: ChannelId
 
 
 @record
@@ -97,6 +140,14 @@ class HoldForTransfer:
 
     call: CallId
     warm: bool
+
+
+@record
+class ShowCall:
+    """Read a call as it is stored now, to tell of it."""
+
+    call: CallId
+    kind: EventKind
 
 
 @record
@@ -189,8 +240,12 @@ Effect = (
     | HangUp
     | AttachAgent
     | DetachAgent
+    | CallPerson
+    | JoinPerson
+    | RingCallee
     | TellTransferFailed
     | HoldForTransfer
+    | ShowCall
     | LoadReady
     | SeekReady
     | SeekEvidence

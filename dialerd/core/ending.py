@@ -6,7 +6,21 @@ another trunk, or is closed and its contact finished, refunded or left waiting.
 
 from __future__ import annotations
 
-from dialerd.core import brake, callback, callerid, gate, metrics, outcome, retry, sessions, slowdown, tries
+from dialerd.core import (
+    abandonment,
+    answering,
+    brake,
+    callback,
+    callerid,
+    gate,
+    handover,
+    metrics,
+    outcome,
+    retry,
+    sessions,
+    slowdown,
+    tries,
+)
 from dialerd.core.clock import Instant, Millis, mono_after
 from dialerd.core.donotcall import list_callee
 from dialerd.core.effects import DetachAgent
@@ -14,6 +28,7 @@ from dialerd.core.journal import CallClosed, NumberFreed
 from dialerd.core.model import (
     CONNECTED,
     DO_NOT_CALL,
+    ESCALATED,
     NOT_REACHABLE,
     Call,
     CallStatus,
@@ -39,9 +54,10 @@ def end_answered(turn: Turn, call: Call, ended: Try, fault: Reason | None = None
 
     `fault`: why the call went wrong, if that is known.
     """
-    call = tries.save_try(turn, call, ended)
+    call = tries.save_try(turn, handover.callee_gone(turn, call), ended)
     turn.use_line(ended.trunk, -1)
-    callerid.note_final(turn, ended, answered=True)
+    # A number that callees' phones take for spam is answered by machines more and more.
+    callerid.note_final(turn, ended, answered=not answering.reached_machine(call))
     brake.note_final(turn, ended, None, None)
     # Without a media worker the word cannot come yet: it comes with the worker, or not at all.
     patience = LAST_WORD if turn.host.sessions else turn.world.policy.backstop
@@ -66,7 +82,10 @@ def close_answered(turn: Turn, call: Call, *, overdue: bool = False) -> None:
     if call.report.disposition == DO_NOT_CALL and not call.swept and not overdue:
         list_callee(turn, call)
         return
-    reason = None
+    if answering.reached_machine(call):
+        _close_machine(turn, call)
+        return
+    call, reason = _escalated(call), None
     if (call.report.disposition or CONNECTED) == CONNECTED:
         reason = call.media_fault or call.hangup
     contact = None
@@ -74,9 +93,38 @@ def close_answered(turn: Turn, call: Call, *, overdue: bool = False) -> None:
         campaign, now = tries.campaign_of(turn, call), turn.now.wall
         again = call.label is not None and not call.label.terminal
         contact = retry.after_answer(
-            call.contact, call.report, reason, campaign, _callback(turn, call), now, again=again
+            _with_person(call, call.contact),
+            call.report,
+            reason,
+            campaign,
+            _callback(turn, call),
+            now,
+            again=again,
         )
     close(turn, call, contact, counted=True, reason=reason)
+
+
+def _escalated(call: Call) -> Call:
+    """A call that a person has taken over is labelled so, unless somebody gave it a label of its own."""
+    answered = call.transfer is not None and call.transfer.answered
+    if not answered or (call.report.disposition or CONNECTED) != CONNECTED:
+        return call
+    return replace(call, report=replace(call.report, disposition=ESCALATED))
+
+
+def _with_person(call: Call, contact: Contact) -> Contact:
+    answered = call.transfer is not None and call.transfer.answered
+    return replace(contact, escalated=True) if answered else contact
+
+
+def _close_machine(turn: Turn, call: Call) -> None:
+    """Close a call that only a machine has answered: nobody was reached."""
+    contact, campaign = call.contact, tries.campaign_of(turn, call)
+    if contact is not None and campaign is not None:
+        contact = retry.after_machine(
+            contact, campaign, turn.now.wall, message_left=call.message_left, callback=call.callback
+        )
+    close(turn, call, contact, counted=True, reason=Reason.VOICEMAIL)
 
 
 def _callback(turn: Turn, call: Call) -> Instant | None:
@@ -157,7 +205,8 @@ def close(
     if counted and world.policy.caps:
         world.called(call.phone, call.started_at, turn.now.wall)
     talk = Millis(max(0, ended_at - answered_at)) if answered_at is not None else Millis(0)
-    disposition = (call.report.disposition or CONNECTED) if answered_at is not None else NOT_REACHABLE
+    reached = answered_at is not None and not answering.reached_machine(call)
+    disposition = (call.report.disposition or CONNECTED) if reached else NOT_REACHABLE
     closed = ClosedCall(
         id=call.id,
         status=CallStatus.COMPLETED if answered_at is not None else CallStatus.FAILED,
@@ -171,7 +220,7 @@ def close(
     call_told(turn, EventKind.CALL_COMPLETED, call, closed)
     if call.agent_attached:
         turn.do(DetachAgent(call.id))
-    _count_call(turn, call, talk if answered_at is not None else None)
+    _count_call(turn, call, talk if reached else None, abandoned=reason is Reason.ABANDONED)
     saved = _return_contact(turn, call, contact) if contact is not None else None
     turn.announce(
         "call.completed",
@@ -190,12 +239,15 @@ def close(
     return saved
 
 
-def _count_call(turn: Turn, call: Call, talk: Millis | None) -> None:
+def _count_call(turn: Turn, call: Call, talk: Millis | None, *, abandoned: bool) -> None:
     """Figures that are counted per call: by trunk and hour; `talk` None: it was not answered."""
     if call.campaign_id is None or turn.world.campaigns.get(call.campaign_id) is None:
         return
     answered = {} if talk is None else {metrics.TALKS: 1, metrics.TALK_MILLIS: talk}
-    turn.count(call.campaign_id, answered | metrics.per_call(call, answered=talk is not None))
+    per_call = metrics.per_call(call, answered=talk is not None, abandoned=abandoned)
+    turn.count(call.campaign_id, answered | per_call)
+    if talk is not None:
+        abandonment.note_live_answer(turn, call.campaign_id, abandoned=abandoned)
 
 
 def _rest(turn: Turn, call: Call, ended_at: Instant, reason: Reason | None) -> None:

@@ -6,9 +6,10 @@ The core knows no form in which it is told; the engine gives it one before it is
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from dialerd.core.dnc import DncEntry
-from dialerd.core.model import Call, Campaign, ClosedCall
+from dialerd.core.model import Call, CallId, Campaign, ClosedCall
 from dialerd.core.record import record
 from dialerd.core.verdict import Check
 from dialerd.core.webhook import EventKind, WebhookId
@@ -51,7 +52,16 @@ class NumberFact:
     entry: DncEntry
 
 
-Fact = CallFact | CampaignFact | TrunkFact | NumberFact
+@record
+class ShownFact:
+    """Something about a call, in the words of the API already."""
+
+    kind: EventKind
+    call: CallId
+    shown: Mapping[str, Any]
+
+
+Fact = ShownFact | CallFact | CampaignFact | TrunkFact | NumberFact
 
 
 @record

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import Any
 
-from dialerd.core import sessions
+from dialerd.core import abandonment, sessions
 from dialerd.core.clock import Instant, Millis, Mono, Now, after, to_iso, to_local_iso
 from dialerd.core.compliance import Callee
 from dialerd.core.dnc import DncMatch
@@ -303,6 +303,9 @@ def capacity_checks(
         if limit is not None:
             live = queue.live
             yield Check("campaign-concurrency", Scope.CAMPAIGN, live < limit, f"{live} of {limit} in use")
+        braked = abandonment.check(world, campaign.id, queue.live)
+        if braked is not None:
+            yield braked
         free_at = rate_free_at(world, campaign, now.mono)
         if campaign.calls_per_second is not None:
             rate = f"{campaign.calls_per_second:g} calls a second"

@@ -24,6 +24,7 @@ from dialerd.core.model import (
     ContactState,
     Halt,
     ImportId,
+    Recording,
     TrunkChange,
     Try,
 )
@@ -123,10 +124,40 @@ class AgentReplaced:
 
 
 @record
+class CallJudged:
+    """It is known who has answered, or that a message was left."""
+
+    call: Call
+
+
+@record
 class CallCut:
     """We are about to end the call ourselves: a restart goes on with it."""
 
     call: Call
+
+
+@record
+class CallTransferred:
+    """How far a call's transfer has come."""
+
+    call: Call
+
+
+@record
+class CallRecorded:
+    """The recording of a call is whole; the call may be over."""
+
+    call: CallId
+    recording: Recording
+
+
+@record
+class RecordingDoomed:
+    """From here on the recording of a call is not shown; its file is deleted later."""
+
+    call: CallId
+    since: Instant
 
 
 @record
@@ -279,7 +310,11 @@ Entry = (
     | CallAnswered
     | CallReported
     | AgentReplaced
+    | CallJudged
     | CallCut
+    | CallTransferred
+    | CallRecorded
+    | RecordingDoomed
     | CallClosed
     | TryOpened
     | TrySaved

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import field
+from typing import Any
 
 from dialerd.core.clock import (
     Instant,
@@ -18,6 +19,7 @@ from dialerd.core.engine import EngineState
 from dialerd.core.model import (
     E164,
     AgentReport,
+    AnsweredBy,
     CallId,
     CampaignId,
     ChannelId,
@@ -25,10 +27,12 @@ from dialerd.core.model import (
     ContactId,
     ContactKind,
     Reason,
+    Recording,
     TrunkName,
 )
 from dialerd.core.record import record
 from dialerd.core.transfer import TransferWish
+from dialerd.core.webhook import EventKind
 
 # --- events from Asterisk ------------------------------------------------------------------------
 
@@ -87,6 +91,46 @@ class TryEnded:
 
 
 @record
+class PersonRefused:
+    """Asterisk refused to call a person, or was not asked: no phone rings."""
+
+    channel: ChannelId
+    detail: str
+
+
+@record
+class PersonAnswered:
+    """A person to whom a callee is to be connected has answered."""
+
+    channel: ChannelId
+
+
+@record
+class PersonJoined:
+    """Person and callee are in one bridge."""
+
+    channel: ChannelId
+    """The person's."""
+
+
+@record
+class PersonNotJoined:
+    """Person and callee could not be brought together."""
+
+    channel: ChannelId
+    """The person's."""
+    detail: str
+
+
+@record
+class PersonGone:
+    """The channel of a person is destroyed. `cause` is Q.850; 0: Asterisk's own end."""
+
+    channel: ChannelId
+    cause: int
+
+
+@record
 class LiveChannel:
     """A channel of ours found alive in Asterisk."""
 
@@ -116,6 +160,8 @@ class HostUp:
     boot: str
     version: str
     live: tuple[LiveChannel, ...]
+    persons: tuple[LiveChannel, ...] = ()
+    """Channels of persons to whom callees are, or are to be, connected."""
 
 
 @record
@@ -188,6 +234,22 @@ class AgentStoodIn:
 
 
 @record
+class AnswerJudged:
+    """It was heard who has answered; a later verdict replaces an earlier one."""
+
+    call: CallId
+    answered_by: AnsweredBy
+    detail: str
+
+
+@record
+class MessageLeft:
+    """The callee's answering machine has the whole message."""
+
+    call: CallId
+
+
+@record
 class AgentReported:
     """The agent reported its disposition, captured values or transcript; later reports replace earlier ones."""
 
@@ -201,6 +263,31 @@ class AgentFinished:
 
     call: CallId
     report: AgentReport
+
+
+@record
+class RecordingKept:
+    """The recording of a call is whole."""
+
+    call: CallId
+    recording: Recording
+
+
+@record
+class RecordingLost:
+    """A call that was to be recorded is not. `detail` says why."""
+
+    call: CallId
+    detail: str
+
+
+@record
+class CallShown:
+    """A call as it is stored, in the words of the API, because somebody is to be told of it."""
+
+    call: CallId
+    kind: EventKind
+    shown: Mapping[str, Any]
 
 
 @record
@@ -330,6 +417,7 @@ class ChannelsCounted:
     """Tries for which there is a media leg or a bridge."""
     sessions: frozenset[CallId] | None = None
     """Calls that the media workers hold; None: they were not asked."""
+    persons: frozenset[ChannelId] = frozenset()
 
 
 @record
@@ -345,6 +433,11 @@ Event = (
     | TryRinging
     | TryAnswered
     | TryEnded
+    | PersonRefused
+    | PersonAnswered
+    | PersonJoined
+    | PersonNotJoined
+    | PersonGone
     | HostUp
     | HostDown
     | ManagerUp
@@ -354,9 +447,14 @@ Event = (
     | TrunkRegistration
     | AgentHeard
     | AgentStoodIn
+    | AnswerJudged
+    | MessageLeft
     | AgentReported
     | AgentFinished
     | TransferAsked
+    | RecordingKept
+    | RecordingLost
+    | CallShown
     | MediaFailed
     | MediaCapacity
     | MediaHeld

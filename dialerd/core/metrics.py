@@ -14,12 +14,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from dialerd.core.clock import Instant, to_datetime
-from dialerd.core.model import CONNECTED, NOT_REACHABLE, Call, Contact, ContactState
+from dialerd.core.model import CONNECTED, ESCALATED, NOT_REACHABLE, Call, Contact, ContactState
 
 TALK_MILLIS = "talk_millis"
 TALKS = "talks"
 """Answered calls and their answered time: counted per call, not per contact."""
-_PER_CALL = ("trunk:", "caller_id:", "hour:")
+HOUR = "hour:"
+ANSWERED, ABANDONED = ":answered", ":abandoned"
+_PER_CALL = ("trunk:", "caller_id:", HOUR)
 """How the keys of `per_call` begin."""
 
 _ALWAYS_SHOWN = (CONNECTED, NOT_REACHABLE, "callback_requested", "interested", "not_interested", "dnc")
@@ -28,8 +30,9 @@ _ALWAYS_SHOWN = (CONNECTED, NOT_REACHABLE, "callback_requested", "interested", "
 def keys(contact: Contact) -> tuple[str, ...]:
     """The conditions that hold for `contact`, as counter keys.
 
-    Of a contact these depend on state, attempts, connected attempt, disposition, reason, on whether it is positive and
-    on whether a callback is unmet: contacts that are alike in these are counted together by audits.
+    Of a contact these depend on state, attempts, connected attempt, disposition, reason, on whether it is positive,
+    whether a person was connected with it and whether a callback is unmet: contacts that are alike in these are
+    counted together by audits.
     """
     state = contact.state
     held = ["total", "state:" + state]
@@ -57,6 +60,8 @@ def _called(contact: Contact) -> list[str]:
         held.append("connected_on_retry")
     if contact.positive:
         held.append("positive")
+    if contact.escalated:
+        held.append(ESCALATED)
     if contact.disposition and contact.disposition not in (CONNECTED, NOT_REACHABLE):
         held.append("label:" + contact.disposition)
     return held
@@ -100,15 +105,26 @@ def _hour(number: int) -> str:
     return to_datetime(Instant(number * _HOUR)).strftime("%Y-%m-%dT%HZ")
 
 
-def per_call(call: Call, *, answered: bool) -> dict[str, int]:
+def hour_name(at: Instant) -> str:
+    """The hour (UTC) of an instant; names are in the order of time."""
+    return _hour(at // _HOUR)
+
+
+def per_call(call: Call, *, answered: bool, abandoned: bool = False) -> dict[str, int]:
     """What one finished call adds, by its last try's trunk and caller id, and its hour (UTC)."""
-    last, hour = call.current, _hour(call.started_at // _HOUR)
+    last, hour = call.current, HOUR + hour_name(call.started_at)
     deltas = {}
-    for group in (f"trunk:{last.trunk}", f"caller_id:{last.caller_id}", f"hour:{hour}"):
+    for group in (f"trunk:{last.trunk}", f"caller_id:{last.caller_id}", hour):
         deltas[group + ":calls"] = 1
         if answered:
-            deltas[group + ":answered"] = 1
+            deltas[group + ANSWERED] = 1
+    if abandoned:
+        deltas[hour + ABANDONED] = 1
     return deltas
+
+
+_OF_ALL = ("calls", "answered")
+_FIGURES = {"trunk": _OF_ALL, "caller_id": _OF_ALL, "hour": (*_OF_ALL, "abandoned")}
 
 
 def grouped(counters: Mapping[str, int], kind: str) -> dict[str, dict[str, int]]:
@@ -117,7 +133,7 @@ def grouped(counters: Mapping[str, int], kind: str) -> dict[str, dict[str, int]]
     for key in sorted(counters):
         if key.startswith(kind + ":"):
             name, _, figure = key.removeprefix(kind + ":").rpartition(":")
-            found.setdefault(name, {"calls": 0, "answered": 0})[figure] = counters[key]
+            found.setdefault(name, dict.fromkeys(_FIGURES[kind], 0))[figure] = counters[key]
     return found
 
 
@@ -217,7 +233,8 @@ def figures(counters: Mapping[str, int]) -> Figures:
         "conversion_rate_of_called": ratio(count("positive"), called),
         "retry_rate": ratio(count("connected_on_retry"), called),
         "retried_rate": ratio(count("retried"), called),
-        "escalation_rate": ratio(count("escalated"), connected),
+        "escalation_rate": ratio(count(ESCALATED), connected),
+        "abandoned_rate": ratio(_abandoned(counters), count(TALKS)),
     }
     reasons = {
         key.removeprefix("reason:"): value
@@ -226,6 +243,10 @@ def figures(counters: Mapping[str, int]) -> Figures:
     }
     groups = (grouped(counters, kind) for kind in ("trunk", "caller_id", "hour"))
     return Figures(progress, dispositions, breakdown, metrics, reasons, *groups)
+
+
+def _abandoned(counters: Mapping[str, int]) -> int:
+    return sum(count for key, count in counters.items() if key.endswith(ABANDONED))
 
 
 def ratio(part: int, whole: int) -> float | None:

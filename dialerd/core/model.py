@@ -16,6 +16,7 @@ from typing import Any, NewType
 from dialerd.core.clock import Instant, Millis, Mono
 from dialerd.core.engine import EMBEDDED, StandIn, Takeover
 from dialerd.core.record import record
+from dialerd.core.transfer import Transfer, TransferRules
 from dialerd.core.windows import Slot
 
 CampaignId = NewType("CampaignId", str)
@@ -142,6 +143,25 @@ class Reason(StrEnum):
     CUT = "cut"
 
 
+class AnsweredBy(StrEnum):
+    """Who has answered a call."""
+
+    HUMAN = "human"
+    MACHINE = "machine"
+
+
+class OnMachine(StrEnum):
+    """What is done when an answering machine is heard."""
+
+    CONTINUE = "continue"
+    """The agent goes on: it may have been a person after all. It is told in the record."""
+    HANG_UP = "hangup"
+    MESSAGE = "message"
+    """The script's message is left after the tone, one a contact at most."""
+    IGNORE = "ignore"
+    """Nobody listens for machines."""
+
+
 NO_SCRIPT = ScriptId("")
 """In the place of a script, version 0: the engine that holds the conversation needs none."""
 
@@ -149,6 +169,7 @@ NOT_REACHABLE = "not_reachable"
 CONNECTED = "connected"
 CALLBACK_REQUESTED = "callback_requested"
 DO_NOT_CALL = "dnc"
+ESCALATED = "escalated"
 
 
 @record
@@ -169,6 +190,10 @@ class Terms:
     """Trunks that may be used, in order; empty: every trunk, in configuration order."""
     caller_id: E164 | None = None
     """None: the default of the trunk that is used. Otherwise only trunks that carry it are used."""
+    transfer_to: str | None = None
+    """Where the call is transferred to if nothing else is said."""
+    record: bool = False
+    """Whether the call is recorded."""
 
 
 @record
@@ -224,6 +249,10 @@ class Campaign:
     retry_rules: Mapping[Reason, RetryRule] = field(default_factory=dict)
     max_callbacks: int = 1
     shares: Shares = Shares()
+    transfer_to: str | None = None
+    """Where its calls are transferred to if nothing else is said."""
+    record: bool = False
+    on_machine: OnMachine = OnMachine.CONTINUE
     version: int = 1
     """Counts edits: what an `If-Match` is compared with."""
     started_at: Instant | None = None
@@ -234,7 +263,7 @@ class Campaign:
     @property
     def terms(self) -> Terms:
         """How its calls are to be placed."""
-        return Terms(self.ring_timeout, self.trunks, self.caller_id)
+        return Terms(self.ring_timeout, self.trunks, self.caller_id, self.transfer_to, self.record)
 
 
 @record
@@ -266,8 +295,12 @@ class Contact:
     """Callbacks placed; they are no attempts."""
     callback_unmet: Instant | None = None
     """The callee asked to be called at this instant, which no window of the campaign allows."""
+    escalated: bool = False
+    """A person was connected with it, on any of its calls."""
     caller_id: E164 | None = None
     """The caller id it was last called with, and is called with again where that is possible."""
+    message_left: bool = False
+    """Its answering machine has the campaign's message."""
     recent: tuple[Instant, ...] = ()
     """Starts of counted calls to its number, over all campaigns, as far back as frequency caps look: as read from the
     store at `read_at`, never written."""
@@ -351,6 +384,17 @@ class Label:
 
 
 @record
+class Recording:
+    """The audio of a call, as it is kept."""
+
+    path: str
+    """Below the folder of recordings; it tells nothing of the person."""
+    size: int
+    """Bytes."""
+    length: Millis
+
+
+@record
 class Call:
     """One attempt at one number, with its tries."""
 
@@ -383,6 +427,11 @@ class Call:
     instructions: Mapping[str, Any] = field(default_factory=dict)
     """What whoever placed the call wants done in it, in its engine's own terms; for a call without contact."""
     takeover: Takeover | None = None
+    on_machine: OnMachine = OnMachine.CONTINUE
+    """Of a call without campaign."""
+    answered_by: AnsweredBy | None = None
+    """None: it could not be told yet."""
+    message_left: bool = False
     report: AgentReport = AgentReport()
     label: Label | None = None
     """Part of `report` already."""
@@ -396,6 +445,12 @@ class Call:
     agent_done: bool = False
     """The agent's last word has come: nothing more will be said of this call."""
     media_fault: Reason | None = None
+    recording: Recording | None = None
+    """Once it is whole."""
+    transfer: Transfer | None = None
+    """Its last transfer."""
+    transfer_deadline: Mono = Mono(0)
+    """When a person's phone has rung for too long."""
 
     @property
     def current(self) -> Try:
@@ -486,8 +541,13 @@ class Policy:
     """How long the wall clock must agree with the monotonic one, after a step, before anything is dialed again."""
     caps: tuple[tuple[Millis, int], ...] = ()
     """Frequency caps: within any such time so many counted calls to one number at most, over all campaigns."""
+    abandoned_share: float = 0.03
+    """Live answers in which nobody was heard within two seconds, of all: beyond it a campaign is braked."""
+    abandoned_least: int = 100
+    """Live answers of a campaign from which that is judged."""
     audit: Millis = Millis(5_000)
     """How often calls are compared with the channels that Asterisk has, while there are any."""
+    transfers: TransferRules = TransferRules()
 
 
 class Halt(StrEnum):

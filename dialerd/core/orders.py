@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from dialerd.core import call as calls
-from dialerd.core import callback, erasure, gate
+from dialerd.core import callback, erasure, gate, handover
 from dialerd.core import campaign as campaigns
 from dialerd.core.adaptive import begin
 from dialerd.core.brake import pause_trunk
@@ -24,6 +24,7 @@ from dialerd.core.commands import (
     Command,
     DeleteCampaign,
     Done,
+    DropRecording,
     EditCampaign,
     EraseNumber,
     HangUpCall,
@@ -39,15 +40,17 @@ from dialerd.core.commands import (
     ResumeDaemon,
     StartCampaign,
     StopCampaign,
+    TransferCall,
     UnlistNumbers,
 )
 from dialerd.core.donotcall import sweep
 from dialerd.core.effects import HangUp
-from dialerd.core.journal import DaemonSaved, TrunkSaved, WebhookRemoved, WebhookSaved
-from dialerd.core.model import Halt, Reason, TrunkChange
+from dialerd.core.journal import DaemonSaved, RecordingDoomed, TrunkSaved, WebhookRemoved, WebhookSaved
+from dialerd.core.model import Halt, Reason, TrunkChange, TryState
 from dialerd.core.planner import Conversation, open_call
 from dialerd.core.record import replace
 from dialerd.core.telling import trunk_told
+from dialerd.core.transfer import resolve
 from dialerd.core.tries import campaign_of
 from dialerd.core.turn import Turn
 from dialerd.core.verdict import Check, Scope
@@ -221,6 +224,7 @@ def _place_call(turn: Turn, command: PlaceCall) -> Answer:
         command.engine,
         command.stand_ins,
         command.instructions,
+        command.on_machine,
     )
     call = open_call(turn, ask, verdict, talk)
     if call.instructions:
@@ -256,6 +260,39 @@ def _label_call(turn: Turn, command: LabelCall) -> Answer:
     return Done(changed=True, unmet=unmet)
 
 
+def _transfer_call(turn: Turn, command: TransferCall) -> Answer:
+    call = turn.world.calls.get(command.call)
+    if call is None or call.current.state is TryState.ENDED or call.hangup is not None:
+        return Refused(f"there is no live call {command.call}", unknown=True)
+    if call.answered_at is None:
+        return Refused("nobody has answered this call yet", "not-answered")
+    if call.transfer is not None and (call.transfer.pending or call.transfer.connected):
+        done = "is with a person already" if call.transfer.connected else "is being transferred already"
+        return Refused(f"the call {done}: {call.transfer.target}", _TRANSFERS[call.transfer.connected])
+    if resolve(turn.world.policy.transfers, command.wish.target, call.terms.transfer_to) is None:
+        return Refused(
+            "there is nowhere to transfer to: name a target, or set transfer.default", "no-transfer"
+        )
+    if turn.host.halt is Halt.PANIC:
+        return Refused("every call is being hung up", "panic")
+    if turn.host.boot is None:
+        return Refused("Asterisk is not connected", "not-connected")
+    handover.begin(turn, call, command.wish)
+    return Done(changed=True)
+
+
+def _drop_recording(turn: Turn, command: DropRecording) -> Answer:
+    """Whether there is one stands in the store: whoever asks has looked."""
+    turn.record(RecordingDoomed(command.call, turn.now.wall))
+    call = turn.world.calls.get(command.call)
+    if call is not None:
+        turn.world.calls.put(call.id, replace(call, recording=None))
+    return Done(changed=True)
+
+
+_TRANSFERS = {False: "transferring", True: "transferred"}
+
+
 _ORDERS: dict[type, Callable[[Turn, Any], Answer]] = {
     AdmitCampaign: campaigns.admit,
     AddContacts: campaigns.add_contacts,
@@ -268,6 +305,8 @@ _ORDERS: dict[type, Callable[[Turn, Any], Answer]] = {
     PlaceCall: _place_call,
     HangUpCall: _hang_up,
     LabelCall: _label_call,
+    TransferCall: _transfer_call,
+    DropRecording: _drop_recording,
     ListNumbers: _list_numbers,
     UnlistNumbers: _unlist_numbers,
     EraseNumber: erasure.erase,

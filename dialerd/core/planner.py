@@ -27,6 +27,7 @@ from dialerd.core.model import (
     Contact,
     ContactKind,
     ContactState,
+    OnMachine,
     ScriptId,
     TrunkName,
 )
@@ -56,6 +57,7 @@ class Conversation:
     engine: str = EMBEDDED
     stand_ins: tuple[StandIn, ...] = ()
     instructions: Mapping[str, Any] = field(default_factory=dict)
+    on_machine: OnMachine = OnMachine.CONTINUE
 
 
 def plan(turn: Turn) -> None:
@@ -171,6 +173,7 @@ def open_call(turn: Turn, ask: Ask, passed: Passed, talk: Conversation) -> Call:
         engine=talk.engine,
         stand_ins=talk.stand_ins,
         instructions=talk.instructions,
+        on_machine=talk.on_machine,
     )
     turn.record(CallOpened(call))
     # A campaign's rate counts calls: going on over another trunk is the same call.
@@ -238,6 +241,7 @@ def _talk(campaign: Campaign) -> Conversation:
         voice=campaign.voice,
         engine=campaign.engine,
         stand_ins=campaign.stand_ins,
+        on_machine=campaign.on_machine,
     )
 
 

@@ -8,9 +8,10 @@ is `lost`: it may have rung, so it counts.
 from __future__ import annotations
 
 from dialerd.core import call as calls
-from dialerd.core import ending, outcome
+from dialerd.core import ending, handover, outcome
 from dialerd.core.clock import Instant, Millis, mono_after
 from dialerd.core.effects import (
+    DetachAgent,
     HangUp,
     SeekEvidence,
 )
@@ -63,8 +64,16 @@ def on_host_up(turn: Turn, event: HostUp) -> None:
             missing.add(call.current.channel)
         else:
             _adopt(turn, call, found)
+            handover.adopt(turn, turn.world.calls[call.id], event.persons)
     for channel in live:
         turn.do(HangUp(channel))
+    # After what has become of transfers: some of these are nobody's from here on.
+    awaited = {
+        handover.person_of(call) for call in turn.world.calls.values() if call.current.channel not in missing
+    }
+    for person in event.persons:
+        if person.channel not in awaited:
+            turn.do(HangUp(person.channel))
     if missing:
         turn.do(SeekEvidence(event.boot, frozenset(missing), turn.world.policy.settle))
     for ident in turn.world.campaigns.committed:
@@ -89,6 +98,9 @@ def on_evidence(turn: Turn, event: EvidenceFound) -> None:
 def on_media_held(turn: Turn, event: MediaHeld) -> None:
     """A call up in Asterisk whose agent is gone would leave a person in silence: end it."""
     for call in list(turn.world.calls.values()):
+        if call.id in event.calls and call.transfer is not None and call.transfer.connected:
+            # It is with a person: that may not have been told to the worker.
+            turn.do(DetachAgent(call.id))
         if call.agent_attached and not call.agent_done and call.id not in event.calls:
             calls.on_media_failed(
                 turn, MediaFailed(call.id, Reason.DROPPED, "its agent did not outlive the daemon")
@@ -118,6 +130,7 @@ def sweep(turn: Turn) -> None:
     world.next_sweep = mono_after(now.mono, SWEEP)
     world.forget_rested(now.wall)
     world.forget_called(now.wall)
+    handover.give_up_overdue(turn)
     overdue = [call for call in world.calls.values() if call.deadline <= now.mono]
     for call in overdue:
         if call.current.state is TryState.ENDED:
@@ -142,7 +155,7 @@ def _adopt(turn: Turn, call: Call, found: LiveChannel) -> None:
     if attempt.answered_at is None and attempt.ringing_at is None:
         # Its 18x may have been missed while nobody listened: what may have rung counts.
         calls.mark_ringing(turn, call, attempt)
-    if call.hangup is not None or call.agent_done:
+    if call.hangup is not None or (call.agent_done and handover.person_of(call) is None):
         # We had asked for its end, and the request may have been lost with the connection.
         turn.do(HangUp(found.channel))
     elif turn.host.halt is Halt.PANIC:

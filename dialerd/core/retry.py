@@ -17,7 +17,7 @@ from dialerd.core.model import (
     Policy,
     Reason,
 )
-from dialerd.core.outcome import Outcome
+from dialerd.core.outcome import FaultSide, Outcome
 from dialerd.core.record import replace
 
 POSITIVE = frozenset({"interested", "paid"})
@@ -98,6 +98,23 @@ def after_failure(
         if again is not None:
             return again
     return replace(failed, state=ContactState.FINISHED)
+
+
+def after_machine(
+    contact: Contact, campaign: Campaign, now: Instant, *, message_left: bool, callback: bool
+) -> Contact:
+    """The contact after an attempt that an answering machine took: it has not been reached.
+
+    One that has its message now is finished, unless a retry rule names voicemail.
+    """
+    heard = replace(contact, message_left=contact.message_left or message_left)
+    if callback:
+        return replace(heard, state=ContactState.FINISHED)
+    if heard.connected_attempt == heard.attempts:
+        heard = replace(heard, connected_attempt=None)
+    final = message_left and Reason.VOICEMAIL not in campaign.retry_rules
+    outcome = Outcome(Reason.VOICEMAIL, FaultSide.CALLEE, terminal=final)
+    return after_failure(heard, campaign, outcome, True, now, callback=False)
 
 
 def _again(contact: Contact, campaign: Campaign, reason: Reason | None, now: Instant) -> Contact | None:

@@ -12,7 +12,7 @@ from dataclasses import field
 from enum import StrEnum
 
 from dialerd.core.clock import Instant, Millis
-from dialerd.core.record import record
+from dialerd.core.record import record, replace
 
 PATIENCE = Millis(25_000)
 """How long a person's phone rings, unless something else is said."""
@@ -52,12 +52,13 @@ class TransferWish:
     """What is asked for. `target` None: the default of the campaign, the agent or the installation."""
 
     target: str | None
-    warm: bool = False
-    """The agent stays with the callee until the person is there; cold: it is silent from the start."""
+    warm: bool | None = None
+    """The agent talks on until the person is there; cold: it is silent from the start. None: as is configured."""
     reason: str = ""
     summary: str = ""
-    timeout: Millis = PATIENCE
-    trigger: str = TransferTrigger.REQUEST
+    timeout: Millis | None = None
+    """How long the person's phone rings. None: as is configured, or `PATIENCE`."""
+    trigger: TransferTrigger = TransferTrigger.REQUEST
 
 
 class TargetKind(StrEnum):
@@ -116,8 +117,8 @@ class TransferPlan:
 
     target: Target
     warm: bool | None = None
-    """None: as it is asked for."""
     patience: Millis | None = None
+    """What a wish says comes before both; None: cold, `PATIENCE`."""
     fallback: str | None = None
     """The plan that is tried when nobody answers under this one."""
     announcement: str | None = None
@@ -134,6 +135,26 @@ class TransferRules:
     """How long callee and person may talk."""
     forbidden: frozenset[str] = frozenset()
     """Endpoints that lead into the phone network: nobody is transferred there by naming one."""
+
+
+def resolve(rules: TransferRules, asked: str | None, default: str | None) -> tuple[str, TransferPlan] | None:
+    """The name and plan of a target; None: there is none, or none that may be used.
+
+    Extensions, which can lead anywhere, and endpoints into the phone network are only reached by configured names.
+    """
+    name = asked or default or rules.default
+    if name is None:
+        return None
+    plan = rules.plans.get(name)
+    if plan is not None:
+        return name, plan
+    try:
+        target = parse_target(name)
+    except ValueError:
+        return None
+    if target.kind is TargetKind.EXTENSION or target.name in rules.forbidden:
+        return None
+    return str(target), TransferPlan(target)
 
 
 class TransferState(StrEnum):
@@ -158,18 +179,21 @@ class Transfer:
 
     target: str
     """As it is told: a configured name, or the target itself."""
-    where: Target
+    where: Target | None
+    """None: there was no such target."""
     asked_at: Instant
     warm: bool = False
     reason: str = ""
     summary: str = ""
-    trigger: str = TransferTrigger.REQUEST
+    trigger: TransferTrigger = TransferTrigger.REQUEST
     timeout: Millis = PATIENCE
     leg: int = 1
     """Counts the persons' phones that were called for this call: part of the channel id."""
     tried: tuple[str, ...] = ()
     """The plans that were tried for it, this one included."""
     announcement: str | None = None
+    ask: int = 0
+    """The last wish of the call's agent that was taken note of."""
     state: TransferState = TransferState.RINGING
     answered_at: Instant | None = None
     ended_at: Instant | None = None
@@ -190,3 +214,11 @@ class Transfer:
     def answered(self) -> bool:
         """Whether a person was connected."""
         return self.outcome == ANSWERED
+
+
+def weightier(transfer: Transfer, wish: TransferWish, ask: int) -> Transfer:
+    """A transfer that is asked for once more while it is under way: its recorded trigger is the weightier one."""
+    transfer = replace(transfer, ask=max(ask, transfer.ask))
+    if TransferTrigger(wish.trigger).rank < TransferTrigger(transfer.trigger).rank:
+        return replace(transfer, trigger=wish.trigger, reason=wish.reason or transfer.reason)
+    return transfer

@@ -249,6 +249,8 @@ class World:
     queues: Table[CampaignId, Queue] = field(default_factory=Table)
     counters: Table[CampaignId, Mapping[str, int]] = field(default_factory=Table)
     calls: Table[CallId, Call] = field(default_factory=Table)
+    braked: Table[CampaignId, int] = field(default_factory=Table)
+    """Campaigns with too many abandoned calls, and how many calls at a time each may have."""
     engaged: Table[str, int] = field(default_factory=Table)
     """Calls of each engine, from the turn that opens them."""
     numbers: Table[E164, CallId] = field(default_factory=Table)
@@ -325,6 +327,7 @@ class World:
             self.queues,
             self.counters,
             self.calls,
+            self.braked,
             self.engaged,
             self.numbers,
             self.rested,
@@ -396,7 +399,7 @@ class World:
 
     def forget(self, campaign: CampaignId) -> None:
         """The campaign is over: nothing of it stays in memory."""
-        for table in (self.campaigns, self.queues, self.counters, self.stalls):
+        for table in (self.campaigns, self.queues, self.counters, self.stalls, self.braked):
             table.remove(campaign)
         for hints in (self.campaign_meters, self.hot, self.kind_rotas, self.elsewhere):
             hints.pop(campaign, None)
@@ -468,6 +471,11 @@ def _metered(meter: Meter | None, rate: float) -> Meter:
 def channel_id(instance: InstanceId, call: CallId, number: int) -> ChannelId:
     """The id in Asterisk of a call's n-th try."""
     return ChannelId(f"{instance}-{call}-{number}")
+
+
+def person_id(channel: ChannelId, leg: int) -> ChannelId:
+    """The id in Asterisk of a person's phone, the `leg`-th one that is called for the callee on `channel`."""
+    return ChannelId(f"{channel}-h{leg}")
 
 
 def call_of(channel: ChannelId) -> CallId:

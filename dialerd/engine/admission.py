@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 from weakref import WeakValueDictionary
 
+import structlog
 from pydantic import BaseModel, ConfigDict, Field
 
 from dialerd.core.errors import Fault, InvariantError, PortError, invalid
@@ -17,6 +18,7 @@ from dialerd.core.journal import RequestDone
 from dialerd.core.model import NO_SCRIPT, Campaign, CampaignId, CampaignStatus
 from dialerd.core.results import Reject
 from dialerd.engine.agents import Agents, Chosen
+from dialerd.engine.announcing import unannounced
 from dialerd.engine.contactlist import (
     CheckedContacts,
     ContactFile,
@@ -36,6 +38,8 @@ from dialerd.ports import Clock, Script
 ADDITION_DEADLINE = 120.0
 """Seconds for which a list waits for the one before it."""
 
+_log = structlog.get_logger("dialerd.engine")
+
 
 class AdditionFields(BaseModel):
     """What may be said beside the contacts that are added to a campaign."""
@@ -54,6 +58,8 @@ class Admitted:
     loaded: Loaded
     report: dict[str, Any]
     """The `import` object of the API."""
+    warnings: tuple[str, ...] = ()
+    """What speaks against the campaign, and does not keep it from being created."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +145,8 @@ class Admission:
         asked = draft.fields
         chosen, wrong = await self._agents.chosen(asked.agent_id, asked.script_id, asked.language)
         faults += wrong
+        if chosen.is_complete:
+            faults += chosen.message_faults(asked.answering_machine)
         campaign = self._campaign(draft, chosen) if chosen.is_complete and not faults else None
         if campaign is not None:
             faults += closed_for_good(campaign, now)
@@ -159,7 +167,17 @@ class Admission:
             raise InvariantError("a campaign with faults passed its checks")
         await self._agents.prepare(judged.chosen)
         loaded = await self._loader.admit(campaign, chunks, report, rejects, done, cloned_from)
-        return Admitted(campaign, loaded, loaded.view(report))
+        return Admitted(campaign, loaded, loaded.view(report), self._warnings(campaign, judged.script))
+
+    def _warnings(self, campaign: Campaign, script: Script | None) -> tuple[str, ...]:
+        rules = self._settings.recordings
+        if not campaign.record or script is None or rules is None or not rules.announcement_required:
+            return ()
+        warning = unannounced(script, campaign.language)
+        if warning is None:
+            return ()
+        _log.warning("campaign.recording_unannounced", campaign=campaign.id, detail=warning)
+        return (warning,)
 
     async def add(
         self,
@@ -206,6 +224,11 @@ class Admission:
         return fields
 
     def _campaign(self, draft: Draft, chosen: Chosen) -> Campaign:
+        attributes = draft.attributes
+        if attributes["transfer_to"] is None:
+            attributes["transfer_to"] = chosen.transfer_to
+        if draft.fields.recording is None:
+            attributes["record"] = chosen.record
         return Campaign(
             id=CampaignId(f"cmp_{secrets.token_hex(6)}"),
             script_id=chosen.script_id,
@@ -217,7 +240,7 @@ class Admission:
             voice=chosen.voice,
             engine=chosen.engine,
             stand_ins=chosen.stand_ins,
-            **draft.attributes,
+            **attributes,
         )
 
 

@@ -20,8 +20,9 @@ from dialerd.engine.deeds import deed
 from dialerd.engine.fields import ChosenId, Language, Text, read_model
 from dialerd.engine.labels import KNOWN, tag_fault
 from dialerd.engine.runtime import Engine
-from dialerd.engine.scripts import Scripts, spoken
+from dialerd.engine.scripts import Scripts, message_faults, spoken
 from dialerd.engine.settings import ServiceSettings, VoiceEngine
+from dialerd.engine.transfers import target_faults
 from dialerd.engine.views import agent_view, page_view
 from dialerd.ports import Clock, Declared, Page, Script, Store, VoiceAgent
 
@@ -55,6 +56,12 @@ class AgentFields(BaseModel):
     )
     dispositions: dict[str, DeclaredFields] = Field(
         {}, description="labels of its own, beside interested, paid, dnc …; lower-case letters and _"
+    )
+    transfer_target: Annotated[Text, Field(max_length=140)] | None = Field(
+        None, description="where its calls are transferred to; what a request says comes first"
+    )
+    recording: bool | None = Field(
+        None, description="whether its calls are recorded; what a request says comes first"
     )
 
 
@@ -97,6 +104,10 @@ class Chosen:
         wanted = self.language or ""
         return (spoken(self.script, wanted) or "") if self.script is not None else wanted
 
+    def message_faults(self, answering_machine: str) -> list[Fault]:
+        """What keeps a message from being left on answering machines, if one is to be."""
+        return message_faults(answering_machine, self.script, self.spoken_language, self.engine)
+
     @property
     def engine(self) -> str:
         """Who holds the conversation."""
@@ -126,6 +137,16 @@ class Chosen:
     def voice(self) -> str | None:
         """None: as the script says."""
         return None if self.agent is None else self.agent.voice
+
+    @property
+    def transfer_to(self) -> str | None:
+        """Where its calls are transferred to if nothing else is said."""
+        return None if self.agent is None else self.agent.transfer_to
+
+    @property
+    def record(self) -> bool:
+        """Whether its calls are recorded if nothing else is said."""
+        return self.agent is not None and bool(self.agent.record)
 
 
 class Agents:
@@ -297,6 +318,9 @@ class Agents:
         engine = self._engine_of(agent)
         if engine is not None and not engine.needs_script:
             faults += await self._unfit(agent, engine, agent.script_id, agent.language)
+        if agent.transfer_to is not None:
+            rules = self._settings.transfers
+            faults += [Fault("transfer_target", msg) for msg in target_faults(agent.transfer_to, rules)]
         if agent.fallback is not None:
             faults += await self._fallback_faults(agent)
         return faults
@@ -331,9 +355,14 @@ def _of(fields: AgentFields, before: VoiceAgent, touched: Mapping[str, Any] | No
         "dispositions": {
             label: Declared(about.positive, about.terminal) for label, about in fields.dispositions.items()
         },
+        "transfer_to": fields.transfer_target,
+        "record": fields.recording,
     }
+    renamed = {"transfer_to": "transfer_target", "record": "recording"}
     if touched is not None:
-        values = {key: value for key, value in values.items() if key == "name" or key in touched}
+        values = {
+            key: value for key, value in values.items() if key == "name" or renamed.get(key, key) in touched
+        }
     return replace(before, **values)
 
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 from pydantic import Field
 
 from dialerd.core.clock import to_iso
-from dialerd.core.commands import HangUpCall, LabelCall, PlaceCall, Refused, Unmet
+from dialerd.core.commands import HangUpCall, LabelCall, PlaceCall, Refused, TransferCall, Unmet
 from dialerd.core.errors import Fault, InvariantError, RequestError, conflict, invalid, not_found
 from dialerd.core.journal import RequestDone
-from dialerd.core.model import CallId, CallStatus
+from dialerd.core.model import CallId, CallStatus, Terms
+from dialerd.core.record import replace
 from dialerd.engine.agents import Agents, Chosen
 from dialerd.engine.contactlist import ContactIntake
 from dialerd.engine.fields import Language, Text, read_model
@@ -20,7 +21,8 @@ from dialerd.engine.runtime import Engine
 from dialerd.engine.scripts import required
 from dialerd.engine.settings import ServiceSettings
 from dialerd.engine.status import check_view
-from dialerd.engine.terms import TermsFields, trunk_faults
+from dialerd.engine.terms import TermsFields, transfer_faults, trunk_faults
+from dialerd.engine.transfers import read_wish
 from dialerd.engine.views import call_view, page_view
 from dialerd.ports import CallFilter, CallRow, Clock, NewContact, Page, Store
 
@@ -79,10 +81,13 @@ class Calls:
         fields, faults = read_model(CallFields, given)
         chosen, wrong = await self._agents.chosen(fields.agent_id, fields.script_id, fields.language)
         faults += wrong + trunk_faults(fields, self._settings.trunks)
+        faults += transfer_faults(fields, self._settings.transfers)
         if chosen.agent is None and "script_id" not in given and "agent_id" not in given:
             faults.append(Fault("script_id", "required, or an agent_id"))
         if chosen.language is None and "language" not in given:
             faults.append(Fault("language", "required"))
+        if chosen.is_complete:
+            faults += chosen.message_faults(fields.answering_machine)
         contact, wrong = self._callee(fields, chosen)
         faults += wrong
         if faults:
@@ -120,19 +125,22 @@ class Calls:
             raise _unmet(answer.unmet)
         return await self.show(ident)
 
-    async def transfer(self, ident: str) -> dict[str, Any]:
-        """Connect the callee with a person. Raises `RequestError` 404, 409: nothing here can take a transfer yet."""
-        row = await self._row(ident)
-        if row.status != CallStatus.IN_PROGRESS:
-            raise _ended(row)
-        raise conflict(
-            "no transfer is possible: this installation has nowhere to transfer to", state="no-transfer"
-        )
+    async def transfer(self, ident: str, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Begin to connect the callee with a person.
 
-    async def recording(self, ident: str) -> NoReturn:
-        """The audio of a call. Raises `RequestError` 404: there is no such call, or it was not recorded."""
+        Raises `RequestError`: 404, 422 with every fault, 409 if the call has ended, was not answered, is being
+        transferred, or there is nowhere to transfer to.
+        """
         row = await self._row(ident)
-        raise RequestError(404, "no-recording", "Not found", f"the call {row.id} was not recorded")
+        wish, faults = read_wish(given, self._settings.transfers)
+        if faults:
+            raise invalid(faults)
+        answer = (await self._engine.command(TransferCall(row.id, wish))).answer
+        if isinstance(answer, Refused):
+            if answer.unknown:
+                raise _ended(await self._row(ident))
+            raise conflict(answer.detail, state=answer.state)
+        return await self.show(ident)
 
     async def _row(self, ident: str) -> CallRow:
         row = await self._store.call(CallId(ident))
@@ -164,7 +172,7 @@ class Calls:
             chosen.script_id,
             chosen.script_version,
             chosen.spoken_language,
-            fields.terms,
+            _terms(fields, chosen),
             contact.name,
             contact.timezone,
             contact.variables,
@@ -173,6 +181,7 @@ class Calls:
             recent,
             chosen.engine,
             chosen.stand_ins,
+            on_machine=fields.on_machine,
         )
         answer = (await self._engine.command(command, done)).answer
         if isinstance(answer, Refused):
@@ -182,6 +191,13 @@ class Calls:
         if answer.call is None:
             raise InvariantError("a call was placed and nobody knows which")
         return await self.show(answer.call)
+
+
+def _terms(fields: CallFields, chosen: Chosen) -> Terms:
+    """How the call is to be placed; what the request does not say its agent may."""
+    terms = fields.terms
+    record = chosen.record if fields.recording is None else terms.record
+    return replace(terms, transfer_to=terms.transfer_to or chosen.transfer_to, record=record)
 
 
 def _ended(row: CallRow) -> RequestError:

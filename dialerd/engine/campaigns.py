@@ -27,6 +27,7 @@ from dialerd.engine.contactlist import ContactFile
 from dialerd.engine.draft import closed_for_good, read_changes
 from dialerd.engine.feed import Happening
 from dialerd.engine.runtime import Engine
+from dialerd.engine.scripts import message_faults
 from dialerd.engine.settings import ServiceSettings
 from dialerd.engine.upkeep import Upkeep
 from dialerd.engine.views import campaign_view, contact_view, page_view
@@ -167,6 +168,7 @@ class Campaigns:
         return {
             **self._view(*(self._engine.campaign(campaign.id) or (campaign, counters))),
             "import": admitted.report,
+            "warnings": list(admitted.warnings),
         }
 
     async def add_contacts(
@@ -179,7 +181,7 @@ class Campaigns:
         """Give a live campaign more contacts. Raises `RequestError` 404, 409 and with every fault, `PortError`."""
         campaign = await self._live(ident, "add contacts to")
         admitted = await self._admission.add(campaign, options, contacts, done)
-        return {**await self.show(ident), "import": admitted.report}
+        return {**await self.show(ident), "import": admitted.report, "warnings": []}
 
     async def imported(self, done: RequestDone) -> dict[str, Any]:
         """What a request that brought contacts has made, as it is now; the lists of its rows are not known any more."""
@@ -187,6 +189,7 @@ class Campaigns:
         return {
             **await self.show(done.made),
             "import": {**counts, "duplicate_rows": [], "warnings": [], "invalid": []},
+            "warnings": [],
         }
 
     async def edit(
@@ -200,7 +203,7 @@ class Campaigns:
             campaign = await self._live(ident, "edit")
             if versions is not None and campaign.version not in versions:
                 raise _edited(campaign.version)
-            changes = self._changes(campaign, fields)
+            changes = await self._changes(campaign, fields)
             # The fields were judged beside those of this version: another edit in between has them judged again.
             command = EditCampaign(campaign.id, changes, campaign.version, fields)
             carried = await self._engine.command(command)
@@ -211,9 +214,13 @@ class Campaigns:
                 raise conflict(answer.detail, state=answer.state)
         raise conflict("the campaign is being edited by others; try again", state="edited")
 
-    def _changes(self, campaign: Campaign, fields: Mapping[str, Any]) -> dict[str, Any]:
+    async def _changes(self, campaign: Campaign, fields: Mapping[str, Any]) -> dict[str, Any]:
         now = self._clock.now().wall
         changes, faults = read_changes(fields, campaign, now, self._settings)
+        if "on_machine" in changes:
+            script = await self._store.script(campaign.script_id, campaign.script_version)
+            wanted = changes["on_machine"]
+            faults += message_faults(wanted, script, campaign.language, campaign.engine)
         if not faults and _window_moves(changes):
             faults = closed_for_good(replace(campaign, **changes), now)
         if faults:

@@ -111,6 +111,14 @@ def _labelled(command: commands.LabelCall, answer: Done) -> Iterable[Action]:
     return [Action("call.disposition_set", command.call, {"disposition": command.label.disposition})]
 
 
+def _transferred(command: commands.TransferCall, answer: Done) -> Iterable[Action]:
+    return [Action("call.transferred", command.call, _set(target=command.wish.target))]
+
+
+def _unrecorded(command: commands.DropRecording, answer: Done) -> Iterable[Action]:
+    return [Action("call.recording_deleted", command.call)]
+
+
 # --- the do-not-call list ------------------------------------------------------------------------
 
 
@@ -209,6 +217,8 @@ ACTIONS: Mapping[type[Command], Callable[[Any, Done], Iterable[Action]]] = {
     commands.PlaceCall: _placed,
     commands.HangUpCall: _hung_up,
     commands.LabelCall: _labelled,
+    commands.TransferCall: _transferred,
+    commands.DropRecording: _unrecorded,
     commands.ListNumbers: _listed,
     commands.UnlistNumbers: _unlisted,
     commands.EraseNumber: _erased,

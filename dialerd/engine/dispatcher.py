@@ -14,21 +14,26 @@ from dialerd.core import gate
 from dialerd.core.effects import (
     Announce,
     AttachAgent,
+    CallPerson,
     CountChannels,
     DetachAgent,
     Effect,
     FindNumbers,
     HangUp,
     HoldForTransfer,
+    JoinPerson,
     LoadReady,
     Originate,
     ReleaseMedia,
+    RingCallee,
     SeekEvidence,
     SeekReady,
+    ShowCall,
     TellTransferFailed,
 )
 from dialerd.core.errors import PortError
 from dialerd.core.messages import (
+    CallShown,
     ChannelsCounted,
     DncLoaded,
     DncUnreadable,
@@ -41,6 +46,7 @@ from dialerd.core.messages import (
 from dialerd.core.model import CampaignId
 from dialerd.core.world import World
 from dialerd.engine import evidence
+from dialerd.engine.views import call_view
 from dialerd.ports import Clock, Media, Sink, Store, Telephony
 
 READ_DEADLINE = 10.0
@@ -79,9 +85,13 @@ class Dispatcher:
             HangUp: lambda effect: telephony.hang_up(effect.channel),
             ReleaseMedia: lambda effect: telephony.release_media(effect.channel),
             AttachAgent: media.attach,
+            CallPerson: telephony.call_person,
+            JoinPerson: telephony.join_person,
+            RingCallee: lambda effect: telephony.ring_callee(effect.channel),
             DetachAgent: lambda effect: media.detach(effect.call),
             HoldForTransfer: lambda effect: media.hold(effect.call, warm=effect.warm),
             TellTransferFailed: lambda effect: media.transfer_failed(effect.call, effect.reason),
+            ShowCall: lambda effect: self._spawn(self._show(effect)),
             LoadReady: lambda effect: self._spawn(self._load(effect)),
             SeekReady: lambda effect: self._spawn(self._seek_ready(effect)),
             SeekEvidence: lambda effect: self._spawn(evidence.seek(effect, telephony, sink, listener)),
@@ -120,6 +130,18 @@ class Dispatcher:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    async def _show(self, order: ShowCall) -> None:
+        try:
+            async with asyncio.timeout(READ_DEADLINE):
+                row = await self._store.call(order.call)
+        except (PortError, TimeoutError) as error:
+            self._unread(error)
+            detail = str(error) or "the store did not answer in 10 s"
+            self._listener(Announce("webhook.untold", {"call": order.call, "detail": detail}))
+            return
+        if row is not None:
+            self._sink(CallShown(order.call, order.kind, call_view(row)))
 
     async def _load(self, order: LoadReady) -> None:
         try:
@@ -186,4 +208,6 @@ class Dispatcher:
         except PortError:
             # The next audit asks again; a connection that is lost is reconciled.
             return
-        self._sink(ChannelsCounted(order.boot, snapshot.live, snapshot.media, self._media.held()))
+        self._sink(
+            ChannelsCounted(order.boot, snapshot.live, snapshot.media, self._media.held(), snapshot.persons)
+        )

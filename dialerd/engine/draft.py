@@ -20,13 +20,19 @@ from dialerd.core.retry import NEVER_AGAIN, REPEATABLE
 from dialerd.engine.fields import Language, Number, Text, read_model
 from dialerd.engine.schedule import Schedule, ScheduleFields, read_schedule
 from dialerd.engine.settings import ServiceSettings
-from dialerd.engine.terms import TermsFields, trunk_faults
+from dialerd.engine.terms import TermsFields, transfer_faults, trunk_faults
 
 MOST_CALLBACKS = 10
 
 _YEAR_OF_MINUTES = 366 * 24 * 60
 _FIXED = ("script_id", "agent_id", "language", "contacts", "default_region", "on_invalid")
-_RENAMED = {"retry_interval_minutes": "retry_interval", "ring_timeout_seconds": "ring_timeout"}
+_RENAMED = {
+    "retry_interval_minutes": "retry_interval",
+    "ring_timeout_seconds": "ring_timeout",
+    "transfer_target": "transfer_to",
+    "recording": "record",
+    "answering_machine": "on_machine",
+}
 """Fields that have another name in `Campaign`."""
 
 
@@ -130,7 +136,8 @@ def read_draft(
     if times is not None:
         schedule, wrong = read_schedule(times, schedule, now, settings.holiday_dates)
         faults += wrong
-    return Draft(fields, schedule), faults + trunk_faults(fields, settings.trunks)
+    faults += trunk_faults(fields, settings.trunks) + transfer_faults(fields, settings.transfers)
+    return Draft(fields, schedule), faults
 
 
 def read_changes(
@@ -149,7 +156,7 @@ def read_changes(
     touched = {key: value for key, value in given.items() if key not in (*_FIXED, "schedule")}
     values = {key: value for key, value in touched.items() if value is not None}
     fields, wrong = read_model(EditableFields, values)
-    faults += wrong + _rule_faults(values)
+    faults += wrong + _rule_faults(values) + transfer_faults(fields, settings.transfers)
     if "name" in touched and touched["name"] is None:
         faults.append(Fault("name", "required"))
     if touched.keys() & {"trunks", "caller_id"}:
@@ -195,6 +202,9 @@ def _attributes(fields: EditableFields, interval: Millis) -> dict[str, Any]:
         "trunks": terms.trunks,
         "caller_id": terms.caller_id,
         "keep_open": fields.keep_open,
+        "transfer_to": terms.transfer_to,
+        "record": terms.record,
+        "on_machine": fields.on_machine,
     }
 
 

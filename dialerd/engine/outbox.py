@@ -14,7 +14,7 @@ import orjson
 
 from dialerd.core.clock import Now, to_iso
 from dialerd.core.delivery import Delivery, DeliveryNumber, next_number
-from dialerd.core.fact import CallFact, CampaignFact, Fact, NumberFact, Told, TrunkFact
+from dialerd.core.fact import CallFact, CampaignFact, Fact, NumberFact, ShownFact, Told, TrunkFact
 from dialerd.core.journal import WebhookQueued
 from dialerd.core.model import Trunk, TrunkName
 from dialerd.core.webhook import WebhookId
@@ -64,6 +64,8 @@ def subject_of(fact: Fact) -> str:
     match fact:
         case CallFact():
             return fact.call.id
+        case ShownFact():
+            return fact.call
         case CampaignFact():
             return fact.campaign.id
         case TrunkFact():
@@ -83,6 +85,8 @@ def payload(world: World, fact: Fact, configured: dict[TrunkName, Trunk], now: N
 
 def _data(world: World, fact: Fact, configured: dict[TrunkName, Trunk], now: Now) -> dict[str, Any]:
     match fact:
+        case ShownFact():
+            return dict(fact.shown)
         case CallFact():
             return call_view(row_of(fact.call, fact.closed))
         case CampaignFact():

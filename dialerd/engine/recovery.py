@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from dialerd.core.clock import Instant, Now, mono_after
+from dialerd.core import abandonment
+from dialerd.core.clock import Instant, Millis, Now, mono_after
 from dialerd.core.model import Call, TryState
 from dialerd.core.orders import changed_line
 from dialerd.core.usage import Usage
@@ -21,6 +22,7 @@ def restore(world: World, state: OpenState, now: Now) -> None:
     for campaign in state.campaigns:
         world.campaigns.put(campaign.id, campaign)
         world.counters.put(campaign.id, dict(state.counters.get(campaign.id, {})))
+        abandonment.restore(world, campaign.id, now)
         world.look_at(campaign.id, Instant(0))
     for call in state.calls:
         _restore_call(world, call, now)
@@ -47,6 +49,9 @@ def _restore_call(world: World, call: Call, now: Now) -> None:
     if campaign is not None:
         call = replace(call, terms=campaign.terms, stand_ins=campaign.stand_ins)
     deadline = mono_after(now.mono, world.policy.backstop)
+    if call.transfer is not None:
+        rings = Millis(call.transfer.timeout + world.policy.backstop)
+        call = replace(call, transfer_deadline=mono_after(now.mono, rings))
     world.calls.put(call.id, replace(call, deadline=deadline, agent_attached=call.answered_at is not None))
     world.numbers.put(call.phone, call.id)
     world.engaged.put(call.speaking_engine, (world.engaged.get(call.speaking_engine) or 0) + 1)

@@ -35,6 +35,7 @@ from dialerd.core.effects import (
     WakeAtWall,
 )
 from dialerd.core.errors import InDoubtError, InvariantError, PortError
+from dialerd.core.handover import person_of
 from dialerd.core.journal import Author, Entry, RequestDone
 from dialerd.core.messages import (
     Event,
@@ -502,7 +503,9 @@ class Engine:
 
     def _hang_up_all(self, by: Author) -> None:
         self._outage.owe_panic(by)
-        channels = [call.current.channel for call in self._world.calls.committed.values()]
+        calls = self._world.calls.committed.values()
+        channels = [call.current.channel for call in calls]
+        channels += [person for call in calls if (person := person_of(call)) is not None]
         if self._dispatcher is not None:
             self._dispatcher.carry_out([HangUp(channel) for channel in channels], self._halted)
 

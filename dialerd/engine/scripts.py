@@ -10,9 +10,10 @@ from typing import Any, Protocol
 
 import langcodes
 
+from dialerd.core.engine import EMBEDDED
 from dialerd.core.errors import Fault, InvariantError, PortError, conflict, invalid, not_found
 from dialerd.core.journal import Deed, RequestDone
-from dialerd.core.model import ScriptId
+from dialerd.core.model import OnMachine, ScriptId
 from dialerd.engine.deeds import deed
 from dialerd.engine.fields import NOT_AN_ID, is_chosen_id
 from dialerd.engine.runtime import Engine
@@ -237,3 +238,19 @@ def required(script: Script | None, language: str | None) -> frozenset[str]:
         for name, about in script.variables.items()
         if "default" not in (about or {}) and name not in defaults
     )
+
+
+def message_faults(answering_machine: str, script: Script | None, language: str, engine: str) -> list[Fault]:
+    """What keeps a message from being left on answering machines, if one is to be."""
+    if answering_machine != OnMachine.MESSAGE:
+        return []
+    if engine != EMBEDDED:
+        return [
+            Fault("answering_machine", f"no message: what the engine {engine} would leave is not known here")
+        ]
+    languages = script.body.get("languages") if script is not None else None
+    texts = languages.get(language, {}) if isinstance(languages, Mapping) else {}
+    if script is None or "voicemail" in texts:
+        return []
+    msg = f"no message: the script {script.id} has no `voicemail` text in {language}"
+    return [Fault("answering_machine", msg)]

@@ -22,6 +22,7 @@ from dialerd.engine.forecasts import Forecasts
 from dialerd.engine.keys import Keys
 from dialerd.engine.loading import Loader
 from dialerd.engine.operation import Operation
+from dialerd.engine.recordings import RecordingKeeper, Recordings
 from dialerd.engine.reports import Reports
 from dialerd.engine.requests import Requests
 from dialerd.engine.runtime import Engine
@@ -33,6 +34,11 @@ from dialerd.engine.upkeep import Upkeep
 from dialerd.engine.voices import Voices
 from dialerd.engine.webhooks import Hooks
 from dialerd.ports import Clock, Exports, Media, Store, Webhooks
+
+
+def keeper(store: Store, clock: Clock, settings: ServiceSettings) -> RecordingKeeper | None:
+    """Who deletes recordings, where there are any."""
+    return None if settings.recordings is None else RecordingKeeper(store, clock, settings.recordings)
 
 
 class Service:
@@ -59,7 +65,9 @@ class Service:
 
         `way`: to addresses that calls in Twilio's terms bring; None: none are placed.
         """
-        self.upkeep = Upkeep(store, clock, engine.policy, engine, settings.retention)
+        self.upkeep = Upkeep(
+            store, clock, engine.policy, engine, settings.retention, keeper(store, clock, settings)
+        )
         self.scripts = Scripts(engine, store, media, clock, parse_script)
         self.agents = Agents(engine, store, clock, settings, self.scripts)
         loader = Loader(engine, store, clock)
@@ -69,6 +77,7 @@ class Service:
         self.files = Files(self.campaigns, exports or store)
         self.calls = Calls(engine, store, clock, self.agents, settings, intake)
         self.twilio = TwilioCalls(engine, store, clock, settings, intake, media, way)
+        self.recordings = Recordings(engine, store, settings, self.upkeep)
         self.voices = Voices(engine, settings, self.scripts)
         self.requests = Requests(store, clock)
         self.reports = Reports(engine, store, clock)

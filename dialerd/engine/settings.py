@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from dialerd.core.clock import Millis
 from dialerd.core.engine import EMBEDDED
 from dialerd.core.model import Trunk
+from dialerd.core.transfer import TransferRules
 
 HolidayDates = Callable[[str, Iterable[int]], frozenset[date]]
 """The public holidays of a country code (`IN`, `IN-MH`) in some years. Raises `ValueError` telling the codes."""
@@ -77,6 +78,16 @@ class Retention:
 
 
 @dataclass(frozen=True, slots=True)
+class RecordingRules:
+    """Where recordings are, and how long they are kept; None: until somebody deletes them."""
+
+    folder: Path
+    keep: Millis | None = None
+    keep_bytes: int | None = None
+    announcement_required: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class ServiceSettings:
     """The installation."""
 
@@ -89,4 +100,7 @@ class ServiceSettings:
     """An existing folder for working files."""
     engines: tuple[VoiceEngine, ...]
     retention: Retention = Retention()
+    transfers: TransferRules = TransferRules()
+    recordings: RecordingRules | None = None
+    """None: nothing can be recorded here."""
     twilio: TwilioAccess = TwilioAccess()

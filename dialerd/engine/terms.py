@@ -1,16 +1,18 @@
-"""How calls are to be placed, as requests ask for it: over which trunks, as whom, ringing how long."""
+"""How calls are to be placed, as requests ask for it: over which trunks, as whom, ringing how long, and for whom."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from dialerd.core.clock import seconds
 from dialerd.core.errors import Fault
-from dialerd.core.model import E164, Terms, Trunk, TrunkName
-from dialerd.engine.fields import Number
+from dialerd.core.model import E164, OnMachine, Terms, Trunk, TrunkName
+from dialerd.core.transfer import TransferRules
+from dialerd.engine.fields import Number, Text
+from dialerd.engine.transfers import target_faults
 
 
 class TermsFields(BaseModel):
@@ -23,6 +25,16 @@ class TermsFields(BaseModel):
         None, description="names, in order of preference"
     )
     caller_id: str | None = Field(None, description="E.164; one of the caller ids of the trunks")
+    transfer_target: Annotated[Text, Field(max_length=140)] | None = Field(
+        None, description="where its calls are transferred to, if nothing else is said; default: the agent's"
+    )
+    recording: bool | None = Field(
+        None, description="whether its calls are recorded; default: the agent's, or false"
+    )
+    answering_machine: Literal["continue", "hangup", "message", "ignore"] = Field(
+        "continue",
+        description="when one is heard: the agent goes on, hangs up, or leaves its message after the tone",
+    )
 
     @property
     def terms(self) -> Terms:
@@ -31,7 +43,21 @@ class TermsFields(BaseModel):
             seconds(self.ring_timeout_seconds),
             tuple(TrunkName(name) for name in self.trunks or ()),
             None if self.caller_id is None else E164(self.caller_id),
+            self.transfer_target,
+            bool(self.recording),
         )
+
+    @property
+    def on_machine(self) -> OnMachine:
+        """The same for the core."""
+        return OnMachine(self.answering_machine)
+
+
+def transfer_faults(fields: TermsFields, rules: TransferRules) -> list[Fault]:
+    """What is wrong with the default target of transfers."""
+    if fields.transfer_target is None:
+        return []
+    return [Fault("transfer_target", msg) for msg in target_faults(fields.transfer_target, rules)]
 
 
 def trunk_faults(fields: TermsFields, trunks: Sequence[Trunk]) -> list[Fault]:

@@ -53,6 +53,18 @@ class Mailbox(Protocol):
         ...
 
 
+class Keeper(Protocol):
+    """Who looks after recordings (`dialerd.engine.recordings.RecordingKeeper`)."""
+
+    def step(self, *, by_age: bool) -> Callable[[], Awaitable[int]]:
+        """What gives up some recordings; awaited, how many. `by_age`: the wall clock can be believed."""
+        ...
+
+    async def delete_files(self) -> bool:
+        """Delete files that are to be; False: some could not be. Raises `PortError`."""
+        ...
+
+
 class Upkeep:
     """One task, which must be running for anything to be deleted."""
 
@@ -63,16 +75,18 @@ class Upkeep:
         policy: Policy,
         engine: Mailbox | None = None,
         retention: Retention | None = None,
+        recordings: Keeper | None = None,
     ) -> None:
         """Without `engine` nothing is deleted by its age, and nobody erased."""
         self._store = store
         self._engine = engine
         self._retention = retention or Retention()
+        self._recordings = recordings
         self._clock = clock
         self._policy = policy
         self._wanted = asyncio.Event()
-        self._erased = True
-        """Whether nothing waits for contacts to leave their queues."""
+        self._whole = True
+        """Whether nothing waits: for contacts to leave their queues, for a file that could not be deleted."""
         self.deleted: Counter[str] = Counter()
         """Rows of what, since the start."""
 
@@ -93,14 +107,14 @@ class Upkeep:
             except InvariantError as error:
                 _log.error("upkeep.failed", detail=str(error))
             else:
-                wait = PERIOD if self._erased else RETRY
+                wait = PERIOD if self._whole else RETRY
             await self._sleep(wait)
 
     async def look(self) -> None:
         """Do whatever is due. Raises `PortError`."""
-        self._erased = True
+        self._whole = True
         for phone in await self._store.erasures():
-            self._erased &= await self.erase(phone)
+            self._whole &= await self.erase(phone)
         if self._engine is not None and self._engine.clock_is_trusted:
             await self._let_go(self._engine)
         for campaign in await self._store.deletions():
@@ -108,6 +122,11 @@ class Upkeep:
             deleted = await self._in_bits("campaigns", some)
             if deleted:
                 _log.info("upkeep.campaign_deleted", campaign=campaign, rows=deleted)
+        if self._recordings is not None:
+            # Last: what was deleted above may have had recordings.
+            trusted = self._engine is not None and self._engine.clock_is_trusted
+            await self._in_bits("recordings", self._recordings.step(by_age=trusted))
+            self._whole &= await self._recordings.delete_files()
 
     async def _let_go(self, engine: Mailbox) -> None:
         """What has been kept for as long as it is to be. Campaigns are only marked here."""

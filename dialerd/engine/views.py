@@ -14,7 +14,8 @@ from dialerd.core.clock import MINUTE, SECOND, Instant, to_iso, to_local_iso
 from dialerd.core.delivery import Delivery, DeliveryState, message_id
 from dialerd.core.dnc import DncEntry
 from dialerd.core.metrics import figures, ratio
-from dialerd.core.model import Call, CallStatus, Campaign, ClosedCall, Contact, Trunk, Try
+from dialerd.core.model import Call, CallStatus, Campaign, ClosedCall, Contact, Recording, Trunk, Try
+from dialerd.core.transfer import Transfer
 from dialerd.core.webhook import Webhook
 from dialerd.core.windows import Slot
 from dialerd.engine.status import EngineStatus, TrunkStatus
@@ -71,7 +72,10 @@ def campaign_view(
         },
         "trunks": list(campaign.trunks),
         "caller_id": campaign.caller_id,
+        "transfer_target": campaign.transfer_to,
+        "recording": campaign.record,
         "keep_open": campaign.keep_open,
+        "answering_machine": campaign.on_machine.value,
         "created_at": to_iso(campaign.created_at),
         "started_at": to_iso(campaign.started_at),
         "finished_at": to_iso(campaign.finished_at),
@@ -116,6 +120,7 @@ def contact_view(contact: Contact) -> dict[str, Any]:
         "reason": contact.reason,
         "callbacks": contact.callbacks,
         "callback_unmet": to_iso(contact.callback_unmet),
+        "message_left": contact.message_left,
     }
 
 
@@ -138,7 +143,8 @@ def row_of(call: Call, closed: ClosedCall | None) -> CallRow:
         answered_at=call.answered_at,
         ended_at=closed.ended_at if closed else None,
         duration_ms=closed.duration if closed else 0,
-        answered_by=None,
+        answered_by=call.answered_by,
+        message_left=call.message_left,
         gate=dict(call.gate),
         captured=dict(call.report.captured),
         transcript=[dict(said) for said in call.report.transcript],
@@ -149,6 +155,8 @@ def row_of(call: Call, closed: ClosedCall | None) -> CallRow:
         engine=call.engine,
         takeover=_takeover(call),
         instructions=call.instructions,
+        transfer=call.transfer,
+        recording=call.recording,
     )
 
 
@@ -202,14 +210,42 @@ def call_view(row: CallRow) -> dict[str, Any]:
         "hangup_cause": last.cause if last else None,
         "sip_code": last.sip_code if last else None,
         "answered_by": row.answered_by,
+        "message_left": row.message_left,
         "started_at": to_iso(row.started_at),
         "answered_at": to_iso(row.answered_at),
         "ended_at": to_iso(row.ended_at),
-        "recording_url": None,
+        "recording_url": f"/v1/calls/{row.id}/recording" if row.recording is not None else None,
+        "recording": recording_view(row.recording),
         "transcript": [dict(turn) for turn in row.transcript],
         "captured": dict(row.captured),
-        "transfer": None,
+        "transfer": transfer_view(row.transfer),
         "gate": _receipt_view(row.gate),
+    }
+
+
+def recording_view(recording: Recording | None) -> dict[str, Any] | None:
+    """What there is of a call to be heard."""
+    if recording is None:
+        return None
+    return {"bytes": recording.size, "duration_seconds": number(recording.length / SECOND)}
+
+
+def transfer_view(transfer: Transfer | None) -> dict[str, Any] | None:
+    """A transfer of a call."""
+    if transfer is None:
+        return None
+    return {
+        "target": transfer.target or None,
+        "where": None if transfer.where is None else str(transfer.where),
+        "warm": transfer.warm,
+        "reason": transfer.reason or None,
+        "summary": transfer.summary or None,
+        "trigger": transfer.trigger.value,
+        "state": transfer.state.value,
+        "outcome": transfer.outcome,
+        "asked_at": to_iso(transfer.asked_at),
+        "answered_at": to_iso(transfer.answered_at),
+        "ended_at": to_iso(transfer.ended_at),
     }
 
 
@@ -273,6 +309,8 @@ def agent_view(agent: VoiceAgent) -> dict[str, Any]:
             label: {"positive": about.positive, "terminal": about.terminal}
             for label, about in agent.dispositions.items()
         },
+        "transfer_target": agent.transfer_to,
+        "recording": agent.record,
         "created_at": to_iso(agent.created_at),
     }
 

@@ -102,8 +102,7 @@ class MediaLeg:
             return
         self._socket = socket
         if not self._hears:
-            # Asterisk before 22.9 does not know it, says so, and goes on sending what we then drop.
-            self._command("SET_MEDIA_DIRECTION", direction="out")
+            self.deafen()
 
     async def _join(self) -> None:
         for wait in (*JOIN_WAITS, None):
@@ -137,6 +136,12 @@ class MediaLeg:
     def flush(self) -> None:
         """Drop what is queued, marks included."""
         self._command("FLUSH_MEDIA")
+
+    def deafen(self) -> None:
+        """The callee's audio is not wanted any more."""
+        self._hears = False
+        # Asterisk before 22.9 does not know it, says so, and goes on sending what we then drop.
+        self._command("SET_MEDIA_DIRECTION", direction="out")
 
     def _command(self, name: str, **parameters: str) -> None:
         # Asterisk ignores a text message of more than 128 bytes.

@@ -54,6 +54,10 @@ class Conversation(Protocol):
         """
         ...
 
+    def message(self) -> AsyncGenerator[bytes] | None:
+        """What is left on an answering machine; None: it has nothing for one."""
+        ...
+
     def close(self, at: Millis) -> AgentReport:
         """The call is over, whoever ended it: the last word."""
         ...

@@ -7,6 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
+
+Dialect = Literal["json", "sdp"]
+"""How a WebRTC engine takes offers: as pipecat's SmallWebRTC, or as WHIP."""
+Codec = Literal["pcmu", "opus"]
+CODECS: tuple[Codec, ...] = ("pcmu", "opus")
+DATA_CHANNEL = "dialerd"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,3 +32,12 @@ class EngineSettings:
     token: str = field(default="", repr=False)
     account_sid: str = ""
     auth_token: str = field(default="", repr=False)
+    dialect: Dialect = "json"
+    codecs: tuple[Codec, ...] = CODECS
+    """What a WebRTC engine is offered, in the order of preference."""
+    data_channel: str = DATA_CHANNEL
+    """Its label."""
+    ice_servers: tuple[str, ...] = ()
+    """`stun:` and `turn:` addresses; none: both sides reach each other directly."""
+    ice_username: str = ""
+    ice_credential: str = field(default="", repr=False)

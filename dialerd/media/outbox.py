@@ -12,7 +12,19 @@ from pathlib import Path
 
 import structlog
 
-from dialerd.media.wire import Ended, Garbled, Reported, StoodIn, TransferAsked, encode, read_for_daemon
+from dialerd.media.wire import (
+    Ended,
+    Garbled,
+    Judged,
+    MessageLeft,
+    Recorded,
+    Reported,
+    StoodIn,
+    TransferAsked,
+    Unrecorded,
+    encode,
+    read_for_daemon,
+)
 
 KEPT = 10.0
 """Seconds that an acknowledged message is kept: its daemon may die before it has stored it."""
@@ -20,7 +32,7 @@ KEPT = 10.0
 _log = structlog.get_logger("dialerd.media")
 
 
-Kept = StoodIn | Reported | TransferAsked | Ended
+Kept = StoodIn | Judged | MessageLeft | Reported | TransferAsked | Recorded | Unrecorded | Ended
 """What is kept until it was heard."""
 
 
@@ -74,8 +86,9 @@ class Outbox:
 
     @property
     def calls(self) -> frozenset[str]:
-        """The calls it speaks of."""
-        return frozenset(letter.message.call for letter in self._letters.values())
+        """The calls whose end it may still have to tell; a recording may be told of long after that."""
+        told = (letter.message for letter in self._letters.values())
+        return frozenset(message.call for message in told if not isinstance(message, Recorded | Unrecorded))
 
     # --- the file ------------------------------------------------------------------------------------
 
@@ -115,4 +128,6 @@ class Outbox:
 def _is_stale(kept: Kept, fresh: Kept) -> bool:
     if isinstance(kept, TransferAsked):
         return isinstance(fresh, TransferAsked | Ended)
+    if isinstance(kept, Judged):
+        return isinstance(fresh, Judged)
     return isinstance(kept, Reported) and isinstance(fresh, Reported | Ended)

@@ -22,16 +22,15 @@ from dialerd.core.messages import (
     AgentFinished,
     AgentHeard,
     AgentReported,
-    AgentStoodIn,
     MediaCapacity,
     MediaFailed,
     MediaHeld,
-    TransferAsked,
 )
 from dialerd.core.model import AgentReport, CallId, InstanceId, Reason
 from dialerd.media import wire
 from dialerd.media.ari import Login
 from dialerd.media.engine_settings import EngineSettings
+from dialerd.media.letters import Letter, event_of
 from dialerd.media.link import LinkLost, WorkerLink, WorkerSilent
 from dialerd.media.supervisor import Supervisor, SupervisorTiming
 from dialerd.ports import Script, Sink
@@ -82,6 +81,7 @@ class MediaPool:
         allow: Sequence[str] = (),
         cache_dir: Path,
         prompts_dir: Path | None = None,
+        recordings_dir: Path | None = None,
         sink: Sink,
         timing: PoolTiming = PoolTiming(),
         log_arguments: Sequence[str] = (),
@@ -101,6 +101,7 @@ class MediaPool:
             *("--sessions", str(max_sessions)),
             *("--cache-dir", str(cache_dir.absolute())),
             *(("--prompts-dir", str(prompts_dir.absolute())) if prompts_dir is not None else ()),
+            *(("--recordings", str(recordings_dir.absolute())) if recordings_dir is not None else ()),
             *("--grace", str(timing.grace)),
             *log_arguments,
         ]
@@ -295,20 +296,14 @@ class MediaPool:
         match message:
             case wire.Heard(call):
                 self._sink(AgentHeard(CallId(call)))
-            case wire.StoodIn(call, agent, engine, detail, number):
-                self._sink(AgentStoodIn(CallId(call), agent, engine, detail))
-                self._acknowledge(number)
-            case wire.Reported(call, report, number):
-                self._sink(AgentReported(CallId(call), report))
-                self._acknowledge(number)
-            case wire.TransferAsked(call, wish, ask, number):
-                self._sink(TransferAsked(CallId(call), wish, ask))
-                self._acknowledge(number)
             case wire.Ended():
                 self._take_end(message)
             case wire.Ready():
                 self._ready = message
                 self._tell_capacity()
+            case _ if isinstance(message, Letter):
+                self._sink(event_of(message))
+                self._acknowledge(message.number)
 
     def _take_end(self, message: wire.Ended) -> None:
         call = CallId(message.call)
@@ -402,4 +397,6 @@ def _attach(order: AttachAgent, waited: float) -> wire.Attach:
         external_id=order.external_id,
         stand_ins=order.stand_ins,
         instructions=order.instructions,
+        on_machine=order.on_machine,
+        record=order.record,
     )

@@ -18,12 +18,14 @@ from dialerd.core.clock import Millis
 from dialerd.core.effects import AttachAgent
 from dialerd.core.engine import StandIn
 from dialerd.core.errors import DialerError
-from dialerd.core.model import AgentReport, Reason
+from dialerd.core.model import AgentReport, AnsweredBy, Reason
 from dialerd.core.transfer import TransferWish
+from dialerd.media.answer_watch import Act, AnswerWatch, GoOn, HangUp, Hush, Judged, Speak
 from dialerd.media.asterisk_ws import CalleeGone, LegListener
 from dialerd.media.cast import Agents, Cast, in_words
 from dialerd.media.conversation import Conversation, Redirectable
 from dialerd.media.playout import SILENCE, Cue, Notices, Outlet, Playout
+from dialerd.media.recorder import RecordedOutlet, Recorder, Sink
 from dialerd.media.ringing import RINGING
 
 _log = structlog.get_logger("dialerd.media")
@@ -34,6 +36,10 @@ class Leg(Outlet, Protocol):
 
     async def open(self) -> None:
         """Connect with the call. Raises `CalleeGone` or `PortError`."""
+        ...
+
+    def deafen(self) -> None:
+        """The callee's audio is not wanted any more."""
         ...
 
     async def close(self) -> None:
@@ -85,6 +91,14 @@ class SessionListener(Protocol):
         """The first audio of the agent has left."""
         ...
 
+    def on_judged(self, answered_by: AnsweredBy, detail: str) -> None:
+        """It was heard who has answered; a later verdict replaces it."""
+        ...
+
+    def on_message_left(self) -> None:
+        """The callee's answering machine has the whole message."""
+        ...
+
     def on_report(self, report: AgentReport) -> None:
         """What the agent knows so far; a later one replaces it."""
         ...
@@ -92,6 +106,12 @@ class SessionListener(Protocol):
     def on_escalate(self, wish: TransferWish, ask: int) -> None:
         """The agent wants the callee connected with a person; `ask` counts its wishes."""
         ...
+
+
+MESSAGE = -1
+"""The number of what is left on an answering machine; agents count theirs from 0."""
+LOOK = 0.5
+"""Seconds between two looks at a machine that says nothing."""
 
 
 class Session:
@@ -109,7 +129,9 @@ class Session:
         *,
         waited: float = 0.0,
         timing: SessionTiming = SessionTiming(),
+        record: Callable[[str], Sink | None] | None = None,
     ) -> None:
+        """`record` begins a recording of the call, if that can be; None: it is not recorded."""
         self._loop = asyncio.get_running_loop()
         self._order = order
         self._cast = Cast(order, agents, listener.on_stood_in)
@@ -124,12 +146,16 @@ class Session:
         """Set once it has begun."""
         self._leg: Leg | None = None
         self._playout: Playout | None = None
+        self._record = record
+        self._recorder: Recorder | None = None
         self._heard = False
         self._asks = 0
         self._holding = False
         """A person is being called for the callee, who hears it ring wherever the agent says nothing."""
         self._muted = False
         """The agent may say nothing meanwhile."""
+        self._watch = AnswerWatch(order.on_machine)
+        self._watching: asyncio.TimerHandle | None = None
 
     async def run(self, tell: Callable[[Outcome], None]) -> None:
         """Hold the call until it ends; `tell` its outcome at once, then take the leg down."""
@@ -139,9 +165,13 @@ class Session:
             tell(await self._end)
         finally:
             limit.cancel()
+            if self._watching is not None:
+                self._watching.cancel()
             self._cast.part(self._at)
             if self._playout is not None:
                 self._playout.end()
+            if self._recorder is not None:
+                self._recorder.close()
             parts = [opening] if self._change is None else [opening, self._change]
             for part in parts:
                 part.cancel()
@@ -184,7 +214,7 @@ class Session:
             self._cast.ask()
         except Exception as error:  # noqa: BLE001 - an agent's bug costs its call, not the worker
             return self._on_broken(error)
-        self._leg = self._make_leg(self, self._cast.hears)
+        self._leg = self._make_leg(self, self._hears)
         # Both take their time: side by side.
         taking = self._loop.create_task(self._cast.take())
         try:
@@ -193,6 +223,11 @@ class Session:
         finally:
             taking.cancel()
             await asyncio.gather(taking, return_exceptions=True)
+
+    @property
+    def _hears(self) -> bool:
+        """Whether the callee's audio is wanted."""
+        return self._cast.hears or self._watch.listens or self._record is not None
 
     async def _open_leg(self, leg: Leg) -> bool:
         """Whether the callee can hear; if not, the call is over."""
@@ -213,7 +248,7 @@ class Session:
             stalled=self.on_lost,
             broken=self._on_broken,
         )
-        self._playout = Playout(leg, notices, stall=self._timing.stall)
+        self._playout = Playout(self._recorded(leg), notices, stall=self._timing.stall)
         return True
 
     async def _begin(self, taking: Awaitable[Conversation]) -> None:
@@ -224,6 +259,14 @@ class Session:
             return self._on_broken(error)
         self._conversation = conversation
         self._direct(conversation.start, self)
+
+    def _recorded(self, leg: Leg) -> Outlet:
+        """The way out for audio, beside which it is recorded if it is to be."""
+        sink = self._record(self._order.call) if self._record is not None else None
+        if sink is None:
+            return leg
+        self._recorder = Recorder(sink)
+        return RecordedOutlet(leg, self._recorder)
 
     # --- the stage -----------------------------------------------------------------------------------
 
@@ -278,11 +321,18 @@ class Session:
 
     def on_key(self, digit: str) -> None:
         """See `LegListener`. A key pressed before the agent has begun to speak is not meant for it."""
+        self._heed(self._watch.pressed(self._at))
         if self._conversation is not None and self._playout is not None and not self._muted:
             self._direct(self._conversation.key_pressed, digit, self._at)
 
     def on_audio(self, audio: bytes) -> None:
         """See `LegListener`."""
+        if self._recorder is not None:
+            self._recorder.hear_callee(audio)
+        if self._watch.listens:
+            self._heed(self._watch.hear(audio, self._at))
+            if not self._hears and self._leg is not None:
+                self._leg.deafen()
         if self._conversation is not None and self._conversation.hears and not self._muted:
             self._direct(self._conversation.heard, audio, self._at)
 
@@ -295,7 +345,9 @@ class Session:
         self._listener.on_heard()
 
     def _on_played(self, number: int) -> None:
-        if self._conversation is not None:
+        if number == MESSAGE:
+            self._heed(self._watch.spoken())
+        elif self._conversation is not None:
             self._direct(self._conversation.played, number, self._at)
             self._ring()
 
@@ -313,6 +365,46 @@ class Session:
         """While a person is being called the callee hears it ring, unless the agent says something."""
         if self._holding and self._playout is not None and self._playout.idle and not self._end.done():
             self._playout.hold(RINGING)
+
+    # --- who has answered ----------------------------------------------------------------------------
+
+    def _heed(self, acts: tuple[Act, ...]) -> None:
+        for act in acts:
+            if not self._end.done():
+                self._act(act)
+        if self._watch.waits and self._watching is None:
+            self._watching = self._loop.call_later(LOOK, self._look)
+
+    def _look(self) -> None:
+        """Time alone may have something done, also where no audio comes."""
+        self._watching = None
+        self._heed(self._watch.tick(self._at))
+
+    def _act(self, act: Act) -> None:
+        match act:
+            case Judged(answer, why):
+                self._listener.on_judged(answer, why)
+            case Hush():
+                self._muted = True
+                if self._playout is not None:
+                    self._playout.stop()
+            case Speak():
+                self._leave_message()
+            case GoOn():
+                self._muted = False
+                if self._playout is not None:
+                    self._playout.stop()
+            case HangUp(message_left):
+                if message_left:
+                    self._listener.on_message_left()
+                self.detach()
+
+    def _leave_message(self) -> None:
+        message = self._conversation.message() if self._conversation is not None else None
+        if message is None or self._playout is None:
+            self.detach()
+        else:
+            self._playout.play(MESSAGE, message)
 
     # --- the end -------------------------------------------------------------------------------------
 

@@ -136,6 +136,10 @@ class StreamTalk:
         if not self._closed:
             self.send_words({"transfer_failed": reason})
 
+    def message(self) -> AsyncGenerator[bytes] | None:
+        """See `dialerd.media.conversation.Conversation`. What the engine would leave is not known here."""
+        return None
+
     def close(self, at: Millis) -> AgentReport:
         """See `dialerd.media.conversation.Conversation`."""
         if not self._closed:

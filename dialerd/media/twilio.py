@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
-import os
 import secrets
 import socket
 from collections import deque
@@ -26,7 +25,9 @@ from dialerd.core.effects import AttachAgent
 from dialerd.core.errors import PortError
 from dialerd.core.twilio import API, call_sid, signature
 from dialerd.core.twiml import Hangup, Pause, Redirect, Stream, Verb, parse
+from dialerd.media.about import about
 from dialerd.media.engine_settings import EngineSettings
+from dialerd.media.reach import ask, place, reach, told
 from dialerd.media.remote import Seat
 from dialerd.media.stream_talk import StreamTalk
 
@@ -70,9 +71,9 @@ class TwilioStreamEngine:
         """See `dialerd.media.remote.RemoteEngine`."""
         settings = self._settings
         if settings.health_url:
-            await _ask(settings.health_url)
+            await ask(settings.health_url)
         elif settings.url:
-            await _reach(settings.url)
+            await reach(settings.url)
 
     def converse(self, order: AttachAgent, seat: Seat) -> TwilioTalk:
         """See `dialerd.media.remote.RemoteEngine`."""
@@ -148,9 +149,9 @@ class TwilioTalk(StreamTalk):
         try:
             await self._carry_out(program, own=own)
         except TimeoutError:
-            self._give_up(f"{_place(self._url)} does not take the call within {self._settings.connect:g} s")
+            self._give_up(f"{place(self._url)} does not take the call within {self._settings.connect:g} s")
         except (OSError, ValueError, WSError, aiohttp.ClientError) as error:
-            self._give_up(f"{_place(self._url)} cannot be reached: {_told(error)}")
+            self._give_up(f"{place(self._url)} cannot be reached: {told(error)}")
         except Exception as error:  # noqa: BLE001 - a bug costs its call, not the worker
             _log.error("engine.broken", call=self.order.call, engine=self.order.engine, exc_info=error)
             self._give_up(f"{type(error).__name__}: {error}")
@@ -251,21 +252,9 @@ class TwilioTalk(StreamTalk):
         self._say({"event": "start", "start": start})
 
     def _parameters(self, parameters: Mapping[str, str]) -> dict[str, str]:
-        """What the bot is told of its call. What we know of it stands, whatever its variables are called."""
-        order = self.order
-        known = {
-            "call_id": order.call,
-            "campaign_id": order.campaign_id,
-            "agent_id": order.agent_id,
-            "language": order.language,
-            "from_number": order.caller_id,
-            "to_number": order.phone,
-            "contact_name": order.name,
-            "external_id": order.external_id,
-        }
-        given = {**self._settings.parameters, **order.variables, **parameters}
-        told = {**given, **{name: value for name, value in known.items() if value is not None}}
-        return {name: _text(value) for name, value in told.items()}
+        """What the bot is told of its call."""
+        known = about(self.order, self._settings.parameters, parameters)
+        return {name: _text(value) for name, value in known.items()}
 
     # --- to the bot ---------------------------------------------------------------------------------
 
@@ -332,7 +321,7 @@ class TwilioTalk(StreamTalk):
             return
         quiet = loop.time() - self._last_word
         if quiet >= SILENT:
-            return self.take_fault(f"{_place(self._url)} gives no sign of life")
+            return self.take_fault(f"{place(self._url)} gives no sign of life")
         if quiet >= QUIET:
             peer.send_ping()
         self._watch = loop.call_later(QUIET, self._look)
@@ -438,54 +427,6 @@ class _Listener(WSListener):
 
 def _close_code(payload: bytes) -> int:
     return int.from_bytes(payload[:2], "big") if len(payload) >= 2 else _NO_CODE
-
-
-async def _reach(url: str) -> None:
-    """Return if somebody listens there. Raises `PortError`."""
-    parts = urlsplit(url)
-    port = parts.port or {"ws": 80, "wss": 443, "http": 80, "https": 443}[parts.scheme]
-    try:
-        async with asyncio.timeout(5.0):
-            _, writer = await asyncio.open_connection(parts.hostname, port)
-        writer.close()
-    except TimeoutError:
-        raise PortError(f"{_place(url)} does not answer: start it", retryable=True) from None
-    except OSError as error:
-        raise PortError(
-            f"{_place(url)} cannot be reached: {_told(error)}; start it", retryable=True
-        ) from error
-
-
-async def _ask(url: str) -> None:
-    """Return if the page answers that all is well. Raises `PortError`."""
-    timeout = aiohttp.ClientTimeout(total=5.0)
-    try:
-        async with (
-            aiohttp.ClientSession(timeout=timeout, trust_env=False) as http,
-            http.get(url, allow_redirects=False) as reply,
-        ):
-            status = reply.status
-    except TimeoutError:
-        raise PortError(f"{_place(url)} does not answer: start it", retryable=True) from None
-    except (aiohttp.ClientError, OSError) as error:
-        raise PortError(f"{_place(url)} cannot be asked: {_told(error)}; start it", retryable=True) from error
-    if not 200 <= status < 300:
-        raise PortError(f"{_place(url)} answers {status}, not 2xx", retryable=True)
-
-
-def _place(url: str) -> str:
-    """An address without what may be secret in it."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}{parts.path}"
-
-
-def _told(error: Exception) -> str:
-    cause = error.os_error if isinstance(error, aiohttp.ClientConnectorError) else error
-    if isinstance(cause, OSError) and cause.errno is not None:
-        # A resolver's numbers are negative, and its words its own.
-        return os.strerror(cause.errno) if cause.errno > 0 else str(cause.strerror)
-    said = str(cause) or type(cause).__name__
-    return "".join(char if char.isprintable() else " " for char in said)[:200]
 
 
 def _text(value: object) -> str:

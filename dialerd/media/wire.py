@@ -14,11 +14,21 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from dialerd.core.effects import AttachAgent
 from dialerd.core.engine import EMBEDDED, EngineState, StandIn
-from dialerd.core.model import E164, AgentReport, CallId, CampaignId, ChannelId, Reason
+from dialerd.core.model import (
+    E164,
+    AgentReport,
+    AnsweredBy,
+    CallId,
+    CampaignId,
+    ChannelId,
+    OnMachine,
+    Reason,
+    Recording,
+)
 from dialerd.core.transfer import TransferWish
 from dialerd.media.engine_settings import EngineSettings
 
-VERSION = 2
+VERSION = 4
 """Of this protocol. A daemon ends a worker of another version."""
 MAX_LINE = 4 * 1024 * 1024
 
@@ -66,6 +76,8 @@ class Attach:
     external_id: str | None = None
     stand_ins: tuple[StandIn, ...] = ()
     instructions: Mapping[str, Any] = field(default_factory=dict)
+    on_machine: OnMachine = OnMachine.CONTINUE
+    record: bool = False
     kind: Literal["attach"] = "attach"
 
     def order(self) -> AttachAgent:
@@ -88,6 +100,8 @@ class Attach:
             external_id=self.external_id,
             stand_ins=self.stand_ins,
             instructions=self.instructions,
+            on_machine=self.on_machine,
+            record=self.record,
         )
 
 
@@ -217,6 +231,26 @@ class StoodIn:
 
 
 @dataclass(frozen=True, slots=True)
+class Judged:
+    """It was heard who has answered."""
+
+    call: str
+    answered_by: AnsweredBy
+    detail: str
+    number: int = 0
+    kind: Literal["judged"] = "judged"
+
+
+@dataclass(frozen=True, slots=True)
+class MessageLeft:
+    """The callee's answering machine has the whole message."""
+
+    call: str
+    number: int = 0
+    kind: Literal["message_left"] = "message_left"
+
+
+@dataclass(frozen=True, slots=True)
 class Reported:
     """What the call's agent knows so far."""
 
@@ -239,6 +273,26 @@ class TransferAsked:
 
 
 @dataclass(frozen=True, slots=True)
+class Recorded:
+    """The recording of a call is whole."""
+
+    call: str
+    recording: Recording
+    number: int = 0
+    kind: Literal["recorded"] = "recorded"
+
+
+@dataclass(frozen=True, slots=True)
+class Unrecorded:
+    """A call that was to be recorded is not."""
+
+    call: str
+    detail: str
+    number: int = 0
+    kind: Literal["unrecorded"] = "unrecorded"
+
+
+@dataclass(frozen=True, slots=True)
 class Ended:
     """The call's conversation is over: its last word, and the reason if it went wrong."""
 
@@ -257,7 +311,21 @@ class Pong:
     kind: Literal["pong"] = "pong"
 
 
-ToDaemon = Hello | Ready | Prepared | Heard | StoodIn | Reported | TransferAsked | Ended | Pong
+ToDaemon = (
+    Hello
+    | Ready
+    | Prepared
+    | Heard
+    | StoodIn
+    | Judged
+    | MessageLeft
+    | Reported
+    | TransferAsked
+    | Recorded
+    | Unrecorded
+    | Ended
+    | Pong
+)
 
 _to_worker: TypeAdapter[ToWorker] = TypeAdapter(Annotated[ToWorker, Field(discriminator="kind")])
 _to_daemon: TypeAdapter[ToDaemon] = TypeAdapter(Annotated[ToDaemon, Field(discriminator="kind")])

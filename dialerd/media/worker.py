@@ -16,19 +16,23 @@ from pathlib import Path
 
 import structlog
 
+from dialerd.core import model
+from dialerd.core.clock import Millis
 from dialerd.core.effects import AttachAgent
 from dialerd.core.engine import StandIn
 from dialerd.core.errors import DialerError, PortError, RequestError
-from dialerd.core.model import AgentReport, ChannelId, Reason
+from dialerd.core.model import AgentReport, AnsweredBy, ChannelId, Reason
 from dialerd.core.transfer import TransferWish
 from dialerd.media import rendezvous, wire
 from dialerd.media.ari import MediaAri
 from dialerd.media.asterisk_ws import LegListener, MediaLeg
 from dialerd.media.conversation import Agent
-from dialerd.media.outbox import Kept, Outbox
+from dialerd.media.outbox import Kept as Letter
+from dialerd.media.outbox import Outbox
 from dialerd.media.probe import prove
 from dialerd.media.rack import EngineRack
 from dialerd.media.reception import Reception
+from dialerd.media.recordings import Kept, Lost, Recording, RecordingWriter
 from dialerd.media.remote import Kind
 from dialerd.media.session import Failed, Finished, Outcome, Session, SessionTiming
 
@@ -51,6 +55,8 @@ class WorkerSettings:
     """Between attempts to get ready, at first; each failure doubles it."""
     longest_retry: float = 10.0
     timing: SessionTiming = SessionTiming()
+    recordings: Path | None = None
+    """Where recordings are kept; None: nothing is recorded."""
 
     @property
     def outcomes(self) -> Path:
@@ -84,6 +90,11 @@ class Worker:
         self._rack = EngineRack(agent, kinds or {}, self._tell_engines)
         self._allow = allow
         self._outbox = Outbox()
+        self._writer = (
+            RecordingWriter(settings.recordings, self._on_recording)
+            if settings.recordings is not None
+            else None
+        )
         self._ready = wire.Ready(0)
         self._agent_fault = ""
         self._daemon: asyncio.StreamWriter | None = None
@@ -100,11 +111,15 @@ class Worker:
         # Only the worker that has the socket may take up the outcomes of the one before.
         listening = rendezvous.listen(self._settings.socket)
         self._outbox.load(self._settings.outcomes)
+        if self._writer is not None:
+            self._writer.start()
         self._wait_for_daemon()
         try:
             async with asyncio.TaskGroup() as self._tasks:
                 await self._serve(listening)
         finally:
+            if self._writer is not None:
+                await self._writer.stop()
             self._outbox.save(self._settings.outcomes)
             self._reception.close()
             self._rack.close()
@@ -303,6 +318,7 @@ class Worker:
             _CallVoice(self, message.call),
             waited=message.waited,
             timing=self._settings.timing,
+            record=self._begin_recording if order.record else None,
         )
         self._sessions[message.call] = session, order.channel
         self._tasks.create_task(self._hold(order, session))
@@ -319,6 +335,20 @@ class Worker:
             if self._dismissed and not self._sessions:
                 self._leaving.set()
 
+    def _begin_recording(self, call: str) -> Recording | None:
+        if self._writer is None:
+            self._on_recording(Lost(call, "this installation keeps no recordings"))
+            return None
+        return self._writer.begin(call)
+
+    def _on_recording(self, outcome: Kept | Lost) -> None:
+        match outcome:
+            case Kept(call, path, size, length):
+                self._tell(wire.Recorded(call, model.Recording(path, size, Millis(length))))
+            case Lost(call, detail):
+                _log.error("media.recording_lost", call=call, detail=detail)
+                self._tell(wire.Unrecorded(call, detail))
+
     def _refuse(self, call: str, detail: str) -> None:
         self._tell(wire.Ended(call, AgentReport(), Reason.ENGINE_FAILED, detail))
 
@@ -333,7 +363,15 @@ class Worker:
         """Another agent than its own has the call."""
         self._tell(wire.StoodIn(call, agent.agent_id, agent.engine, detail))
 
-    def _tell(self, message: Kept) -> None:
+    def judged(self, call: str, answered_by: AnsweredBy, detail: str) -> None:
+        """It was heard who has answered."""
+        self._tell(wire.Judged(call, answered_by, detail))
+
+    def message_left(self, call: str) -> None:
+        """The callee's answering machine has the message."""
+        self._tell(wire.MessageLeft(call))
+
+    def _tell(self, message: Letter) -> None:
         self._send(self._outbox.put(message))
 
     def heard(self, call: str) -> None:
@@ -374,6 +412,14 @@ class _CallVoice:
     def on_heard(self) -> None:
         """See `SessionListener`."""
         self._worker.heard(self._call)
+
+    def on_judged(self, answered_by: AnsweredBy, detail: str) -> None:
+        """See `SessionListener`."""
+        self._worker.judged(self._call, answered_by, detail)
+
+    def on_message_left(self) -> None:
+        """See `SessionListener`."""
+        self._worker.message_left(self._call)
 
     def on_report(self, report: AgentReport) -> None:
         """See `SessionListener`."""

@@ -10,6 +10,8 @@ from dialerd.core.clock import Now
 from dialerd.core.delivery import Reply
 from dialerd.core.effects import (
     AttachAgent,
+    CallPerson,
+    JoinPerson,
     Originate,
 )
 from dialerd.core.messages import (
@@ -46,6 +48,8 @@ class Snapshot:
     """Dialed channels."""
     media: frozenset[ChannelId]
     """Dialed channels for which there is a media leg or a bridge, whether they live or not."""
+    persons: frozenset[ChannelId] = frozenset()
+    """Channels of persons, called for callees."""
 
 
 class Telephony(Protocol):
@@ -57,6 +61,21 @@ class Telephony(Protocol):
 
     def hang_up(self, channel: ChannelId) -> None:
         """End a channel; one that is gone already is no error."""
+        ...
+
+    def call_person(self, order: CallPerson) -> None:
+        """Have a person's phone ring. PersonRefused, or PersonAnswered and at last PersonGone follow.
+
+        Where no reply comes nothing does, but for what Asterisk shows of it.
+        """
+        ...
+
+    def join_person(self, order: JoinPerson) -> None:
+        """Bring callee and person together. PersonJoined or PersonNotJoined follows; asked twice is no harm."""
+        ...
+
+    def ring_callee(self, channel: ChannelId) -> None:
+        """Let a callee hear ringing whose agent is gone."""
         ...
 
     async def live_channels(self) -> tuple[LiveChannel, ...]:

@@ -26,10 +26,12 @@ from dialerd.core.model import (
     ContactKind,
     Halt,
     Reason,
+    Recording,
     ScriptId,
     TrunkChange,
 )
 from dialerd.core.report import By
+from dialerd.core.transfer import Transfer
 from dialerd.core.wallclock import Stretch
 from dialerd.core.webhook import Webhook
 
@@ -72,6 +74,9 @@ class VoiceAgent:
     """The agent that takes its calls when its engine cannot."""
     dispositions: Mapping[str, Declared]
     created_at: Instant
+    transfer_to: str | None = None
+    """Where its calls are transferred to if nothing else is said."""
+    record: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,6 +289,9 @@ class CallRow:
     """The agent that took the call instead of its own: `agent_id`, `engine`, `detail`."""
     instructions: Mapping[str, Any] = field(default_factory=dict)
     """See `dialerd.core.model.Call`; not shown."""
+    transfer: Transfer | None = None
+    recording: Recording | None = None
+    message_left: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -260,6 +260,21 @@ class Store(Journal, Exports, Protocol):
         """Delete at most 500 entries of the audit trail from before an instant; how many. Below dialing in priority."""
         ...
 
+    async def doom_recordings(self, before: Instant | None, most: int | None, since: Instant) -> int:
+        """Give up at most 500 recordings from before an instant, then of the oldest ones beyond `most` bytes; how many.
+
+        From here on they are not shown, and their files are to be deleted. Below dialing in priority.
+        """
+        ...
+
+    async def doomed_files(self, limit: int) -> Sequence[str]:
+        """Recordings whose files are to be deleted, oldest order first; paths below the folder of recordings."""
+        ...
+
+    async def forget_file(self, path: str) -> None:
+        """A doomed file is gone."""
+        ...
+
     async def erasures(self) -> Sequence[E164]:
         """The numbers of persons that are being erased, oldest order first."""
         ...

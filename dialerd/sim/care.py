@@ -9,9 +9,9 @@ from dialerd.core import results
 from dialerd.core.clock import Instant
 from dialerd.core.delivery import DeliveryState
 from dialerd.core.errors import PortError
-from dialerd.core.journal import Deed
+from dialerd.core.journal import Deed, RecordingDoomed
 from dialerd.core.leftovers import Leftover, is_left
-from dialerd.core.model import E164, Campaign, CampaignId, Contact
+from dialerd.core.model import E164, Call, Campaign, CampaignId, Contact
 from dialerd.core.results import Columns, ContactCall, Reject, Result
 from dialerd.core.spreadsheet import written
 from dialerd.core.webhook import EventKind
@@ -115,6 +115,7 @@ class FakeCare(FakeReads):
             disk.phones.remove((campaign, listed.contact.phone))
         old = [kept for kept in self._called(campaign) if kept.closed and kept.call.started_at < calls_before]
         for kept in old[: CHUNK - len(people)]:
+            disk.doom_file(kept.call, Instant(0))
             disk.calls.remove(kept.call.id)
         deleted = len(people) + len(old[: CHUNK - len(people)])
         deleted += self._finish_deletion(campaign) if not deleted else 0
@@ -134,14 +135,14 @@ class FakeCare(FakeReads):
 
     async def drop_calls(self, before: Instant) -> int:
         """Delete at most 500 calls that are over and began before an instant; how many."""
-        stored = self._opened().calls
-        old = [kept.call.id for kept in stored.values() if kept.closed and kept.call.started_at < before][
-            :CHUNK
-        ]
-        for ident in old:
-            stored.remove(ident)
-        stored.adopt()
-        return len(old)
+        disk = self._opened()
+        old = [kept.call for kept in disk.calls.values() if kept.closed and kept.call.started_at < before]
+        for call in old[:CHUNK]:
+            disk.doom_file(call, Instant(0))
+            disk.calls.remove(call.id)
+        for table in (disk.calls, disk.doomed_files):
+            table.adopt()
+        return len(old[:CHUNK])
 
     async def drop_deeds(self, before: Instant) -> int:
         """Delete at most 500 entries of the audit trail from before an instant; how many."""
@@ -151,6 +152,31 @@ class FakeCare(FakeReads):
             stored.remove(ident)
         stored.adopt()
         return len(old)
+
+    # --- recordings --------------------------------------------------------------------------------
+
+    async def doom_recordings(self, before: Instant | None, most: int | None, since: Instant) -> int:
+        """Give up at most 500 recordings by age and total size; how many."""
+        disk = self._opened()
+        kept = [one.call for one in disk.calls.values() if one.call.recording is not None]
+        kept.sort(key=lambda call: (call.started_at, call.id))
+        old = [call for call in kept if before is not None and call.started_at < before]
+        old += [call for call in kept if most is not None and call not in old and _newer(kept, call) > most]
+        for call in old[:CHUNK]:
+            disk.write([RecordingDoomed(call.id, since)])
+        return len(old[:CHUNK])
+
+    async def doomed_files(self, limit: int) -> Sequence[str]:
+        """Recordings whose files are to be deleted, oldest order first."""
+        waiting = self._opened().doomed_files
+        return sorted(waiting.committed, key=lambda path: (waiting[path], path))[:limit]
+
+    async def forget_file(self, path: str) -> None:
+        """A doomed file is gone."""
+        waiting = self._opened().doomed_files
+        if path in waiting:
+            waiting.remove(path)
+            waiting.adopt()
 
     # --- erasures --------------------------------------------------------------------------------
 
@@ -205,7 +231,9 @@ class FakeCare(FakeReads):
             if kept.call.phone == phone and kept.closed is not None:
                 said = replace(kept.call.report, captured={}, transcript=())
                 number = _stand_in(kept.contact or 0)
+                disk.doom_file(kept.call, Instant(0))
                 nobody = replace(kept.call, phone=number, name=None, variables={}, report=said, label=None)
+                nobody = replace(nobody, transfer=None, recording=None)
                 disk.calls.put(nobody.id, replace(kept, call=nobody))
                 changed += 1
         return changed
@@ -277,4 +305,12 @@ def _calls(calls: Iterable[StoredCall], listed: StoredContact) -> tuple[ContactC
         )
         for kept in calls
         if kept.contact == listed.contact.id
+    )
+
+
+def _newer(kept: Sequence[Call], call: Call) -> int:
+    """Bytes of a recording and of all that are newer."""
+    since = (call.started_at, call.id)
+    return sum(
+        one.recording.size for one in kept if one.recording is not None and (one.started_at, one.id) >= since
     )

@@ -21,8 +21,11 @@ from dialerd.core.journal import (
     CallAnswered,
     CallClosed,
     CallCut,
+    CallJudged,
     CallOpened,
+    CallRecorded,
     CallReported,
+    CallTransferred,
     CampaignAdmitted,
     CampaignDoomed,
     CampaignSaved,
@@ -35,6 +38,7 @@ from dialerd.core.journal import (
     ImportSealed,
     NumberDoomed,
     NumberFreed,
+    RecordingDoomed,
     RequestDone,
     TrunkSaved,
     TryOpened,
@@ -58,6 +62,7 @@ from dialerd.core.model import (
     Halt,
     ImportId,
     ScriptId,
+    Terms,
     TrunkChange,
     TrunkName,
     Try,
@@ -108,6 +113,8 @@ class FakeDisk:
     contacts: Table[ContactId, StoredContact] = field(default_factory=Table)
     phones: Table[tuple[CampaignId, E164], ContactId] = field(default_factory=Table)
     calls: Table[CallId, StoredCall] = field(default_factory=Table)
+    doomed_files: Table[str, Instant] = field(default_factory=Table)
+    """Recordings whose files are to be deleted."""
     numbers: Table[str, NumberFreed] = field(default_factory=Table)
     dnc: Table[str, DncEntry] = field(default_factory=Table)
     dnc_version: Table[str, int] = field(default_factory=lambda: Table({"": 0}))
@@ -133,7 +140,7 @@ class FakeDisk:
     def tables(self) -> tuple[Table[Any, Any], ...]:
         """Those that a transaction of the engine changes."""
         dialing = (self.campaigns, self.counters, self.imports, self.contacts, self.calls, self.numbers)
-        decided = (self.dnc, self.dnc_version, self.halt, self.trunks)
+        decided = (self.dnc, self.dnc_version, self.halt, self.trunks, self.doomed_files)
         told = (self.webhooks, self.deliveries, self.deletions, self.erasures, self.requests, self.deeds)
         return (*dialing, *decided, *told)
 
@@ -151,7 +158,11 @@ class FakeDisk:
             CallAnswered: lambda entry: self._save_try(entry.call.id, entry.call.current),
             CallReported: self._report,
             AgentReplaced: self._replace_agent,
+            CallJudged: self._judge,
             CallCut: self._cut,
+            CallTransferred: self._transfer,
+            CallRecorded: self._record,
+            RecordingDoomed: self._doom_recording,
             CallClosed: self._close_call,
             TryOpened: self._open_try,
             TrySaved: lambda entry: self._save_try(entry.call, entry.attempt),
@@ -228,6 +239,8 @@ class FakeDisk:
             callbacks=after.callbacks,
             callback_unmet=after.callback_unmet,
             caller_id=after.caller_id,
+            escalated=after.escalated,
+            message_left=after.message_left,
         )
         self.contacts.put(after.id, replace(before, contact=saved))
 
@@ -276,6 +289,8 @@ class FakeDisk:
             engine=call.engine,
             stand_ins=call.stand_ins,
             instructions=call.instructions,
+            terms=Terms(transfer_to=call.terms.transfer_to, record=call.terms.record),
+            on_machine=call.on_machine,
         )
         person = call.contact.id if call.contact is not None else None
         self.calls.put(call.id, StoredCall(stored, person))
@@ -291,9 +306,35 @@ class FakeDisk:
         kept = _present(self.calls.get(entry.call.id), "call", entry.call.id)
         self._put(kept, replace(kept.call, takeover=entry.call.takeover))
 
+    def _judge(self, entry: CallJudged) -> None:
+        kept, call = _present(self.calls.get(entry.call.id), "call", entry.call.id), entry.call
+        self._put(kept, replace(kept.call, answered_by=call.answered_by, message_left=call.message_left))
+
     def _cut(self, entry: CallCut) -> None:
         kept = _present(self.calls.get(entry.call.id), "call", entry.call.id)
         self._put(kept, replace(kept.call, hangup=entry.call.hangup))
+
+    def _transfer(self, entry: CallTransferred) -> None:
+        kept = _present(self.calls.get(entry.call.id), "call", entry.call.id)
+        self._put(kept, replace(kept.call, transfer=entry.call.transfer))
+
+    def _record(self, entry: CallRecorded) -> None:
+        kept = self.calls.get(entry.call)
+        if kept is None or kept.call.phone.erased:
+            self.doomed_files.put(entry.recording.path, Instant(0))
+        else:
+            self._put(kept, replace(kept.call, recording=entry.recording))
+
+    def _doom_recording(self, entry: RecordingDoomed) -> None:
+        kept = self.calls.get(entry.call)
+        if kept is not None:
+            self.doom_file(kept.call, entry.since)
+            self._put(kept, replace(kept.call, recording=None))
+
+    def doom_file(self, call: Call, since: Instant) -> None:
+        """The file of a call's recording is to be deleted, if it has one; the caller adopts or discards it."""
+        if call.recording is not None:
+            self.doomed_files.put(call.recording.path, since)
 
     def _close_call(self, entry: CallClosed) -> None:
         self._report(CallReported(entry.call))

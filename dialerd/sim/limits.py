@@ -109,7 +109,7 @@ class Limits:
 
 
 _NOTHING_DUE = "nothing-due"
-_CAPACITY = frozenset({"campaign-concurrency", "campaign-rate", "engine-session"})
+_CAPACITY = frozenset({"campaign-concurrency", "campaign-rate", "engine-session", "abandonment"})
 
 
 def _of_line(world: World, line: Line, now: Now) -> str:

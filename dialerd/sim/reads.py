@@ -22,6 +22,7 @@ from dialerd.core.model import (
     ContactId,
     ContactKind,
     ContactState,
+    Reason,
     ScriptId,
     Try,
 )
@@ -395,7 +396,9 @@ class FakeReads:
             contact.timezone if contact is not None else None,
             call.started_at,
             max(0, until - last.opened_at) if until is not None else 0,
-            kept.closed.duration if last.answered_at is not None else None,
+            kept.closed.duration
+            if last.answered_at is not None and kept.closed.reason is not Reason.VOICEMAIL
+            else None,
             kept.closed.disposition,
             kept.closed.reason,
         )

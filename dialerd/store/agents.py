@@ -28,7 +28,8 @@ def add(dialect: Dialect) -> str:
 
 def added(agent: VoiceAgent) -> Row:
     """Parameters of `add`."""
-    return (agent.id, *_changes(agent), agent.created_at)
+    *about, transfer_to, record = _changes(agent)
+    return (agent.id, *about, agent.created_at, transfer_to, record)
 
 
 @cache
@@ -55,6 +56,8 @@ def _changes(agent: VoiceAgent) -> Row:
         agent.engine,
         agent.fallback,
         to_json(declared),
+        agent.transfer_to,
+        agent.record,
     )
 
 
@@ -96,7 +99,9 @@ def read(rows: Iterable[Sequence[Any]]) -> list[VoiceAgent]:
 
 
 def _read(row: Sequence[Any]) -> VoiceAgent:
-    ident, name, language, voice, script, engine, fallback, dispositions, created_at = row
+    ident, name, language, voice, script, engine, fallback, dispositions, created_at, transfer_to, record = (
+        row
+    )
     return VoiceAgent(
         id=ident,
         name=name,
@@ -107,4 +112,6 @@ def _read(row: Sequence[Any]) -> VoiceAgent:
         fallback=fallback,
         dispositions={label: Declared(**about) for label, about in orjson.loads(dispositions).items()},
         created_at=Instant(created_at),
+        transfer_to=transfer_to,
+        record=None if record is None else bool(record),
     )

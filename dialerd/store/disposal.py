@@ -14,6 +14,7 @@ from sqlalchemy import ColumnElement, Dialect, Select, bindparam, exists, litera
 
 from dialerd.core.clock import Instant
 from dialerd.core.model import CallStatus, CampaignId
+from dialerd.store import recordings
 from dialerd.store.sql import Sql, compiled, texts_in, to_json
 from dialerd.store.tables import (
     IMPORT_SEALED,
@@ -51,6 +52,7 @@ def delete_campaign(dialect: Dialect, campaign: CampaignId, calls_before: Instan
 def _delete_calls(dialect: Dialect, which: Sql, values: Mapping[str, Any]) -> Transaction[int]:
     found = yield fetch(which, values)
     if found:
+        yield from recordings.doom_of(dialect, [row[0] for row in found], Instant(0))
         ids = {"calls": to_json([row[0] for row in found])}
         yield from execute(_tries_of(dialect), ids)
         yield from execute(_calls_of(dialect), ids)

@@ -17,8 +17,11 @@ from dialerd.core.journal import (
     CallAnswered,
     CallClosed,
     CallCut,
+    CallJudged,
     CallOpened,
+    CallRecorded,
     CallReported,
+    CallTransferred,
     CampaignAdmitted,
     CampaignDoomed,
     CampaignSaved,
@@ -29,6 +32,7 @@ from dialerd.core.journal import (
     ImportSealed,
     NumberDoomed,
     NumberFreed,
+    RecordingDoomed,
     TrunkSaved,
     TryOpened,
     TrySaved,
@@ -38,7 +42,7 @@ from dialerd.core.journal import (
     WebhookRemoved,
     WebhookSaved,
 )
-from dialerd.core.model import Call, CallStatus, Campaign, Shares, TrunkChange, Try
+from dialerd.core.model import Call, CallStatus, Campaign, OnMachine, Shares, TrunkChange, Try
 from dialerd.store.sql import to_json, to_json_or_null
 from dialerd.store.tables import (
     DNC_VERSION,
@@ -64,6 +68,8 @@ _FIXED = (
     *("id", "script_id", "script_version", "language", "created_at", "agent_id", "voice"),
     *("engine", "stand_ins"),
 )
+_LAST = 3
+"""Columns of `CAMPAIGN_CHANGES` that stand behind `stand_ins`."""
 CAMPAIGN_CHANGES: Columns = tuple(column for column in campaigns.c if column.name not in _FIXED)
 
 
@@ -72,8 +78,9 @@ def campaign_admitted(entry: CampaignAdmitted) -> list[Row]:
     campaign = entry.campaign
     name, status, *rest = _campaign_changes(campaign)
     head = (campaign.id, name, campaign.script_id, campaign.script_version, campaign.language, status)
-    tail = (campaign.voice, _engine(campaign), to_json_or_null(campaign.stand_ins))
-    return [(*head, campaign.created_at, campaign.agent_id, *rest, *tail)]
+    about = (campaign.created_at, campaign.agent_id)
+    talk = (campaign.voice, _engine(campaign), to_json_or_null(campaign.stand_ins))
+    return [(*head, *about, *rest[:-_LAST], *talk, *rest[-_LAST:])]
 
 
 def _engine(speaker: Campaign | Call) -> str | None:
@@ -131,7 +138,14 @@ def _campaign_changes(campaign: Campaign) -> Row:
         campaign.max_callbacks,
         campaign.version,
         to_json_or_null(campaign.shares) if campaign.shares != Shares() else None,
+        campaign.transfer_to,
+        campaign.record,
+        _on_machine(campaign.on_machine),
     )
+
+
+def _on_machine(wanted: OnMachine) -> str | None:
+    return wanted if wanted is not OnMachine.CONTINUE else None
 
 
 def _hours(campaign: Campaign) -> str | None:
@@ -160,6 +174,8 @@ CONTACT_CHANGES: Columns = (
     contacts.c.callbacks,
     contacts.c.callback_unmet,
     contacts.c.caller_id,
+    contacts.c.escalated,
+    contacts.c.message_left,
 )
 
 
@@ -182,6 +198,8 @@ def contact_saved(entry: ContactSaved) -> list[Row]:
             contact.callbacks,
             contact.callback_unmet,
             contact.caller_id,
+            contact.escalated,
+            contact.message_left,
             contact.id,
         )
     ]
@@ -233,9 +251,15 @@ CALL: Columns = (
     calls.c.stand_ins,
     calls.c.instructions,
     calls.c.takeover,
+    calls.c.transfer_to,
+    calls.c.record,
+    calls.c.on_machine,
 )
+CALL_JUDGED: Columns = (calls.c.answered_by, calls.c.message_left)
 CALL_REPLACED: Columns = (calls.c.takeover,)
 CALL_CUT: Columns = (calls.c.cut,)
+CALL_TRANSFER: Columns = (calls.c.transfer,)
+CALL_RECORDING: Columns = (calls.c.recording, calls.c.recording_bytes, calls.c.recording_ms)
 CALL_REPORT: Columns = (
     calls.c.disposition,
     calls.c.positive,
@@ -283,6 +307,9 @@ def call_opened(entry: CallOpened) -> list[Row]:
             to_json_or_null(call.stand_ins),
             to_json_or_null(call.instructions),
             None,
+            call.terms.transfer_to,
+            call.terms.record,
+            _on_machine(call.on_machine),
         )
     ]
 
@@ -290,6 +317,37 @@ def call_opened(entry: CallOpened) -> list[Row]:
 def agent_replaced(entry: AgentReplaced) -> list[Row]:
     """`CALL_REPLACED` and the id."""
     return [(to_json_or_null(entry.call.takeover), entry.call.id)]
+
+
+def call_transferred(entry: CallTransferred) -> list[Row]:
+    """`CALL_TRANSFER` and the id."""
+    return [(to_json_or_null(entry.call.transfer), entry.call.id)]
+
+
+def call_recorded(entry: CallRecorded) -> list[Row]:
+    """`CALL_RECORDING` and the id."""
+    kept = entry.recording
+    return [(kept.path, kept.size, kept.length, entry.call)]
+
+
+def file_kept(entry: CallRecorded) -> list[Row]:
+    """Path, call, path."""
+    return [(entry.recording.path, entry.call, entry.recording.path)]
+
+
+def file_doomed(entry: RecordingDoomed) -> list[Row]:
+    """Instant and call."""
+    return [(entry.since, entry.call)]
+
+
+def recording_gone(entry: RecordingDoomed) -> list[Row]:
+    """`CALL_RECORDING` and the id."""
+    return [(None, None, None, entry.call)]
+
+
+def call_judged(entry: CallJudged) -> list[Row]:
+    """`CALL_JUDGED` and the id."""
+    return [(entry.call.answered_by, entry.call.message_left, entry.call.id)]
 
 
 def call_cut(entry: CallCut) -> list[Row]:

@@ -26,6 +26,7 @@ from sqlalchemy import (
 from dialerd.core.delivery import DeliveryState
 from dialerd.core.model import E164, CallStatus, ContactState
 from dialerd.core.webhook import EventKind
+from dialerd.store import recordings
 from dialerd.store.sql import Sql, compiled, texts_in, to_json
 from dialerd.store.tables import calls, campaigns, contacts, deliveries, erasures, numbers, rejects, requests
 from dialerd.store.transactions import STEP, Transaction, execute, fetch
@@ -34,6 +35,8 @@ _PHONE: ColumnElement[str] = bindparam("phone")
 _LIMIT: ColumnElement[int] = bindparam("limit")
 _STANDS_IN = 999_000_000_000_000
 """The number that stands in for a contact's is this one and its id (`E164.erased`)."""
+_SAID = ("name", "variables", "captured", "transcript", "label", "transfer", "instructions")
+_HEARD = ("recording", "recording_bytes", "recording_ms")
 _COUNTRY_CODE = 3
 """Digits that a country code has at most."""
 
@@ -61,6 +64,7 @@ def _spellings(phone: E164) -> str:
 def steps(dialect: Dialect) -> tuple[Sql, ...]:
     """For each table that can tell of a number what changes some of its rows. Parameters: those of `erase_number`."""
     return (
+        recordings.doom_of_person(dialect),
         _contacts(dialect),
         _calls(dialect),
         _rejects(dialect),
@@ -99,7 +103,7 @@ def _contacts(dialect: Dialect) -> Sql:
 def _calls(dialect: Dialect) -> Sql:
     over = calls.c.status != literal_column(f"'{CallStatus.IN_PROGRESS}'")
     some = select(calls.c.id).where(calls.c.phone == _PHONE, over).limit(_LIMIT)
-    gone = dict.fromkeys(("name", "variables", "captured", "transcript", "label", "instructions"), null())
+    gone = dict.fromkeys((*_SAID, *_HEARD), null())
     stand_in = _stand_in(func.coalesce(calls.c.contact_id, literal_column("0")))
     return compiled(calls.update().values({"phone": stand_in, **gone}).where(calls.c.id.in_(some)), dialect)
 

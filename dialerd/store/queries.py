@@ -397,7 +397,14 @@ def audit(dialect: Dialect) -> Sql:
     and how many there are. Among these rows NULLs for `CONTACT`, key and value of each counter.
     """
     unmet = contacts.c.callback_unmet.is_not(None)
-    told = (contacts.c.state, contacts.c.attempts, contacts.c.connected_attempt, contacts.c.positive, unmet)
+    told = (
+        contacts.c.state,
+        contacts.c.attempts,
+        contacts.c.connected_attempt,
+        contacts.c.positive,
+        contacts.c.escalated,
+        unmet,
+    )
     groups = _listed(func.min(contacts.c.id).label("id"), func.count().label("size"), in_state=False)
     alike = groups.group_by(*told, contacts.c.disposition, contacts.c.reason).subquery("alike")
     counted = select(*CONTACT, null().label("key"), alike.c.size.label("value")).join(

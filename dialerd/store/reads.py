@@ -47,7 +47,18 @@ from dialerd.ports import (
     Script,
     VoiceAgent,
 )
-from dialerd.store import agents, deeds, disposal, erasure, outbox, queries, reports, requests, rows
+from dialerd.store import (
+    agents,
+    deeds,
+    disposal,
+    erasure,
+    outbox,
+    queries,
+    recordings,
+    reports,
+    requests,
+    rows,
+)
 from dialerd.store.asking import Lane, Rows
 from dialerd.store.exports import Exports
 from dialerd.store.sql import Sql, to_json
@@ -257,6 +268,10 @@ class Reads(Exports):
         """Counters of contacts that differ from a recount: key → (kept, counted)."""
         groups, kept = await self._list(queries.audit(self._dialect), {"campaign": campaign}, rows.audited)
         return metrics.drift(kept, metrics.recount_groups(groups))
+
+    async def doomed_files(self, limit: int) -> Sequence[str]:
+        """Recordings whose files are to be deleted, oldest order first."""
+        return await self._list(recordings.doomed(self._dialect), {"limit": limit}, rows.first_column)
 
     async def dnc_entries(self, page: Page) -> tuple[Sequence[DncEntry], int]:
         """A page of the do-not-call list, newest first, and how many entries there are."""

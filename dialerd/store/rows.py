@@ -21,6 +21,7 @@ from dialerd.core.engine import EMBEDDED, StandIn, Takeover
 from dialerd.core.model import (
     E164,
     AgentReport,
+    AnsweredBy,
     Call,
     CallId,
     Campaign,
@@ -32,15 +33,19 @@ from dialerd.core.model import (
     ContactState,
     Halt,
     Label,
+    OnMachine,
     Reason,
+    Recording,
     RetryRule,
     ScriptId,
     Shares,
+    Terms,
     TrunkChange,
     TrunkName,
     Try,
     TryState,
 )
+from dialerd.core.transfer import Target, TargetKind, Transfer, TransferState, TransferTrigger
 from dialerd.core.webhook import EventKind, Webhook, WebhookId
 from dialerd.core.windows import Slot
 from dialerd.ports import ApiKey, CallRow, PastCall, Script, TryRow
@@ -90,6 +95,8 @@ CONTACT: Columns = (
     contacts.c.callbacks,
     contacts.c.callback_unmet,
     contacts.c.caller_id,
+    contacts.c.escalated,
+    contacts.c.message_left,
 )
 CALL: Columns = tuple(column for column in calls.c if column is not calls.c.contact_id)
 
@@ -133,9 +140,11 @@ def _campaign(row: Row) -> Campaign:
         trunks=tuple(TrunkName(name) for name in orjson.loads(values["trunks"])),
         caller_id=None if caller_id is None else E164(caller_id),
         keep_open=bool(values["keep_open"]),
+        record=bool(values["record"]),
         closing=bool(values["closing"]),
         engine=values["engine"] or EMBEDDED,
         stand_ins=_stand_ins(values["stand_ins"]),
+        on_machine=OnMachine(values["on_machine"] or OnMachine.CONTINUE),
         hours=tuple(_slot(slot) for slot in _list(values["hours"])),
         holidays=tuple(_list(values["holidays"])),
         closed=frozenset(date.fromisoformat(day) for day in _list(values["closed"])),
@@ -179,6 +188,8 @@ def contact(row: Row, recent: tuple[Instant, ...] = (), read_at: Instant = _UNRE
         callbacks=row[17],
         callback_unmet=row[18],
         caller_id=row[19],
+        escalated=bool(row[20]),
+        message_left=bool(row[21]),
         recent=recent,
         read_at=read_at,
     )
@@ -264,6 +275,9 @@ def _open_call(row: Row) -> Call:
         stand_ins=_stand_ins(values["stand_ins"]),
         instructions=_mapping(values["instructions"]),
         takeover=Takeover(**taken) if (taken := _mapping(values["takeover"])) else None,
+        on_machine=OnMachine(values["on_machine"] or OnMachine.CONTINUE),
+        answered_by=AnsweredBy(judged) if (judged := values["answered_by"]) else None,
+        message_left=bool(values["message_left"]),
         label=Label(**label) if (label := _mapping(values["label"])) else None,
         report=AgentReport(
             disposition=values["disposition"],
@@ -274,7 +288,30 @@ def _open_call(row: Row) -> Call:
         ),
         agent_audio_at=values["agent_audio_at"],
         hangup=_reason(values["cut"]),
+        terms=Terms(transfer_to=values["transfer_to"], record=bool(values["record"])),
+        transfer=_transfer(values["transfer"]),
+        recording=_recording(values),
     )
+
+
+def _recording(values: Mapping[str, Any]) -> Recording | None:
+    if values["recording"] is None:
+        return None
+    return Recording(values["recording"], values["recording_bytes"], Millis(values["recording_ms"]))
+
+
+def _transfer(text: str | None) -> Transfer | None:
+    values = dict(_mapping(text))
+    if not values:
+        return None
+    where = values["where"]
+    values.update(
+        where=None if where is None else Target(TargetKind(where["kind"]), where["name"], where["context"]),
+        trigger=TransferTrigger(values["trigger"]),
+        tried=tuple(values["tried"]),
+        state=TransferState(values["state"]),
+    )
+    return Transfer(**values)
 
 
 def call_rows(rows: Iterable[Row]) -> list[CallRow]:
@@ -301,7 +338,8 @@ def _past_call(row: Row) -> PastCall:
         zone,
         Instant(started),
         max(0, until - opened) if until is not None else 0,
-        talk if answered is not None else None,
+        # Who has reached a machine has talked with nobody.
+        talk if answered is not None and reason != Reason.VOICEMAIL else None,
         disposition,
         Reason(reason) if reason is not None else None,
     )
@@ -326,8 +364,8 @@ def _call_row(row: Row, attempts: Sequence[TryRow]) -> CallRow:
         answered_at=attempts[-1].answered_at,
         ended_at=values["ended_at"],
         duration_ms=Millis(values["duration_ms"]),
-        # Nothing tells a person from a machine yet.
-        answered_by=None,
+        answered_by=values["answered_by"],
+        message_left=bool(values["message_left"]),
         gate=_mapping(values["gate"]),
         captured=_mapping(values["captured"]),
         transcript=_list(values["transcript"]),
@@ -338,6 +376,8 @@ def _call_row(row: Row, attempts: Sequence[TryRow]) -> CallRow:
         engine=values["engine"] or EMBEDDED,
         takeover=_mapping(values["takeover"]) or None,
         instructions=_mapping(values["instructions"]),
+        transfer=_transfer(values["transfer"]),
+        recording=_recording(values),
     )
 
 

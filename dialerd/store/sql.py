@@ -17,6 +17,7 @@ from sqlalchemy import (
     ColumnElement,
     Dialect,
     Select,
+    SelectBase,
     Table,
     bindparam,
     cast,
@@ -76,6 +77,12 @@ def inserting(table: Table, columns: Sequence[Column[Any]], dialect: Dialect) ->
     """An INSERT of `columns`, in the form of the database, which alone knows ON CONFLICT."""
     make = postgresql.insert if dialect.name == "postgresql" else sqlite_dialect.insert
     return make(table).values(dict(values_of(columns)))
+
+
+def copying(table: Table, rows: SelectBase, dialect: Dialect) -> ClauseElement:
+    """An INSERT of what a query with a condition finds, all columns of `table`; rows that are there already stay."""
+    make = postgresql.insert if dialect.name == "postgresql" else sqlite_dialect.insert
+    return make(table).from_select(list(table.c), rows).on_conflict_do_nothing()
 
 
 def insert_sql(table: Table, columns: Sequence[Column[Any]], dialect: Dialect) -> str:

@@ -93,6 +93,10 @@ campaigns = Table(
     # NULL: the embedded one.
     Column("engine", Text),
     Column("stand_ins", Text),
+    Column("transfer_to", Text),
+    Column("record", Boolean, nullable=False, server_default=false()),
+    # NULL: the default.
+    Column("on_machine", Text),
 )
 
 counters = Table(
@@ -176,6 +180,8 @@ contacts = Table(
     Column("callbacks", Integer, nullable=False, server_default=text("0")),
     Column("callback_unmet", BigInteger),
     Column("caller_id", Text),
+    Column("escalated", Boolean, nullable=False, server_default=false()),
+    Column("message_left", Boolean, nullable=False, server_default=false()),
     UniqueConstraint("campaign_id", "phone", name="contacts_by_phone"),
     # Only waiting contacts are in them, each kind in dialing order: the ready query never sorts, and a contact that
     # has left the waiting states costs no index write any more. One index over the kinds would be searched by range.
@@ -232,6 +238,17 @@ calls = Table(
     Column("stand_ins", Text),
     Column("instructions", Text),
     Column("takeover", Text),
+    Column("transfer_to", Text),
+    # Its last transfer, JSON.
+    Column("transfer", Text),
+    Column("record", Boolean, nullable=False, server_default=false()),
+    # Path, size and length of its recording, once that is whole and until it is deleted.
+    Column("recording", Text),
+    Column("recording_bytes", BigInteger),
+    Column("recording_ms", BigInteger),
+    Column("on_machine", Text),
+    Column("answered_by", Text),
+    Column("message_left", Boolean, nullable=False, server_default=false()),
     Index("calls_by_campaign", "campaign_id", "id"),
     Index("calls_by_phone", "phone", "id"),
     Index("calls_by_start", "started_at"),
@@ -241,6 +258,22 @@ calls = Table(
         sqlite_where=text("status = 'in_progress'"),
         postgresql_where=text("status = 'in_progress'"),
     ),
+    Index(
+        "calls_recorded",
+        "started_at",
+        "recording_bytes",
+        sqlite_where=text("recording IS NOT NULL"),
+        postgresql_where=text("recording IS NOT NULL"),
+    ),
+)
+
+doomed_files = Table(
+    "doomed_files",
+    metadata,
+    # A recording that nobody is to hear any more: its row goes when its file has.
+    Column("path", _KEY, primary_key=True),
+    Column("since", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
 )
 
 tries = Table(
@@ -319,6 +352,9 @@ agents = Table(
     # JSON.
     Column("dispositions", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
+    Column("transfer_to", Text),
+    # NULL: as the request says.
+    Column("record", Boolean),
 )
 
 requests = Table(

@@ -16,6 +16,7 @@ from sqlalchemy import (
     Column,
     Dialect,
     Table,
+    Text,
     bindparam,
     cast,
     exists,
@@ -30,8 +31,11 @@ from dialerd.core.journal import (
     CallAnswered,
     CallClosed,
     CallCut,
+    CallJudged,
     CallOpened,
+    CallRecorded,
     CallReported,
+    CallTransferred,
     CampaignAdmitted,
     CampaignDoomed,
     CampaignSaved,
@@ -44,6 +48,7 @@ from dialerd.core.journal import (
     ImportSealed,
     NumberDoomed,
     NumberFreed,
+    RecordingDoomed,
     RequestDone,
     TrunkSaved,
     TryOpened,
@@ -54,11 +59,11 @@ from dialerd.core.journal import (
     WebhookRemoved,
     WebhookSaved,
 )
-from dialerd.core.model import ContactKind
+from dialerd.core.model import ERASED, ContactKind
 from dialerd.store import deeds, encode, requests
 from dialerd.store.encode import Row
 from dialerd.store.queries import live
-from dialerd.store.sql import insert_sql, inserting, positional, update_sql
+from dialerd.store.sql import copying, insert_sql, inserting, positional, update_sql
 from dialerd.store.tables import (
     IMPORT_OPEN,
     IMPORT_SEALED,
@@ -70,6 +75,7 @@ from dialerd.store.tables import (
     deletions,
     deliveries,
     dnc,
+    doomed_files,
     erasures,
     imports,
     numbers,
@@ -172,7 +178,17 @@ def _ordered(dialect: Dialect) -> list[Step]:
             _update("agent replaced", calls, encode.CALL_REPLACED, call_id, dialect),
             encode.agent_replaced,
         ),
+        (CallJudged, _update("call judged", calls, encode.CALL_JUDGED, call_id, dialect), encode.call_judged),
         (CallCut, _update("call cut", calls, encode.CALL_CUT, call_id, dialect), encode.call_cut),
+        (
+            CallTransferred,
+            _update("call transfer", calls, encode.CALL_TRANSFER, call_id, dialect),
+            encode.call_transferred,
+        ),
+        (CallRecorded, _record_call("call recording", dialect, living=True), encode.call_recorded),
+        (CallRecorded, _doom_stray(dialect), encode.file_kept),
+        (RecordingDoomed, _doom_file(dialect), encode.file_doomed),
+        (RecordingDoomed, _record_call("recording drop", dialect), encode.recording_gone),
         (CallClosed, _update("call end", calls, encode.CALL_END, call_id, dialect), encode.call_closed),
         (ContactSaved, save_contact, encode.contact_saved),
         (CountersMoved, _add_counters(dialect), encode.counters_moved),
@@ -205,6 +221,31 @@ def _alone(dialect: Dialect) -> list[Step]:
         (DncChanged, _unlist_number(dialect), encode.dnc_removed),
         (DncChanged, _count_version(dialect), encode.dnc_version),
     ]
+
+
+def _record_call(name: str, dialect: Dialect, *, living: bool = False) -> Write:
+    """Not exact: a call may have been deleted, or its person erased (`living`), before its recording is whole."""
+    keys = [calls.c.id]
+    sql = update_sql(calls, encode.CALL_RECORDING, keys, dialect)
+    if living:
+        sql += f" AND phone NOT LIKE '{ERASED}%'"
+    return Write(name, sql, exact=False)
+
+
+def _doom_stray(dialect: Dialect) -> Write:
+    """A recording whose call does not have it is nobody's: its file is to be deleted."""
+    held = exists().where(calls.c.id == bindparam("call"), calls.c.recording == bindparam("held"))
+    path = cast(bindparam("path"), Text)
+    nobodys = select(path, cast(literal_column("0"), BigInteger)).where(not_(held))
+    stray = copying(doomed_files, nobodys, dialect)
+    return Write("file stray", positional(stray, dialect, ["path", "call", "held"]), exact=False)
+
+
+def _doom_file(dialect: Dialect) -> Write:
+    since = cast(bindparam("since"), BigInteger)
+    of_call = select(calls.c.recording, since).where(calls.c.id == bindparam("call"))
+    dooming = copying(doomed_files, of_call.where(calls.c.recording.is_not(None)), dialect)
+    return Write("file doom", positional(dooming, dialect, ["since", "call"]), exact=False)
 
 
 def _insert(name: str, table: Table, columns: Sequence[Column[Any]], dialect: Dialect) -> Write:

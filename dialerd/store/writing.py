@@ -16,7 +16,7 @@ from dialerd.core.model import E164, CampaignId, ImportId, ScriptId
 from dialerd.core.results import Reject
 from dialerd.core.webhook import WebhookId
 from dialerd.ports import ApiKey, Kept, KeptAnswer, NewContact, Script, VoiceAgent
-from dialerd.store import agents, disposal, erasure, outbox, requests, transactions, writes
+from dialerd.store import agents, disposal, erasure, outbox, recordings, requests, transactions, writes
 from dialerd.store.sql import Sql
 from dialerd.store.transactions import STEP, Transaction
 from dialerd.store.turns import Planner
@@ -170,6 +170,14 @@ class Writing:
     async def drop_deeds(self, before: Instant) -> int:
         """Delete at most `CHUNK` entries of the audit trail; how many. Raises `PortError`."""
         return await self._bit_by_bit(lambda: disposal.drop_deeds(self._to, before))
+
+    async def doom_recordings(self, before: Instant | None, most: int | None, since: Instant) -> int:
+        """Give up at most `CHUNK` recordings by age and total size; how many. Raises `PortError`."""
+        return await self._bit_by_bit(lambda: recordings.doom_beyond(self._to, before, most, since))
+
+    async def forget_file(self, path: str) -> None:
+        """A doomed file is gone. Raises `PortError`."""
+        await self._behind([recordings.forget_file(self._to, path)])
 
     async def erase_some(self, phone: E164) -> int:
         """Change at most `STEP` rows that tell of a number marked for it; how many that were. Raises `PortError`."""

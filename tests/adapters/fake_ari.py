@@ -32,6 +32,10 @@ class FakeAri:
     channels: list[dict[str, Any]] = field(default_factory=list)
     failures: list[int] = field(default_factory=list)
     """Statuses with which the next requests for /asterisk/info are answered."""
+    posted: list[tuple[str, Any]] = field(default_factory=list)
+    """Paths and bodies of POST requests over HTTP."""
+    refuses: str = ""
+    """A part of the paths that are refused with 409."""
     filter_status: int = 200
     pongs: bool = True
     answer: Callable[[Request], Answer] = lambda _request: (200, {})
@@ -83,6 +87,13 @@ class FakeAri:
         self.deleted.append(request.path_qs)
         return web.Response(status=204)
 
+    async def post(self, request: web.Request) -> web.Response:
+        path = request.path.removeprefix("/ari/")
+        self.posted.append((path, await request.json()))
+        if self.refuses and self.refuses in path:
+            return web.json_response({"message": "not now"}, status=409)
+        return web.json_response({})
+
     async def event_filter(self, request: web.Request) -> web.Response:
         self.filters.append(await request.json())
         return web.json_response({}, status=self.filter_status)
@@ -129,6 +140,7 @@ async def fake_ari(port: int = 0, **settings: Any) -> AsyncIterator[FakeAri]:
     app.router.add_delete("/ari/channels/{id}", fake.delete_channel)
     app.router.add_put(f"/ari/applications/{INSTANCE}/eventFilter", fake.event_filter)
     app.router.add_get("/ari/events", fake.events)
+    app.router.add_post("/ari/{path:.*}", fake.post)
     runner = web.AppRunner(app, shutdown_timeout=0.1, access_log=None)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", port, reuse_address=True)

@@ -118,7 +118,14 @@ async def test_what_lives_is_told_first_and_then_what_happened_meanwhile() -> No
         assert side.telephony.connected
         assert (side.telephony.detail, side.telephony.version) == ("", VERSION)
         assert [sorted(kind["type"] for kind in asked["allowed"]) for asked in fake.filters] == [
-            ["ApplicationReplaced", "ChannelDestroyed", "Dial", "RESTResponse", "StasisStart"]
+            [
+                "ApplicationReplaced",
+                "ChannelDestroyed",
+                "Dial",
+                "PlaybackFinished",
+                "RESTResponse",
+                "StasisStart",
+            ]
         ]
         assert await side.telephony.live_channels() == (LiveChannel(CHANNEL, answered=True),)
 

@@ -52,7 +52,7 @@ campaign clone ID --contacts all | campaign start ID --now | campaign pause ID |
 campaign results ID | campaign results ID --rejects | campaign delete ID
 call place +919876543210 --script loan --language en-IN --variable loan_amount=5 | call list
 call show CALL | call disposition CALL paid
-call transfer CALL | call recording CALL | call hangup CALL
+call transfer CALL | call recording CALL | call delete-recording CALL | call hangup CALL
 dnc add +919000000000 | dnc list | dnc check +919000000000 | dnc remove +919000000000 | dnc import NUMBERS
 trunk list | trunk show lab | trunk pause lab | key create | key list | key revoke key_0123456789ab
 events --campaign cmp_none | webhook add https://1.1.1.1/hook | webhook deliveries whk_none

@@ -23,7 +23,13 @@ from dialerd.control.auth import load_secret
 from dialerd.core.clock import Instant, Mono, Now
 from dialerd.core.compliance import Compliance
 from dialerd.core.delivery import DeliveryState, Patience
-from dialerd.core.effects import Announce, AttachAgent, Originate
+from dialerd.core.effects import (
+    Announce,
+    AttachAgent,
+    CallPerson,
+    JoinPerson,
+    Originate,
+)
 from dialerd.core.engine import EngineState
 from dialerd.core.errors import Fault, PortError, invalid
 from dialerd.core.messages import CallRecord, HostUp, LiveChannel, ManagerUp, MediaCapacity
@@ -39,12 +45,13 @@ from dialerd.core.model import (
     Trunk,
     TrunkName,
 )
+from dialerd.core.transfer import Target, TargetKind, TransferPlan, TransferRules
 from dialerd.engine.case import Case, read_bulk
 from dialerd.engine.courier import Courier
 from dialerd.engine.feed import Feed
 from dialerd.engine.runtime import Engine
 from dialerd.engine.service import Service
-from dialerd.engine.settings import ServiceSettings, TwilioAccess, VoiceEngine
+from dialerd.engine.settings import RecordingRules, ServiceSettings, TwilioAccess, VoiceEngine
 from dialerd.engine.tally import Tally
 from dialerd.intake.process import Intake
 from dialerd.numbering import callee_zones, holiday_dates
@@ -69,6 +76,15 @@ variables:
   loan_amount: {}
   bank: {default: Our Bank}
 """
+
+
+TRANSFERS = TransferRules(
+    {
+        "support": TransferPlan(Target(TargetKind.QUEUE, "support")),
+        "desk": TransferPlan(Target(TargetKind.EXTENSION, "100", "internal")),
+    },
+    forbidden=frozenset({"lab", "spare"}),
+)
 
 
 class Clock:
@@ -135,6 +151,7 @@ class SilentTelephony:
 
     originated: list[Originate] = field(default_factory=list)
     hung_up: list[ChannelId] = field(default_factory=list)
+    persons: list[CallPerson] = field(default_factory=list)
     then: Callable[[Originate], object] = lambda order: None
     """What comes of an originate."""
 
@@ -144,6 +161,15 @@ class SilentTelephony:
 
     def hang_up(self, channel: ChannelId) -> None:
         self.hung_up.append(channel)
+
+    def call_person(self, order: CallPerson) -> None:
+        self.persons.append(order)
+
+    def join_person(self, order: JoinPerson) -> None:
+        pass
+
+    def ring_callee(self, channel: ChannelId) -> None:
+        pass
 
     def release_media(self, channel: ChannelId) -> None:
         pass
@@ -260,7 +286,7 @@ async def installation(
     """A running installation with its working files under `state_dir`; without `compliance` no hour is illegal."""
     store, media, telephony, clock = ToldStore(), MemoryMedia(), SilentTelephony(), Clock()
     await store.open()
-    policy = Policy(min_gap=Millis(0), refund_spacing=(Millis(0),) * 3, caps=caps)
+    policy = Policy(min_gap=Millis(0), refund_spacing=(Millis(0),) * 3, caps=caps, transfers=TRANSFERS)
     compliance = compliance or Compliance(None, ZONES)
     feed, tally = Feed(clock), Tally()
 
@@ -311,6 +337,8 @@ async def installation(
                 VoiceEngine("english", (), english, None, "twilio-stream", 1),
             ),
             twilio=TwilioAccess("AC" + "1" * 32, "token", "pipecat", "en-IN"),
+            transfers=TRANSFERS,
+            recordings=RecordingRules(state_dir / "recordings", Millis(86_400_000), 10_000_000),
         ),
         intake,
         parse,

@@ -12,7 +12,7 @@ import pytest
 from dialerd.core.clock import Instant
 from dialerd.core.messages import AgentFinished, TryAnswered, TryEnded
 from dialerd.core.model import AgentReport
-from tests.control.installation import SCRIPT, Installation, call_row
+from tests.control.installation import SCRIPT, Installation
 from tests.control.test_engine_rules import body, soon
 
 YAML = {"Content-Type": "application/yaml"}
@@ -317,22 +317,6 @@ async def test_a_call_of_its_own_has_no_callback(api: httpx.AsyncClient, daemon:
     label = {"disposition": "callback_requested", "callback_at": soon(1)}
     answer = await api.post(f"/v1/calls/{ident}/disposition", json=label)
     assert (answer.status_code, answer.json()["latest"]) == (409, None)
-
-
-async def test_there_is_no_transfer_and_no_recording_yet_and_both_say_so(
-    api: httpx.AsyncClient, daemon: Installation
-) -> None:
-    ident = await placed(api, daemon, script_id="loan", language="en-IN")
-    refused = await api.post(f"/v1/calls/{ident}/transfer")
-    assert (refused.status_code, refused.json()["state"]) == (409, "no-transfer")
-    silent = await api.get(f"/v1/calls/{ident}/recording")
-    assert (silent.status_code, silent.json()["type"]) == (404, "urn:dialerd:problem:no-recording")
-    daemon.store.rows.append(call_row())
-    ended = await api.post("/v1/calls/cal_0123456789ab/transfer")
-    assert (ended.status_code, ended.json()["state"]) == (409, "completed")
-    for path, method in (("transfer", "POST"), ("recording", "GET"), ("disposition", "POST")):
-        answer = await api.request(method, f"/v1/calls/cal_none/{path}", json={"disposition": "paid"})
-        assert answer.status_code in (404, 422), path
 
 
 # --- keys ----------------------------------------------------------------------------------------

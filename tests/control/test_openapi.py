@@ -220,8 +220,9 @@ class Told:
                 await asyncio.sleep(0)
         await self.send("list_calls")
         await self.send("label_call", call_id=ident)
-        await self.send("transfer_call", 409, call_id=ident)
-        await self.send("play_recording", 404, call_id=ident)
+        await self.send("transfer_call", call_id=ident)
+        for name in ("play_recording", "delete_recording"):
+            await self.send(name, 404, call_id=ident)
         await self.send("hang_up_call", call_id=ident)
 
     async def _lists(self) -> None:

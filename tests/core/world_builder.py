@@ -158,6 +158,7 @@ class Driver:
     told: list[Told] = field(default_factory=list)
     """What webhooks are told."""
     hung_up: list[ChannelId] = field(default_factory=list)
+    attached: list[AttachAgent] = field(default_factory=list)
     live: set[ChannelId] = field(default_factory=set)
     silent_agent: bool = False
     crash_at: tuple[int, bool] | None = None
@@ -399,6 +400,7 @@ class Driver:
         self.later(millis, TryEnded(channel, cause, sip))
 
     def _attach(self, order: AttachAgent) -> None:
+        self.attached.append(order)
         if not self.silent_agent:
             talk = self._behaviours[order.channel]
             self.later(talk.talk_ms, AgentFinished(order.call, self.after(talk)))

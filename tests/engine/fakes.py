@@ -10,6 +10,8 @@ from typing import Any
 from dialerd.core.clock import Instant, Mono, Now
 from dialerd.core.effects import (
     AttachAgent,
+    CallPerson,
+    JoinPerson,
     Originate,
 )
 from dialerd.core.journal import CampaignAdmitted, Entry
@@ -108,6 +110,9 @@ class RecordingTelephony:
     originated: list[Originate] = field(default_factory=list)
     hung_up: list[ChannelId] = field(default_factory=list)
     released: list[ChannelId] = field(default_factory=list)
+    persons: list[CallPerson] = field(default_factory=list)
+    joined: list[JoinPerson] = field(default_factory=list)
+    rung: list[ChannelId] = field(default_factory=list)
     live: tuple[LiveChannel, ...] = ()
     records: tuple[CallRecord, ...] = ()
 
@@ -122,6 +127,15 @@ class RecordingTelephony:
 
     async def snapshot(self) -> Snapshot:
         return Snapshot(frozenset(found.channel for found in self.live), frozenset())
+
+    def call_person(self, order: CallPerson) -> None:
+        self.persons.append(order)
+
+    def join_person(self, order: JoinPerson) -> None:
+        self.joined.append(order)
+
+    def ring_callee(self, channel: ChannelId) -> None:
+        self.rung.append(channel)
 
     def release_media(self, channel: ChannelId) -> None:
         self.released.append(channel)

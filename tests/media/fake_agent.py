@@ -9,7 +9,7 @@ from typing import Any
 from dialerd.core.clock import Millis
 from dialerd.core.effects import AttachAgent
 from dialerd.core.errors import PortError, RequestError
-from dialerd.core.model import E164, AgentReport, CallId, ChannelId
+from dialerd.core.model import E164, AgentReport, CallId, ChannelId, OnMachine
 from dialerd.media.conversation import Stage
 from tests.media.fake_asterisk import channel_of
 
@@ -33,6 +33,7 @@ def order(number: int = 1, **changes: Any) -> AttachAgent:
         "phone": E164("+15550100100"),
         "name": None,
         "variables": {},
+        "on_machine": OnMachine.IGNORE,
     }
     return AttachAgent(**{**fields, **changes})
 
@@ -52,6 +53,7 @@ class FakeTalk:
     stage: Stage | None = None
     told: list[tuple[Any, ...]] = field(default_factory=list)
     known: AgentReport = AgentReport()
+    has_message: bool = False
 
     def start(self, stage: Stage) -> None:
         self.stage = stage
@@ -86,6 +88,9 @@ class FakeTalk:
         self.told.append(("transfer_failed", reason))
         assert self.stage is not None
         self.stage.play(7, self.audio(10))
+
+    def message(self) -> AsyncGenerator[bytes] | None:
+        return self.audio(20) if self.has_message else None
 
     def close(self, at: Millis) -> AgentReport:
         self.told.append(("close",))

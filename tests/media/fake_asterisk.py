@@ -61,6 +61,12 @@ class FakeLeg:
         """The callee presses a key."""
         await self.say("DTMF_END", digit=digit)
 
+    async def speak(self, *frames: bytes) -> None:
+        """The callee's audio, 20 ms a frame."""
+        assert self.socket is not None
+        for frame in frames:
+            await self.socket.send_bytes(frame)
+
     def cut(self) -> None:
         """Break the socket."""
         assert self.socket is not None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,19 +12,22 @@ import pytest
 
 from dialerd.core.engine import StandIn
 from dialerd.core.errors import Fault, PortError, invalid
-from dialerd.core.model import AgentReport, InstanceId, Reason
+from dialerd.core.model import AgentReport, AnsweredBy, InstanceId, OnMachine, Reason
 from dialerd.core.transfer import TransferWish
 from dialerd.media.ari import MediaAri
 from dialerd.media.asterisk_ws import LegListener, MediaLeg
 from dialerd.media.playout import SILENCE
 from dialerd.media.reception import Reception
+from dialerd.media.recorder import Sink
 from dialerd.media.session import Failed, Finished, Outcome, Session, SessionTiming
 from tests.adapters.waiting import until
 from tests.media.fake_agent import DNC, FRAME, FakeAgent, FakeTalk, call_id, order
 from tests.media.fake_asterisk import INSTANCE, FakeAsterisk, FakeLeg, channel_of, fake_asterisk
+from tests.media.sounds import frames, silence, speech, tone
+from tests.media.test_cadence import MACHINE
 
 CALL = call_id()
-QUICK = SessionTiming(first_audio=1.0, stall=1.0)
+QUICK = SessionTiming(first_audio=20.0, stall=20.0)
 CHANNEL = channel_of(CALL)
 
 
@@ -47,8 +50,17 @@ class Held:
     def on_stood_in(self, agent: StandIn, detail: str) -> None:
         self.stood_in.append((agent, detail))
 
+    judged: list[AnsweredBy] = field(default_factory=list)
+    messages_left: int = 0
+
     def on_heard(self) -> None:
         self.heard += 1
+
+    def on_judged(self, answered_by: AnsweredBy, detail: str) -> None:
+        self.judged.append(answered_by)
+
+    def on_message_left(self) -> None:
+        self.messages_left += 1
 
     def on_report(self, report: AgentReport) -> None:
         self.reports.append(report)
@@ -65,7 +77,7 @@ class Held:
 
     async def outcome(self) -> Outcome:
         await until(lambda: self.outcomes)
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(20):
             await self.task
         (only,) = self.outcomes
         return only
@@ -80,6 +92,12 @@ class _Relay:
     def on_heard(self) -> None:
         self.held.on_heard()
 
+    def on_judged(self, answered_by: AnsweredBy, detail: str) -> None:
+        self.held.on_judged(answered_by, detail)
+
+    def on_message_left(self) -> None:
+        self.held.on_message_left()
+
     def on_report(self, report: AgentReport) -> None:
         self.held.on_report(report)
 
@@ -93,7 +111,9 @@ async def held(
     agent: FakeAgent | None = None,
     timing: SessionTiming = QUICK,
     waited: float = 0.0,
-    deadline: float = 1.0,
+    deadline: float = 20.0,
+    record: Callable[[str], Sink | None] | None = None,
+    **ordered: Any,
 ) -> AsyncIterator[Held]:
     agent = agent or FakeAgent()
     ari = MediaAri(fake.login, InstanceId(INSTANCE), deadline=deadline)
@@ -105,7 +125,7 @@ async def held(
     def make_leg(listener: LegListener, hears: bool) -> MediaLeg:
         return MediaLeg(ari, reception, order().channel, listener, hears=hears)
 
-    session = Session(order(), agent, make_leg, relay, waited=waited, timing=timing)
+    session = Session(order(**ordered), agent, make_leg, relay, waited=waited, timing=timing, record=record)
     task = asyncio.create_task(session.run(outcomes.append))
     relay.held = Held(fake, agent, session, ari, task, outcomes)
     try:
@@ -242,15 +262,19 @@ def failed(outcome: Outcome) -> tuple[Reason, str]:
 
 async def test_asterisk_does_not_answer_in_time() -> None:
     async with answered(silent={"POST /ari/channels"}) as fake:
-        async with held(fake, timing=SessionTiming(first_audio=0.05)) as call:
+        async with held(fake, timing=SessionTiming(first_audio=0.05), deadline=0.3) as call:
             reason, detail = failed(await call.outcome())
             assert (reason, detail) == (Reason.ABANDONED, "no agent audio within 0.05 s")
         assert not any("addChannel" in request for request in fake.requests)
 
 
 async def test_the_time_the_call_has_waited_before_counts() -> None:
-    async with answered(silent={"POST /ari/channels"}) as fake, held(fake, waited=0.95, deadline=0.1) as call:
-        async with asyncio.timeout(0.5):
+    timing = SessionTiming(first_audio=60.0)
+    async with (
+        answered(silent={"POST /ari/channels"}) as fake,
+        held(fake, timing=timing, waited=59.95, deadline=20.0) as call,
+    ):
+        async with asyncio.timeout(15):
             assert failed(await call.outcome())[0] is Reason.ABANDONED
 
 
@@ -408,3 +432,68 @@ async def test_the_leftovers_of_a_dead_worker_are_swept() -> None:
         await ari.close()
         assert set(fake.bridges) == {"lab-mine", "other-cal_000000000001-1-b"}
         assert fake.channels == {CHANNEL, "lab-cal_x-m"}
+
+
+_DEAF = {"command": "SET_MEDIA_DIRECTION", "direction": "out"}
+
+# --- who has answered ------------------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def held_answered(fake: FakeAsterisk, on_machine: OnMachine) -> AsyncIterator[Held]:
+    fake.answer(CALL)
+    async with held(fake, on_machine=on_machine) as call:
+        yield call
+
+
+async def test_a_machine_hears_its_message_after_the_tone() -> None:
+    async with fake_asterisk() as fake:
+        fake.answer(CALL)
+        agent = FakeAgent(make=lambda: FakeTalk(has_message=True))
+        async with held(fake, agent, on_machine=OnMachine.MESSAGE) as call:
+            leg = await call.leg()
+            await until(lambda: call.heard)
+            await leg.speak(*frames(silence(0.3), speech(MACHINE[0])))
+            await until(lambda: call.judged)
+            assert call.talk.told.count(("played", 1)) <= 1
+            await leg.speak(*frames(silence(0.4), tone(0.5, 1_000.0), silence(0.2)))
+            assert isinstance(await call.outcome(), Finished)
+            assert call.judged == [AnsweredBy.MACHINE]
+            assert call.messages_left == 1
+            assert len(leg.audio) == 20 * len(FRAME), "what was said to nobody is dropped"
+
+
+async def test_a_machine_is_hung_up_on_where_there_is_no_message() -> None:
+    async with fake_asterisk() as fake, held_answered(fake, OnMachine.MESSAGE) as call:
+        leg = await call.leg()
+        await until(lambda: call.heard)
+        await leg.speak(*frames(speech(MACHINE[0]), silence(0.4), tone(0.5, 1_000.0), silence(0.2)))
+        assert isinstance(await call.outcome(), Finished)
+        assert call.messages_left == 0
+
+
+async def test_a_person_is_greeted_and_left_alone_and_then_not_listened_to() -> None:
+    async with fake_asterisk() as fake, held_answered(fake, OnMachine.HANG_UP) as call:
+        leg = await call.leg()
+        await until(lambda: call.heard)
+        assert _DEAF not in leg.commands
+        await leg.speak(*frames(silence(0.3), speech("Hello?"), silence(9.0)))
+        await until(lambda: _DEAF in leg.commands)
+        assert call.judged == [AnsweredBy.HUMAN]
+        assert not call.outcomes
+
+
+async def test_a_key_takes_a_message_back_and_the_agent_hears_it() -> None:
+    async with fake_asterisk() as fake:
+        fake.answer(CALL)
+        agent = FakeAgent(make=lambda: FakeTalk(has_message=True))
+        async with held(fake, agent, on_machine=OnMachine.MESSAGE) as call:
+            leg = await call.leg()
+            await until(lambda: call.heard)
+            await leg.speak(*frames(speech(MACHINE[0])))
+            await until(lambda: call.judged)
+            await leg.press("1")
+            await until(lambda: ("key", "1") in call.talk.told)
+            assert call.judged == [AnsweredBy.MACHINE, AnsweredBy.HUMAN]
+            await until(lambda: ("played", 2) in call.talk.told)
+            assert call.messages_left == 0

@@ -47,7 +47,7 @@ class Daemon:
         self.say(
             wire.Attach(
                 said.call, said.channel, said.script_id, said.script_version, said.language, said.phone,
-                said.name, said.variables,
+                said.name, said.variables, on_machine=said.on_machine,
             )
         )  # fmt: skip
 
@@ -103,7 +103,7 @@ async def running(
     agent = agent or FakeAgent()
     path = folder / "media.sock"
     chosen = replace(
-        WorkerSettings(path, 2, grace=5.0, retry=0.02, timing=SessionTiming(first_audio=1.0)), **settings
+        WorkerSettings(path, 2, grace=5.0, retry=0.02, timing=SessionTiming(first_audio=20.0)), **settings
     )
     ari = MediaAri(fake.login, InstanceId(INSTANCE), deadline=DEADLINE)
     worker = Worker(chosen, agent, ari, Reception(fake.media))

@@ -15,7 +15,12 @@ from hypothesis import strategies as st
 
 from dialerd.core import metrics
 from dialerd.core.clock import Instant, Millis, Mono, Now
-from dialerd.core.effects import AttachAgent, Originate
+from dialerd.core.effects import (
+    AttachAgent,
+    CallPerson,
+    JoinPerson,
+    Originate,
+)
 from dialerd.core.journal import CampaignAdmitted, CountersMoved
 from dialerd.core.messages import CallRecord, Event, HostUp, LiveChannel, ManagerUp, MediaCapacity
 from dialerd.core.model import (
@@ -142,6 +147,15 @@ class Ports:
 
     def detach(self, call: CallId) -> None:
         self.network.detach(call)
+
+    def call_person(self, order: CallPerson) -> None:
+        pass
+
+    def join_person(self, order: JoinPerson) -> None:
+        pass
+
+    def ring_callee(self, channel: ChannelId) -> None:
+        pass
 
     def release_media(self, channel: ChannelId) -> None:
         pass

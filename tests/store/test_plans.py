@@ -177,7 +177,7 @@ def test_every_update_of_a_turn_goes_straight_to_its_row(database: sqlite3.Conne
             # A step of the clock: rare enough to look through all campaigns and numbers.
             continue
         for step in plan(database, write.sql, write.sql.count("?")):
-            assert not step.startswith("SCAN"), (write.name, step)
+            assert not step.startswith("SCAN") or step == "SCAN CONSTANT ROW", (write.name, step)
 
 
 def test_every_statement_can_be_written_for_postgresql() -> None:

@@ -51,6 +51,32 @@ class Takeover(BaseModel):
     detail: Annotated[str, Field(description="why the agent before it could not")]
 
 
+class Transfer(BaseModel):
+    """A call's last transfer to a person."""
+
+    target: Annotated[str | None, Field(description="as it was named")]
+    where: str | None
+    warm: bool
+    reason: str | None
+    summary: str | None
+    trigger: Literal["request", "keyword", "key", "max_duration", "condition"]
+    state: Literal["ringing", "joining", "connected", "ended"]
+    outcome: Annotated[
+        Literal["answered", "cancelled", "no_target", "busy", "no_answer", "failed"] | None,
+        Field(description="null while that is open"),
+    ]
+    asked_at: Moment
+    answered_at: Moment | None
+    ended_at: Moment | None
+
+
+class Recording(BaseModel):
+    """What there is of a call to be heard."""
+
+    bytes: int
+    duration_seconds: float
+
+
 class Call(BaseModel):
     """One attempt, or a call of its own."""
 
@@ -78,14 +104,18 @@ class Call(BaseModel):
     caller_id: str | None
     hangup_cause: int | None
     sip_code: int | None
-    answered_by: Literal["human", "machine"] | None
+    answered_by: Annotated[
+        Literal["human", "machine"] | None, Field(description="null: it could not be told")
+    ]
+    message_left: Annotated[bool, Field(description="on an answering machine")]
     started_at: Moment
     answered_at: Moment | None
     ended_at: Moment | None
     recording_url: str | None
+    recording: Recording | None
     transcript: list[dict[str, Any]]
     captured: dict[str, Any]
-    transfer: dict[str, Any] | None
+    transfer: Transfer | None
     gate: Receipt
 
 

@@ -75,6 +75,9 @@ class Metrics(BaseModel):
     retry_rate: Annotated[Ratio, Field(description="connected on a later attempt ÷ called")]
     retried_rate: Annotated[Ratio, Field(description="with two or more attempts ÷ called")]
     escalation_rate: Ratio
+    abandoned_rate: Annotated[
+        Ratio, Field(description="answered, and no agent heard within two seconds ÷ answered by people")
+    ]
 
 
 class Count(BaseModel):
@@ -82,6 +85,12 @@ class Count(BaseModel):
 
     calls: int
     answered: int
+
+
+class HourCount(Count):
+    """Calls of one hour."""
+
+    abandoned: Annotated[int, Field(description="answered, and no agent heard within two seconds")]
 
 
 class RetryRule(BaseModel):
@@ -128,7 +137,10 @@ class Campaign(BaseModel):
     shares: Shares
     trunks: Annotated[list[str], Field(description="in order of preference; empty: every trunk")]
     caller_id: str | None
+    transfer_target: str | None
+    recording: bool
     keep_open: bool
+    answering_machine: Literal["continue", "hangup", "message", "ignore"]
     created_at: Moment
     started_at: Moment | None
     finished_at: Moment | None
@@ -139,7 +151,7 @@ class Campaign(BaseModel):
     metrics: Metrics
     by_trunk: dict[str, Count]
     by_caller_id: dict[str, Count]
-    by_hour: Annotated[dict[str, Count], Field(description="hours in UTC, as 2026-01-15T09Z")]
+    by_hour: Annotated[dict[str, HourCount], Field(description="hours in UTC, as 2026-01-15T09Z")]
     blocked: Annotated[list[Reason], Field(description="why it is not dialing now; empty: it is")]
 
 
@@ -182,6 +194,9 @@ class Created(Campaign):
     """A campaign that was given contacts, and what became of their list."""
 
     imported: Annotated[Import, Field(alias="import")]
+    warnings: Annotated[
+        list[str], Field(description="what speaks against it and did not keep it from being created")
+    ]
 
 
 class Explanation(BaseModel):
@@ -222,6 +237,7 @@ class Contact(BaseModel):
     reason: str | None
     callbacks: int
     callback_unmet: Annotated[Moment | None, Field(description="asked for, and could not be")]
+    message_left: Annotated[bool, Field(description="on its answering machine")]
 
 
 class ContactExplanation(Contact):

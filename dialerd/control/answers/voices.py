@@ -54,6 +54,8 @@ class Agent(BaseModel):
     engine: str
     fallback: str | None
     dispositions: dict[str, Declared]
+    transfer_target: str | None
+    recording: bool | None
     created_at: Moment
 
 

@@ -16,13 +16,10 @@ from dialerd.control.repeats import IdempotencyKey
 from dialerd.core.model import CampaignId
 from dialerd.engine.calls import CallFields
 from dialerd.engine.labels import LabelFields
+from dialerd.engine.transfers import TransferFields
 from dialerd.ports import CallFilter
 
 router = APIRouter(prefix="/v1/calls", tags=["calls"])
-
-_AUDIO: answers.Responses = {
-    200: {"description": "the audio", "content": {"audio/wav": {"schema": shapes.FILE}}}
-}
 
 
 @router.get("", responses=answers.of(Page[Call], "calls"))
@@ -100,15 +97,15 @@ async def label_call(call_id: str, request: Request, control: Controlled) -> JSO
 
 
 @router.post(
-    "/{call_id}/transfer", responses=answers.of(Call, "the call as it is now"), openapi_extra=shapes.options()
+    "/{call_id}/transfer",
+    responses=answers.of(Call, "the call as it is now"),
+    openapi_extra=shapes.optional_json(shapes.schema_of(TransferFields)),
 )
 async def transfer_call(call_id: str, request: Request, control: Controlled) -> JSONResponse:
-    """Connect the callee with a person. This version has nowhere to transfer to: 409 for every live call."""
-    await bodies.read_options(request)
-    return JSONResponse(await control.service.calls.transfer(call_id))
+    """Begin to connect the callee with a person: `transfer` of the call tells how that goes.
 
-
-@router.get("/{call_id}/recording", response_class=Response, responses=_AUDIO)
-async def play_recording(call_id: str, control: Controlled) -> Response:
-    """The audio of a call. This version records none: 404."""
-    return Response(await control.service.calls.recording(call_id))
+    Nobody answers: the agent goes on. 409 while the call is not answered, is over, or is being transferred already.
+    """
+    return JSONResponse(
+        await control.service.calls.transfer(call_id, await bodies.read_object(request, optional=True))
+    )

@@ -1,0 +1,169 @@
+"""A person's phone, called for a callee: the request that makes it ring, and what brings the two together.
+
+The requests are pure; `Joining` carries them out over HTTP, off the dialing socket: a bridge takes Asterisk a while,
+and dialing must not wait for it. It decides nothing about calls.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import unicodedata
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from dialerd.asterisk.ari import AriError, AriHttp
+from dialerd.asterisk.events import PERSON, TRANSFER_SUFFIX
+from dialerd.core.clock import SECOND, Millis
+from dialerd.core.effects import CallPerson, JoinPerson
+from dialerd.core.messages import Event, PersonJoined, PersonNotJoined
+from dialerd.core.model import E164, ChannelId, InstanceId
+from dialerd.core.transfer import Target, TargetKind
+
+QUEUE_CONTEXT = "dialerd-queue"
+"""The dialplan's part (asterisk/dialerd-extensions.conf) that puts a callee into a queue."""
+LONGEST_VALUE = 512
+MOST_VALUES = 20
+ANNOUNCEMENT_DEADLINE = 20.0
+"""Seconds for a sound that a person hears before the callee."""
+
+_NAME = re.compile(r"[^A-Z0-9_]+")
+_PLAIN = frozenset(" .:-_@/()!?'%+*#=")
+"""Beside letters, marks and digits what a channel variable may hold: nothing that a dialplan takes apart."""
+
+
+def dial_string(target: Target) -> str:
+    """What Asterisk is to dial. `/n`: the channel must stay, it is what we know the person by."""
+    match target.kind:
+        case TargetKind.ENDPOINT:
+            return f"PJSIP/{target.name}"
+        case TargetKind.QUEUE:
+            return f"Local/{target.name}@{QUEUE_CONTEXT}/n"
+        case TargetKind.EXTENSION:
+            return f"Local/{target.name}@{target.context}/n"
+
+
+def body(order: CallPerson, instance: InstanceId) -> bytes:
+    """The JSON body of `POST /channels/<id>`. Ring time and absolute life are both bounded in Asterisk."""
+    if not isinstance(order.caller_id, E164):
+        raise TypeError("the caller id is not an E.164 number")
+    ring = _seconds(order.ring_timeout)
+    variables = {"TIMEOUT(absolute)": str(ring + _seconds(order.most)), **told(order)}
+    if order.target.kind is TargetKind.ENDPOINT:
+        variables["PJSIP_HEADER(add,X-Dialerd-Call)"] = order.call
+    return orjson.dumps(
+        {
+            "endpoint": dial_string(order.target),
+            "app": instance,
+            "appArgs": PERSON,
+            "callerId": order.caller_id,
+            "timeout": ring,
+            "formats": "ulaw",
+            "variables": variables,
+        }
+    )
+
+
+def told(order: CallPerson) -> dict[str, str]:
+    """The channel variables that the person's side gets, inherited by what its dialplan calls."""
+    told = {
+        "__DIALERD_CALL": str(order.call),
+        "__DIALERD_REASON": plain(order.reason),
+        "__DIALERD_SUMMARY": plain(order.summary),
+        "__DIALERD_TIMEOUT": str(_seconds(order.ring_timeout)),
+    }
+    for name, value in list(order.captured.items())[:MOST_VALUES]:
+        key = _NAME.sub("_", str(name).upper())[:40].strip("_")
+        if key:
+            told[f"__DIALERD_VAR_{key}"] = plain(str(value))
+    return told
+
+
+def plain(text: str) -> str:
+    """A text as a channel variable may hold it: one line, without what a dialplan would take for its own."""
+    kept = "".join(char if _is_plain(char) else " " for char in text)
+    return " ".join(kept.split())[:LONGEST_VALUE]
+
+
+def _is_plain(char: str) -> bool:
+    return char in _PLAIN or unicodedata.category(char)[0] in "LMN"
+
+
+def _seconds(duration: Millis) -> int:
+    return max(1, -(-duration // SECOND))
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    what: str
+    path: str
+    body: dict[str, Any]
+
+
+class Joining:
+    """Brings persons and callees together, and says what came of it."""
+
+    def __init__(self, http: AriHttp, sink: Callable[[Event], None]) -> None:
+        self._http = http
+        self._sink = sink
+        self._sounds: dict[str, asyncio.Event] = {}
+
+    async def join(self, order: JoinPerson) -> None:
+        """Let the person hear what is announced, then bridge it with the callee; `PersonJoined` or `-NotJoined`."""
+        try:
+            if order.announcement is not None:
+                await self._announce(order.person, order.announcement)
+            for step in _steps(order):
+                reply = await self._http.post(step.path, orjson.dumps(step.body))
+                if reply.status >= 300:
+                    detail = f"Asterisk refused to {step.what}: {reply.status} {reply.message or ''}".rstrip()
+                    self._sink(PersonNotJoined(order.person, detail))
+                    return
+        except AriError as error:
+            self._sink(PersonNotJoined(order.person, str(error)))
+        else:
+            self._sink(PersonJoined(order.person))
+
+    async def ring(self, channel: ChannelId) -> None:
+        """Let a callee hear ringing; what Asterisk says to that changes nothing."""
+        try:
+            await self._http.post(f"channels/{channel}/ring", b"{}")
+        except AriError:
+            return
+
+    def sound_ended(self, playback: str) -> None:
+        """A sound has been heard, or broken off."""
+        ended = self._sounds.get(playback)
+        if ended is not None:
+            ended.set()
+
+    async def _announce(self, person: ChannelId, sound: str) -> None:
+        """A sound that cannot be played must not keep the two apart."""
+        playback = f"{person}-a"
+        ended = self._sounds[playback] = asyncio.Event()
+        try:
+            reply = await self._http.post(
+                f"channels/{person}/play/{playback}", orjson.dumps({"media": f"sound:{sound}"})
+            )
+            if reply.status < 300:
+                async with asyncio.timeout(ANNOUNCEMENT_DEADLINE):
+                    await ended.wait()
+        except TimeoutError:
+            return
+        finally:
+            del self._sounds[playback]
+
+
+def _steps(order: JoinPerson) -> tuple[_Step, ...]:
+    bridge = f"bridges/{order.channel}{TRANSFER_SUFFIX}"
+    limit = {"variable": "TIMEOUT(absolute)", "value": str(_seconds(order.most))}
+    return (
+        _Step("set how long a transferred call may last", f"channels/{order.channel}/variable", limit),
+        _Step("make a bridge", bridge, {"type": "mixing"}),
+        _Step(
+            "bridge a callee and a person", f"{bridge}/addChannel", {"channel": [order.channel, order.person]}
+        ),
+    )

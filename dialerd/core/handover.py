@@ -1,0 +1,337 @@
+"""From the agent to a person: the life of a transfer, from the wish to the end of the talk.
+
+The person's phone is a channel of its own, an originate to the user's own side: no contact is dialed, so the gate is
+not asked, and it is no try. The callee stays with its agent until the person has answered and both are in one bridge;
+only then the agent is let go. Whoever hangs up first ends the other. What is not journaled did not happen.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from dialerd.core.clock import Millis, mono_after
+from dialerd.core.effects import (
+    CallPerson,
+    DetachAgent,
+    HangUp,
+    HoldForTransfer,
+    JoinPerson,
+    ReleaseMedia,
+    RingCallee,
+    TellTransferFailed,
+)
+from dialerd.core.journal import CallTransferred
+from dialerd.core.messages import (
+    LiveChannel,
+    PersonAnswered,
+    PersonGone,
+    PersonJoined,
+    PersonNotJoined,
+    PersonRefused,
+    TransferAsked,
+)
+from dialerd.core.model import Call, ChannelId, Halt, TryState
+from dialerd.core.record import replace
+from dialerd.core.telling import call_told
+from dialerd.core.transfer import (
+    ANSWERED,
+    CANCELLED,
+    PATIENCE,
+    Transfer,
+    TransferFailure,
+    TransferPlan,
+    TransferState,
+    TransferWish,
+    resolve,
+    weightier,
+)
+from dialerd.core.turn import Turn
+from dialerd.core.webhook import EventKind
+from dialerd.core.world import call_of, person_id
+
+_BUSY = frozenset({17, 21})
+_NO_ANSWER = frozenset({0, 16, 18, 19})
+"""Q.850 causes; any other one is a fault of the way there."""
+
+
+# --- asked for -----------------------------------------------------------------------------------
+
+
+def on_asked(turn: Turn, event: TransferAsked) -> None:
+    """The agent wants a person for its callee; what cannot be is told to it at once."""
+    call = turn.world.calls.get(event.call)
+    if call is None or call.answered_at is None or call.current.state is TryState.ENDED:
+        return
+    before = call.transfer
+    if call.hangup is not None or (before is not None and event.ask and event.ask <= before.ask):
+        return
+    if before is not None and before.connected:
+        return
+    if before is not None and before.pending:
+        _save(turn, call, weightier(before, event.wish, event.ask))
+        return
+    begin(turn, call, event.wish, ask=event.ask)
+
+
+def begin(turn: Turn, call: Call, wish: TransferWish, *, ask: int | None = None) -> None:
+    """Begin a transfer of an answered call that has none. `ask` None: somebody else than its agent asks for it."""
+    before = call.transfer
+    transfer = Transfer(
+        target=wish.target or "",
+        where=None,
+        asked_at=turn.now.wall,
+        warm=bool(wish.warm),
+        reason=wish.reason,
+        summary=wish.summary,
+        trigger=wish.trigger,
+        timeout=wish.timeout or PATIENCE,
+        leg=before.leg if before is not None else 0,
+        ask=ask if ask is not None else before.ask if before is not None else 0,
+    )
+    found = resolve(turn.world.policy.transfers, wish.target, call.terms.transfer_to)
+    turn.announce("call.transfer_asked", {"call": call.id, "target": wish.target, "trigger": wish.trigger})
+    if found is None:
+        _fail(turn, call, transfer, TransferFailure.NO_TARGET)
+    elif turn.host.boot is None or turn.host.halt is Halt.PANIC:
+        _fail(turn, call, replace(transfer, target=found[0]), TransferFailure.FAILED)
+    else:
+        name, plan = found
+        transfer = replace(
+            transfer,
+            warm=bool(plan.warm if wish.warm is None else wish.warm),
+            timeout=wish.timeout or plan.patience or PATIENCE,
+        )
+        _call_person(turn, call, transfer, name, plan)
+        if ask is None and not call.agent_done:
+            turn.do(HoldForTransfer(call.id, transfer.warm))
+
+
+def _call_person(turn: Turn, call: Call, transfer: Transfer, name: str, plan: TransferPlan) -> None:
+    """Have the phone of one more person ring."""
+    world = turn.world
+    transfer = replace(
+        transfer,
+        target=name,
+        where=plan.target,
+        leg=transfer.leg + 1,
+        tried=(*transfer.tried, name),
+        announcement=plan.announcement,
+        state=TransferState.RINGING,
+        answered_at=None,
+    )
+    call = _save(turn, call, transfer)
+    turn.do(
+        CallPerson(
+            channel=person_id(call.current.channel, transfer.leg),
+            call=call.id,
+            target=plan.target,
+            caller_id=call.current.caller_id,
+            ring_timeout=transfer.timeout,
+            most=world.policy.transfers.most,
+            reason=transfer.reason,
+            summary=transfer.summary,
+            captured=call.report.captured,
+        )
+    )
+
+
+# --- the person's phone --------------------------------------------------------------------------
+
+
+def on_refused(turn: Turn, event: PersonRefused) -> None:
+    """Its phone was not called at all."""
+    found = _find(turn, event.channel)
+    if found is not None:
+        turn.announce("call.transfer_refused", {"call": found[0].id, "detail": event.detail})
+        _go_on(turn, *found, TransferFailure.FAILED)
+
+
+def on_answered(turn: Turn, event: PersonAnswered) -> None:
+    """A person has answered: bring it together with the callee, unless nobody waits for it any more."""
+    found = _find(turn, event.channel)
+    if found is None or found[0].hangup is not None or turn.host.halt is Halt.PANIC:
+        turn.do(HangUp(event.channel))
+        return
+    call, transfer = found
+    if transfer.state is TransferState.RINGING:
+        _join(
+            turn,
+            call,
+            replace(transfer, state=TransferState.JOINING, answered_at=turn.now.wall),
+            event.channel,
+        )
+
+
+def _join(turn: Turn, call: Call, transfer: Transfer, person: ChannelId) -> None:
+    _save(turn, call, transfer)
+    most = turn.world.policy.transfers.most
+    turn.do(JoinPerson(call.current.channel, person, most, transfer.announcement if transfer.warm else None))
+
+
+def on_joined(turn: Turn, event: PersonJoined) -> None:
+    """Callee and person hear each other: the agent is done, and the call lasts as long as a transfer may."""
+    found = _find(turn, event.channel)
+    if found is None:
+        turn.do(HangUp(event.channel))
+        return
+    call, transfer = found
+    if transfer.connected:
+        return
+    policy = turn.world.policy
+    deadline = mono_after(turn.now.mono, Millis(policy.transfers.most + policy.backstop))
+    call = replace(call, deadline=deadline)
+    call = _save(turn, call, replace(transfer, state=TransferState.CONNECTED, outcome=ANSWERED))
+    if not call.agent_done:
+        turn.do(DetachAgent(call.id))
+    call_told(turn, EventKind.CALL_ESCALATED, call)
+    turn.announce("call.escalated", {"call": call.id, "target": transfer.target}, call.phone)
+
+
+def on_not_joined(turn: Turn, event: PersonNotJoined) -> None:
+    """They could not be brought together: the person is let go, the callee is still the agent's."""
+    turn.do(HangUp(event.channel))
+    found = _find(turn, event.channel)
+    if found is not None and found[1].pending:
+        turn.announce("call.transfer_refused", {"call": found[0].id, "detail": event.detail})
+        _go_on(turn, *found, TransferFailure.FAILED)
+
+
+def on_gone(turn: Turn, event: PersonGone) -> None:
+    """The person's channel is destroyed: who was connected with it is not left alone."""
+    found = _find(turn, event.channel)
+    if found is None:
+        return
+    call, transfer = found
+    if transfer.connected:
+        _save(turn, call, _over(turn, transfer))
+        turn.do(HangUp(call.current.channel))
+    elif event.cause in _BUSY:
+        _go_on(turn, call, transfer, TransferFailure.BUSY)
+    elif event.cause in _NO_ANSWER or transfer.state is TransferState.JOINING:
+        _go_on(turn, call, transfer, TransferFailure.NO_ANSWER)
+    else:
+        _go_on(turn, call, transfer, TransferFailure.FAILED)
+
+
+def _find(turn: Turn, channel: ChannelId) -> tuple[Call, Transfer] | None:
+    """The call whose transfer waits for this person, or has it; None: nobody does any more."""
+    call = turn.world.calls.get(call_of(channel))
+    transfer = call.transfer if call is not None else None
+    if call is None or transfer is None or not (transfer.pending or transfer.connected):
+        return None
+    if call.current.state is TryState.ENDED or person_of(call) != channel:
+        return None
+    return call, transfer
+
+
+def _go_on(turn: Turn, call: Call, transfer: Transfer, failure: TransferFailure) -> None:
+    """Nobody under this target: the next one, if there is one."""
+    plan = turn.world.policy.transfers.plans.get(transfer.target)
+    name = plan.fallback if plan is not None else None
+    following = turn.world.policy.transfers.plans.get(name) if name is not None else None
+    may = call.hangup is None and turn.host.boot is not None and turn.host.halt is not Halt.PANIC
+    if may and name is not None and following is not None and name not in transfer.tried:
+        patience = following.patience or transfer.timeout
+        _call_person(turn, call, replace(transfer, timeout=patience), name, following)
+    else:
+        _fail(turn, call, transfer, failure)
+
+
+def _fail(turn: Turn, call: Call, transfer: Transfer, failure: TransferFailure) -> None:
+    """Nobody will come: the agent goes on, or the call ends if there is none any more."""
+    cut = call.hangup is not None
+    outcome = CANCELLED if cut else failure.value
+    call = _save(turn, call, replace(_over(turn, transfer), outcome=outcome, answered_at=None))
+    turn.announce("call.transfer_failed", {"call": call.id, "target": transfer.target, "outcome": outcome})
+    if cut:
+        return
+    if call.agent_done:
+        turn.do(HangUp(call.current.channel))
+    else:
+        turn.do(TellTransferFailed(call.id, failure.value))
+
+
+# --- the callee's side ---------------------------------------------------------------------------
+
+
+def person_of(call: Call) -> ChannelId | None:
+    """The channel of the person whom a call's transfer waits for or has; None: of nobody."""
+    transfer = call.transfer
+    if transfer is None or not (transfer.pending or transfer.connected):
+        return None
+    return person_id(call.current.channel, transfer.leg)
+
+
+def callee_gone(turn: Turn, call: Call) -> Call:
+    """The callee's channel is destroyed: the person's goes too, whether it has answered or not."""
+    person, transfer = person_of(call), call.transfer
+    if transfer is not None and transfer.leg:
+        # The bridge of the two outlives whoever was in it.
+        turn.do(ReleaseMedia(call.current.channel))
+    if person is None or transfer is None:
+        return call
+    turn.do(HangUp(person))
+    outcome = transfer.outcome or CANCELLED
+    answered_at = transfer.answered_at if outcome == ANSWERED else None
+    return _save(turn, call, replace(_over(turn, transfer), outcome=outcome, answered_at=answered_at))
+
+
+def hang_up(turn: Turn, call: Call) -> None:
+    """The call is being cut: so is the person's phone."""
+    person = person_of(call)
+    if person is not None:
+        turn.do(HangUp(person))
+
+
+def without_agent(turn: Turn, call: Call) -> bool:
+    """Whether a call whose agent is done goes on all the same: with a person, or until one comes."""
+    transfer = call.transfer
+    if transfer is None or call.hangup is not None:
+        return False
+    if transfer.pending:
+        # Its agent's audio is gone, and with it the ringing.
+        turn.do(RingCallee(call.current.channel))
+    return transfer.pending or transfer.connected
+
+
+# --- after a restart or a cut connection ---------------------------------------------------------
+
+
+def adopt(turn: Turn, call: Call, persons: Iterable[LiveChannel]) -> None:
+    """A live call after a reconnect: what became of its transfer meanwhile, by the person's channel."""
+    person, transfer = person_of(call), call.transfer
+    if person is None or transfer is None:
+        return
+    found = next((live for live in persons if live.channel == person), None)
+    if found is None and transfer.connected:
+        on_gone(turn, PersonGone(person, 0))
+    elif found is None:
+        _go_on(turn, call, transfer, TransferFailure.FAILED)
+    elif transfer.state is TransferState.JOINING:
+        _join(turn, call, transfer, person)
+    elif found.answered and not transfer.connected:
+        on_answered(turn, PersonAnswered(person))
+
+
+def give_up_overdue(turn: Turn) -> None:
+    """A phone that rings for longer than Asterisk should let it, or of which nothing was heard, is given up."""
+    for call in list(turn.world.calls.values()):
+        transfer = call.transfer
+        if transfer is None or not transfer.pending or call.transfer_deadline > turn.now.mono:
+            continue
+        person = person_of(call)
+        if person is not None and call.current.state is not TryState.ENDED:
+            turn.do(HangUp(person))
+            _go_on(turn, call, transfer, TransferFailure.NO_ANSWER)
+
+
+def _over(turn: Turn, transfer: Transfer) -> Transfer:
+    return replace(transfer, state=TransferState.ENDED, ended_at=turn.now.wall)
+
+
+def _save(turn: Turn, call: Call, transfer: Transfer) -> Call:
+    deadline = mono_after(turn.now.mono, Millis(transfer.timeout + turn.world.policy.backstop))
+    call = replace(call, transfer=transfer, transfer_deadline=deadline)
+    turn.world.calls.put(call.id, call)
+    turn.record(CallTransferred(call))
+    return call

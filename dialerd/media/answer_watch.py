@@ -1,0 +1,150 @@
+"""What is done about who has answered: the verdict is told, a machine is hung up on or given its message.
+
+The agent greets at once, whoever is there; this listens beside it. It never makes a person wait, and takes back what it
+has begun when a key shows that a person is there. Milliseconds since the answer come from outside; it plays nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dialerd.core.model import AnsweredBy, OnMachine
+from dialerd.media.cadence import Cadence, Heard
+
+CERTAIN = 1_500
+"""Milliseconds for which a verdict must stand before a machine is hung up on."""
+ENDED = 2_000
+"""Of silence, after which a greeting without a tone has ended."""
+SETTLED = 8_000
+"""Of what was heard, after which a person remains one: a tone that comes later is no machine's."""
+PATIENCE = 30_000
+"""Longer than this, after the answer, no machine's tone is waited for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """It was heard who is there."""
+
+    answer: AnsweredBy
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hush:
+    """The agent falls silent: the machine is about to record."""
+
+
+@dataclass(frozen=True, slots=True)
+class Speak:
+    """The message is spoken now."""
+
+
+@dataclass(frozen=True, slots=True)
+class GoOn:
+    """A person is there after all: the agent goes on."""
+
+
+@dataclass(frozen=True, slots=True)
+class HangUp:
+    """Nothing more is said to this machine."""
+
+    message_left: bool = False
+
+
+Act = Judged | Hush | Speak | GoOn | HangUp
+
+
+class AnswerWatch:
+    """One call's. Each of its methods answers what is to be done."""
+
+    def __init__(self, on_machine: OnMachine, cadence: Cadence | None = None) -> None:
+        self._on_machine = on_machine
+        self._cadence = cadence or Cadence()
+        self._machine_since: int | None = None
+        self._speaking = False
+        self._over = on_machine is OnMachine.IGNORE
+        """Nothing is listened for any more."""
+        self._ended = False
+
+    @property
+    def listens(self) -> bool:
+        """Whether it wants the callee's audio still."""
+        return not self._over
+
+    @property
+    def waits(self) -> bool:
+        """Whether `tick` is to be called from time to time, also where no audio comes."""
+        return not self._over and self._machine_since is not None
+
+    def hear(self, frame: bytes, at: int) -> tuple[Act, ...]:
+        """20 ms of the callee's audio."""
+        if self._over:
+            return ()
+        heard = self._cadence.hear(frame)
+        acts = self._take(heard, at) if heard is not None else ()
+        return acts + self.tick(at)
+
+    def pressed(self, at: int) -> tuple[Act, ...]:
+        """The callee pressed a key."""
+        if self._ended or self._on_machine is OnMachine.IGNORE:
+            return ()
+        heard = self._cadence.pressed()
+        return self._take(heard, at) if heard is not None else ()
+
+    def judged(self, answer: AnsweredBy, why: str, at: int) -> tuple[Act, ...]:
+        """Somebody else has listened too, and thinks so. What was heard here stands, but where it is nothing."""
+        if self._over or self._cadence.answer is not None:
+            return ()
+        self._cadence.answer = answer
+        return self._take(Heard(answer, why), at)
+
+    def tick(self, at: int) -> tuple[Act, ...]:
+        """Time has passed."""
+        if self._over or self._speaking:
+            return ()
+        if self._machine_since is None:
+            settled = self._cadence.answer is not None or self._on_machine is OnMachine.CONTINUE
+            self._over = at > PATIENCE or (settled and self._cadence.at > SETTLED)
+            return ()
+        if self._on_machine is OnMachine.HANG_UP and at - self._machine_since >= CERTAIN:
+            return self._end()
+        if self._on_machine is OnMachine.MESSAGE:
+            if self._cadence.quiet >= ENDED:
+                return self._speak()
+            if at > PATIENCE:
+                return self._end()
+        return ()
+
+    def spoken(self) -> tuple[Act, ...]:
+        """The message was played to its end."""
+        return self._end(message_left=True) if self._speaking and not self._ended else ()
+
+    def _take(self, heard: Heard, at: int) -> tuple[Act, ...]:
+        told: tuple[Act, ...] = ()
+        if heard.answer is AnsweredBy.MACHINE:
+            if self._machine_since is None:
+                self._machine_since = at
+                told = (Judged(heard.answer, heard.why),)
+                if self._on_machine is OnMachine.MESSAGE:
+                    told += (Hush(),)
+            return told + (self._beeped() if heard.beep else ())
+        was_machine, self._machine_since = self._machine_since is not None, None
+        told = (Judged(heard.answer, heard.why),)
+        if was_machine and self._on_machine is OnMachine.MESSAGE:
+            self._speaking = False
+            told += (GoOn(),)
+        return told
+
+    def _beeped(self) -> tuple[Act, ...]:
+        """It records from here on."""
+        if self._on_machine is OnMachine.HANG_UP:
+            return self._end()
+        return self._speak() if self._on_machine is OnMachine.MESSAGE and not self._speaking else ()
+
+    def _speak(self) -> tuple[Act, ...]:
+        self._speaking = True
+        return (Speak(),)
+
+    def _end(self, *, message_left: bool = False) -> tuple[Act, ...]:
+        self._over = self._ended = True
+        return (HangUp(message_left),)

@@ -1,0 +1,24 @@
+"""Mu-law as arrays of linear 16-bit samples, and back, by tables. It knows no rates and no time."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from dialerd.media.mulaw import decode_sample, encode_sample
+
+Samples = npt.NDArray[np.int16]
+
+_LINEAR = np.array([decode_sample(code) for code in range(256)], dtype=np.int16)
+_MU_LAW = np.array([encode_sample(value) for value in (*range(32_768), *range(-32_768, 0))], dtype=np.uint8)
+"""By the sample as an unsigned number."""
+
+
+def to_linear(audio: bytes) -> Samples:
+    """The samples of mu-law audio."""
+    return _LINEAR[np.frombuffer(audio, dtype=np.uint8)]
+
+
+def to_mu_law(samples: Samples) -> bytes:
+    """Samples as mu-law."""
+    return _MU_LAW[samples.view(np.uint16)].tobytes()

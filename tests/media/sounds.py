@@ -1,0 +1,44 @@
+"""Sounds as a callee's line carries them: frames of mu-law at 8 kHz."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from dialerd.agent.speech import encode, render
+from dialerd.media.cadence import FRAME, RATE
+from dialerd.media.mulaw import decode_sample, encode_sample
+
+Samples = npt.NDArray[np.float64]
+
+
+def silence(seconds: float, *, noise: float = 8.0, seed: int = 1) -> Samples:
+    """A quiet line: `noise` is its root mean square."""
+    return np.random.default_rng(seed).normal(0.0, noise, round(seconds * RATE))
+
+
+def tone(seconds: float, *hertz: float, level: float = 6_000.0) -> Samples:
+    """One frequency, or several at a time."""
+    at = np.arange(round(seconds * RATE)) / RATE
+    return sum((level * np.sin(2 * np.pi * one * at) for one in hertz), start=np.zeros(len(at)))
+
+
+def speech(text: str, voice: str = "en-us") -> Samples:
+    """espeak-ng, as a telephone carries it."""
+    return decoded(encode(render(text, voice, 10.0)))
+
+
+def decoded(ulaw: bytes) -> Samples:
+    """Samples of mu-law."""
+    return np.array([decode_sample(code) for code in ulaw], dtype=np.float64)
+
+
+def encoded(samples: Samples) -> bytes:
+    """Mu-law of samples."""
+    return bytes(encode_sample(int(sample)) for sample in samples)
+
+
+def frames(*sounds: Samples) -> list[bytes]:
+    """One after the other, in whole frames."""
+    ulaw = encoded(np.concatenate(sounds))
+    return [ulaw[at : at + FRAME] for at in range(0, len(ulaw) - FRAME + 1, FRAME)]
