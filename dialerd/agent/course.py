@@ -21,8 +21,8 @@ MAX_LINES = 100
 """Lines after which a conversation that goes in circles is ended."""
 MAX_TRANSFERS = 2
 """Attempts to have a person take over; a further wish leads to the fallback at once."""
-TRANSFER_GRACE = seconds(30)
-"""Beyond the transfer's own timeout, after which it counts as failed though nobody has said so."""
+TRANSFER_LIMIT = seconds(300)
+"""After which a transfer counts as failed though nobody has said so."""
 DNC = "dnc"
 
 Stepped = tuple[State, tuple[Action, ...]]
@@ -115,11 +115,11 @@ def ask_for_person(state: State, trigger: TransferTrigger, at: Millis) -> Steppe
 
 def _transfer(state: State) -> Stepped:
     wish = _escalation(state)
-    timeout = seconds(wish.timeout_seconds)
+    timeout = None if wish.timeout_seconds is None else seconds(wish.timeout_seconds)
     trigger = state.escalating or TransferTrigger.REQUEST
     asked = Escalate(wish.target, wish.warm, trigger, _summary(state)[:LONGEST_SUMMARY], timeout)
     state = replace(state, phase=Phase.TRANSFERRING, number=state.number + 1)
-    return state, (asked, Listen(state.number, Millis(timeout + TRANSFER_GRACE)))
+    return state, (asked, Listen(state.number, TRANSFER_LIMIT))
 
 
 def _summary(state: State) -> str:

@@ -108,10 +108,10 @@ class Escalate:
     """Have a person take over; `TransferFailed` says that nobody does. `target` None: the usual one."""
 
     target: str | None
-    warm: bool
+    warm: bool | None
     trigger: TransferTrigger
     summary: str
-    timeout: Millis
+    timeout: Millis | None
 
 
 @dataclass(frozen=True, slots=True)

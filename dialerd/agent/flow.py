@@ -139,8 +139,9 @@ class Escalation:
     line: str
     fallback: str
     target: str | None = None
-    warm: bool = False
-    timeout_seconds: float = 25.0
+    warm: bool | None = None
+    timeout_seconds: float | None = None
+    """None, of both: as it is configured for the target."""
     summary: str | None = None
     """A template of what the person is told; None: what was captured."""
 

@@ -96,11 +96,16 @@ class Listener:
     async def _read(self, process: asyncio.subprocess.Process) -> None:
         """Hand on what the process says, until it has ended."""
         assert process.stdout is not None
-        while line := await process.stdout.readline():
-            said = json.loads(line)
-            answer = self._asked.get(said["number"])
-            if answer is not None and not answer.done():
-                answer.set_result(said["phrase"])
+        try:
+            while line := await process.stdout.readline():
+                said = json.loads(line)
+                answer = self._asked.get(said["number"])
+                if answer is not None and not answer.done():
+                    answer.set_result(said["phrase"])
+        except (ValueError, KeyError, TypeError) as error:
+            _log.error("words.garbled", detail=str(error))
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
         await process.wait()
         if process is self._process:
             for answer in self._asked.values():

@@ -12,6 +12,7 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import soxr
 from pocketsphinx import Decoder, get_model_path
 
@@ -20,6 +21,7 @@ RATE = 8_000
 GRAMMARS = 64
 """Sets of phrases that are kept; a script has one for each of its states."""
 _MODEL_RATE = 16_000
+_NOISE, _MIRROR = 30.0, 0.2
 _DICTIONARY = Path("en-us", "cmudict-en-us.dict")
 _MODEL = Path("en-us", "en-us")
 
@@ -93,7 +95,7 @@ def is_word(text: str) -> bool:
 
 
 class Recogniser:
-    """Hears phrases. Loading it takes most of a second and 100 MB."""
+    """Hears phrases. Loading it takes a third of a second and some 40 MB."""
 
     def __init__(self) -> None:
         folder = Path(get_model_path())
@@ -113,10 +115,9 @@ class Recogniser:
             return None
         self._decoder.activate_search(self._grammar(phrases))
         said = np.frombuffer(utterance[: len(utterance) & ~1], dtype="<i2")
-        sound = soxr.resample(said, RATE, _MODEL_RATE).astype("<i2").tobytes()
         self._decoder.start_utt()
         try:
-            self._decoder.process_raw(sound, full_utt=True)
+            self._decoder.process_raw(_widened(said), full_utt=True)
         finally:
             self._decoder.end_utt()
         heard = self._decoder.hyp()
@@ -136,3 +137,18 @@ class Recogniser:
             _, dropped = self._grammars.popitem(last=False)
             self._decoder.remove_search(dropped)
         return name
+
+
+def _widened(said: npt.NDArray[np.int16]) -> bytes:
+    """A telephone's sound as the model expects it.
+
+    What lies above 4 kHz is made up, as a faint mirror of what lies below: hissing sounds live there. A little noise
+    takes the place of perfect silence, whose logarithm the model cannot bear.
+    """
+    sound = said.astype(np.float32) + np.random.default_rng(0).normal(0, _NOISE, len(said)).astype(np.float32)
+    mirrored = np.zeros(2 * len(sound), np.float32)
+    mirrored[::2] = 2 * sound
+    low = soxr.resample(sound, RATE, _MODEL_RATE)
+    size = min(len(low), len(mirrored))
+    wide = low[:size] + _MIRROR * (mirrored[:size] - low[:size])
+    return bytes(np.clip(wide, -32_768, 32_767).astype("<i2").tobytes())

@@ -22,6 +22,7 @@ from dialerd.agent.flow import (
     Scene,
 )
 from dialerd.agent.vocabulary import MAX_LABEL, Vocabulary
+from dialerd.core.transfer import parse_target
 
 FIELDS = (
     "script_id",
@@ -46,6 +47,7 @@ DNC = "dnc"
 _STATE = ("disposition", "positive", "keys", "question", "goto", "next", "end", "no_input", "no_match")
 _COURSES = ("keys", "question", "goto", "next", "end")
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
+_PLAN = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 class StatesForm:
@@ -126,17 +128,26 @@ class StatesForm:
         fallback = self._target(fields["fallback"]) if "fallback" in fields else None
         if fallback == ESCALATE:
             fields["fallback"].fault("must be a state: it is where one goes when nobody can take over")
-        warm = fields["warm"].flag() if "warm" in fields else False
+        target = fields["target"].text(MAX_LABEL) if "target" in fields else None
+        if target is not None and not _PLAN.fullmatch(target):
+            self._check_address(fields["target"], target)
         patience = fields["timeout_seconds"].number(5, 120) if "timeout_seconds" in fields else None
         return Escalation(
             asked=self._asked(fields, "0", ESCALATE),
             line=TRANSFERRING,
             fallback=fallback or "",
-            target=fields["target"].text(MAX_LABEL) if "target" in fields else None,
-            warm=bool(warm),
-            timeout_seconds=patience or 25.0,
+            target=target,
+            warm=fields["warm"].flag() if "warm" in fields else None,
+            timeout_seconds=patience,
             summary=self._words.text(fields["summary"]) if "summary" in fields else None,
         )
+
+    @staticmethod
+    def _check_address(node: Node, target: str) -> None:
+        try:
+            parse_target(target)
+        except ValueError as error:
+            node.fault(f"is neither a name of the settings' transfer targets nor an address: {error}")
 
     def _read_limits(self, node: Node) -> Limits:
         fields = node.fields(("seconds", "silence_seconds", "then"), required=("then",))

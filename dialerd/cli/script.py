@@ -67,7 +67,7 @@ def say(
     context: typer.Context,
     script: Ident,
     line: Annotated[
-        str, typer.Option(help="opening, closing.KEY, invalid_key, no_input_closing …")
+        str, typer.Option(help="opening, closing.KEY, invalid_key …; of states: STATE, STATE.confirm …")
     ] = "opening",
     language: Annotated[str | None, typer.Option(help="BCP-47. Default: the script's first.")] = None,
     voice: Annotated[str | None, typer.Option(help="female or male. Default: the script's own.")] = None,

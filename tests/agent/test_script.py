@@ -376,6 +376,8 @@ def test_every_fault_of_states_is_told_at_once_with_its_line() -> None:
         ("words: [no]}", "words: [stop calling]}", "states.opening", "two meanings for 'stop calling'"),
         ("max_length: 10", 'max_length: 10, terminator: "*"', "states.number", "ends its digits with *"),
         ("  fallback: sorry\n", "", "escalation.fallback", "missing"),
+        ("queue:desk", "queue:a&b", "escalation.target", "neither a name"),
+        ("queue:desk", "the desk", "escalation.target", "neither a name"),
         ("    transferring: Please hold the line.\n", "", "languages.en-IN.transferring", "missing"),
         ("sorry: Nobody is free.", 'sorry: "{{rating}}."', "languages.en-IN.say.sorry", "may not have been captured"),
         ("people > 10", "peoples > 10", "states.people.next.1.when", "peoples"),
@@ -454,3 +456,9 @@ def test_any_question_is_understood_or_refused(question: dict[str, object], more
     body["states"]["day"] = {"question": question, "goto": "people", **more}
     with contextlib.suppress(InvariantError):
         from_body(body)
+
+
+def test_the_script_that_the_documentation_shows_is_right() -> None:
+    text = (EXAMPLES.parents[1] / "docs" / "scripts.md").read_text(encoding="utf-8")
+    shown = text.partition("```yaml\n")[2].partition("```")[0]
+    assert set(parse_script(shown).flow.scenes) == {"opening", "day", "booked", "sorry", "stop", "nobody"}

@@ -106,7 +106,8 @@ async def say_line(
     script_id: str,
     control: Controlled,
     line: Annotated[
-        str, Query(max_length=80, description="or closing.KEY, invalid_key, no_input_closing …")
+        str,
+        Query(max_length=80, description="or closing.KEY, invalid_key …; of states: STATE, STATE.confirm …"),
     ] = "opening",
     language: Annotated[Language | None, Query(description="BCP-47; default: the script's first")] = None,
     voice: Annotated[Literal["female", "male"] | None, Query(description="default: the script's own")] = None,
