@@ -345,9 +345,11 @@ def test_a_webrtc_engine_needs_its_url_alone_and_asks_nobody_else_for_the_way(
     monkeypatch.setenv("DIALERD_ENGINES__B__ICE_CREDENTIAL", "whisper")
     servers = '["stun:s.example.com:3478", "turn:[::1]:1?transport=tcp"]'
     more = f'dialect = "sdp"\ncodecs = ["opus"]\nice_servers = {servers}\n'
+    more += 'data_channel = "oai-events"\nfirst_message = { type = "response.create" }\n'
     settings = load(written(tmp_path, GOOD + WEBRTC + more))
     (engine,) = settings.engine_list
     assert (engine.dialect, engine.codecs, len(engine.ice_servers)) == ("sdp", ("opus",), 2)
+    assert (engine.data_channel, engine.first_message) == ("oai-events", {"type": "response.create"})
     assert (engine.token, engine.ice_credential) == ("hush", "whisper")
     assert "hush" not in repr((settings, engine))
     assert "whisper" not in repr((settings, engine))

@@ -130,6 +130,9 @@ class WebRtcSection(_EngineSection):
         default=list(CODECS), min_length=1, max_length=2, description="offered in this order"
     )
     data_channel: str = Field(default=DATA_CHANNEL, min_length=1, max_length=64, description="its label")
+    first_message: dict[str, Any] = Field(
+        default={}, description='said on it first, in the engine\'s own terms: { type = "response.create" }'
+    )
     ice_servers: list[str] = Field(
         default=[], max_length=8, description="stun: and turn: addresses; none: reached directly"
     )
@@ -195,6 +198,7 @@ def _told(
             "dialect": section.dialect,
             "codecs": tuple(section.codecs),
             "data_channel": section.data_channel,
+            "first_message": section.first_message,
             "ice_servers": tuple(section.ice_servers),
             "ice_username": section.ice_username,
             "ice_credential": _secret(section.ice_credential),

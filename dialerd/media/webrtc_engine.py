@@ -66,6 +66,7 @@ class WebRtcTalk(StreamTalk):
                 ice_servers=tuple(_ice_server(url, settings) for url in settings.ice_servers),
                 codecs=settings.codecs,
                 label=settings.data_channel,
+                first=settings.first_message,
                 pings=settings.dialect == "json",
                 timing=LinkTiming(connect=settings.connect),
             ),
@@ -105,13 +106,14 @@ class WebRtcTalk(StreamTalk):
         link = self._link
         await link.close()
         await self._http.close()
-        if link.voice.dropped or link.callee.dropped:
+        if link.voice.dropped or link.callee.dropped or link.ignored:
             _log.info(
-                "engine.frames_dropped",
+                "engine.dropped",
                 call=self.order.call,
                 engine=self.order.engine,
-                of_engine=link.voice.dropped,
-                of_callee=link.callee.dropped,
+                engine_frames=link.voice.dropped,
+                callee_frames=link.callee.dropped,
+                messages=link.ignored,
             )
 
     # --- from the bot -------------------------------------------------------------------------------

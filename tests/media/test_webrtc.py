@@ -12,6 +12,7 @@ from typing import Any
 import aiohttp
 import numpy as np
 import pytest
+from aiortc import RTCIceServer
 
 from dialerd.core.errors import PortError
 from dialerd.media.playout import FRAME
@@ -71,11 +72,12 @@ class Bench:
         token: str = "",
         codecs: tuple[Codec, ...] = BOTH,
         timing: LinkTiming = PATIENT,
+        **settings: Any,
     ) -> WebRtcLink:
         path = path or ("/whip" if dialect == "sdp" else "/api/offer")
         door = Door(self.engine.url + path, dialect, token)
-        settings = LinkSettings(codecs=codecs, timing=timing)
-        return WebRtcLink(signalling(self._http, door), {"call": "c1"}, self.listener, settings)
+        chosen = LinkSettings(codecs=codecs, timing=timing, **settings)
+        return WebRtcLink(signalling(self._http, door), {"call": "c1"}, self.listener, chosen)
 
 
 @asynccontextmanager
@@ -178,6 +180,18 @@ async def test_keys_and_what_the_engine_is_told_arrive_in_order() -> None:
     assert [message["dtmf"] for message in it.engine.messages[1:]] == ["1", "#"]
 
 
+async def test_a_hosted_model_can_be_told_to_begin_in_its_own_terms() -> None:
+    async with bench() as it:
+        begin = {"type": "response.create"}
+        link = it.link("sdp", label="oai-events", first=begin, pings=False)
+        await link.open()
+        await until(lambda: begin in it.engine.messages)
+        assert it.engine.channel is not None
+        assert it.engine.channel.label == "oai-events"
+        await link.close()
+    assert it.engine.pings == 0
+
+
 async def test_messages_of_the_engine_arrive_and_garbage_is_nothing() -> None:
     async with bench() as it:
         link = it.link()
@@ -190,6 +204,7 @@ async def test_messages_of_the_engine_arrive_and_garbage_is_nothing() -> None:
         await link.close()
     assert it.listener.messages == [{"type": "dialerd", "disposition": "interested"}]
     assert it.listener.ends == []
+    assert link.ignored == 6
 
 
 async def test_the_offer_in_json_tells_of_the_call_and_carries_the_secret() -> None:
@@ -334,6 +349,32 @@ async def test_an_engine_that_cannot_be_reached_by_ice_is_named() -> None:
         with pytest.raises(PortError, match="ICE"):
             await link.open()
         await link.close()
+
+
+async def test_a_stun_server_that_does_not_answer_is_named_and_leaves_nothing_behind() -> None:
+    async with bench() as it:
+        loop = asyncio.get_running_loop()
+        mute, _ = await loop.create_datagram_endpoint(asyncio.DatagramProtocol, local_addr=("127.0.0.1", 0))
+        host, port = mute.get_extra_info("sockname")
+        tasks, files = len(asyncio.all_tasks()), _open_files()
+        servers = (RTCIceServer(urls=f"stun:{host}:{port}"),)
+        link = it.link(timing=LinkTiming(connect=0.5), ice_servers=servers)
+        with pytest.raises(PortError, match=r"gathering addresses for ICE took more than 0\.5 s"):
+            await link.open()
+        await link.close()
+        await until(lambda: len(asyncio.all_tasks()) <= tasks and _open_files() <= files)
+        mute.close()
+    assert it.engine.requests == []
+
+
+async def test_a_host_without_a_network_address_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("aioice.ice.get_host_addresses", lambda **_: [])
+    async with bench() as it:
+        link = it.link()
+        with pytest.raises(PortError, match=r"no address but 127\.0\.0\.1"):
+            await link.open()
+        await link.close()
+    assert it.engine.requests == []
 
 
 async def test_opening_and_closing_leaves_nothing_behind() -> None:
