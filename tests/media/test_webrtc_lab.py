@@ -78,7 +78,7 @@ async def test_calls_at_a_time_lose_nothing(
     running_lab: Lab, tmp_path: Path, codec: Codec, count: int
 ) -> None:
     with ExitStack() as stack:
-        url = stack.enter_context(engine())
+        url, _ = stack.enter_context(engine())
         settings = EngineSettings("bot", "webrtc", 10, url=url, connect=10.0, codecs=(codec,))
         async with dialing(running_lab, tmp_path, settings) as dialer:
             await reached(dialer, 10)
