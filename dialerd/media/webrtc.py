@@ -21,10 +21,12 @@ from aiortc import (
     RTCDataChannel,
     RTCIceServer,
     RTCPeerConnection,
+    RTCRtpReceiver,
     RTCRtpSender,
     RTCRtpTransceiver,
     RTCSessionDescription,
 )
+from aiortc.jitterbuffer import JitterBuffer
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from aiortc.sdp import SessionDescription
 from av import AudioFrame
@@ -168,6 +170,7 @@ class WebRtcLink:
         transceiver = peer.addTransceiver(self.callee, direction="sendrecv")
         known = {codec.mimeType.lower(): codec for codec in RTCRtpSender.getCapabilities("audio").codecs}
         transceiver.setCodecPreferences([known[f"audio/{codec}"] for codec in self._settings.codecs])
+        _shorten(transceiver.receiver)
         channel = peer.createDataChannel(self._settings.label)
         channel.on("open", self._on_channel)
         channel.on("message", self._on_message)
@@ -320,6 +323,17 @@ class WebRtcLink:
             _log.warning("media.engine_link_not_closed", detail=str(error) or type(error).__name__)
         with contextlib.suppress(Exception):
             self._peer.remove_all_listeners()
+
+
+def _shorten(receiver: RTCRtpReceiver) -> None:
+    """Have packets reordered within 80 ms, not 320.
+
+    The library's own buffer holds 80 ms back, and after the first lost packet 280 for the rest of the call; it cannot
+    be told otherwise. Uneven arrival is made even later (`EngineVoice`).
+    """
+    name = "_RTCRtpReceiver__jitter_buffer"
+    if name in vars(receiver):
+        vars(receiver)[name] = JitterBuffer(capacity=4, prefetch=1)
 
 
 async def _gather(peer: RTCPeerConnection) -> None:

@@ -92,11 +92,16 @@ async def until(what: Callable[[], object], seconds: float = 20.0) -> None:
             await asyncio.sleep(0.01)
 
 
-async def say_for(link: WebRtcLink, seconds: float, frame: bytes = TONE) -> None:
-    begun = time.monotonic()
+async def say_for(link: WebRtcLink, seconds: float, frame: bytes = TONE) -> float:
+    """Let the engine hear `frame`; gives for how many seconds this process was not served, the engine in it neither."""
+    begun, last, stalled = time.monotonic(), time.monotonic(), 0.0
     for number in range(round(seconds * 50)):
         link.hear(frame)
         await asyncio.sleep(max(0.0, begun + (number + 1) * 0.020 - time.monotonic()))
+        late = time.monotonic() - last - 0.020
+        stalled += late if late > 0.010 else 0.0
+        last = time.monotonic()
+    return stalled
 
 
 def frequency_and_level(samples: np.ndarray[Any, Any], rate: int) -> tuple[float, float]:
@@ -115,7 +120,7 @@ async def test_a_tone_is_heard_on_both_sides_as_it_was_sent(
     async with bench() as it:
         link = it.link(dialect, codecs=codecs)
         await link.open()
-        await say_for(link, 3.0)
+        stalled = await say_for(link, 3.0)
         said = b"".join(audio for _, audio in it.listener.voice)
         heard = np.concatenate(it.engine.heard)
         await link.close()
@@ -128,26 +133,40 @@ async def test_a_tone_is_heard_on_both_sides_as_it_was_sent(
     frequency, level = frequency_and_level(heard[rate // 2 : rate * 5 // 2], rate)
     assert abs(frequency - 1_000) < 5
     assert abs(level) < 1
-    assert link.voice.dropped == 0
+    assert link.voice.dropped <= stalled * 50
 
 
 async def test_the_engines_audio_comes_without_gaps() -> None:
     async with bench() as it:
         link = it.link()
         await link.open()
-        await say_for(link, 4.0)
+        stalled = await say_for(link, 4.0)
         await link.close()
     # What Asterisk would play, which takes a frame every 20 ms from what has come.
-    begun = it.listener.voice[0][0]
-    came = [(at - begun, len(audio) / 8_000) for at, audio in it.listener.voice]
-    total, longest = 0.0, 0.0
-    for at, length in came:
-        if at > 1.0:
-            longest = max(longest, at - total)
-        total += length
-        total = max(total, at) if at <= 1.0 else total
-    assert longest <= 0.040
-    assert total > 3.0
+    begun, waiting, longest = it.listener.voice[0][0], 0.0, 0.0
+    last = begun
+    for at, audio in it.listener.voice:
+        waiting -= at - last
+        if at - begun > 1.0:
+            longest = max(longest, -waiting)
+        waiting = max(waiting, 0.0) + len(audio) / 8_000
+        last = at
+    assert longest <= 0.040 + stalled
+    assert last - begun > 3.0
+
+
+async def test_a_lost_packet_costs_its_own_moment_and_delays_nothing_after_it() -> None:
+    async with bench() as it:
+        link = it.link()
+        await link.open()
+        await until(lambda: it.listener.voice)
+        it.engine.lose(40)
+        before = link.voice.received
+        stalled = await say_for(link, 4.0)
+        came = link.voice.received - before
+        await link.close()
+    # Of 200 five are lost, and each costs the frame before it.
+    assert came > 183 - stalled * 50
 
 
 async def test_silence_of_the_engine_does_not_reach_asterisk() -> None:
