@@ -25,6 +25,7 @@ from dialerd.core.model import InstanceId
 from dialerd.media.address import Address
 from dialerd.media.ari import AriLogin, MediaAri
 from dialerd.media.audiosocket import AudioSocketEngine
+from dialerd.media.direct import DirectEngine
 from dialerd.media.reception import Reception
 from dialerd.media.remote import Kind
 from dialerd.media.twilio import TwilioStreamEngine
@@ -70,6 +71,7 @@ async def _run(options: argparse.Namespace, password: str) -> None:
     kinds: dict[str, Kind] = {
         "twilio-stream": lambda engine: TwilioStreamEngine(engine, way),
         "audiosocket": AudioSocketEngine,
+        "asterisk": lambda engine: DirectEngine(engine, ari),
     }
     agent = EmbeddedAgent.caching(options.cache_dir)
     worker = Worker(settings, agent, ari, Reception(options.listen), kinds, way.allow)

@@ -25,6 +25,7 @@ from dialerd.core.effects import AttachAgent
 from dialerd.core.errors import PortError
 from dialerd.core.twilio import API, call_sid, signature
 from dialerd.core.twiml import Hangup, Pause, Redirect, Stream, Verb, parse
+from dialerd.media.about import about
 from dialerd.media.engine_settings import EngineSettings
 from dialerd.media.reach import ask, place_of, reach, told
 from dialerd.media.remote import Seat
@@ -251,21 +252,9 @@ class TwilioTalk(StreamTalk):
         self._say({"event": "start", "start": start})
 
     def _parameters(self, parameters: Mapping[str, str]) -> dict[str, str]:
-        """What the bot is told of its call. What we know of it stands, whatever its variables are called."""
-        order = self.order
-        known = {
-            "call_id": order.call,
-            "campaign_id": order.campaign_id,
-            "agent_id": order.agent_id,
-            "language": order.language,
-            "from_number": order.caller_id,
-            "to_number": order.phone,
-            "contact_name": order.name,
-            "external_id": order.external_id,
-        }
-        given = {**self._settings.parameters, **order.variables, **parameters}
-        told = {**given, **{name: value for name, value in known.items() if value is not None}}
-        return {name: _text(value) for name, value in told.items()}
+        """What the bot is told of its call."""
+        known = about(self.order, self._settings.parameters, parameters)
+        return {name: _text(value) for name, value in known.items()}
 
     # --- to the bot ---------------------------------------------------------------------------------
 
