@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import langcodes
 from pydantic import Field, SecretStr, field_validator
 
-from dialerd.config.section import NAME, ListenAddress, Section
+from dialerd.config.section import NAME, PJSIP_NAME, ListenAddress, Section
 from dialerd.core.engine import EMBEDDED
 from dialerd.engine.settings import TwilioAccess
 from dialerd.media.engine_settings import CODECS, DATA_CHANNEL, Codec, Dialect, EngineSettings
@@ -110,6 +110,24 @@ class AudioSocketSection(_EngineSection):
         return found
 
 
+class DirectSection(_EngineSection):
+    """A program that speaks Asterisk's own WebSocket: Asterisk leads straight to it."""
+
+    kind: Literal["asterisk"]
+    connection: str = Field(
+        pattern=PJSIP_NAME.pattern, description="a section of Asterisk's websocket_client.conf"
+    )
+    health_url: str | None = Field(
+        default=None, description="http(s):// that answers 2xx while it can hold calls; asked again and again"
+    )
+    parameters: dict[str, str] = Field(default={}, description="told with every call, as channel variables")
+
+    @field_validator("health_url")
+    @classmethod
+    def _is_a_page(cls, value: str | None) -> str | None:
+        return value if value is None else _address(value, ("http", "https"))
+
+
 class WebRtcSection(_EngineSection):
     """A program that takes calls over WebRTC."""
 
@@ -161,7 +179,7 @@ class WebRtcSection(_EngineSection):
 
 
 EngineSection = Annotated[
-    TwilioStreamSection | AudioSocketSection | WebRtcSection, Field(discriminator="kind")
+    TwilioStreamSection | AudioSocketSection | DirectSection | WebRtcSection, Field(discriminator="kind")
 ]
 Engines = dict[str, EngineSection]
 
@@ -181,10 +199,16 @@ def engine_list(engines: Engines, twilio: TwilioSettings) -> tuple[EngineSetting
     return tuple(_told(name, section, twilio) for name, section in engines.items())
 
 
-def _told(
-    name: str, section: TwilioStreamSection | AudioSocketSection | WebRtcSection, twilio: TwilioSettings
-) -> EngineSettings:
-    fields: dict[str, Any] = {"url": section.url or "", "connect": section.connect_seconds}
+def _told(name: str, section: EngineSection, twilio: TwilioSettings) -> EngineSettings:
+    fields: dict[str, Any] = {"connect": section.connect_seconds}
+    if isinstance(section, DirectSection):
+        fields |= {
+            "connection": section.connection,
+            "health_url": section.health_url or "",
+            "parameters": section.parameters,
+        }
+    else:
+        fields["url"] = section.url or ""
     if isinstance(section, TwilioStreamSection | WebRtcSection):
         fields |= {
             "health_url": section.health_url or "",

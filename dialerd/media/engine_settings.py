@@ -29,6 +29,8 @@ class EngineSettings:
     """Seconds in which it must take a call."""
     health_url: str = ""
     parameters: Mapping[str, str] = field(default_factory=dict)
+    connection: str = ""
+    """Of Asterisk's websocket_client.conf, where Asterisk itself leads to the engine."""
     token: str = field(default="", repr=False)
     account_sid: str = ""
     auth_token: str = field(default="", repr=False)

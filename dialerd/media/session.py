@@ -17,12 +17,12 @@ import structlog
 from dialerd.core.clock import Millis
 from dialerd.core.effects import AttachAgent
 from dialerd.core.engine import StandIn
-from dialerd.core.errors import DialerError
+from dialerd.core.errors import DialerError, PortError
 from dialerd.core.model import AgentReport, Reason
 from dialerd.core.transfer import TransferWish
 from dialerd.media.asterisk_ws import CalleeGone, LegListener
 from dialerd.media.cast import Agents, Cast, in_words
-from dialerd.media.conversation import Conversation, Redirectable
+from dialerd.media.conversation import Conversation, DirectConversation, Redirectable
 from dialerd.media.playout import SILENCE, Cue, Notices, Outlet, Playout
 from dialerd.media.ringing import RINGING
 
@@ -184,6 +184,8 @@ class Session:
             self._cast.ask()
         except Exception as error:  # noqa: BLE001 - an agent's bug costs its call, not the worker
             return self._on_broken(error)
+        if isinstance(self._cast.conversation, DirectConversation) and await self._go_direct():
+            return
         self._leg = self._make_leg(self, self._cast.hears)
         # Both take their time: side by side.
         taking = self._loop.create_task(self._cast.take())
@@ -193,6 +195,33 @@ class Session:
         finally:
             taking.cancel()
             await asyncio.gather(taking, return_exceptions=True)
+
+    async def _go_direct(self) -> bool:
+        """Let Asterisk connect callee and engine; False: it cannot, and somebody else is to take the call."""
+        conversation = self._cast.conversation
+        if not isinstance(conversation, DirectConversation):
+            return False
+        leg: Leg = conversation.leg
+        self._leg = leg
+        try:
+            await leg.open()
+        except CalleeGone:
+            self.detach()
+        except PortError as error:
+            if not self._cast.has_more:
+                self._fail(Reason.ENGINE_FAILED, str(error))
+                return True
+            await leg.close()
+            self._leg = None
+            self._cast.drop(str(error), self._at)
+            self._cast.ask()
+            return False
+        else:
+            self._conversation = conversation
+            # Nothing is seen of its audio.
+            self._on_heard()
+            self._direct(conversation.start, self)
+        return True
 
     async def _open_leg(self, leg: Leg) -> bool:
         """Whether the callee can hear; if not, the call is over."""

@@ -53,6 +53,8 @@ class WebRtcTalk(StreamTalk):
         self, settings: EngineSettings, order: AttachAgent, seat: Seat, partings: set[asyncio.Task[None]]
     ) -> None:
         super().__init__(order, seat)
+        # What comes over a link is evened out already.
+        self._cushion = 0
         self._settings = settings
         self._partings = partings
         # One for each call: it holds what the bot's HTTP server keeps open, and nothing of it is left after the call.
