@@ -35,7 +35,7 @@ class MediaSettings(Section):
 class TwilioSettings(Section):
     """What bots that were written for Twilio are given in its place."""
 
-    account_sid: str = Field(default="AC" + "0" * 32, pattern=_ACCOUNT.pattern)
+    account_sid: str = Field(default="AC" + "0" * 32, pattern=f"^{_ACCOUNT.pattern}$")
     """Any account will do: it is what bots and webhooks are told, and what their REST requests must name."""
     auth_token: SecretStr | None = None
     """Signs what is sent to them (X-Twilio-Signature); the same as the API key that they use, for they have one."""
@@ -115,7 +115,7 @@ class DirectSection(_EngineSection):
 
     kind: Literal["asterisk"]
     connection: str = Field(
-        pattern=PJSIP_NAME.pattern, description="a section of Asterisk's websocket_client.conf"
+        pattern=f"^{PJSIP_NAME.pattern}$", description="a section of Asterisk's websocket_client.conf"
     )
     health_url: str | None = Field(
         default=None, description="http(s):// that answers 2xx while it can hold calls; asked again and again"
