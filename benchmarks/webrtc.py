@@ -2,7 +2,8 @@
 
 Calls are linked with an engine in a process of its own, which repeats what it hears, and each hears 50 frames a second.
 Counted is this process alone: what a media worker spends on the engine's side of a call, all its threads included. Late
-is the first sound of a word on its way to the engine and back to where Asterisk would play it.
+is the first sound of a word on its way to the engine and back to where Asterisk would play it. A second engine says a
+tone as soon as it has a call: how long after the offer is it heard?
 
     python -m benchmarks.webrtc [--json] [--calls 10] [--seconds 10]
 """
@@ -47,6 +48,7 @@ class Callee:
         self.frames = 0
         self.first: float | None = None
         """When the first sound came since this was last cleared."""
+        self.spoken_to = asyncio.Event()
         door = Door(url)
         settings = LinkSettings(codecs=(codec,), timing=PATIENT)
         self.link = WebRtcLink(signalling(http, door), {}, self, settings)
@@ -54,6 +56,7 @@ class Callee:
     def on_voice(self, audio: bytes) -> None:
         """See `LinkListener`."""
         self.frames += len(audio) // FRAME
+        self.spoken_to.set()
         if self.first is None:
             self.first = time.monotonic()
 
@@ -127,24 +130,38 @@ async def delay(url: str, codec: Codec) -> Figure:
     return Figure(f"{codec}: there and back", percentile(times, 50), "ms", note=note)
 
 
-async def measure(url: str, calls: int, seconds: float) -> list[Figure]:
+async def opening(url: str, codec: Codec, calls: int) -> Figure:
+    """From the moment that an engine is asked to take a call until its first sound is there to be played."""
+    times: list[float] = []
+    for _ in range(calls):
+        begun = time.monotonic()
+        async with linked(url, codec, 1) as (callee,):
+            await callee.spoken_to.wait()
+            times.append(MS * (time.monotonic() - begun))
+    note = f"p95 {percentile(times, 95):.0f} ms, of {len(times)} calls, one at a time"
+    return Figure(f"{codec}: asked → first sound", percentile(times, 50), "ms", note=note)
+
+
+async def measure(echo: str, tone: str, calls: int, seconds: float) -> list[Figure]:
     """Everything, one codec after the other."""
     figures = []
     for codec in CODECS:
-        figures += await cost(url, codec, calls, seconds)
-        figures.append(await delay(url, codec))
+        figures += await cost(echo, codec, calls, seconds)
+        figures.append(await delay(echo, codec))
+        figures.append(await opening(tone, codec, 2 * calls))
     return figures
 
 
 @contextmanager
-def engine() -> Iterator[str]:
-    """An engine that repeats what it hears; gives where it takes offers."""
+def engine() -> Iterator[tuple[str, str]]:
+    """An engine that repeats what it hears, and one that says a tone; gives where they take offers."""
     command = [sys.executable, "-m", "benchmarks.webrtc", "--engine"]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     assert process.stdin is not None
     try:
-        yield process.stdout.readline().strip()
+        echo, tone = process.stdout.readline().split()
+        yield echo, tone
     finally:
         process.stdin.close()
         process.wait(10.0)
@@ -153,8 +170,8 @@ def engine() -> Iterator[str]:
 
 async def serve() -> None:
     """Be the engine until the input ends."""
-    async with Engine(wave=None).serving() as serving:
-        print(serving.url + "/api/offer", flush=True)
+    async with Engine(wave=None).serving() as echo, Engine().serving() as tone:
+        print(f"{echo.url}/api/offer {tone.url}/api/offer", flush=True)
         await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
 
 
@@ -169,8 +186,8 @@ def main() -> int:
     if options.engine:
         uvloop.run(serve())
         return 0
-    with usable_address(), engine() as url:
-        figures = uvloop.run(measure(url, options.calls, options.seconds))
+    with usable_address(), engine() as (echo, tone):
+        figures = uvloop.run(measure(echo, tone, options.calls, options.seconds))
     report("WebRTC engines", figures, as_json=options.json)
     return 0
 

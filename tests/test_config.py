@@ -398,9 +398,11 @@ def test_a_webrtc_engine_needs_its_url_alone_and_asks_nobody_else_for_the_way(
     monkeypatch.setenv("DIALERD_ENGINES__B__ICE_CREDENTIAL", "whisper")
     servers = '["stun:s.example.com:3478", "turn:[::1]:1?transport=tcp"]'
     more = f'dialect = "sdp"\ncodecs = ["opus"]\nice_servers = {servers}\n'
+    more += 'data_channel = "oai-events"\nfirst_message = { type = "response.create" }\n'
     settings = load(written(tmp_path, GOOD + WEBRTC + more))
     (engine,) = settings.engine_list
     assert (engine.dialect, engine.codecs, len(engine.ice_servers)) == ("sdp", ("opus",), 2)
+    assert (engine.data_channel, engine.first_message) == ("oai-events", {"type": "response.create"})
     assert (engine.token, engine.ice_credential) == ("hush", "whisper")
     assert "hush" not in repr((settings, engine))
     assert "whisper" not in repr((settings, engine))
@@ -439,6 +441,9 @@ def test_engines_reach_the_media_workers_and_their_secrets_are_not_shown(
         (ENGINE + 'health_url = "bot"', "engines.bot.twilio-stream.health_url", "http:// or https://"),
         ('[engines.b]\nkind = "audiosocket"\nurl = "tcp://x"', "engines.b.audiosocket.url", "must name a port"),
         ('[engines.b]\nkind = "audiosocket"', "engines.b.audiosocket.url", "required"),
+        ('[engines.b]\nkind = "asterisk"', "engines.b.asterisk.connection", "required"),
+        ('[engines.b]\nkind = "asterisk"\nconnection = "a b"', "engines.b.asterisk.connection", "pattern"),
+        ('[engines.b]\nkind = "asterisk"\nconnection = "b"\nurl = "x"', "engines.b.asterisk.url", "not permitted"),
         ('[twilio]\nengine = "bot"', "settings", "no such engine of the kind twilio-stream"),
         ('[twilio]\naccount_sid = "me"', "twilio.account_sid", "pattern"),
     ],

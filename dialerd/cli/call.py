@@ -274,6 +274,8 @@ def show(context: typer.Context, call: CallId) -> None:
         "reason",
         "attempt",
         "language",
+        "agent_id",
+        "engine",
         "caller_id",
         "started_at",
         "answered_at",
@@ -282,6 +284,8 @@ def show(context: typer.Context, call: CallId) -> None:
         "recording_url",
     )
     out.fields((key, found[key]) for key in plain)
+    if (taken := found["taken_over_by"]) is not None:
+        out.line(f"taken over by: {taken['agent_id']} ({taken['engine']}): {shown(taken['detail'])}")
     out.line(f"contact: {found['contact']['phone']} {shown(found['contact']['name'])}")
     out.table(
         ("TRY", "TRUNK", "STATE", "SIP", "CAUSE", "RING SECONDS", "CHANNEL"),

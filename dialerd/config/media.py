@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import langcodes
 from pydantic import Field, SecretStr, field_validator
 
-from dialerd.config.section import NAME, ListenAddress, Section
+from dialerd.config.section import NAME, PJSIP_NAME, ListenAddress, Section
 from dialerd.core.engine import EMBEDDED
 from dialerd.engine.settings import TwilioAccess
 from dialerd.media.engine_settings import CODECS, DATA_CHANNEL, Codec, Dialect, EngineSettings
@@ -37,7 +37,7 @@ class MediaSettings(Section):
 class TwilioSettings(Section):
     """What bots that were written for Twilio are given in its place."""
 
-    account_sid: str = Field(default="AC" + "0" * 32, pattern=_ACCOUNT.pattern)
+    account_sid: str = Field(default="AC" + "0" * 32, pattern=f"^{_ACCOUNT.pattern}$")
     """Any account will do: it is what bots and webhooks are told, and what their REST requests must name."""
     auth_token: SecretStr | None = None
     """Signs what is sent to them (X-Twilio-Signature); the same as the API key that they use, for they have one."""
@@ -112,6 +112,24 @@ class AudioSocketSection(_EngineSection):
         return found
 
 
+class DirectSection(_EngineSection):
+    """A program that speaks Asterisk's own WebSocket: Asterisk leads straight to it."""
+
+    kind: Literal["asterisk"]
+    connection: str = Field(
+        pattern=f"^{PJSIP_NAME.pattern}$", description="a section of Asterisk's websocket_client.conf"
+    )
+    health_url: str | None = Field(
+        default=None, description="http(s):// that answers 2xx while it can hold calls; asked again and again"
+    )
+    parameters: dict[str, str] = Field(default={}, description="told with every call, as channel variables")
+
+    @field_validator("health_url")
+    @classmethod
+    def _is_a_page(cls, value: str | None) -> str | None:
+        return value if value is None else _address(value, ("http", "https"))
+
+
 class WebRtcSection(_EngineSection):
     """A program that takes calls over WebRTC."""
 
@@ -132,6 +150,9 @@ class WebRtcSection(_EngineSection):
         default=list(CODECS), min_length=1, max_length=2, description="offered in this order"
     )
     data_channel: str = Field(default=DATA_CHANNEL, min_length=1, max_length=64, description="its label")
+    first_message: dict[str, Any] = Field(
+        default={}, description='said on it first, in the engine\'s own terms: { type = "response.create" }'
+    )
     ice_servers: list[str] = Field(
         default=[], max_length=8, description="stun: and turn: addresses; none: reached directly"
     )
@@ -160,7 +181,7 @@ class WebRtcSection(_EngineSection):
 
 
 EngineSection = Annotated[
-    TwilioStreamSection | AudioSocketSection | WebRtcSection, Field(discriminator="kind")
+    TwilioStreamSection | AudioSocketSection | DirectSection | WebRtcSection, Field(discriminator="kind")
 ]
 Engines = dict[str, EngineSection]
 
@@ -180,10 +201,16 @@ def engine_list(engines: Engines, twilio: TwilioSettings) -> tuple[EngineSetting
     return tuple(_told(name, section, twilio) for name, section in engines.items())
 
 
-def _told(
-    name: str, section: TwilioStreamSection | AudioSocketSection | WebRtcSection, twilio: TwilioSettings
-) -> EngineSettings:
-    fields: dict[str, Any] = {"url": section.url or "", "connect": section.connect_seconds}
+def _told(name: str, section: EngineSection, twilio: TwilioSettings) -> EngineSettings:
+    fields: dict[str, Any] = {"connect": section.connect_seconds}
+    if isinstance(section, DirectSection):
+        fields |= {
+            "connection": section.connection,
+            "health_url": section.health_url or "",
+            "parameters": section.parameters,
+        }
+    else:
+        fields["url"] = section.url or ""
     if isinstance(section, TwilioStreamSection | WebRtcSection):
         fields |= {
             "health_url": section.health_url or "",
@@ -197,6 +224,7 @@ def _told(
             "dialect": section.dialect,
             "codecs": tuple(section.codecs),
             "data_channel": section.data_channel,
+            "first_message": section.first_message,
             "ice_servers": tuple(section.ice_servers),
             "ice_username": section.ice_username,
             "ice_credential": _secret(section.ice_credential),

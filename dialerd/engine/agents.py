@@ -28,6 +28,8 @@ from dialerd.ports import Clock, Declared, Page, Script, Store, VoiceAgent
 
 MOST_DECLARED = 100
 _LONGEST_CHAIN = 10
+DIRECT = "asterisk"
+"""The kind of engines to which Asterisk itself leads."""
 
 
 class DeclaredFields(BaseModel):
@@ -283,6 +285,12 @@ class Agents:
                 own, wrong = await self._scripts.chosen(other.script_id, language)
                 faults += _as_fallback(other, wrong)
             named = None if own is None else own.id
+            engine = self._engine_of(other)
+            if engine is not None and engine.kind == DIRECT:
+                late = Fault(
+                    "engine", f"{engine.name} takes calls at the answer alone, never another's later"
+                )
+                faults += _as_fallback(other, [late])
             faults += _as_fallback(other, await self._unfit(other, self._engine_of(other), named, language))
             found.append((other, own))
             name = other.fallback

@@ -100,7 +100,8 @@ def _deleted(command: commands.DeleteCampaign, answer: Done) -> Iterable[Action]
 
 
 def _placed(command: commands.PlaceCall, answer: Done) -> Iterable[Action]:
-    return [Action("call.placed", answer.call, {"script_id": command.script_id})]
+    said = {"script_id": command.script_id} if command.script_id else {"engine": command.engine}
+    return [Action("call.placed", answer.call, said)]
 
 
 def _hung_up(command: commands.HangUpCall, answer: Done) -> Iterable[Action]:

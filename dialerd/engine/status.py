@@ -138,7 +138,10 @@ def describe(world: World, store_fault: str | None, draining: bool, now: Now) ->
         halt=host.halt,
         dnc_entries=len(world.dnc),
         media_sessions=host.sessions,
-        engines={name: _engine_use(world, name) for name in (EMBEDDED, *host.engines)},
+        engines={
+            name: _engine_use(world, name)
+            for name in {EMBEDDED: None, **host.engines, **dict(world.engaged.committed.items())}
+        },
         trunks=tuple(trunk_status(world, line, now) for line in lines),
         refusals=dict(world.refusals),
         started=dict(world.started),

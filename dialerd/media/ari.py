@@ -118,6 +118,31 @@ class MediaAri:
         if answer[0] != 409:
             _expect(what, answer)
 
+    async def make_direct_leg(self, channel: ChannelId, client: str, variables: Mapping[str, str]) -> None:
+        """Make a media channel whose socket Asterisk brings to the connection `client`. Raises `PortError`.
+
+        That it cannot says nothing of Asterisk: the engine behind the connection may be down.
+        """
+        body = {
+            "channelId": channel + LEG_SUFFIX,
+            "app": self._instance,
+            "external_host": client,
+            "transport": "websocket",
+            "encapsulation": "none",
+            "connection_type": "client",
+            "format": "ulaw",
+            "transport_data": "f(json)",
+            "variables": dict(variables),
+        }
+        answer = await self._request("POST", "channels/externalMedia", body)
+        if answer[0] != 409:
+            _expect(f"connect with {client}", answer)
+
+    async def has_leg(self, channel: ChannelId) -> bool:
+        """Whether the media leg of a call exists."""
+        status, _ = await self._ask("show a media leg", "GET", f"channels/{channel}{LEG_SUFFIX}")
+        return status == 200
+
     async def make_bridge(self, channel: ChannelId) -> None:
         """Make the bridge of a call."""
         path = f"bridges/{channel}{BRIDGE_SUFFIX}"

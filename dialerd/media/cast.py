@@ -17,7 +17,7 @@ from dialerd.core.engine import StandIn
 from dialerd.core.errors import DialerError, PortError, RequestError
 from dialerd.core.model import AgentReport
 from dialerd.core.record import replace
-from dialerd.media.conversation import Conversation, RemoteConversation
+from dialerd.media.conversation import Conversation, DirectConversation, RemoteConversation
 
 _log = structlog.get_logger("dialerd.media")
 
@@ -72,6 +72,15 @@ class Cast:
         """The conversation of the first one that takes the call. Raises as `ask`."""
         while True:
             conversation = self.conversation or self.ask()
+            if isinstance(conversation, DirectConversation):
+                self.part(Millis(0))
+                late = PortError(
+                    "Asterisk leads to its engine from the answer on or not at all", retryable=False
+                )
+                if not self._waiting:
+                    raise late
+                self._pass_on(late)
+                continue
             if isinstance(conversation, RemoteConversation):
                 try:
                     await conversation.connect()

@@ -114,6 +114,16 @@ class RemoteConversation(Conversation, Protocol):
 
 
 @runtime_checkable
+class DirectConversation(Conversation, Protocol):
+    """One whose audio does not pass through the worker."""
+
+    @property
+    def leg(self) -> Any:
+        """A `dialerd.media.session.Leg` of its own, which connects callee and engine."""
+        ...
+
+
+@runtime_checkable
 class Redirectable(Protocol):
     """A conversation that can be told to go on otherwise."""
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 Dialect = Literal["json", "sdp"]
 """How a WebRTC engine takes offers: as pipecat's SmallWebRTC, or as WHIP."""
@@ -29,6 +29,8 @@ class EngineSettings:
     """Seconds in which it must take a call."""
     health_url: str = ""
     parameters: Mapping[str, str] = field(default_factory=dict)
+    connection: str = ""
+    """Of Asterisk's websocket_client.conf, where Asterisk itself leads to the engine."""
     token: str = field(default="", repr=False)
     account_sid: str = ""
     auth_token: str = field(default="", repr=False)
@@ -37,6 +39,8 @@ class EngineSettings:
     """What a WebRTC engine is offered, in the order of preference."""
     data_channel: str = DATA_CHANNEL
     """Its label."""
+    first_message: Mapping[str, Any] = field(default_factory=dict)
+    """What is said on it first, in the engine's own terms."""
     ice_servers: tuple[str, ...] = ()
     """`stun:` and `turn:` addresses; none: both sides reach each other directly."""
     ice_username: str = ""

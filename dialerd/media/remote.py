@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from dialerd.core.effects import AttachAgent
-from dialerd.media.conversation import RemoteConversation
+from dialerd.media.conversation import Conversation
 from dialerd.media.engine_settings import EngineSettings
 
 
@@ -37,8 +37,11 @@ class RemoteEngine(Protocol):
         """Return if it can be reached. Raises `PortError` with what to do."""
         ...
 
-    def converse(self, order: AttachAgent, seat: Seat) -> RemoteConversation:
-        """The conversation of a call; it leaves the seat when it is closed. Raises `PortError`."""
+    def converse(self, order: AttachAgent, seat: Seat) -> Conversation:
+        """The conversation of a call; it leaves the seat when it is closed. Raises `PortError`.
+
+        It is a `RemoteConversation` if it has to be reached, a `DirectConversation` if it has a leg of its own.
+        """
         ...
 
 

@@ -17,13 +17,13 @@ import structlog
 from dialerd.core.clock import Millis
 from dialerd.core.effects import AttachAgent
 from dialerd.core.engine import StandIn
-from dialerd.core.errors import DialerError
+from dialerd.core.errors import DialerError, PortError
 from dialerd.core.model import AgentReport, AnsweredBy, Reason
 from dialerd.core.transfer import TransferWish
 from dialerd.media.answer_watch import Act, AnswerWatch, GoOn, HangUp, Hush, Judged, Speak
 from dialerd.media.asterisk_ws import CalleeGone, LegListener
 from dialerd.media.cast import Agents, Cast, in_words
-from dialerd.media.conversation import Conversation, Redirectable
+from dialerd.media.conversation import Conversation, DirectConversation, Redirectable
 from dialerd.media.playout import SILENCE, Cue, Notices, Outlet, Playout
 from dialerd.media.recorder import RecordedOutlet, Recorder, Sink
 from dialerd.media.ringing import RINGING
@@ -214,6 +214,8 @@ class Session:
             self._cast.ask()
         except Exception as error:  # noqa: BLE001 - an agent's bug costs its call, not the worker
             return self._on_broken(error)
+        if isinstance(self._cast.conversation, DirectConversation) and await self._go_direct():
+            return
         self._leg = self._make_leg(self, self._hears)
         # Both take their time: side by side.
         taking = self._loop.create_task(self._cast.take())
@@ -228,6 +230,33 @@ class Session:
     def _hears(self) -> bool:
         """Whether the callee's audio is wanted."""
         return self._cast.hears or self._watch.listens or self._record is not None
+
+    async def _go_direct(self) -> bool:
+        """Let Asterisk connect callee and engine; False: it cannot, and somebody else is to take the call."""
+        conversation = self._cast.conversation
+        if not isinstance(conversation, DirectConversation):
+            return False
+        leg: Leg = conversation.leg
+        self._leg = leg
+        try:
+            await leg.open()
+        except CalleeGone:
+            self.detach()
+        except PortError as error:
+            if not self._cast.has_more:
+                self._fail(Reason.ENGINE_FAILED, str(error))
+                return True
+            await leg.close()
+            self._leg = None
+            self._cast.drop(str(error), self._at)
+            self._cast.ask()
+            return False
+        else:
+            self._conversation = conversation
+            # Nothing is seen of its audio.
+            self._on_heard()
+            self._direct(conversation.start, self)
+        return True
 
     async def _open_leg(self, leg: Leg) -> bool:
         """Whether the callee can hear; if not, the call is over."""

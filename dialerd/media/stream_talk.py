@@ -29,7 +29,9 @@ MOST_MARKS = 1_000
 MESSAGE = 50 * FRAME
 """Bytes handed on at a time."""
 CUSHION = 3 * FRAME
-"""Bytes of silence in front of audio that comes as it is made, so that its jitter leaves no gaps."""
+"""Bytes of silence in front of audio that comes as it is made, so that its jitter leaves no gaps; doubled whenever that
+was not enough."""
+MOST_CUSHION = 12 * FRAME
 LINGER = 0.3
 """Seconds without audio after which the engine counts as silent."""
 REST = Millis(10_000)
@@ -62,6 +64,7 @@ class StreamTalk:
         """The text in which what comes is heard."""
         self._said = False
         """Whether the engine has sent any audio."""
+        self._cushion = CUSHION
         self._more = asyncio.Event()
         self._over = False
         """It ends when everything that was sent is played."""
@@ -294,10 +297,13 @@ class StreamTalk:
             if isinstance(item, bytes):
                 now = loop.time()
                 if now >= dry_at:
+                    if dry_at:
+                        # It is within its speech, and late.
+                        self._cushion = min(2 * self._cushion, MOST_CUSHION)
                     dry_at = now
-                    if len(item) < CUSHION:
-                        yield SILENCE * ((CUSHION - len(item)) // FRAME)
-                        dry_at += (CUSHION - len(item)) / BYTES_PER_SECOND
+                    if len(item) < self._cushion:
+                        yield SILENCE * ((self._cushion - len(item)) // FRAME)
+                        dry_at += (self._cushion - len(item)) / BYTES_PER_SECOND
                 dry_at += len(item) / BYTES_PER_SECOND
             yield item
 

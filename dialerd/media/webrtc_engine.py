@@ -53,6 +53,8 @@ class WebRtcTalk(StreamTalk):
         self, settings: EngineSettings, order: AttachAgent, seat: Seat, partings: set[asyncio.Task[None]]
     ) -> None:
         super().__init__(order, seat)
+        # What comes over a link is evened out already.
+        self._cushion = 0
         self._settings = settings
         self._partings = partings
         # One for each call: it holds what the bot's HTTP server keeps open, and nothing of it is left after the call.
@@ -66,6 +68,7 @@ class WebRtcTalk(StreamTalk):
                 ice_servers=tuple(_ice_server(url, settings) for url in settings.ice_servers),
                 codecs=settings.codecs,
                 label=settings.data_channel,
+                first=settings.first_message,
                 pings=settings.dialect == "json",
                 timing=LinkTiming(connect=settings.connect),
             ),
@@ -105,13 +108,14 @@ class WebRtcTalk(StreamTalk):
         link = self._link
         await link.close()
         await self._http.close()
-        if link.voice.dropped or link.callee.dropped:
+        if link.voice.dropped or link.callee.dropped or link.ignored:
             _log.info(
-                "engine.frames_dropped",
+                "engine.dropped",
                 call=self.order.call,
                 engine=self.order.engine,
-                of_engine=link.voice.dropped,
-                of_callee=link.callee.dropped,
+                engine_frames=link.voice.dropped,
+                callee_frames=link.callee.dropped,
+                messages=link.ignored,
             )
 
     # --- from the bot -------------------------------------------------------------------------------

@@ -59,7 +59,7 @@ def test_sound_keys_and_facts_reach_pipecat_and_it_hangs_up(place: Place) -> Non
     assert abs(echo.hertz - 1_000) < 3
     assert 0.89 < echo.level / said.level < 1.12
     # Pipecat paces what it sends itself: on a busy machine frames of its own may come late.
-    assert sum(gap for _, gap in echo.gaps) <= 0.1
+    assert sum(gap for _, gap in echo.gaps) <= 0.2
     assert echo.lasts > 1.0
     assert place.engine()["sessions_in_use"] == 0
 

@@ -87,6 +87,10 @@ class FakeAsterisk:
     bridges: dict[str, list[str]] = field(default_factory=dict)
     legs: dict[str, FakeLeg] = field(default_factory=dict)
     requests: list[str] = field(default_factory=list)
+    connections: tuple[str, ...] = ("engine",)
+    """Sections of its websocket_client.conf beside ours."""
+    direct: dict[str, dict[str, str]] = field(default_factory=dict)
+    """The variables of legs that lead to engines."""
     holds_marks: bool = False
     not_ready: int = 0
     """How many attempts to join fail because the leg is not in the application yet."""
@@ -138,7 +142,9 @@ class FakeAsterisk:
 
     async def make_leg(self, request: web.Request) -> web.Response:
         body = await request.json()
-        assert (body["external_host"], body["connection_type"]) == (f"{INSTANCE}-media", "client")
+        assert body["connection_type"] == "client"
+        if body["external_host"] != f"{INSTANCE}-media":
+            return self._make_direct_leg(body)
         assert (body["transport"], body["format"], body["app"]) == ("websocket", "ulaw", INSTANCE)
         name = body["channelId"]
         if name in self.channels:
@@ -154,6 +160,14 @@ class FakeAsterisk:
             assert request.transport is not None
             request.transport.close()
         return web.json_response({"id": name})
+
+    def _make_direct_leg(self, body: dict[str, Any]) -> web.Response:
+        """Asterisk itself leads to an engine."""
+        if body["external_host"] not in self.connections:
+            return web.json_response({"message": "Unable to allocate channel"}, status=500)
+        self.channels.add(body["channelId"])
+        self.direct[body["channelId"]] = body["variables"]
+        return web.json_response({"id": body["channelId"]})
 
     async def list_channels(self, _request: web.Request) -> web.Response:
         return web.json_response([{"id": name} for name in sorted(self.channels)])

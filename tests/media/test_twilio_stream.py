@@ -18,6 +18,7 @@ from dialerd.core.transfer import TransferWish
 from dialerd.core.twilio import call_sid, signature
 from dialerd.media.ari import MediaAri
 from dialerd.media.asterisk_ws import LegListener, MediaLeg
+from dialerd.media.direct import DirectEngine
 from dialerd.media.engine_settings import EngineSettings
 from dialerd.media.rack import EngineRack, RackTiming
 from dialerd.media.reception import Reception
@@ -82,6 +83,7 @@ class Talk:
 async def talking(
     timing: SessionTiming = TIMING,
     kinds: dict[str, Kind] | None = None,
+    direct: bool = False,
     engine: dict[str, Any] | None = None,
     bot: FakeBot | None = None,
     **changes: Any,
@@ -96,6 +98,8 @@ async def talking(
         way.allow(["127.0.0.1"])
         agent = FakeAgent()
         twilio: dict[str, Kind] = {"twilio-stream": lambda settings: TwilioStreamEngine(settings, way)}
+        if direct:
+            kinds = {"asterisk": lambda settings: DirectEngine(settings, ari)}
         rack = EngineRack(agent, kinds or twilio, lambda: None)
         settings = EngineSettings("bot", "twilio-stream", 2, url=made.url, account_sid="AC" + "1" * 32)
         rack.configure([replace(settings, **(engine or {}))])
@@ -730,3 +734,18 @@ async def test_a_live_call_is_sent_elsewhere() -> None:
         await until(lambda: FRAME * 2 in bytes(leg.audio))
         talk.session.redirect({"twiml": "<Response><Hangup/></Response>"})
         assert await talk.outcome() == Finished(AgentReport())
+
+
+async def test_a_bot_whose_audio_comes_late_is_given_more_time_each_time_it_does() -> None:
+    async with talking() as talk:
+        stream, leg = await talk.bot.stream(), await talk.leg()
+        for _ in range(3):
+            await stream.speak(TONE)
+            await asyncio.sleep(0.15)
+        await until(lambda: bytes(leg.audio).count(TONE) == 3)
+        heard = bytes(leg.audio)
+        first = heard.index(TONE)
+        second = heard.index(TONE, first + 160)
+        third = heard.index(TONE, second + 160)
+        frames = [gap // 160 - 1 for gap in (second - first, third - second)]
+        assert frames == [5, 11], "60 ms of silence at first, then 120, then 240"

@@ -63,14 +63,23 @@ async def recorded(dialer: BotDialer, number: str, side: str) -> Tone:
 
 
 async def pass_time(seconds: float) -> float:
-    """Wait; gives for how many of the seconds this process was not served, and the others neither."""
-    loop = asyncio.get_running_loop()
-    until, stalled = loop.time() + seconds, 0.0
-    while (begun := loop.time()) < until:
-        await asyncio.sleep(0.010)
-        late = loop.time() - begun - 0.010
-        stalled += late if late > 0.020 else 0.0
-    return stalled
+    """Wait; gives for how many of the seconds the machine had too much else to do for any promise.
+
+    By the kernel's count of the time in which somebody waited for a processor (`/proc/pressure/cpu`): up to half of it
+    is nothing unusual.
+    """
+    before = waited_for_processors()
+    await asyncio.sleep(seconds)
+    return max(0.0, waited_for_processors() - before - seconds / 2)
+
+
+def waited_for_processors() -> float:
+    """Seconds since the machine was started; 0 where the kernel does not count."""
+    pressure = Path("/proc/pressure/cpu")
+    if not pressure.exists():
+        return 0.0
+    (some,) = [line for line in pressure.read_text().splitlines() if line.startswith("some")]
+    return int(some.rpartition("total=")[2]) / 1_000_000
 
 
 @pytest.mark.parametrize(("codec", "count"), [("pcmu", 10), ("opus", 3)])
@@ -78,7 +87,7 @@ async def test_calls_at_a_time_lose_nothing(
     running_lab: Lab, tmp_path: Path, codec: Codec, count: int
 ) -> None:
     with ExitStack() as stack:
-        url = stack.enter_context(engine())
+        url, _ = stack.enter_context(engine())
         settings = EngineSettings("bot", "webrtc", 10, url=url, connect=10.0, codecs=(codec,))
         async with dialing(running_lab, tmp_path, settings) as dialer:
             await reached(dialer, 10)
@@ -86,7 +95,7 @@ async def test_calls_at_a_time_lose_nothing(
             numbers = [f"15550199{number}0" for number in range(first, first + count)]
             calls = [dialer.call(number, "bot") for number in numbers]
             await until(lambda: len(dialer.heard.of(AgentHeard)) == count)
-            stalled = await pass_time(20)
+            overloaded = await pass_time(20)
             assert dialer.heard.of(MediaFailed) == []
             # An engine that ends, ends its calls.
             await asyncio.to_thread(stack.close)
@@ -100,8 +109,7 @@ async def test_calls_at_a_time_lose_nothing(
                 assert abs(20 * np.log10(heard.level / said.level)) < 1
                 assert heard.lasts > 19
                 missed += sum(lasted for at, lasted in heard.gaps if at > 1)
-            # Nothing, but for moments in which the machine does other things.
-            assert missed <= (0.1 + stalled) * count
+            assert missed <= (0.1 + overloaded) * count
 
 
 async def test_an_engine_that_vanishes_in_a_call_ends_it_by_name(running_lab: Lab, tmp_path: Path) -> None:

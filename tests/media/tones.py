@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import wave
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,11 +27,20 @@ class Tone:
     """Where it is missing, and for how many seconds."""
 
 
-def samples(path: Path) -> np.ndarray:
-    """A recording, 8 kHz and 16 bit."""
-    with wave.open(str(path)) as file:
-        assert (file.getframerate(), file.getsampwidth(), file.getnchannels()) == (RATE, 2, 1)
-        return np.frombuffer(file.readframes(file.getnframes()), dtype="<i2").astype(float)
+def samples(path: Path, seconds: float = 10.0) -> np.ndarray:
+    """A recording, 8 kHz and 16 bit, once it is written: that takes a moment longer than the call."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            with wave.open(str(path)) as file:
+                assert (file.getframerate(), file.getsampwidth(), file.getnchannels()) == (RATE, 2, 1)
+                count = file.getnframes()
+                if count * 2 + 44 >= path.stat().st_size:
+                    return np.frombuffer(file.readframes(count), dtype="<i2").astype(float)
+        except (wave.Error, EOFError, FileNotFoundError):
+            pass
+        assert time.monotonic() < deadline, f"{path.name} is not written"
+        time.sleep(0.02)
 
 
 def tone(sound: np.ndarray, hertz: float = 1_000.0) -> Tone | None:

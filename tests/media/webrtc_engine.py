@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import fractions
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -185,12 +185,31 @@ class Engine:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
+    def lose(self, every: int) -> None:
+        """Let one packet in so many not arrive."""
+        for peer in self.peers:
+            for transceiver in peer.getTransceivers():
+                transport = transceiver.sender.transport.transport
+                transport._send = _Lossy(transport._send, every)
+
     async def vanish(self) -> None:
         """Be gone without a word: its sockets are closed under it."""
         for peer in self.peers:
             for transceiver in peer.getTransceivers():
                 for protocol in transceiver.receiver.transport.transport._connection._protocols:
                     protocol.transport.abort()
+
+
+class _Lossy:
+    def __init__(self, send: Callable[[bytes], Awaitable[None]], every: int) -> None:
+        self._send = send
+        self._every = every
+        self._count = 0
+
+    async def __call__(self, data: bytes) -> None:
+        self._count += 1
+        if self._count % self._every:
+            await self._send(data)
 
 
 async def _close(peer: RTCPeerConnection) -> None:

@@ -80,6 +80,11 @@ def running(**changes: Any) -> Campaign:
         ),
         (case(sessions=2), "engine-session", "media workers for 3 calls instead of 2"),
         (
+            replace(case(of=running(engine="pipecat")), engines={"pipecat": 2}),
+            "engine-session",
+            "engine pipecat: 3 sessions instead of 2",
+        ),
+        (
             case(
                 trunk(channels=100),
                 of=running(max_attempts=3, retry_interval=Millis(600_000)),

@@ -1,0 +1,187 @@
+"""Engines of the kind `asterisk`: Asterisk's own WebSocket leads straight to the engine, past this process.
+
+Asterisk makes the call's media leg with a connection of its websocket_client.conf that the settings name, and tells the
+engine in MEDIA_START whose call it is. No audio is seen here: not when the engine was first heard, nor what was said.
+What came of the call the engine says by REST. The conversation is over when the engine closes its socket.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Mapping
+
+import orjson
+import structlog
+
+from dialerd.core.clock import Millis
+from dialerd.core.effects import AttachAgent
+from dialerd.core.errors import PortError
+from dialerd.core.model import AgentReport, ChannelId
+from dialerd.media.about import about
+from dialerd.media.ari import MediaAri, Refused
+from dialerd.media.asterisk_ws import JOIN_WAITS, CalleeGone
+from dialerd.media.conversation import Stage
+from dialerd.media.engine_settings import EngineSettings
+from dialerd.media.reach import ask
+from dialerd.media.remote import Seat
+
+LOOK = 1.0
+"""Seconds between looks whether the engine is still there."""
+CLOSE_DEADLINE = 3.0
+_NAME = re.compile(r"[A-Za-z0-9_]{1,64}")
+"""Others can be no channel variables."""
+_PREFIX = "DIALERD_"
+
+_log = structlog.get_logger("dialerd.media")
+
+
+class DirectEngine:
+    """A program that takes calls at a connection of Asterisk's (`settings.connection`)."""
+
+    def __init__(self, settings: EngineSettings, ari: MediaAri) -> None:
+        self._settings = settings
+        self._ari = ari
+
+    async def check(self) -> None:
+        """See `dialerd.media.remote.RemoteEngine`. Asterisk alone knows the address."""
+        if self._settings.health_url:
+            await ask(self._settings.health_url)
+
+    def converse(self, order: AttachAgent, seat: Seat) -> DirectTalk:
+        """See `dialerd.media.remote.RemoteEngine`."""
+        return DirectTalk(self._settings, self._ari, order, seat)
+
+
+class DirectTalk:
+    """One call, which Asterisk and the engine hold between them."""
+
+    hears = False
+
+    def __init__(self, settings: EngineSettings, ari: MediaAri, order: AttachAgent, seat: Seat) -> None:
+        self._seat = seat
+        self._stage: Stage | None = None
+        self.leg = DirectLeg(ari, order.channel, settings.connection, _variables(settings, order), self)
+
+    def joined(self) -> None:
+        """Callee and engine are connected."""
+        self._seat.taken()
+
+    def refused(self, detail: str) -> None:
+        """They could not be."""
+        self._seat.failed(detail)
+
+    def ended(self) -> None:
+        """The engine has closed its socket."""
+        if self._stage is not None:
+            self._stage.finish(AgentReport())
+
+    def start(self, stage: Stage) -> None:
+        """See `dialerd.media.conversation.Conversation`."""
+        self._stage = stage
+
+    def key_pressed(self, digit: str, at: Millis) -> None:
+        """Asterisk tells the engine itself."""
+
+    def heard(self, audio: bytes, at: Millis) -> None:
+        """No audio is seen."""
+
+    def played(self, number: int, at: Millis) -> None:
+        """Nothing is played from here."""
+
+    def silence(self, number: int, at: Millis) -> None:
+        """Nothing is waited for."""
+
+    def transfer_failed(self, reason: str, at: Millis) -> None:
+        """The engine goes on; it learns by REST what became of it."""
+
+    def close(self, at: Millis) -> AgentReport:
+        """See `dialerd.media.conversation.Conversation`."""
+        self._stage = None
+        self._seat.leave()
+        return AgentReport()
+
+
+class DirectLeg:
+    """The media leg between callee and engine: a `dialerd.media.session.Leg` through which nothing is sent."""
+
+    def __init__(
+        self,
+        ari: MediaAri,
+        channel: ChannelId,
+        connection: str,
+        variables: Mapping[str, str],
+        talk: DirectTalk,
+    ) -> None:
+        self._ari = ari
+        self._channel = channel
+        self._connection = connection
+        self._variables = variables
+        self._talk = talk
+        self._watching: asyncio.Task[None] | None = None
+
+    async def open(self) -> None:
+        """Connect callee and engine. Raises `CalleeGone`, `PortError`."""
+        try:
+            await self._ari.make_bridge(self._channel)
+            await self._ari.make_direct_leg(self._channel, self._connection, self._variables)
+            await self._join()
+        except PortError as error:
+            if not await self._ari.is_live(self._channel):
+                raise CalleeGone from error
+            self._talk.refused(str(error))
+            raise
+        self._talk.joined()
+        self._watching = asyncio.get_running_loop().create_task(self._watch())
+
+    async def _join(self) -> None:
+        for wait in (*JOIN_WAITS, None):
+            try:
+                return await self._ari.join(self._channel)
+            except Refused:
+                if wait is None:
+                    raise
+                await asyncio.sleep(wait)
+
+    async def _watch(self) -> None:
+        """Return when the engine is gone."""
+        while True:
+            await asyncio.sleep(LOOK)
+            try:
+                if not await self._ari.has_leg(self._channel):
+                    return self._talk.ended()
+            except PortError as error:
+                _log.debug("media.leg_not_seen", channel=self._channel, detail=str(error))
+
+    async def wait_clear(self) -> None:
+        """See `Outlet`."""
+
+    def send(self, audio: bytes) -> None:
+        """See `Outlet`. Nothing goes through here."""
+
+    def mark(self, number: int) -> None:
+        """See `Outlet`."""
+
+    def flush(self) -> None:
+        """See `Outlet`."""
+
+    async def close(self) -> None:
+        """Take all down. Never raises."""
+        if self._watching is not None:
+            self._watching.cancel()
+        try:
+            async with asyncio.timeout(CLOSE_DEADLINE):
+                await self._ari.drop_bridge(self._channel)
+                await self._ari.drop_leg(self._channel)
+        except (PortError, TimeoutError) as error:
+            _log.info("media.not_removed", channel=self._channel, detail=str(error) or "no answer in time")
+
+
+def _variables(settings: EngineSettings, order: AttachAgent) -> dict[str, str]:
+    """What MEDIA_START tells, as channel variables: those of the contact by their own names."""
+    told = about(order, settings.parameters, {})
+    return {
+        f"{_PREFIX}{name.upper()}": value if isinstance(value, str) else orjson.dumps(value).decode()
+        for name, value in told.items()
+        if _NAME.fullmatch(name)
+    }

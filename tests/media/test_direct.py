@@ -1,0 +1,68 @@
+"""Calls that Asterisk itself leads to an engine: what it is told, how they end, and who takes them if it cannot."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from dialerd.core.model import AgentReport, Reason
+from dialerd.media import direct
+from dialerd.media.session import Failed, Finished
+from tests.adapters.waiting import until
+from tests.media.fake_agent import FRAME, call_id
+from tests.media.fake_asterisk import channel_of
+from tests.media.test_twilio_stream import STAND_IN, Talk, talking
+
+CALL = call_id()
+LEG = channel_of(CALL) + "-m"
+
+
+@asynccontextmanager
+async def led(connection: str = "engine", **changes: Any) -> AsyncIterator[Talk]:
+    engine: dict[str, Any] = {"kind": "asterisk", "connection": connection, "url": ""}
+    async with talking(engine=engine, direct=True, **changes) as talk:
+        yield talk
+
+
+async def test_callee_and_engine_are_joined_and_the_engine_is_told_whose_call_it_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(direct, "LOOK", 0.02)
+    async with led(variables={"loan": 5, "odd name": 1}, caller_id="+15550100199") as talk:
+        await until(lambda: talk.heard)
+        assert talk.fake.bridges[channel_of(CALL) + "-b"] == [channel_of(CALL), LEG]
+        told = talk.fake.direct[LEG]
+        assert (told["DIALERD_CALL_ID"], told["DIALERD_LOAN"]) == (CALL, "5")
+        assert (told["DIALERD_FROM_NUMBER"], told["DIALERD_TO_NUMBER"]) == ("+15550100199", "+15550100100")
+        assert not [name for name in told if " " in name]
+        talk.fake.channels.discard(LEG)
+        assert await talk.outcome() == Finished(AgentReport())
+        await until(lambda: talk.fake.bridges == {})
+
+
+async def test_a_callee_who_leaves_takes_the_leg_along() -> None:
+    async with led() as talk:
+        await until(lambda: talk.heard)
+        assert talk.session is not None
+        talk.session.detach()
+        assert await talk.outcome() == Finished(AgentReport())
+        await until(lambda: talk.fake.bridges == {} and LEG not in talk.fake.channels)
+
+
+async def test_a_connection_that_asterisk_does_not_have_is_named() -> None:
+    async with led("nowhere") as talk:
+        outcome = await talk.outcome()
+        assert isinstance(outcome, Failed)
+        assert outcome.reason is Reason.ENGINE_FAILED
+        assert outcome.detail == "Asterisk refused to connect with nowhere: 500 Unable to allocate channel"
+        await until(lambda: talk.fake.bridges == {})
+
+
+async def test_the_fallback_has_the_call_if_asterisk_cannot_lead_to_the_engine() -> None:
+    async with led("nowhere", stand_ins=(STAND_IN,)) as talk:
+        leg = await talk.leg()
+        await until(lambda: FRAME * 10 in bytes(leg.audio))
+        assert [agent for agent, _ in talk.stood_in] == [STAND_IN]
