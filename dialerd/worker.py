@@ -24,6 +24,7 @@ from dialerd.core.errors import PortError
 from dialerd.core.model import InstanceId
 from dialerd.media.address import Address
 from dialerd.media.ari import AriLogin, MediaAri
+from dialerd.media.audiosocket import AudioSocketEngine
 from dialerd.media.engine_settings import EngineSettings
 from dialerd.media.reception import Reception
 from dialerd.media.remote import Kind, RemoteEngine
@@ -75,6 +76,7 @@ async def _run(options: argparse.Namespace, password: str) -> None:
     way = GuardedWay()
     kinds: dict[str, Kind] = {
         "twilio-stream": lambda engine: TwilioStreamEngine(engine, way),
+        "audiosocket": AudioSocketEngine,
         "webrtc": _webrtc,
     }
     agent = EmbeddedAgent.caching(options.cache_dir, options.prompts_dir)

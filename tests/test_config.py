@@ -57,6 +57,59 @@ def test_the_shipped_example_is_valid(tmp_path: Path, monkeypatch: pytest.Monkey
     assert "hunter2" not in repr(settings)
 
 
+PLANS = """
+[transfer]
+default = "support"
+max_minutes = 30
+[transfers.support]
+target = "queue:support"
+warm = true
+timeout_seconds = 20
+fallback = "desk"
+announcement = "custom/new-call"
+[transfers.desk]
+target = "extension:+919876543210@sales-out"
+[recording]
+keep_days = 30
+keep_bytes = 50000000000
+"""
+
+
+def test_transfers_and_recordings_are_read(tmp_path: Path) -> None:
+    settings = load(written(tmp_path, GOOD + PLANS))
+    rules = settings.policy.transfers
+    assert rules.default == "support"
+    assert (str(rules.plans["support"].target), rules.plans["support"].fallback) == ("queue:support", "desk")
+    assert str(rules.plans["desk"].target) == "extension:+919876543210@sales-out"
+    assert (rules.most, rules.forbidden) == (1_800_000, {"carrier"})
+    kept = settings.recording_rules
+    assert (str(kept.folder), kept.keep, kept.keep_bytes) == (
+        "/var/lib/dialerd/recordings",
+        30 * 86_400_000,
+        50_000_000_000,
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "msg"),
+    [
+        ('[transfers.a]\ntarget = "+919876543210"', "a target is endpoint:NAME"),
+        ('[transfers.a]\ntarget = "endpoint:b@c"', "letters, digits"),
+        ('[transfers.a]\ntarget = "extension:1"', "EXT@CONTEXT"),
+        ("[transfers.a]\ntarget = 5", "must be text"),
+        ('[transfers.a]\ntarget = "queue:q"\nfallback = "b"', "there is no [transfers.b]"),
+        ('[transfers.A]\ntarget = "queue:q"', "lower-case"),
+        ('[transfer]\ndefault = "a"', "there is no [transfers.a]"),
+        ('[transfers.a]\ntarget = "queue:q"\nannouncement = "../../etc/passwd"', "name of a sound"),
+        ('[transfers.a]\ntarget = "queue:q"\ntimeout_seconds = 500', "120"),
+        ("[recording]\nkeep_bytes = 5", "1000000"),
+    ],
+)
+def test_what_is_wrong_with_transfers_and_recordings_is_named(tmp_path: Path, text: str, msg: str) -> None:
+    found = faults(written(tmp_path, GOOD + text + "\n"))
+    assert any(msg in said for said in found.values()), found
+
+
 def test_the_environment_overrides_a_single_value(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DIALERD_TRUNKS__CARRIER__MAX_CHANNELS", "7")
     monkeypatch.setenv("DIALERD_HTTP__PORT", "9999")

@@ -13,14 +13,16 @@ from typing import Any
 
 from dialerd.core.messages import (
     Event,
-    PersonAnswered,
-    PersonGone,
     TryAnswered,
     TryEnded,
     TryRinging,
     TryShown,
 )
 from dialerd.core.model import ChannelId, InstanceId
+from dialerd.core.person import (
+    PersonAnswered,
+    PersonGone,
+)
 
 EVENT_TYPES = (
     "Dial",

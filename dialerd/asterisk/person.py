@@ -19,8 +19,14 @@ from dialerd.asterisk.ari import AriError, AriHttp
 from dialerd.asterisk.events import PERSON, TRANSFER_SUFFIX
 from dialerd.core.clock import SECOND, Millis
 from dialerd.core.effects import CallPerson, JoinPerson
-from dialerd.core.messages import Event, PersonJoined, PersonNotJoined
+from dialerd.core.messages import (
+    Event,
+)
 from dialerd.core.model import E164, ChannelId, InstanceId
+from dialerd.core.person import (
+    PersonJoined,
+    PersonNotJoined,
+)
 from dialerd.core.transfer import Target, TargetKind
 
 QUEUE_CONTEXT = "dialerd-queue"

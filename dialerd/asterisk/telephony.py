@@ -44,9 +44,11 @@ from dialerd.core.messages import (
     HostUp,
     LiveChannel,
     OriginateRefused,
-    PersonRefused,
 )
 from dialerd.core.model import ChannelId, InstanceId
+from dialerd.core.person import (
+    PersonRefused,
+)
 from dialerd.ports import Sink, Snapshot
 
 _log = structlog.get_logger("dialerd.asterisk")

@@ -130,10 +130,11 @@ def engines(context: typer.Context, limit: Limit = 100) -> None:
     page = session.api.pages("/v1/engines", {}, limit)
     session.out.page(
         page,
-        ("ENGINE", "STATE", "SESSIONS", "VOICES", "NEEDS A SCRIPT"),
+        ("ENGINE", "KIND", "STATE", "SESSIONS", "VOICES", "NEEDS A SCRIPT"),
         (
             (
                 item["engine"],
+                item["kind"],
                 item["state"],
                 f"{item['sessions_in_use']} of {item['sessions_limit']}",
                 item["voices"],

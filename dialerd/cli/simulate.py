@@ -32,7 +32,7 @@ _RULES = {
     "campaign-rate": "the campaign's calls per second are reached",
     "campaign-concurrency": "the campaign's calls at a time are reached",
     "abandonment": "too many callees have heard nobody: calls are allowed one by one",
-    "engine-session": "the media workers hold no more calls",
+    "engine-session": "the engine, or the media workers, hold no more calls",
     "window": "the campaign's window is closed",
     "legal-hours": "nobody who waits may be called at this hour",
     "min-gap": "everybody who waits was called a moment ago",

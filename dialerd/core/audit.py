@@ -21,9 +21,11 @@ from dialerd.core.effects import (
 from dialerd.core.messages import (
     ChannelsCounted,
     MediaFailed,
-    PersonGone,
 )
 from dialerd.core.model import Call, ChannelId, Reason, TryState
+from dialerd.core.person import (
+    PersonGone,
+)
 from dialerd.core.record import replace
 from dialerd.core.turn import Turn
 from dialerd.core.world import call_of

@@ -295,8 +295,9 @@ def on_recorded(turn: Turn, event: RecordingKept) -> None:
     call = turn.world.calls.get(event.call)
     if call is not None:
         turn.world.calls.put(call.id, replace(call, recording=event.recording))
-    about = {"call": event.call, "seconds": event.recording.length // 1_000, "bytes": event.recording.size}
-    turn.announce("call.recording_ready", about)
+    about = {"seconds": event.recording.length // 1_000, "bytes": event.recording.size}
+    campaign = None if call is None else call.campaign_id
+    turn.announce("call.recording_ready", {"call": event.call, "campaign": campaign, **about})
     if turn.wants(EventKind.CALL_RECORDING_READY):
         turn.do(ShowCall(event.call, EventKind.CALL_RECORDING_READY))
 

@@ -23,14 +23,16 @@ from dialerd.core.effects import (
 from dialerd.core.journal import CallTransferred
 from dialerd.core.messages import (
     LiveChannel,
+    TransferAsked,
+)
+from dialerd.core.model import Call, ChannelId, Halt, TryState
+from dialerd.core.person import (
     PersonAnswered,
     PersonGone,
     PersonJoined,
     PersonNotJoined,
     PersonRefused,
-    TransferAsked,
 )
-from dialerd.core.model import Call, ChannelId, Halt, TryState
 from dialerd.core.record import replace
 from dialerd.core.telling import call_told
 from dialerd.core.transfer import (
@@ -89,7 +91,7 @@ def begin(turn: Turn, call: Call, wish: TransferWish, *, ask: int | None = None)
         ask=ask if ask is not None else before.ask if before is not None else 0,
     )
     found = resolve(turn.world.policy.transfers, wish.target, call.terms.transfer_to)
-    turn.announce("call.transfer_asked", {"call": call.id, "target": wish.target, "trigger": wish.trigger})
+    _announce(turn, "call.transfer_asked", call, target=wish.target, trigger=wish.trigger)
     if found is None:
         _fail(turn, call, transfer, TransferFailure.NO_TARGET)
     elif turn.host.boot is None or turn.host.halt is Halt.PANIC:
@@ -142,7 +144,7 @@ def on_refused(turn: Turn, event: PersonRefused) -> None:
     """Its phone was not called at all."""
     found = _find(turn, event.channel)
     if found is not None:
-        turn.announce("call.transfer_refused", {"call": found[0].id, "detail": event.detail})
+        _announce(turn, "call.transfer_refused", found[0], detail=event.detail)
         _go_on(turn, *found, TransferFailure.FAILED)
 
 
@@ -184,7 +186,7 @@ def on_joined(turn: Turn, event: PersonJoined) -> None:
     if not call.agent_done:
         turn.do(DetachAgent(call.id))
     call_told(turn, EventKind.CALL_ESCALATED, call)
-    turn.announce("call.escalated", {"call": call.id, "target": transfer.target}, call.phone)
+    _announce(turn, "call.escalated", call, target=transfer.target)
 
 
 def on_not_joined(turn: Turn, event: PersonNotJoined) -> None:
@@ -192,7 +194,7 @@ def on_not_joined(turn: Turn, event: PersonNotJoined) -> None:
     turn.do(HangUp(event.channel))
     found = _find(turn, event.channel)
     if found is not None and found[1].pending:
-        turn.announce("call.transfer_refused", {"call": found[0].id, "detail": event.detail})
+        _announce(turn, "call.transfer_refused", found[0], detail=event.detail)
         _go_on(turn, *found, TransferFailure.FAILED)
 
 
@@ -242,7 +244,7 @@ def _fail(turn: Turn, call: Call, transfer: Transfer, failure: TransferFailure) 
     cut = call.hangup is not None
     outcome = CANCELLED if cut else failure.value
     call = _save(turn, call, replace(_over(turn, transfer), outcome=outcome, answered_at=None))
-    turn.announce("call.transfer_failed", {"call": call.id, "target": transfer.target, "outcome": outcome})
+    _announce(turn, "call.transfer_failed", call, target=transfer.target, outcome=outcome)
     if cut:
         return
     if call.agent_done:
@@ -335,3 +337,7 @@ def _save(turn: Turn, call: Call, transfer: Transfer) -> Call:
     turn.world.calls.put(call.id, call)
     turn.record(CallTransferred(call))
     return call
+
+
+def _announce(turn: Turn, kind: str, call: Call, **fields: str | None) -> None:
+    turn.announce(kind, {"call": call.id, "campaign": call.campaign_id, **fields}, call.phone)

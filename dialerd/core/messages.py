@@ -30,6 +30,7 @@ from dialerd.core.model import (
     Recording,
     TrunkName,
 )
+from dialerd.core.person import PersonAnswered, PersonGone, PersonJoined, PersonNotJoined, PersonRefused
 from dialerd.core.record import record
 from dialerd.core.transfer import TransferWish
 from dialerd.core.webhook import EventKind
@@ -88,46 +89,6 @@ class TryEnded:
     channel: ChannelId
     cause: int
     sip_code: int | None = None
-
-
-@record
-class PersonRefused:
-    """Asterisk refused to call a person, or was not asked: no phone rings."""
-
-    channel: ChannelId
-    detail: str
-
-
-@record
-class PersonAnswered:
-    """A person to whom a callee is to be connected has answered."""
-
-    channel: ChannelId
-
-
-@record
-class PersonJoined:
-    """Person and callee are in one bridge."""
-
-    channel: ChannelId
-    """The person's."""
-
-
-@record
-class PersonNotJoined:
-    """Person and callee could not be brought together."""
-
-    channel: ChannelId
-    """The person's."""
-    detail: str
-
-
-@record
-class PersonGone:
-    """The channel of a person is destroyed. `cause` is Q.850; 0: Asterisk's own end."""
-
-    channel: ChannelId
-    cause: int
 
 
 @record

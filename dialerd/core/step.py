@@ -58,11 +58,6 @@ from dialerd.core.messages import (
     OriginateRefused,
     OriginateUnanswered,
     OriginateWithheld,
-    PersonAnswered,
-    PersonGone,
-    PersonJoined,
-    PersonNotJoined,
-    PersonRefused,
     ReadyLoaded,
     ReadySought,
     RecordingKept,
@@ -75,6 +70,13 @@ from dialerd.core.messages import (
     TryEnded,
     TryRinging,
     TryShown,
+)
+from dialerd.core.person import (
+    PersonAnswered,
+    PersonGone,
+    PersonJoined,
+    PersonNotJoined,
+    PersonRefused,
 )
 from dialerd.core.planner import plan
 from dialerd.core.turn import Turn

@@ -14,19 +14,14 @@ from dialerd.core.clock import MINUTE, SECOND, Instant, to_iso, to_local_iso
 from dialerd.core.delivery import Delivery, DeliveryState, message_id
 from dialerd.core.dnc import DncEntry
 from dialerd.core.metrics import figures, ratio
-from dialerd.core.model import Call, CallStatus, Campaign, ClosedCall, Contact, Recording, Trunk, Try
-from dialerd.core.transfer import Transfer
+from dialerd.core.model import Call, CallStatus, Campaign, ClosedCall, Contact, Trunk, Try
 from dialerd.core.webhook import Webhook
 from dialerd.core.windows import Slot
+from dialerd.engine.callparts import number, recording_view, transfer_view
 from dialerd.engine.status import EngineStatus, TrunkStatus
 from dialerd.ports import ApiKey, CallRow, KeptDeed, Page, Script, TryRow, VoiceAgent
 
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-
-
-def number(value: float) -> float | int:
-    """A whole number without its decimal point."""
-    return int(value) if value == int(value) else value
 
 
 def campaign_view(
@@ -220,32 +215,6 @@ def call_view(row: CallRow) -> dict[str, Any]:
         "captured": dict(row.captured),
         "transfer": transfer_view(row.transfer),
         "gate": _receipt_view(row.gate),
-    }
-
-
-def recording_view(recording: Recording | None) -> dict[str, Any] | None:
-    """What there is of a call to be heard."""
-    if recording is None:
-        return None
-    return {"bytes": recording.size, "duration_seconds": number(recording.length / SECOND)}
-
-
-def transfer_view(transfer: Transfer | None) -> dict[str, Any] | None:
-    """A transfer of a call."""
-    if transfer is None:
-        return None
-    return {
-        "target": transfer.target or None,
-        "where": None if transfer.where is None else str(transfer.where),
-        "warm": transfer.warm,
-        "reason": transfer.reason or None,
-        "summary": transfer.summary or None,
-        "trigger": transfer.trigger.value,
-        "state": transfer.state.value,
-        "outcome": transfer.outcome,
-        "asked_at": to_iso(transfer.asked_at),
-        "answered_at": to_iso(transfer.answered_at),
-        "ended_at": to_iso(transfer.ended_at),
     }
 
 

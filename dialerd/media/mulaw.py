@@ -5,6 +5,10 @@ The standard library's `audioop` did this until Python 3.13.
 
 from __future__ import annotations
 
+import struct
+from functools import cache
+
+_SAMPLE = struct.Struct("<H")
 _BIAS = 0x84
 _CLIP = 32_635
 
@@ -28,6 +32,26 @@ def encode_sample(value: int) -> int:
 _LINEAR = [decode_sample(code) & 0xFFFF for code in range(256)]
 _LOW = bytes(value & 0xFF for value in _LINEAR)
 _HIGH = bytes(value >> 8 for value in _LINEAR)
+
+
+def decode(audio: bytes) -> bytes:
+    """Mu-law as 16-bit little-endian samples."""
+    linear = bytearray(2 * len(audio))
+    linear[0::2] = audio.translate(_LOW)
+    linear[1::2] = audio.translate(_HIGH)
+    return bytes(linear)
+
+
+@cache
+def _codes() -> bytes:
+    """The mu-law byte of every 16-bit value."""
+    return bytes(encode_sample(value - 65_536 if value > 32_767 else value) for value in range(65_536))
+
+
+def encode(samples: bytes) -> bytes:
+    """16-bit little-endian samples as mu-law."""
+    codes = _codes()
+    return bytes([codes[value] for (value,) in _SAMPLE.iter_unpack(samples)])
 
 
 def interleave(left: bytes, right: bytes) -> bytes:

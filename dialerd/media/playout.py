@@ -83,6 +83,8 @@ class Playout:
         """Marks have numbers of their own, so that one which survives a flush is not taken for a later one."""
         self._cues: dict[int, int] = {}
         """Marks of cues that have not been told, and their numbers."""
+        self._listening = False
+        self._held = False
         self._awaited: tuple[int, int] | None = None
         """The mark that is awaited, and the text it ends."""
         self._sent = 0
@@ -107,17 +109,26 @@ class Playout:
         self.end()
         size = FRAME * (duration * FRAMES_PER_SECOND // 1_000)
         self._begin(self._send((background * (-(-size // len(background))))[:size]))
+        self._listening = True
+        self._held = background is not SILENCE
         self._timer = self._loop.call_later(duration / 1_000, self._tell_silence, number)
 
     def hold(self, background: bytes) -> None:
-        """Send `background`, whole frames, over and over until something else is to be sent."""
-        self.end()
+        """Send `background`, whole frames, over and over while nothing is said; a wait that is running goes on."""
+        if self._held or not self._quiet:
+            return
+        if self._task is not None:
+            self._task.cancel()
+        if self._waiting > 0:
+            # Silence that was queued for the wait.
+            self._flush()
         self._begin(self._repeat(background))
+        self._held = True
 
     @property
-    def idle(self) -> bool:
-        """Whether nothing is being sent or awaited."""
-        return (self._task is None or self._task.done()) and self._timer is None
+    def _quiet(self) -> bool:
+        """Whether no text is being sent or awaited."""
+        return self._listening or ((self._task is None or self._task.done()) and self._timer is None)
 
     def on_mark(self, mark: int) -> None:
         """The outlet has played up to `mark`."""
@@ -135,6 +146,7 @@ class Playout:
             self._timer.cancel()
             self._timer = None
         self._awaited = None
+        self._listening = self._held = False
         if self._task is not None:
             self._task.cancel()
             self._task = None
@@ -210,6 +222,7 @@ class Playout:
 
     def _tell_silence(self, number: int) -> None:
         self._timer = None
+        self._listening = self._held = False
         self._notices.silence(number)
 
     def _tell_stalled(self, what: str) -> None:

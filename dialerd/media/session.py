@@ -363,7 +363,7 @@ class Session:
 
     def _ring(self) -> None:
         """While a person is being called the callee hears it ring, unless the agent says something."""
-        if self._holding and self._playout is not None and self._playout.idle and not self._end.done():
+        if self._holding and self._playout is not None and not self._end.done():
             self._playout.hold(RINGING)
 
     # --- who has answered ----------------------------------------------------------------------------

@@ -27,7 +27,7 @@ from dialerd.core.twilio import API, call_sid, signature
 from dialerd.core.twiml import Hangup, Pause, Redirect, Stream, Verb, parse
 from dialerd.media.about import about
 from dialerd.media.engine_settings import EngineSettings
-from dialerd.media.reach import ask, place, reach, told
+from dialerd.media.reach import ask, place_of, reach, told
 from dialerd.media.remote import Seat
 from dialerd.media.stream_talk import StreamTalk
 
@@ -149,9 +149,9 @@ class TwilioTalk(StreamTalk):
         try:
             await self._carry_out(program, own=own)
         except TimeoutError:
-            self._give_up(f"{place(self._url)} does not take the call within {self._settings.connect:g} s")
+            self._give_up(f"{place_of(self._url)} does not take the call within {self._settings.connect:g} s")
         except (OSError, ValueError, WSError, aiohttp.ClientError) as error:
-            self._give_up(f"{place(self._url)} cannot be reached: {told(error)}")
+            self._give_up(f"{place_of(self._url)} cannot be reached: {told(error)}")
         except Exception as error:  # noqa: BLE001 - a bug costs its call, not the worker
             _log.error("engine.broken", call=self.order.call, engine=self.order.engine, exc_info=error)
             self._give_up(f"{type(error).__name__}: {error}")
@@ -321,7 +321,7 @@ class TwilioTalk(StreamTalk):
             return
         quiet = loop.time() - self._last_word
         if quiet >= SILENT:
-            return self.take_fault(f"{place(self._url)} gives no sign of life")
+            return self.take_fault(f"{place_of(self._url)} gives no sign of life")
         if quiet >= QUIET:
             peer.send_ping()
         self._watch = loop.call_later(QUIET, self._look)

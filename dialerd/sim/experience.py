@@ -14,8 +14,8 @@ from typing import Any
 
 from dialerd.core.clock import SECOND, Instant
 from dialerd.core.model import CONNECTED, E164, Reason
+from dialerd.engine.callparts import number
 from dialerd.engine.case import Assumptions
-from dialerd.engine.views import number
 from dialerd.ports import PastCall
 from dialerd.sim.callees import ENDS, Habits, Spread
 

@@ -23,8 +23,8 @@ from dialerd.core.compliance import Compliance
 from dialerd.core.errors import RequestError
 from dialerd.core.model import CALLBACK_REQUESTED, Contact, ContactState, Trunk
 from dialerd.core.windows import Window, opening
+from dialerd.engine.callparts import number
 from dialerd.engine.case import Bulk, Case, read_bulk
-from dialerd.engine.views import number
 from dialerd.numbering import Rules, compliance, pin_zones
 from dialerd.sim.callees import Habits
 from dialerd.sim.changes import Change, changes

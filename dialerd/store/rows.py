@@ -35,7 +35,6 @@ from dialerd.core.model import (
     Label,
     OnMachine,
     Reason,
-    Recording,
     RetryRule,
     ScriptId,
     Shares,
@@ -45,10 +44,10 @@ from dialerd.core.model import (
     Try,
     TryState,
 )
-from dialerd.core.transfer import Target, TargetKind, Transfer, TransferState, TransferTrigger
 from dialerd.core.webhook import EventKind, Webhook, WebhookId
 from dialerd.core.windows import Slot
 from dialerd.ports import ApiKey, CallRow, PastCall, Script, TryRow
+from dialerd.store.callparts import recording_of, transfer_of
 from dialerd.store.tables import (
     DNC_VERSION,
     HALT,
@@ -289,29 +288,9 @@ def _open_call(row: Row) -> Call:
         agent_audio_at=values["agent_audio_at"],
         hangup=_reason(values["cut"]),
         terms=Terms(transfer_to=values["transfer_to"], record=bool(values["record"])),
-        transfer=_transfer(values["transfer"]),
-        recording=_recording(values),
+        transfer=transfer_of(values["transfer"]),
+        recording=recording_of(values),
     )
-
-
-def _recording(values: Mapping[str, Any]) -> Recording | None:
-    if values["recording"] is None:
-        return None
-    return Recording(values["recording"], values["recording_bytes"], Millis(values["recording_ms"]))
-
-
-def _transfer(text: str | None) -> Transfer | None:
-    values = dict(_mapping(text))
-    if not values:
-        return None
-    where = values["where"]
-    values.update(
-        where=None if where is None else Target(TargetKind(where["kind"]), where["name"], where["context"]),
-        trigger=TransferTrigger(values["trigger"]),
-        tried=tuple(values["tried"]),
-        state=TransferState(values["state"]),
-    )
-    return Transfer(**values)
 
 
 def call_rows(rows: Iterable[Row]) -> list[CallRow]:
@@ -376,8 +355,8 @@ def _call_row(row: Row, attempts: Sequence[TryRow]) -> CallRow:
         engine=values["engine"] or EMBEDDED,
         takeover=_mapping(values["takeover"]) or None,
         instructions=_mapping(values["instructions"]),
-        transfer=_transfer(values["transfer"]),
-        recording=_recording(values),
+        transfer=transfer_of(values["transfer"]),
+        recording=recording_of(values),
     )
 
 

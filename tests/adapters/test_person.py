@@ -18,13 +18,15 @@ from dialerd.core.clock import Millis
 from dialerd.core.effects import CallPerson, JoinPerson
 from dialerd.core.messages import (
     LiveChannel,
+)
+from dialerd.core.model import E164, CallId, ChannelId, InstanceId
+from dialerd.core.person import (
     PersonAnswered,
     PersonGone,
     PersonJoined,
     PersonNotJoined,
     PersonRefused,
 )
-from dialerd.core.model import E164, CallId, ChannelId, InstanceId
 from dialerd.core.transfer import Target, TargetKind
 from tests.adapters.test_telephony import connected
 from tests.adapters.waiting import until

@@ -14,15 +14,17 @@ from dialerd.core.clock import Instant, Millis
 from dialerd.core.journal import RecordingDoomed
 from dialerd.core.messages import (
     AgentFinished,
-    PersonAnswered,
-    PersonGone,
-    PersonJoined,
     RecordingKept,
     RecordingLost,
     TransferAsked,
     TryEnded,
 )
 from dialerd.core.model import AgentReport, CallId, Recording, ScriptId
+from dialerd.core.person import (
+    PersonAnswered,
+    PersonGone,
+    PersonJoined,
+)
 from dialerd.core.transfer import TransferWish
 from dialerd.engine.announcing import unannounced
 from dialerd.engine.recordings import RecordingKeeper, inside

@@ -34,16 +34,18 @@ from dialerd.core.messages import (
     MediaCapacity,
     MediaFailed,
     MediaHeld,
-    PersonAnswered,
-    PersonGone,
-    PersonJoined,
-    PersonNotJoined,
-    PersonRefused,
     Tick,
     TransferAsked,
     TryEnded,
 )
 from dialerd.core.model import AgentReport, Call, ChannelId, InstanceId, Reason
+from dialerd.core.person import (
+    PersonAnswered,
+    PersonGone,
+    PersonJoined,
+    PersonNotJoined,
+    PersonRefused,
+)
 from dialerd.core.transfer import (
     Target,
     TargetKind,

@@ -10,6 +10,7 @@ from dialerd.core.clock import Millis
 from dialerd.core.effects import AttachAgent
 from dialerd.core.errors import PortError, RequestError
 from dialerd.core.model import E164, AgentReport, CallId, ChannelId, OnMachine
+from dialerd.core.transfer import TransferWish
 from dialerd.media.conversation import Stage
 from tests.media.fake_asterisk import channel_of
 
@@ -45,7 +46,7 @@ async def frames(count: int) -> AsyncGenerator[bytes]:
 
 @dataclass
 class FakeTalk:
-    """Says `opening` frames; key 9 is a label and the end, 5 is a bug, others say ten frames more."""
+    """Says `opening` frames; key 9 is a label and the end, 5 a bug, 7 asks for a person, others say ten frames more."""
 
     opening: int = 10
     hears: bool = False
@@ -62,6 +63,8 @@ class FakeTalk:
     def key_pressed(self, digit: str, at: Millis) -> None:
         self.told.append(("key", digit))
         assert self.stage is not None
+        if digit == "7":
+            return self.stage.escalate(TransferWish("support", reason="key 7"))
         if digit == "5":
             raise ZeroDivisionError("a bug")
         self.stage.stop()

@@ -144,7 +144,7 @@ async def test_a_tone_comes_back_from_an_echo_bot_whole_and_its_keys_arrive(
 ) -> None:
     async with fake_bot(behave=echo) as bot, dialing(running_lab, tmp_path, settings(bot)) as dialer:
         await until(lambda: dialer.capacity().get("bot") == EngineState(10))
-        number = "15550199001"
+        number = "15550199005"
         call = dialer.call(number, "bot")
         stream = await bot.stream()
         await until(lambda: stream.of("dtmf"), 10)
@@ -169,6 +169,37 @@ async def test_a_tone_comes_back_from_an_echo_bot_whole_and_its_keys_arrive(
         # The key's own tones lie between; from there on it is one tone again.
         after_key = heard[int((said.begins + 3.2) * 8_000) :]
         whole(tone(after_key), said.level, 1.5)
+
+
+async def test_a_tone_comes_back_whole_over_audiosocket(running_lab: Lab, tmp_path: Path) -> None:
+    keys: list[bytes] = []
+
+    async def repeat(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while head := await reader.readexactly(3):
+                payload = await reader.readexactly(int.from_bytes(head[1:], "big"))
+                if head[0] == 0x10:
+                    writer.write(head + payload)
+                elif head[0] == 0x03:
+                    keys.append(payload)
+                    await asyncio.sleep(2)
+                    writer.write(b"\0\0\0")
+        except (asyncio.IncompleteReadError, ConnectionError):
+            writer.close()
+
+    server = await asyncio.start_server(repeat, "127.0.0.1", 0)
+    url = f"tcp://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with dialing(running_lab, tmp_path, EngineSettings("bot", "audiosocket", 10, url=url)) as dialer:
+        number = "15550199505"
+        call = dialer.call(number, "bot")
+        await dialer.ended(call)
+        assert keys == [b"5"]
+        assert [each.call for each in dialer.heard.of(AgentFinished)] == [call]
+        said = tone(dialer.recording(number, "said"))
+        assert said is not None
+        whole(tone(dialer.recording(number)[: int((said.begins + 2) * 8_000)]), said.level, 1.3)
+        await dialer.nothing_is_left()
+    server.close()
 
 
 async def test_clear_is_heard_at_once_and_a_bot_that_closes_its_socket_ends_the_call(

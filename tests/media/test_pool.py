@@ -23,16 +23,19 @@ from dialerd.core.messages import (
     MediaCapacity,
     MediaFailed,
     MediaHeld,
+    RecordingKept,
+    TransferAsked,
 )
 from dialerd.core.model import AgentReport, InstanceId, Reason, ScriptId
 from dialerd.media import wire
 from dialerd.media.link import LinkLost, WorkerLink
 from dialerd.media.pool import MediaPool, PoolTiming
 from dialerd.media.process import spawn
+from dialerd.media.ringing import RINGING
 from dialerd.media.supervisor import SupervisorTiming
 from dialerd.ports import Script
 from tests.adapters.waiting import Heard, until
-from tests.media.fake_agent import DNC, call_id, order
+from tests.media.fake_agent import DNC, FRAME, call_id, order
 from tests.media.fake_asterisk import INSTANCE, FakeAsterisk, fake_asterisk
 
 CALL = call_id()
@@ -99,6 +102,7 @@ async def daemon(
         instance=InstanceId(INSTANCE),
         max_sessions=3,
         cache_dir=folder / "prompts",
+        recordings_dir=folder / "recordings",
         sink=heard,
         timing=timing,
         command=command,
@@ -492,3 +496,63 @@ async def test_it_ends_when_it_is_told_to_though_its_link_is_lost_at_that_moment
         async with asyncio.timeout(5):
             await asyncio.wait([running])
         assert running.cancelled()
+
+
+# --- transfers and recordings ---------------------------------------------------------------------
+
+
+async def test_a_wish_reaches_the_engine_and_its_failure_the_agent(tmp_path: Path) -> None:
+    async with fake_asterisk() as fake, daemon(tmp_path, fake) as boss:
+        await boss.ready()
+        fake.answer(call_id())
+        boss.pool.attach(order())
+        leg = await fake.leg(call_id())
+        await boss.heard.wait(AgentHeard)
+        await leg.press("7")
+        asked = await boss.heard.wait(TransferAsked)
+        assert (asked.call, asked.wish.target, asked.ask) == (call_id(), "support", 1)
+        await until(lambda: RINGING in leg.audio)
+        boss.pool.transfer_failed(call_id(), "busy")
+        await until(lambda: RINGING not in leg.audio and FRAME * 10 in leg.audio)
+        boss.pool.hold(call_id(), warm=False)
+        await until(lambda: RINGING in leg.audio)
+
+
+async def test_a_failure_that_came_about_while_no_worker_was_there_is_told_to_the_next(
+    tmp_path: Path,
+) -> None:
+    async with fake_asterisk() as fake, daemon(tmp_path, fake) as boss:
+        await boss.ready()
+        fake.answer(call_id())
+        boss.pool.attach(order())
+        leg = await fake.leg(call_id())
+        await boss.heard.wait(AgentHeard)
+        await leg.press("7")
+        await boss.heard.wait(TransferAsked)
+        assert boss.pool._link is not None
+        boss.pool._link.close()
+        await until(lambda: boss.pool._link is None)
+        boss.pool.transfer_failed(call_id(), "no_answer")
+        await until(lambda: FRAME * 10 in leg.audio and RINGING not in leg.audio)
+
+
+async def test_a_recording_is_told_of_though_its_worker_dies_in_the_middle(tmp_path: Path) -> None:
+    async with fake_asterisk() as fake, daemon(tmp_path, fake) as boss:
+        await boss.ready()
+        fake.answer(call_id())
+        boss.pool.attach(order(record=True))
+        leg = await fake.leg(call_id())
+        await boss.heard.wait(AgentHeard)
+        await leg.press("9")
+        kept = await boss.heard.wait(RecordingKept)
+        assert (tmp_path / "recordings" / kept.recording.path).stat().st_size == kept.recording.size
+        fake.answer(call_id(2))
+        boss.pool.attach(order(2, record=True))
+        await fake.leg(call_id(2))
+        part = tmp_path / "recordings" / "parts" / f"{call_id(2)}.wav"
+        await until(lambda: part.exists() and part.stat().st_size > 10_000)
+        os.kill(boss.pid, signal.SIGKILL)
+        mended = await boss.heard.wait(RecordingKept, 2)
+        assert mended.call == call_id(2)
+        assert mended.recording.length > 0
+        assert not part.exists()

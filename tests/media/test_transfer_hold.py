@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dialerd.core.clock import Millis
 from dialerd.core.transfer import TransferWish
 from dialerd.media.playout import SILENCE
 from dialerd.media.ringing import RINGING
@@ -36,6 +37,17 @@ async def test_where_it_waits_for_an_answer_the_callee_hears_ringing_instead_of_
         await leg.press("1")
         await until(lambda: ("played", 2) in call.talk.told)
         await until(lambda: RINGING in leg.audio)
+
+
+async def test_a_wait_that_is_running_goes_on_under_the_ringing() -> None:
+    async with answered() as fake, held(fake) as call:
+        leg = await call.leg()
+        await until(lambda: leg.audio.endswith(SILENCE * 50))
+        assert call.talk.stage is not None
+        call.talk.stage.listen(55, Millis(300))
+        call.talk.stage.escalate(WISH)
+        await until(lambda: RINGING in leg.audio)
+        await until(lambda: ("silence", 55) in call.talk.told)
 
 
 async def test_a_transfer_that_failed_is_the_conversations_to_go_on_from() -> None:

@@ -21,6 +21,7 @@ from dialerd.media.asterisk_ws import LegListener, MediaLeg
 from dialerd.media.engine_settings import EngineSettings
 from dialerd.media.rack import EngineRack, RackTiming
 from dialerd.media.reception import Reception
+from dialerd.media.remote import Kind
 from dialerd.media.session import Failed, Finished, Outcome, Session, SessionTiming
 from dialerd.media.twilio import TwilioStreamEngine
 from dialerd.webhooks.way import GuardedWay
@@ -80,6 +81,7 @@ class Talk:
 @asynccontextmanager
 async def talking(
     timing: SessionTiming = TIMING,
+    kinds: dict[str, Kind] | None = None,
     engine: dict[str, Any] | None = None,
     bot: FakeBot | None = None,
     **changes: Any,
@@ -93,8 +95,8 @@ async def talking(
         way = GuardedWay()
         way.allow(["127.0.0.1"])
         agent = FakeAgent()
-        kinds = {"twilio-stream": lambda settings: TwilioStreamEngine(settings, way)}
-        rack = EngineRack(agent, kinds, lambda: None)
+        twilio: dict[str, Kind] = {"twilio-stream": lambda settings: TwilioStreamEngine(settings, way)}
+        rack = EngineRack(agent, kinds or twilio, lambda: None)
         settings = EngineSettings("bot", "twilio-stream", 2, url=made.url, account_sid="AC" + "1" * 32)
         rack.configure([replace(settings, **(engine or {}))])
         talk = Talk(fake, made, rack, agent, order(engine="bot", **changes))

@@ -1,4 +1,4 @@
-"""WebRTC engines on calls of the real Asterisk: unmodified pipecat, and ten calls at a time.
+"""WebRTC engines on calls of the real Asterisk: ten at a time, and one that vanishes.
 
 The callee whistles 1 kHz and records what it hears (`asterisk/lab/conf/carrier/tone.conf`).
 """
@@ -16,14 +16,13 @@ import pytest
 
 from benchmarks.webrtc import engine
 from dialerd.core.engine import EngineState
-from dialerd.core.messages import AgentFinished, AgentHeard, MediaFailed
+from dialerd.core.messages import AgentHeard, MediaFailed
 from dialerd.core.model import Reason
 from dialerd.media.engine_settings import Codec, EngineSettings
 from scripts.running import Lab, lab
-from tests import pipecat
 from tests.adapters.waiting import until
 from tests.media.lo_address import usable_address
-from tests.media.test_engines_lab import BotDialer, dialing, whole
+from tests.media.test_engines_lab import BotDialer, dialing
 from tests.media.tones import Tone, tone
 from tests.media.webrtc_engine import Engine
 
@@ -72,28 +71,6 @@ async def pass_time(seconds: float) -> float:
         late = loop.time() - begun - 0.010
         stalled += late if late > 0.020 else 0.0
     return stalled
-
-
-async def test_a_pipecat_bot_holds_a_call_as_it_holds_a_browsers(running_lab: Lab, tmp_path: Path) -> None:
-    with pipecat.running("echo_bot.py", tmp_path / "bot.log", "-t", "webrtc") as url:
-        settings = EngineSettings("bot", "webrtc", 10, url=url + "/start", parameters={"leave": "yes"})
-        async with dialing(running_lab, tmp_path, settings) as dialer:
-            await reached(dialer, 10)
-            number = "15550199001"
-            call = dialer.call(number, "bot")
-            finished = await dialer.heard.wait(AgentFinished, seconds=40)
-            await dialer.ended(call)
-            assert dialer.heard.of(MediaFailed) == []
-            assert finished.report.disposition == "interested"
-            captured = dict(finished.report.captured)
-            assert (captured["digit"], captured["call_id"], captured["loan"]) == ("5", call, "5")
-            assert captured["to_number"] == "+" + number
-            await dialer.nothing_is_left()
-            said = tone(dialer.recording(number, "said"))
-            assert said is not None
-            heard = dialer.recording(number)
-            # The key's own tones lie between; from there on it is one tone again.
-            whole(tone(heard[int((said.begins + 3.2) * 8_000) :]), said.level, 0.8)
 
 
 @pytest.mark.parametrize(("codec", "count"), [("pcmu", 10), ("opus", 3)])

@@ -4,24 +4,33 @@ from __future__ import annotations
 
 import contextlib
 import stat
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dialerd.core.model import AgentReport, Reason
+from dialerd.core.clock import Millis
+from dialerd.core.engine import StandIn
+from dialerd.core.model import AgentReport, CampaignId, OnMachine, Reason, Recording
+from dialerd.core.transfer import TransferTrigger, TransferWish
 from dialerd.media import wire
 from dialerd.media.outbox import KEPT, Outbox
+from dialerd.media.pool import _attach
 from tests.media.fake_agent import DNC, order
 
+WISH = TransferWish("support", True, "gefragt", "ऋण", Millis(9_000), TransferTrigger.MAX_DURATION)
 TO_WORKER: list[wire.ToWorker] = [
     wire.Prepare(1, "offer", 2, "hi-IN", {"name": "ऋण", "keys": {"1": {"positive": True}}}),
     wire.Prepare(1, "offer", 2, "hi-IN", {"name": "x"}, "male"),
     wire.Attach("cal_1", "lab-cal_1-1", "offer", 2, "hi-IN", "+15550100100", "प्रिया", {"amount": 1.5}, 0.25),
     wire.Attach("cal_1", "lab-cal_1-1", "offer", 2, "hi-IN", "+15550100100", None, {}),
     wire.Attach("cal_1", "lab-cal_1-1", "offer", 2, "hi-IN", "+15550100100", None, {}, 0.0, "male"),
+    wire.Attach("cal_1", "lab-cal_1-1", "offer", 2, "hi-IN", "+15550100100", None, {}, record=True),
     wire.Detach("cal_1"),
+    wire.TransferFailed("cal_1", "busy"),
+    wire.Hold("cal_1", warm=True),
     wire.Acknowledge(7),
     wire.Ping(),
     wire.Leave(hang_up=True),
@@ -33,6 +42,9 @@ TO_DAEMON: list[wire.ToDaemon] = [
     wire.Heard("cal_1"),
     wire.Reported("cal_1", DNC, 3),
     wire.Ended("cal_1", AgentReport("paid", True, {"amount": 5}, ({"speaker": "agent", "text": "हाँ"},)), number=4),
+    wire.TransferAsked("cal_1", WISH, 1, 6),
+    wire.Recorded("cal_1", Recording("2026/01/15/cal_1.wav", 1_000, Millis(9)), 7),
+    wire.Unrecorded("cal_1", "No space left on device", 8),
     wire.Ended("cal_1", AgentReport(), Reason.DROPPED, "lost", 5),
     wire.Pong(),
 ]  # fmt: skip
@@ -52,12 +64,45 @@ def test_what_the_worker_says_arrives(message: wire.ToDaemon) -> None:
     assert wire.read_for_daemon(line) == message
 
 
-def test_an_order_arrives_as_the_core_says_it() -> None:
-    said = order(name="Priya", variables={"amount": 5})
-    message = wire.Attach(
-        said.call, said.channel, said.script_id, said.script_version, said.language, said.phone, said.name,
-        said.variables,
-    )  # fmt: skip
+def test_a_wish_is_kept_until_it_was_heard_and_a_recording_is_told_of_after_the_end() -> None:
+    outbox = Outbox()
+    outbox.put(wire.Reported("cal_1", DNC))
+    outbox.put(wire.TransferAsked("cal_1", TransferWish("a"), 1))
+    outbox.put(wire.Reported("cal_1", DNC))
+    outbox.put(wire.TransferAsked("cal_1", WISH, 2))
+    assert [(type(m), m.number) for m in outbox] == [(wire.Reported, 3), (wire.TransferAsked, 4)]
+    outbox.put(wire.Ended("cal_1", DNC))
+    outbox.put(wire.Recorded("cal_1", Recording("x", 1, Millis(1))))
+    assert [type(message) for message in outbox] == [wire.Ended, wire.Recorded]
+    assert outbox.calls == {"cal_1"}
+    outbox.acknowledge(5, 0.0)
+    outbox.forget(KEPT)
+    assert outbox.calls == frozenset(), "a recording holds no call"
+    assert [type(message) for message in outbox] == [wire.Recorded]
+
+
+def test_every_field_of_an_order_arrives_as_the_core_says_it() -> None:
+    said = order(
+        name="Priya",
+        variables={"amount": 5},
+        voice="male",
+        zone="Asia/Kolkata",
+        engine="bot",
+        agent_id="priya",
+        campaign_id=CampaignId("cmp_000000000001"),
+        caller_id="+15550100199",
+        external_id="crm-1",
+        stand_ins=(StandIn("helper", "embedded", "s", 3, "en-IN", "male"),),
+        instructions={"twiml": "<Response/>"},
+        on_machine=OnMachine.MESSAGE,
+        record=True,
+    )
+    plain = order()
+    told = {one.name for one in fields(said) if getattr(said, one.name) != getattr(plain, one.name)}
+    always = {"call", "channel", "script_id", "script_version", "language", "phone"}
+    assert told == {one.name for one in fields(said)} - always, "a new field belongs into this test"
+    message = wire.read_for_worker(wire.encode(_attach(said, 0.0)))
+    assert isinstance(message, wire.Attach)
     assert message.order() == said
     with pytest.raises(ValueError, match=r"E\.164"):
         wire.Attach("c", "c", "s", 1, "en", "5550", None, {}).order()

@@ -26,7 +26,12 @@ from tests.media.fake_agent import FakeAgent
 async def run(options: argparse.Namespace, password: str) -> None:
     """As `dialerd.worker` does it."""
     ari = MediaAri(AriLogin(options.ari_url, options.ari_user, password), InstanceId(options.instance))
-    settings = WorkerSettings(Path(options.socket), int(options.sessions), grace=float(options.grace))
+    settings = WorkerSettings(
+        Path(options.socket),
+        int(options.sessions),
+        grace=float(options.grace),
+        recordings=options.recordings,
+    )
     reception = Reception(Address.parse(options.listen))
     worker = Worker(settings, FakeAgent(fault=os.environ.get("WORKER_FAULT")), ari, reception)
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, worker.stop)
@@ -37,6 +42,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     for name in ("socket", "listen", "ari-url", "ari-user", "instance", "sessions", "cache-dir", "grace"):
         parser.add_argument(f"--{name}", required=True)
+    parser.add_argument("--recordings", type=Path)
     chosen = parser.parse_args()
     wire.VERSION = int(os.environ.get("WORKER_VERSION", wire.VERSION))
     uvloop.run(run(chosen, sys.stdin.readline().rstrip("\n")))

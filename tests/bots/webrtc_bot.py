@@ -1,13 +1,15 @@
-"""A pipecat bot without services of others: it repeats what it hears. Run by pipecat's own Python, not by ours.
+"""A pipecat bot over WebRTC without services of others. Run by pipecat's own Python, not by ours.
 
-    python echo_bot.py -t webrtc --port 7860
+    python webrtc_bot.py -t webrtc --port 7860
 
-Key 5 makes it report a label and the facts it was told, and hang up two seconds later if it was told `leave`.
+It repeats what it hears; a caller who is told `mode=speak` hears 700 Hz for twenty seconds instead. Key 5 interrupts it
+and reports a label and what it was told, key 7 makes it hang up.
 """
 
 from __future__ import annotations
 
-import asyncio
+import math
+import struct
 from typing import Any
 
 from pipecat.frames.frames import (
@@ -16,6 +18,7 @@ from pipecat.frames.frames import (
     InputAudioRawFrame,
     OutputAudioRawFrame,
     OutputTransportMessageUrgentFrame,
+    TTSAudioRawFrame,
 )
 from pipecat.pipeline.pipeline import Pipeline
 from pipecat.pipeline.runner import PipelineRunner
@@ -25,15 +28,31 @@ from pipecat.runner.types import RunnerArguments, SmallWebRTCRunnerArguments
 from pipecat.transports.base_transport import TransportParams
 from pipecat.transports.smallwebrtc.transport import SmallWebRTCTransport
 
+RATE = 24_000
 
-class Echo(FrameProcessor):
-    """Audio in is audio out."""
+
+def tone(seconds: float, hertz: int = 700) -> bytes:
+    """Sound, 16 bit."""
+    samples = range(round(RATE * seconds))
+    return b"".join(
+        struct.pack("<h", round(8_000 * math.sin(2 * math.pi * hertz * at / RATE))) for at in samples
+    )
+
+
+class Talk(FrameProcessor):
+    """Repeats, or says nothing of its own."""
+
+    def __init__(self, *, echoes: bool) -> None:
+        super().__init__()
+        self.echoes = echoes
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         """See pipecat."""
         await super().process_frame(frame, direction)
         if isinstance(frame, InputAudioRawFrame):
-            frame = OutputAudioRawFrame(frame.audio, frame.sample_rate, frame.num_channels)
+            if self.echoes:
+                await self.push_frame(OutputAudioRawFrame(frame.audio, frame.sample_rate, frame.num_channels))
+            return
         await self.push_frame(frame, direction)
 
 
@@ -41,20 +60,27 @@ async def bot(arguments: RunnerArguments) -> None:
     """Hold one call."""
     assert isinstance(arguments, SmallWebRTCRunnerArguments)
     told = {name: str(value) for name, value in (arguments.body or {}).items()}
+    speaks = told.get("mode") == "speak"
     parameters = TransportParams(audio_in_enabled=True, audio_out_enabled=True)
     transport = SmallWebRTCTransport(arguments.webrtc_connection, parameters)
-    pipeline = Pipeline([transport.input(), Echo(), transport.output()])
-    rates = PipelineParams(audio_in_sample_rate=16_000, audio_out_sample_rate=24_000)
+    talk = Talk(echoes=not speaks)
+    pipeline = Pipeline([transport.input(), talk, transport.output()])
+    rates = PipelineParams(audio_in_sample_rate=16_000, audio_out_sample_rate=RATE)
     task = PipelineTask(pipeline, params=rates)
+
+    @transport.event_handler("on_client_connected")
+    async def on_client_connected(_transport: object, _client: object) -> None:
+        if speaks:
+            await task.queue_frame(TTSAudioRawFrame(tone(20), RATE, 1))
 
     @transport.event_handler("on_app_message")
     async def on_app_message(_transport: object, message: dict[str, Any], _sender: object) -> None:
-        if message.get("dtmf") != "5":
-            return
-        words = {"type": "dialerd", "disposition": "interested", "captured": {"digit": "5", **told}}
-        await task.queue_frame(OutputTransportMessageUrgentFrame(message=words))
-        if "leave" in told:
-            await asyncio.sleep(2)
+        if message.get("dtmf") == "5":
+            if speaks:
+                await talk.broadcast_interruption()
+            words = {"type": "dialerd", "disposition": "interested", "captured": {"key": "5", **told}}
+            await task.queue_frame(OutputTransportMessageUrgentFrame(message=words))
+        elif message.get("dtmf") == "7":
             await task.queue_frame(EndFrame())
 
     @transport.event_handler("on_client_disconnected")

@@ -1,0 +1,155 @@
+"""Calls that an engine holds over AudioSocket: what it is sent, what the callee hears, and how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dialerd.core.model import AgentReport, Reason
+from dialerd.media import mulaw
+from dialerd.media.audiosocket import AudioSocketEngine
+from dialerd.media.session import Finished
+from tests.adapters.waiting import until
+from tests.media.fake_agent import FRAME, call_id
+from tests.media.test_twilio_stream import Talk, talking
+
+CALL = call_id()
+
+
+@dataclass
+class FakeServer:
+    """An AudioSocket server with one call."""
+
+    port: int = 0
+    messages: list[tuple[int, bytes]] = field(default_factory=list)
+    writer: asyncio.StreamWriter | None = None
+    closed: bool = False
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            head = await reader.readexactly(3)
+        except asyncio.IncompleteReadError:
+            writer.close()
+            return  # Only a look whether anybody is there.
+        self.writer = writer
+        try:
+            while True:
+                payload = await reader.readexactly(int.from_bytes(head[1:], "big"))
+                self.messages.append((head[0], payload))
+                head = await reader.readexactly(3)
+        except (asyncio.IncompleteReadError, ConnectionError):
+            self.closed = True
+            writer.close()
+
+    def of(self, kind: int) -> list[bytes]:
+        return [payload for found, payload in self.messages if found == kind]
+
+    async def send(self, kind: int, payload: bytes = b"", pieces: int = 10_000) -> None:
+        await until(lambda: self.writer is not None)
+        assert self.writer is not None
+        data = bytes((kind,)) + len(payload).to_bytes(2, "big") + payload
+        for at in range(0, len(data), pieces):
+            self.writer.write(data[at : at + pieces])
+            await self.writer.drain()
+            await asyncio.sleep(0)
+
+
+@asynccontextmanager
+async def served() -> AsyncIterator[tuple[FakeServer, Talk]]:
+    server = FakeServer()
+    listening = await asyncio.start_server(server.serve, "127.0.0.1", 0)
+    server.port = listening.sockets[0].getsockname()[1]
+    engine: dict[str, Any] = {"kind": "audiosocket", "url": f"tcp://127.0.0.1:{server.port}"}
+    try:
+        async with talking(engine=engine, kinds={"audiosocket": AudioSocketEngine}) as talk:
+            yield server, talk
+    finally:
+        listening.close()
+        if server.writer is not None:
+            server.writer.close()
+
+
+async def test_the_engine_is_told_which_call_it_is_and_hears_the_callee_and_its_keys() -> None:
+    async with served() as (server, talk):
+        await until(lambda: server.of(0x01))
+        assert server.of(0x01) == [bytes(10) + bytes.fromhex(CALL.removeprefix("cal_"))]
+        await server.send(0x10, mulaw.decode(FRAME))
+        leg = await talk.leg()
+        await until(lambda: talk.heard)
+        assert leg.socket is not None
+        await leg.socket.send_bytes(bytes(range(160)))
+        await leg.press("#")
+        await until(lambda: server.of(0x03))
+        assert server.of(0x03) == [b"#"]
+        assert server.of(0x10) == [mulaw.decode(bytes(range(160)))]
+        assert talk.session is not None
+        talk.session.detach()
+        await until(lambda: server.closed)
+        assert server.messages[-1] == (0x00, b"")
+
+
+async def test_audio_in_odd_pieces_reaches_the_callee_whole() -> None:
+    async with served() as (server, talk):
+        sent = bytes(number % 127 for number in range(1_600))
+        linear = mulaw.decode(sent)
+        for at in range(0, len(linear), 333):
+            await server.send(0x10, linear[at : at + 333], pieces=100)
+        leg = await talk.leg()
+        await until(lambda: sent in bytes(leg.audio))
+
+
+async def test_an_engine_that_hangs_up_or_closes_has_said_all() -> None:
+    for ends in ("message", "close"):
+        async with served() as (server, talk):
+            await server.send(0x10, mulaw.decode(FRAME))
+            await until(lambda: talk.heard)
+            if ends == "message":
+                await server.send(0x00)
+            else:
+                assert server.writer is not None
+                server.writer.close()
+            assert await talk.outcome() == Finished(AgentReport())
+
+
+@pytest.mark.parametrize(
+    ("kind", "payload", "named"),
+    [
+        (0xFF, b"\x01", "it reports an error (01)"),
+        (0x42, b"?", "it sends a message of the unknown kind 0x42"),
+        (0x00, b"", "it ended the conversation before it said anything"),
+    ],
+)
+async def test_what_an_engine_does_wrong_is_named(kind: int, payload: bytes, named: str) -> None:
+    async with served() as (server, talk):
+        await server.send(kind, payload)
+        reason, detail = await talk.failure()
+        assert (reason, detail) == (Reason.ENGINE_FAILED, f"engine bot: {named}")
+
+
+async def test_an_engine_that_does_not_listen_is_named() -> None:
+    engine = {"kind": "audiosocket", "url": "tcp://127.0.0.1:9"}
+    async with talking(engine=engine, kinds={"audiosocket": AudioSocketEngine}) as talk:
+        assert (await talk.failure())[
+            1
+        ] == "engine bot: tcp://127.0.0.1:9 cannot be reached: Connection refused"
+
+
+@given(st.binary(max_size=400))
+def test_mu_law_comes_back_as_it_was(audio: bytes) -> None:
+    # Minus zero and zero sound alike.
+    assert mulaw.encode(mulaw.decode(audio)) == audio.replace(b"\x7f", b"\xff")
+
+
+def test_samples_are_kept_as_well_as_eight_bits_allow() -> None:
+    for value in range(-32_000, 32_000, 77):
+        near = int.from_bytes(
+            mulaw.decode(mulaw.encode(value.to_bytes(2, "little", signed=True))), "little", signed=True
+        )
+        assert abs(near - value) <= max(8, abs(value) * 0.04)
