@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from dialerd.agent.document import Node
 from dialerd.agent.flow import Flow, Patience, Scene
-from dialerd.agent.lines import VOICEMAIL, Line, Part, Texts
+from dialerd.agent.lines import VOICEMAIL, Line, Part, Texts, names_in
 from dialerd.agent.states_form import TRANSFERRING
 from dialerd.agent.vocabulary import MAX_LABEL, VOICES, Vocabulary
 
@@ -42,7 +42,12 @@ class StateLines:
         for name in (TRANSFERRING, VOICEMAIL):
             if common[name]:
                 self._keep(name, fields[name], common[name], lines)
+        self._check_message(lines.get(VOICEMAIL, ()))
         return Texts(lines, voice or VOICES[0], defaults, values)
+
+    def _check_message(self, message: Line) -> None:
+        for value in sorted(names_in(message) & set(self._words.captures)):
+            self.places[VOICEMAIL].fault(f"says {{{{{value}}}}}, and a machine was asked for nothing")
 
     def _read_values(self, node: Node) -> dict[str, dict[str, str]]:
         found: dict[str, dict[str, str]] = {}

@@ -21,6 +21,7 @@ from dialerd.agent.flow import (
     Patience,
     Scene,
 )
+from dialerd.agent.lines import VOICEMAIL
 from dialerd.agent.vocabulary import MAX_LABEL, Vocabulary
 from dialerd.core.transfer import parse_target
 
@@ -41,7 +42,7 @@ FIELDS = (
 REQUIRED = ("name", "do_not_call", "states", "languages")
 TRANSFERRING = "transferring"
 """The line before a transfer."""
-RESERVED = (ESCALATE, TRANSFERRING)
+RESERVED = (ESCALATE, TRANSFERRING, VOICEMAIL)
 DNC = "dnc"
 
 _STATE = ("disposition", "positive", "keys", "question", "goto", "next", "end", "no_input", "no_match")

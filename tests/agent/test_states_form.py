@@ -139,6 +139,7 @@ def test_every_fault_of_states_is_told_at_once_with_its_line() -> None:
         ("queue:desk", "the desk", "escalation.target", "neither a name"),
         ("    transferring: Please hold the line.\n", "", "languages.en-IN.transferring", "missing"),
         ("sorry: Nobody is free.", 'sorry: "{{rating}}."', "languages.en-IN.say.sorry", "may not have been captured"),
+        ("    say:\n", "    voicemail: \"{{day}}\"\n    say:\n", "languages.en-IN.voicemail", "asked for nothing"),
         ("people > 10", "peoples > 10", "states.people.next.1.when", "peoples"),
         ("do_not_call: {words", "do_not_call: {mords", "do_not_call.mords", "not known"),
     ],
