@@ -220,6 +220,18 @@ def test_a_script_that_never_asks_again_needs_no_line_for_it() -> None:
     assert "no_input_repeat" not in parse_script(text).texts["en-IN"].lines
 
 
+def test_lines_of_the_simple_form_may_be_recorded_too() -> None:
+    text = changed("1: Thank you.", "1: {text: Thank you., audio: thanks.wav}").replace(
+        "opening: Hello {{name}}. We offer {{amount}} rupees. Press 1, 2 or 9.",
+        "opening: [\"Hello {{name}}.\", {text: 'Press 1, 2 or 9.', audio: press.wav}]",
+    )
+    script = parse_script(text)
+    lines = script.texts["en-IN"].lines
+    assert lines["closing.1"] == (Part("Thank you.", "thanks.wav"),)
+    assert lines["opening"] == (Part("Hello {{name}}."), Part("Press 1, 2 or 9.", "press.wav"))
+    assert from_body(json.loads(json.dumps(script.body))) == script
+
+
 def test_labels_may_be_declared_and_dates_given_as_defaults() -> None:
     text = changed("keys:", "dispositions: {branch_visit: {positive: true}}\nkeys:")
     text = text.replace("{disposition: not_interested}", "{disposition: branch_visit}")
