@@ -51,6 +51,9 @@ def read_question(node: Node, words: Vocabulary) -> tuple[Question, dict[str, Ch
         fields["capture"].fault("is the name of a variable; a captured value needs one of its own")
     if kind is None or name is None:
         return None
+    before = words.captures.get(name)
+    if before is not None and before.kind not in (kind, "text"):
+        fields["type"].fault(f"is {kind} here, and {name} is captured as {before.kind} in another state")
     for each in [each for each in fields if each not in (*_EVERY, *_OF_KIND[kind])]:
         fields.pop(each).fault(f"does not belong to `type: {kind}`")
     return _read(kind, name, node, fields, words)
@@ -156,6 +159,9 @@ def _options(node: Node, fields: Mapping[str, Node], words: Vocabulary) -> dict[
         goto = option["goto"].text(MAX_LABEL) if "goto" in option else None
         heard = read_phrases(option["words"], words) if "words" in option else ()
         found[digit] = Choice(goto or "", heard, label, digit if value is None else value)
+    stands = [str(choice.value) for choice in found.values()]
+    for value in sorted({value for value in stands if stands.count(value) > 1}):
+        fields["options"].fault(f"gives the value {value} by more than one key")
     if not found and isinstance(fields["options"].value, Mapping):
         fields["options"].fault("must have at least one key")
     return found

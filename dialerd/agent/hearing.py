@@ -21,6 +21,8 @@ DEADLINE = 3.0
 MOST = 50
 """Utterances that may wait; further ones are not heard."""
 START_DEADLINE = 20.0
+REST = 30.0
+"""Seconds before a process that was of no use is followed by another one."""
 
 _log = structlog.get_logger("dialerd.agent")
 
@@ -35,21 +37,22 @@ class Listener:
         self._starting = asyncio.Lock()
         self._asked: dict[int, asyncio.Future[str | None]] = {}
         self._number = 0
+        self._not_before = 0.0
 
     async def start(self) -> None:
         """Have it loaded before anybody speaks. A failure is logged."""
-        if await self._ready():
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(START_DEADLINE):
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(START_DEADLINE):
+                if await self._ready():
                     await self._ask(b"", ())
 
     async def recognise(self, utterance: bytes, phrases: tuple[str, ...]) -> str | None:
         """Which of `phrases` was said; None: none of them, or it was not to be known in time."""
-        if len(self._asked) >= MOST or not await self._ready():
+        if len(self._asked) >= MOST:
             return None
         try:
             async with asyncio.timeout(DEADLINE):
-                return await self._ask(utterance, phrases)
+                return await self._ask(utterance, phrases) if await self._ready() else None
         except TimeoutError:
             _log.warning("words.not_heard", detail=f"no answer within {DEADLINE:g} s")
             self._drop()
@@ -65,12 +68,14 @@ class Listener:
         async with self._starting:
             if self._process is not None and self._process.returncode is None:
                 return True
+            if asyncio.get_running_loop().time() < self._not_before:
+                return False
             try:
                 self._process = await asyncio.create_subprocess_exec(
                     *self._command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
                 )
             except OSError as error:
-                _log.warning("words.not_heard", detail=str(error))
+                self._failed(str(error))
                 return False
             self._reading = asyncio.get_running_loop().create_task(self._read(self._process))
             return True
@@ -96,21 +101,30 @@ class Listener:
     async def _read(self, process: asyncio.subprocess.Process) -> None:
         """Hand on what the process says, until it has ended."""
         assert process.stdout is not None
+        useful = False
         try:
             while line := await process.stdout.readline():
                 said = json.loads(line)
                 answer = self._asked.get(said["number"])
+                useful = True
                 if answer is not None and not answer.done():
                     answer.set_result(said["phrase"])
         except (ValueError, KeyError, TypeError) as error:
             _log.error("words.garbled", detail=str(error))
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
-        await process.wait()
+        status = await process.wait()
         if process is self._process:
+            if not useful:
+                self._failed(f"its process has ended with {status} before it heard anything")
             for answer in self._asked.values():
                 if not answer.done():
                     answer.set_result(None)
+
+    def _failed(self, detail: str) -> None:
+        """It is no use to start another one at once."""
+        _log.warning("words.not_heard", detail=detail)
+        self._not_before = asyncio.get_running_loop().time() + REST
 
     def _drop(self) -> None:
         process, self._process = self._process, None

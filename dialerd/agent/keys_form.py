@@ -8,7 +8,7 @@ from typing import Any
 
 from dialerd.agent.document import Node
 from dialerd.agent.flow import Choice, Flow, Patience, Scene
-from dialerd.agent.lines import VOICEMAIL, Line, Part, Texts
+from dialerd.agent.lines import VOICEMAIL, Line, Texts, written
 from dialerd.agent.vocabulary import KEYS, MAX_LABEL, VOICES, Vocabulary, language_tag, without_none
 
 FIELDS = ("script_id", "name", "variables", "dispositions", "keys", "no_input", "languages")
@@ -115,20 +115,20 @@ class KeysForm:
     def _read_texts(self, language: str | None, node: Node) -> None:
         fields = node.fields(_LANGUAGE, required=("opening", "closings", "no_input", "invalid_key"))
         closings = self._read_closings(fields["closings"]) if "closings" in fields else {}
-        silence: dict[str, str | None] = {}
+        silence: dict[str, Line | None] = {}
         if "no_input" in fields:
             needed = ("repeat", "closing") if self._repeats else ("closing",)
             lines = fields["no_input"].fields(("repeat", "closing"), required=needed)
-            silence = {name: self._words.text(line) for name, line in lines.items()}
-        opening = self._words.text(fields["opening"]) if "opening" in fields else None
-        invalid_key = self._words.text(fields["invalid_key"]) if "invalid_key" in fields else None
-        voicemail = self._words.text(fields[VOICEMAIL]) if VOICEMAIL in fields else None
+            silence = {name: self._words.line(line) for name, line in lines.items()}
+        opening = self._words.line(fields["opening"]) if "opening" in fields else None
+        invalid_key = self._words.line(fields["invalid_key"]) if "invalid_key" in fields else None
+        voicemail = self._words.line(fields[VOICEMAIL]) if VOICEMAIL in fields else None
         voice = fields["voice"].choice(VOICES) if "voice" in fields else VOICES[0]
         defaults = self._words.read_defaults(fields["defaults"]) if "defaults" in fields else {}
         repeat, closing = silence.get("repeat"), silence.get("closing")
         if opening is None or invalid_key is None or closing is None or voice is None or language is None:
             return
-        said = {
+        said: dict[str, Line] = {
             _OPENING: opening,
             **{_closing(digit): text for digit, text in closings.items()},
             **({"no_input_repeat": repeat} if repeat is not None else {}),
@@ -136,30 +136,29 @@ class KeysForm:
             "invalid_key": invalid_key,
             **({VOICEMAIL: voicemail} if voicemail is not None else {}),
         }
-        lines_said: dict[str, Line] = {name: (Part(text),) for name, text in said.items()}
-        self.texts.setdefault(language, Texts(lines_said, voice, defaults))
+        self.texts.setdefault(language, Texts(said, voice, defaults))
         self._texts.setdefault(
             language,
             {
                 "voice": voice,
-                "opening": opening,
-                "closings": closings,
-                "no_input": without_none(repeat=repeat, closing=closing),
-                "invalid_key": invalid_key,
+                "opening": written(opening),
+                "closings": {digit: written(line) for digit, line in closings.items()},
+                "no_input": {name: written(line) for name, line in silence.items() if line is not None},
+                "invalid_key": written(invalid_key),
                 **({"defaults": defaults} if defaults else {}),
-                **({VOICEMAIL: voicemail} if voicemail is not None else {}),
+                **({VOICEMAIL: written(voicemail)} if voicemail is not None else {}),
             },
         )
 
-    def _read_closings(self, node: Node) -> dict[str, str]:
-        found: dict[str, str] = {}
+    def _read_closings(self, node: Node) -> dict[str, Line]:
+        found: dict[str, Line] = {}
         spoken = dict(node.members())
-        for digit, line in spoken.items():
+        for digit, about in spoken.items():
             if digit not in self._known_keys:
-                line.fault("is not one of the script's keys")
-            text = self._words.text(line)
-            if text is not None:
-                found[digit] = text
+                about.fault("is not one of the script's keys")
+            line = self._words.line(about)
+            if line is not None:
+                found[digit] = line
         if isinstance(node.value, Mapping):
             for digit in self._known_keys:
                 if digit not in spoken:

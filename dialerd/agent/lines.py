@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from dialerd.agent.document import Scalar
 from dialerd.agent.text import parse_template
@@ -32,6 +33,12 @@ class Texts:
     """Defaults of variables where this language needs others."""
     values: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """How values are said in this language: by name, then by value."""
+
+
+def written(line: Line) -> Any:
+    """A line as a script has it: a text, a text with its recording, or a list of these."""
+    parts = [part.text if part.audio is None else {"text": part.text, "audio": part.audio} for part in line]
+    return parts[0] if len(parts) == 1 else parts
 
 
 def names_in(line: Line) -> frozenset[str]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dialerd.agent.keywords import is_word
 from dialerd.agent.prompts import Prompts
 from dialerd.agent.script import Proofs, ScriptDocument, parse_script
 
@@ -23,6 +22,9 @@ def proofread_words(source: str) -> ScriptDocument:
 
 
 def _unheard(word: str) -> str:
+    # Here, so that only who asks for words loads the recogniser's package.
+    from dialerd.agent.keywords import is_word
+
     return (
         "" if is_word(word) else f"has {word!r}, which is no word that can be recognised: check its spelling"
     )

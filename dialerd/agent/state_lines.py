@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from dialerd.agent.document import Node
 from dialerd.agent.flow import Flow, Patience, Scene
-from dialerd.agent.lines import VOICEMAIL, Line, Part, Texts
+from dialerd.agent.lines import VOICEMAIL, Line, Texts, names_in
 from dialerd.agent.states_form import TRANSFERRING
 from dialerd.agent.vocabulary import MAX_LABEL, VOICES, Vocabulary
 
@@ -33,7 +33,7 @@ class StateLines:
         defaults = self._words.read_defaults(fields["defaults"]) if "defaults" in fields else {}
         values = self._read_values(fields["values"]) if "values" in fields else {}
         common = {
-            name: self._line(fields[name]) if name in fields else None
+            name: self._words.line(fields[name]) if name in fields else None
             for name in ("no_input", "no_match", TRANSFERRING, VOICEMAIL)
         }
         if self._flow.escalation is not None and TRANSFERRING not in fields:
@@ -42,7 +42,12 @@ class StateLines:
         for name in (TRANSFERRING, VOICEMAIL):
             if common[name]:
                 self._keep(name, fields[name], common[name], lines)
+        self._check_message(lines.get(VOICEMAIL, ()))
         return Texts(lines, voice or VOICES[0], defaults, values)
+
+    def _check_message(self, message: Line) -> None:
+        for value in sorted(names_in(message) & set(self._words.captures)):
+            self.places[VOICEMAIL].fault(f"says {{{{{value}}}}}, and a machine was asked for nothing")
 
     def _read_values(self, node: Node) -> dict[str, dict[str, str]]:
         found: dict[str, dict[str, str]] = {}
@@ -71,19 +76,19 @@ class StateLines:
     ) -> None:
         fields = self._fields(node)
         said = self._main(node, fields)
-        again = self._line(fields["again"]) if "again" in fields else said
+        again = self._words.line(fields["again"]) if "again" in fields else said
         self._keep(name, node, said, lines)
         if "confirm" in fields:
             if scene.confirming is None:
                 fields["confirm"].fault("is never said: the state has no question with `confirm`")
-            self._keep(f"{name}.confirm", fields["confirm"], self._line(fields["confirm"]), lines)
+            self._keep(f"{name}.confirm", fields["confirm"], self._words.line(fields["confirm"]), lines)
         elif scene.confirming is not None:
             node.missing("confirm", "is missing: the line that asks whether what was understood is right")
         for which, patience in (("no_input", scene.no_input), ("no_match", scene.no_match)):
             if which in fields:
                 if patience is None:
                     fields[which].fault("is never said: the state takes no answer")
-                self._keep(f"{name}.{which}", fields[which], self._line(fields[which]), lines)
+                self._keep(f"{name}.{which}", fields[which], self._words.line(fields[which]), lines)
             elif patience is not None and patience.repeats:
                 intro = common[which]
                 if intro is None:
@@ -106,18 +111,11 @@ class StateLines:
 
     def _main(self, node: Node, fields: Mapping[str, Node]) -> Line | None:
         if not fields and not isinstance(node.value, Mapping):
-            return self._line(node)
+            return self._words.line(node)
         if "parts" in fields:
-            return self._line(fields["parts"])
+            return self._words.line(fields["parts"])
         part = self._words.recorded(fields)
         return (part,) if part is not None else None
-
-    def _line(self, node: Node) -> Line | None:
-        parts = [self._words.part(item) for item in node.items()]
-        whole: list[Part] = [part for part in parts if part is not None]
-        if not parts:
-            node.fault("must not be empty")
-        return tuple(whole) if whole and len(whole) == len(parts) else None
 
     def _keep(self, name: str, node: Node, line: Line | None, lines: dict[str, Line]) -> None:
         if line:

@@ -21,6 +21,7 @@ from dialerd.agent.flow import (
     Patience,
     Scene,
 )
+from dialerd.agent.lines import VOICEMAIL
 from dialerd.agent.vocabulary import MAX_LABEL, Vocabulary
 from dialerd.core.transfer import parse_target
 
@@ -41,8 +42,9 @@ FIELDS = (
 REQUIRED = ("name", "do_not_call", "states", "languages")
 TRANSFERRING = "transferring"
 """The line before a transfer."""
-RESERVED = (ESCALATE, TRANSFERRING)
+RESERVED = (ESCALATE, TRANSFERRING, VOICEMAIL)
 DNC = "dnc"
+MAX_STATES = 200
 
 _STATE = ("disposition", "positive", "keys", "question", "goto", "next", "end", "no_input", "no_match")
 _COURSES = ("keys", "question", "goto", "next", "end")
@@ -76,6 +78,8 @@ class StatesForm:
         start = top["start"].text(MAX_LABEL) if "start" in top else next(iter(self._scenes), None)
         if "start" in top and start is not None:
             self._targets.append((top["start"], start))
+            if start == ESCALATE:
+                top["start"].fault("must be a state: nobody has been told anything yet")
         flow = Flow(start or "", self._scenes, stop, escalation, limits, self._speech)
         self._check_targets(flow)
         return flow
@@ -110,7 +114,7 @@ class StatesForm:
         fields = node.fields(("keys", "words", "goto"), required=("goto",))
         goto = self._target(fields["goto"]) if "goto" in fields else None
         scene = self._scenes.get(goto) if goto is not None else None
-        if scene is not None and not (scene.end and scene.disposition == DNC):
+        if goto == ESCALATE or (scene is not None and not (scene.end and scene.disposition == DNC)):
             fields["goto"].fault(f"must lead to a state with `end: {DNC}`")
         return self._asked(fields, key, goto or "")
 
@@ -171,6 +175,9 @@ class StatesForm:
         found = list(node.members())
         if not found and isinstance(node.value, Mapping):
             node.fault("must have at least one state")
+        if len(found) > MAX_STATES:
+            node.fault(f"has {len(found)} states; at most {MAX_STATES}")
+            return
         for name, about in found:
             if not _NAME.fullmatch(name) or name in RESERVED:
                 about.fault(

@@ -24,7 +24,7 @@ ENDS = 20
 BEFORE = 12
 """Frames kept from before it began."""
 SHORTEST, LONGEST = 8, 250
-"""Frames of speech; whoever talks on for five seconds says no keyword."""
+"""Frames; whoever talks on for five seconds says no keyword, and music is none."""
 _RATE = 8_000
 
 
@@ -39,6 +39,8 @@ class Utterances:
         self._sound: list[bytes] = []
         self._spoken = 0
         self._silent = 0
+        self._babbling = False
+        """It was too long: nothing of it is kept, and it is waited out."""
 
     @property
     def speaking(self) -> bool:
@@ -46,7 +48,7 @@ class Utterances:
         return bool(self._sound)
 
     def feed(self, audio: bytes) -> list[bytes]:
-        """More audio (mu-law, 8 kHz); the utterances that it ended, as 16-bit samples. An empty one was too long."""
+        """More audio (mu-law, 8 kHz); the utterances that it ended, as 16-bit samples. An empty one is too long."""
         self._rest += audio
         ended = []
         while len(self._rest) >= FRAME:
@@ -61,24 +63,26 @@ class Utterances:
         loud = float(np.sqrt(np.mean(np.square(samples, dtype=np.float32)))) > QUIET
         speech = loud and self._detector.is_speech(frame, _RATE)
         self._latest.append(speech)
-        if not self._sound:
+        if not self._sound and not self._babbling:
             self._before.append(frame)
             if sum(self._latest) >= BEGINS:
                 self._sound, self._spoken, self._silent = list(self._before), BEGINS, 0
             return None
-        self._sound.append(frame)
         self._spoken += speech
         self._silent = 0 if speech else self._silent + 1
+        if self._babbling:
+            return self._end() if self._silent >= ENDS else None
+        self._sound.append(frame)
+        if len(self._sound) > LONGEST:
+            self._sound, self._babbling = [], True
+            return b""
         return self._end() if self._silent >= ENDS else None
 
     def _end(self) -> bytes | None:
-        sound, spoken = self._sound, self._spoken
-        self._sound = []
+        sound, self._sound, self._babbling = self._sound, [], False
         self._latest.clear()
         self._before.clear()
-        if spoken < SHORTEST:
-            return None
-        return b"".join(sound) if len(sound) <= LONGEST + ENDS + BEFORE else b""
+        return b"".join(sound) if sound and self._spoken >= SHORTEST else None
 
 
 def _linear_table() -> npt.NDArray[np.int16]:

@@ -10,7 +10,7 @@ import langcodes
 from babel.numbers import list_currencies
 
 from dialerd.agent.document import Node, Scalar
-from dialerd.agent.lines import Part
+from dialerd.agent.lines import Line, Part
 from dialerd.agent.text import KINDS, Template, TemplateError, is_name, parse_template
 
 MAX_TEXT = 2_000
@@ -121,6 +121,14 @@ class Vocabulary:
         for name in unknown:
             node.fault(f"uses {{{{{name}}}}}, which is not declared under variables")
         return None if unknown else text
+
+    def line(self, node: Node) -> Line | None:
+        """A text, `{text, audio}`, or a list of these."""
+        parts = [self.part(item) for item in node.items()]
+        whole = [part for part in parts if part is not None]
+        if not parts:
+            node.fault("must not be empty")
+        return tuple(whole) if whole and len(whole) == len(parts) else None
 
     def part(self, node: Node) -> Part | None:
         """A text, or `{text, audio}`."""

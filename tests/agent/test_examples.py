@@ -12,6 +12,7 @@ import pytest
 from dialerd.agent.exchange import Escalate
 from dialerd.agent.proofreading import proofread
 from dialerd.agent.script import ScriptDocument
+from dialerd.agent.wording import in_sentences
 from dialerd.core.clock import Instant
 from tests.agent.scripts import EXAMPLES
 from tests.agent.talk import MORNING, Talk
@@ -195,6 +196,18 @@ def test_values_are_said_as_the_language_does() -> None:
     )
     cause = Talk(example("survey"), "hi-IN").press("1").press("1").press("1")
     assert cause.said.startswith("इंतज़ार के समय के बारे में बताने के लिए धन्यवाद।")
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_a_machine_is_left_a_message_that_names_the_callee(script: str, language: str) -> None:
+    name = "Asha" if language == "en-IN" else "आशा"
+    talk = Talk(example(script), language, {"phone": "+91", "name": name})
+    message = " ".join(
+        part.text for part in in_sentences(talk.state.texts.lines["voicemail"], talk.state.values)
+    )
+    assert name in message
+    assert "{{" not in message
 
 
 def test_who_takes_over_is_told_what_it_is_about() -> None:

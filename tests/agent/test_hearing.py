@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -80,8 +81,21 @@ def test_a_long_speech_is_told_as_none() -> None:
         "this is a long story without any pause which nobody who wants to choose something would ever tell, "
         * 2
     )
-    told = heard(spoken(story.replace(",", "")))
-    assert b"" in told
+    utterances = Utterances()
+    told = heard(spoken(story.replace(",", "")), utterances)
+    assert told.count(b"") >= 1
+    assert all(len(each) <= 16_000 * 6 for each in told)
+    assert len(heard(spoken("yes please"), utterances)) == 1, "it hears again after that"
+
+
+def test_music_is_kept_nowhere_and_nobody_is_waited_for() -> None:
+    utterances = Utterances()
+    speech = encode(render("this goes on and on and on without any pause at all for ever", "en-gb", 10))
+    loud = np.frombuffer(speech, np.uint8)
+    loud = loud[(loud & 0x7F) < 0x60].tobytes()
+    told = [each for _ in range(10) for each in heard(loud, utterances)]
+    assert told.count(b"") <= 2
+    assert sum(map(len, told)) < 16_000 * 12
 
 
 def test_while_somebody_speaks_it_is_known() -> None:
@@ -189,12 +203,22 @@ async def test_a_listener_that_fails_costs_the_words_and_nothing_else(
 ) -> None:
     monkeypatch.setattr("dialerd.agent.hearing.DEADLINE", 0.5)
     failing = Listener((sys.executable, "-c", program))
-    assert await failing.recognise(bytes(3_200), PHRASES) is None
+    for _ in range(3):
+        assert await failing.recognise(bytes(3_200), PHRASES) is None
     await failing.close()
     missing = Listener(("/nowhere/python",))
     assert await missing.recognise(bytes(3_200), PHRASES) is None
     await missing.start()
     await missing.close()
+
+
+async def test_a_listener_that_is_of_no_use_is_not_started_over_and_over(tmp_path: Path) -> None:
+    program = f"import sys; open({str(tmp_path / 'starts')!r}, 'a').write('x'); sys.exit(3)"
+    failing = Listener((sys.executable, "-c", program))
+    for _ in range(5):
+        assert await failing.recognise(bytes(3_200), PHRASES) is None
+    await failing.close()
+    assert (tmp_path / "starts").read_text() == "x"
 
 
 async def test_an_ear_tells_what_was_said_and_that_it_is_busy(listener: Listener) -> None:

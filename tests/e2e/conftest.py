@@ -17,7 +17,9 @@ SCRIPT = ROOT / "config" / "scripts" / "personal-loan-cross-sell.yaml"
 def carrier_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Daemon, Path]]:
     """A daemon whose trunk leads to the simulated carrier, and the carrier's call records."""
     folder = tmp_path_factory.mktemp("carrier")
-    with lab(folder) as running, daemon(running) as process:
+    prompts = folder / "recorded"
+    prompts.mkdir()
+    with lab(folder) as running, daemon(running, DIALERD_MEDIA__PROMPTS_DIR=str(prompts)) as process:
         process.ctl("script", "add", str(SCRIPT))
         yield process, Path(running.facts["cdr"]["carrier"])
 

@@ -3,6 +3,7 @@ object tells is what was said."""
 
 from __future__ import annotations
 
+import io
 import subprocess
 import time
 import wave
@@ -79,6 +80,26 @@ CASES = (
     Case("cross-sell", "hi-IN", ("1", "*9"), "dnc"),
     Case("appointment", "hi-IN", ("0", "1"), "confirmed"),
 )
+
+
+RECORDED = """\
+script_id: recorded
+name: A line that was recorded
+no_input: {then: bye}
+do_not_call: {goto: stop}
+states:
+  opening: {keys: {1: bye}}
+  bye: {end: true}
+  stop: {end: dnc}
+languages:
+  en-IN:
+    no_input: Sorry.
+    no_match: Sorry.
+    say:
+      opening: {text: This call is recorded., audio: tone.wav}
+      bye: Goodbye.
+      stop: Goodbye.
+"""
 
 
 def number(index: int) -> str:
@@ -224,3 +245,42 @@ def test_a_script_is_tried_on_the_phone_and_leaves_nothing_behind(carrier_lab: t
     assert (call["status"], call["disposition"]) == ("completed", "account_only")
     assert call["transcript"][-1]["text"].startswith("Thank you. From now on")
     assert process.ctl("script", "list")["total"] == before
+
+
+def test_a_recorded_prompt_is_what_the_callee_hears(carrier_lab: tuple[Daemon, Path], tmp_path: Path) -> None:
+    process, _ = carrier_lab
+    script = tmp_path / "recorded.yaml"
+    script.write_text(RECORDED)
+    refused = subprocess.run(
+        [*process.dialerctl, "script", "add", str(script)],
+        env=process.env,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert refused.returncode == 2
+    assert "tone.wav cannot be read" in refused.stderr
+    tone = (np.sin(np.arange(4 * 16_000) * 2 * np.pi * 1_000 / 16_000) * 8_000).astype("<i2")
+    with wave.open(str(Path(process.env["DIALERD_MEDIA__PROMPTS_DIR"]) / "tone.wav"), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(16_000)
+        file.writeframes(tone.tobytes())
+    process.ctl("script", "add", str(script))
+    phone = "+919876200002"
+    direct(process, f"SCENARIO_{phone[1:]}", "1")
+    operator = Operator(process.env["DIALERD_CONTROL__SOCKET"])
+    call = operator.post("/v1/calls", phone=phone, script_id="recorded", language="en-IN", recording=True)[
+        "id"
+    ]
+    until(lambda: operator.get(f"/v1/calls/{call}")["recording_url"] is not None, 60, "nothing was recorded")
+    sound = operator.send("GET", f"/v1/calls/{call}/recording").content
+    operator.close()
+    with wave.open(io.BytesIO(sound)) as file:
+        sides = np.frombuffer(file.readframes(file.getnframes()), "<i2").reshape(-1, 2)
+    agent = sides[:, 1].astype(np.float64)
+    loud = np.flatnonzero(np.abs(agent) > 2_000)
+    heard = agent[loud[0] : loud[0] + 3 * 8_000]
+    spectrum = np.abs(np.fft.rfft(heard)) ** 2
+    near = np.abs(np.fft.rfftfreq(len(heard), 1 / 8_000) - 1_000) < 5
+    assert spectrum[near].sum() / spectrum.sum() > 0.95
