@@ -23,6 +23,8 @@ from dialerd.media import wavefile
 
 MOST_WAITING = 32 * 1024 * 1024
 """Bytes of all recordings that may wait for the disk: beyond them it is too slow."""
+LEAVES = 512 * 1024 * 1024
+"""Bytes of the disk that recordings leave free: the store may be on the same one, and dialing needs it."""
 STOP_DEADLINE = 5.0
 PARTS = "parts"
 
@@ -132,6 +134,9 @@ class RecordingWriter:
                 recording._file = self._open(recording.call)
             if recording._size + len(audio) > wavefile.MOST_BYTES:
                 raise OSError(None, "it has become as long as a WAV file can be")
+            room = os.fstatvfs(recording._file)
+            if room.f_bavail * room.f_frsize < LEAVES:
+                raise OSError(None, f"less than {LEAVES >> 20} MB are left on the disk, which others need")
             _write_all(recording._file, audio)
             recording._size += len(audio)
         except OSError as error:

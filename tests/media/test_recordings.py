@@ -191,6 +191,22 @@ async def test_a_full_disk_costs_the_recording_and_is_named(
     await writer.stop()
 
 
+async def test_a_disk_on_which_little_is_left_is_left_to_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = Told()
+    writer = RecordingWriter(tmp_path, told)
+    monkeypatch.setattr(recordings, "LEAVES", 2**62)
+    recording = writer.begin("cal_000000000001")
+    recording.write(bytes(4))
+    recording.finish()
+    lost = await told.wait()
+    assert isinstance(lost, Lost)
+    assert "left on the disk" in lost.detail
+    assert list((tmp_path / PARTS).iterdir()) == []
+    await writer.stop()
+
+
 async def test_a_folder_that_cannot_be_written_costs_the_recording_and_is_named(tmp_path: Path) -> None:
     (tmp_path / "recordings").write_text("a file")
     told = Told()
