@@ -150,6 +150,14 @@ async def test_a_worker_that_died_leaves_a_recording_that_the_next_one_makes_who
     await until(lambda: part.exists() and part.stat().st_size > 32_000)
     with part.open("ab") as torn:
         torn.write(b"\x01\x02\x03")
+    beside = RecordingWriter(tmp_path, told)
+    beside.start()
+    await beside.stop()
+    assert (told.outcomes, part.exists()) == ([], True), "a worker that lives is left to its work"
+    # Its process dies: what it has open is closed.
+    assert recording._file is not None
+    os.close(recording._file)
+    recording._file = None
     again = RecordingWriter(tmp_path, told)
     again.start()
     kept = await told.wait()
