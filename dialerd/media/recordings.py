@@ -1,7 +1,7 @@
 """Recordings on the disk: written by one thread, so that no call ever waits for it.
 
 A recording grows under `parts` and is moved to the folder of its day when it is whole; what a worker that died has left
-under `parts` is mended by the next one. Whatever goes wrong costs the recording, never the call. No name of a file
+there is mended by the next one that starts. Whatever goes wrong costs the recording, never the call. No name of a file
 tells of a person.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import os
 import queue
 import threading
@@ -23,6 +24,8 @@ from dialerd.media import wavefile
 
 MOST_WAITING = 32 * 1024 * 1024
 """Bytes of all recordings that may wait for the disk: beyond them it is too slow."""
+LEAVES = 512 * 1024 * 1024
+"""Bytes of the disk that recordings leave free: the store may be on the same one, and dialing needs it."""
 STOP_DEADLINE = 5.0
 PARTS = "parts"
 
@@ -132,6 +135,9 @@ class RecordingWriter:
                 recording._file = self._open(recording.call)
             if recording._size + len(audio) > wavefile.MOST_BYTES:
                 raise OSError(None, "it has become as long as a WAV file can be")
+            room = os.fstatvfs(recording._file)
+            if room.f_bavail * room.f_frsize < LEAVES:
+                raise OSError(None, f"less than {LEAVES >> 20} MB are left on the disk, which others need")
             _write_all(recording._file, audio)
             recording._size += len(audio)
         except OSError as error:
@@ -142,6 +148,8 @@ class RecordingWriter:
         parts = self.folder / PARTS
         parts.mkdir(mode=0o750, parents=True, exist_ok=True)
         file = os.open(parts / f"{call}.wav", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o640)
+        # By this other workers know that it is being written: it goes with this process.
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         _write_all(file, wavefile.header(0))
         return file
 
@@ -186,12 +194,23 @@ class RecordingWriter:
             return
         for part in left:
             try:
-                file = os.open(part, os.O_WRONLY)
-                size = wavefile.whole(os.fstat(file).st_size - wavefile.HEADER_BYTES)
-                os.ftruncate(file, wavefile.HEADER_BYTES + size)
-                self._tell(self._keep(part.stem, file, size))
+                outcome = self._mended(part)
             except OSError as error:
-                self._tell(Lost(part.stem, f"{self.folder}: {error.strerror or error}"))
+                outcome = Lost(part.stem, f"{self.folder}: {error.strerror or error}")
+            if outcome is not None:
+                self._tell(outcome)
+
+    def _mended(self, part: Path) -> Outcome | None:
+        """None: a worker that lives is writing it."""
+        file = os.open(part, os.O_WRONLY)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(file)
+            return None
+        size = wavefile.whole(os.fstat(file).st_size - wavefile.HEADER_BYTES)
+        os.ftruncate(file, wavefile.HEADER_BYTES + size)
+        return self._keep(part.stem, file, size)
 
     def _tell(self, outcome: Outcome) -> None:
         if self._loop is not None and not self._loop.is_closed():

@@ -184,11 +184,12 @@ class Session:
         self._over(Finished(self._last_word()))
 
     def hold(self, *, warm: bool) -> None:
-        """Somebody else has asked for a transfer. `warm`: the agent goes on talking; else it falls silent at once."""
-        if self._playout is None:
-            return
+        """Somebody else has asked for a transfer. `warm`: the agent goes on talking; else it falls silent at once.
+
+        Before its first sound it does not: a callee who hears nothing is abandoned.
+        """
         self._holding = True
-        if not warm:
+        if not warm and self._heard and self._playout is not None:
             self._muted = True
             self._playout.stop()
         self._ring()

@@ -17,6 +17,7 @@ from dialerd.asterisk.host import media_of, persons_of
 from dialerd.core.clock import Millis
 from dialerd.core.effects import CallPerson, JoinPerson
 from dialerd.core.messages import (
+    HostUp,
     LiveChannel,
 )
 from dialerd.core.model import E164, CallId, ChannelId, InstanceId
@@ -129,6 +130,7 @@ async def test_without_a_connection_no_phone_rings() -> None:
         await until(lambda: not side.telephony.connected)
         side.telephony.call_person(ORDER)
         assert "not connected" in (await side.heard.wait(PersonRefused)).detail
+        await side.heard.wait(HostUp, 2)
 
 
 async def test_callee_and_person_come_into_one_bridge_with_a_limit_of_its_own() -> None:

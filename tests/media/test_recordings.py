@@ -150,6 +150,14 @@ async def test_a_worker_that_died_leaves_a_recording_that_the_next_one_makes_who
     await until(lambda: part.exists() and part.stat().st_size > 32_000)
     with part.open("ab") as torn:
         torn.write(b"\x01\x02\x03")
+    beside = RecordingWriter(tmp_path, told)
+    beside.start()
+    await beside.stop()
+    assert (told.outcomes, part.exists()) == ([], True), "a worker that lives is left to its work"
+    # Its process dies: what it has open is closed.
+    assert recording._file is not None
+    os.close(recording._file)
+    recording._file = None
     again = RecordingWriter(tmp_path, told)
     again.start()
     kept = await told.wait()
@@ -188,6 +196,22 @@ async def test_a_full_disk_costs_the_recording_and_is_named(
     fine.write(bytes(32_000))
     fine.finish()
     assert isinstance(await told.wait(2), Kept)
+    await writer.stop()
+
+
+async def test_a_disk_on_which_little_is_left_is_left_to_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = Told()
+    writer = RecordingWriter(tmp_path, told)
+    monkeypatch.setattr(recordings, "LEAVES", 2**62)
+    recording = writer.begin("cal_000000000001")
+    recording.write(bytes(4))
+    recording.finish()
+    lost = await told.wait()
+    assert isinstance(lost, Lost)
+    assert "left on the disk" in lost.detail
+    assert list((tmp_path / PARTS).iterdir()) == []
     await writer.stop()
 
 

@@ -78,6 +78,15 @@ async def test_a_cold_transfer_that_somebody_else_asked_for_silences_the_agent_u
         await until(lambda: ("played", 2) in call.talk.told)
 
 
+async def test_one_that_is_asked_for_before_the_agent_was_heard_leaves_it_its_opening() -> None:
+    async with answered(not_ready=3) as fake, held(fake) as call:
+        call.session.hold(warm=False)
+        leg = await call.leg()
+        await until(lambda: ("played", 1) in call.talk.told)
+        await until(lambda: RINGING in leg.audio)
+        assert call.heard == 1
+
+
 async def test_a_warm_one_lets_it_talk_on() -> None:
     async with answered() as fake, held(fake) as call:
         leg = await call.leg()
