@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 
 import orjson
 import structlog
@@ -94,6 +94,10 @@ class DirectTalk:
 
     def transfer_failed(self, reason: str, at: Millis) -> None:
         """The engine goes on; it learns by REST what became of it."""
+
+    def message(self) -> AsyncGenerator[bytes] | None:
+        """See `dialerd.media.conversation.Conversation`. dialerd has no part in its audio."""
+        return None
 
     def close(self, at: Millis) -> AgentReport:
         """See `dialerd.media.conversation.Conversation`."""
