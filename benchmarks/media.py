@@ -2,7 +2,8 @@
 
 SIPp answers; a process of its own hears every call's RTP, frame by frame, and knows what the agent said: what is
 missing was lost, and when the first sound came is seen on the wire. The bare script bridges as many calls and forgets
-what it hears: the ratio is our worker's processor time beside its, in the same run.
+what it hears: the ratio is our worker's processor time beside its, in the same run. A second bare script does so by
+AudioSocket(), without a bridge: the other kind of leg.
 
     python -m benchmarks.media [--json] [--calls 100] [--seconds 60]
 """
@@ -102,8 +103,7 @@ def held(process: Daemon, running: Lab, calls: int, seconds: float) -> tuple[flo
             time.sleep(0.1)
         time.sleep(SETTLE)
         engine, *workers = family(process)
-        pbx = int((running.folder / "pbx.pid").read_text())
-        groups = (workers, [engine], [pbx])
+        groups = (workers, [engine], [pbx(running)])
         spent, since = [cpu_seconds(group) for group in groups], time.monotonic()
         time.sleep(seconds)
         over = time.monotonic() - since
@@ -133,8 +133,8 @@ def in_progress(opened: httpx.Client, campaign: str) -> int:
     return int(progress["connected"])
 
 
-def embedded(calls: int, seconds: float, folder: Path) -> tuple[Carried, float]:
-    """Calls held by the embedded agent, then as many by the bare sink: what was heard, and the sink's time a call."""
+def embedded(calls: int, seconds: float, folder: Path) -> tuple[Carried, tuple[Sink, Sink]]:
+    """Calls held by the embedded agent, then as many by the bare sinks."""
     settings = {
         "DIALERD_TRUNKS__LAB__MAX_CHANNELS": str(calls + 10),
         "DIALERD_TRUNKS__LAB__CALLS_PER_SECOND": "1000",
@@ -151,7 +151,7 @@ def embedded(calls: int, seconds: float, folder: Path) -> tuple[Carried, float]:
                 used = held(process, running, calls, seconds)
             # SIPp's log and the ears end with their block, the bare calls come after: only ours are looked at.
             ended = time.monotonic()
-            sink = bare(running, calls, seconds)
+            sinks = sinks_of(running, calls, seconds)
         log = sipp.folder / "messages.log"
     ours = [stream for stream in streams(kept) if stream.arrivals and stream.arrivals[0] < ended]
     return Carried(
@@ -159,26 +159,63 @@ def embedded(calls: int, seconds: float, folder: Path) -> tuple[Carried, float]:
         tuple(follow(stream, script) for stream in ours),
         tuple(first_sounds(log, ours)),
         *used,
-    ), sink
+    ), sinks
 
 
-def bare(running: Lab, calls: int, seconds: float) -> float:
-    """The bare sink's processor time, in ms a second a call."""
+def sinks_of(running: Lab, calls: int, seconds: float) -> tuple[Sink, Sink]:
+    """The bare sinks: through chan_websocket and a bridge, and by AudioSocket without one."""
+    socket = ("--media", running.facts["media"]["bare-media"], "--channels", str(calls + 10))
+    deadline = ("--deadline", str(seconds + calls / RATE + 120))
+    return (
+        bare(running, "bare", calls, seconds, *socket, *deadline),
+        bare(running, "bare_audiosocket", calls, seconds),
+    )
+
+
+@dataclass(frozen=True)
+class Sink:
+    """What a bare script of one kind of leg took, in ms a second a call."""
+
+    own: float
+    asterisk: float
+
+
+def bare(running: Lab, script: str, calls: int, seconds: float, *more: str) -> Sink:
+    """As many calls held by a bare script, measured once all have begun."""
     ari = running.facts["ari"]
+    ramp = calls / RATE + SETTLE
     command = [
-        sys.executable, "-m", "benchmarks.bare", "--ari-url", ari["url"], "--ari-user", ari["user"],
-        "--ari-password", ari["password"], "--calls", str(calls), "--channels", str(calls + 10),
-        "--rate", str(RATE), "--deadline", str(seconds + calls / RATE + 60),
-        "--media", running.facts["media"]["bare-media"], "--hold", str(seconds),
+        sys.executable, "-m", f"benchmarks.{script}", "--ari-url", ari["url"], "--ari-user", ari["user"],
+        "--ari-password", ari["password"], "--calls", str(calls), "--rate", str(RATE),
+        "--hold", str(ramp + seconds + SETTLE), *more,
     ]  # fmt: skip
-    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
-    found = json.loads(done.stdout)
-    if found["unbridged"]:
-        raise RuntimeError(f"{found['unbridged']} bare calls got no audio")
-    return float(found["cpu_ms_per_call"]) / seconds
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    try:
+        time.sleep(ramp + SETTLE)
+        pids = ([process.pid], [pbx(running)])
+        spent, since = [cpu_seconds(group) for group in pids], time.monotonic()
+        time.sleep(seconds)
+        over = time.monotonic() - since
+        own, asterisk = (
+            1_000 * (cpu_seconds(group) - before) / over / calls
+            for group, before in zip(pids, spent, strict=True)
+        )
+        told, _ = process.communicate(timeout=ramp + 60)
+    finally:
+        process.kill()
+        process.wait()
+    found = json.loads(told)
+    if found.get("unbridged") or found.get("late") or found.get("held", calls) < calls:
+        raise RuntimeError(f"not every bare call was held: {found}")
+    return Sink(own, asterisk)
 
 
-def figures(name: str, seen: Carried, sink: float) -> list[Figure]:
+def pbx(running: Lab) -> int:
+    """Asterisk's process."""
+    return int((running.folder / "pbx.pid").read_text())
+
+
+def figures(name: str, seen: Carried, sink: Sink) -> list[Figure]:
     """What is told of an engine."""
     lost = sum(one.lost for one in seen.heard)
     strange = sum(one.strange for one in seen.heard)
@@ -202,9 +239,9 @@ def figures(name: str, seen: Carried, sink: float) -> list[Figure]:
         ),
         Figure(
             f"{name}: worker's CPU ÷ bare sink's",
-            seen.worker_ms / sink,
+            seen.worker_ms / sink.own,
             at_most=1.5,
-            note=f"{seen.worker_ms:.2f} ÷ {sink:.2f} ms a second a call; daemon {seen.engine_ms:.2f}, "
+            note=f"{seen.worker_ms:.2f} ÷ {sink.own:.2f} ms a second a call; daemon {seen.engine_ms:.2f}, "
             f"Asterisk {seen.asterisk_ms:.2f}",
         ),
     ]
@@ -214,7 +251,25 @@ def measure(calls: int, seconds: float) -> list[Figure]:
     """Every engine, one after the other."""
     with tempfile.TemporaryDirectory(prefix="dialerd-bench-") as name:
         print("measuring: the embedded agent …", file=sys.stderr)
-        return figures("embedded", *embedded(calls, seconds, Path(name)))
+        seen, sinks = embedded(calls, seconds, Path(name))
+    return [*figures("embedded", seen, sinks[0]), *legs(*sinks)]
+
+
+def legs(websocket: Sink, audiosocket: Sink) -> list[Figure]:
+    """What the two kinds of legs cost, bare."""
+    return [
+        Figure(
+            "leg: AudioSocket() ÷ chan_websocket with a bridge, Asterisk's CPU",
+            audiosocket.asterisk / websocket.asterisk,
+            note=f"{audiosocket.asterisk:.2f} ÷ {websocket.asterisk:.2f} ms a second a call",
+        ),
+        Figure(
+            "leg: AudioSocket() ÷ chan_websocket with a bridge, the sink's CPU",
+            audiosocket.own / websocket.own,
+            note=f"{audiosocket.own:.2f} ÷ {websocket.own:.2f} ms a second a call; frames of 20 ms each way, "
+            "paced by the sink ÷ by Asterisk",
+        ),
+    ]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
