@@ -10,7 +10,7 @@ import sys
 
 from scripts.running import ROOT
 
-ALL = ("calls", "latency", "pauses", "scale", "imports", "simulate", "webrtc", "idle")
+ALL = ("calls", "latency", "pauses", "scale", "imports", "simulate", "media", "webrtc", "idle")
 
 
 def main() -> int:
