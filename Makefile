@@ -5,7 +5,7 @@ BIN := .venv/bin
 LAB := asterisk/lab/lab
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-down test test-kill check unit lab-tests lab-up lab-down bench lock clean
+.PHONY: help setup demo demo-down test test-kill check unit lab-tests lab-up lab-down bench bench-media lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -53,6 +53,10 @@ lab-down: ## stop the lab
 
 bench: setup ## every benchmark, as ratios and percentiles beside their targets (RUNS=5 CALLS=2000; STORE=postgresql for latency and scale)
 	$(BIN)/python -m benchmarks
+
+bench-media: setup ## the calls' audio alone: frames lost, delays, CPU a call of each engine (CALLS=2000 is 100 calls for a minute)
+	$(BIN)/python -m benchmarks.media
+	$(BIN)/python -m benchmarks.webrtc
 
 lock: ## pin the dependencies again, with hashes and without any index address
 	@$(PYTHON) -m venv .venv-lock && .venv-lock/bin/pip install --quiet pip-tools

@@ -2,7 +2,8 @@
 
 It originates over the events WebSocket with the same cap of unanswered requests as the daemon, paced evenly at
 `--rate`. With `--media` it does what the daemon's media worker does for an answered call, and no more: media
-leg, bridge, one prompt; the callee hangs up. Prints one line of JSON: calls, seconds, calls a second, CPU
+leg, bridge, one prompt; the callee hangs up. With `--hold` too it talks for so many seconds and forgets what it
+hears, then hangs up: a bare sink of calls' audio. Prints one line of JSON: calls, seconds, calls a second, CPU
 milliseconds a call, and of the answered calls how many ended before their bridge was made (`late`) and how many
 never got one because Asterisk did not answer (`unbridged`). Every wait has a deadline.
 """
@@ -27,6 +28,8 @@ from picows import WSFrame, WSListener, WSMsgType, WSTransport, WSUpgradeRequest
 UNANSWERED = 16
 LEG_DEADLINE = 5.0
 """Seconds that a media leg, or a request about one, may take."""
+MESSAGE_SECONDS = 5
+"""Of audio at a time, where calls are held; Asterisk holds 20."""
 CLEAN_UP = 10.0
 """Seconds after the last call's end in which the last legs and bridges may still be made and removed."""
 QUIET = (
@@ -205,8 +208,15 @@ class Bare:
         ):
             self.late_count += 1
             return
-        leg.socket.send(WSMsgType.BINARY, b"\x7f" * 8000)
         self.bridged_count += 1
+        if not self.options.hold:
+            leg.socket.send(WSMsgType.BINARY, b"\x7f" * 8000)
+            return
+        ends = time.perf_counter() + self.options.hold
+        while time.perf_counter() < ends and leg.socket is not None:
+            leg.socket.send(WSMsgType.BINARY, b"\x7f" * (8_000 * MESSAGE_SECONDS))
+            await asyncio.sleep(MESSAGE_SECONDS)
+        await self.request("DELETE", f"channels/{channel}", None, f"d{channel}")
 
     async def release(self, channel: str) -> None:
         """Remove what `answered` has made, once it has. Asterisk ends a leg with its socket."""
@@ -263,6 +273,7 @@ def main() -> None:
     parser.add_argument(
         "--media", metavar="HOST:PORT", help="bridge each call; Asterisk connects to this address"
     )
+    parser.add_argument("--hold", type=float, default=0, help="seconds of talk with each callee")
     parser.add_argument("--media-client", default="bare-media", help="the websocket_client that does so")
     print(json.dumps(uvloop.run(Bare(parser.parse_args()).run())))
 

@@ -1,0 +1,133 @@
+"""The audio side of every callee: one UDP port that hears all calls' RTP, and may talk back into each of them.
+
+A process of its own, so that its time is not counted as dialerd's. What it says is numbered frame by frame, so that an
+echo tells which frames came back, when, and whether bit for bit. It knows no SIP: who answers the calls names this
+port in the session description.
+
+    python -m benchmarks.rtp_callee --port PORT [--talk] --keep FILE
+
+It prints `ready`, works until its standard input ends, writes what it heard to FILE and ends.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import pickle
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import cast
+
+import uvloop
+
+FRAME = 160
+"""Samples, and bytes, of 20 ms of mu-law at 8 kHz."""
+FRAME_SECONDS = 0.02
+PCMU = 0
+HEADER = 12
+MAGIC = b"\x10\x90\x11\x91"
+"""How a numbered frame begins; four bytes with its number follow, then a tone of 1 kHz."""
+TONE = bytes((0xFF, 0x95, 0x8E, 0x95, 0x7F, 0x15, 0x0E, 0x15)) * 20
+"""1 kHz in mu-law (ITU-T G.711), one frame."""
+MOST_CALLS = 1_000
+_NIBBLES = 8
+_CODES = bytes(0x20 + 4 * nibble for nibble in range(16))
+"""Mu-law codes for the digits of a number: far from silence, each decodes to itself."""
+
+
+@dataclass
+class Stream:
+    """One call's RTP, as it came."""
+
+    source: tuple[str, int]
+    ssrc: int
+    arrivals: list[float] = field(default_factory=list)
+    """On the machine's monotonic clock, which its processes share."""
+    sequence: list[int] = field(default_factory=list)
+    audio: bytearray = field(default_factory=bytearray)
+    said: list[float] = field(default_factory=list)
+    """When each numbered frame left."""
+
+
+def numbered(number: int) -> bytes:
+    """A frame that carries its number."""
+    digits = bytes(_CODES[number >> 4 * place & 0xF] for place in range(_NIBBLES))
+    head = MAGIC + digits
+    return head + TONE[len(head) :]
+
+
+def number_of(frame: bytes) -> int | None:
+    """The number of a frame that begins with `MAGIC`; None: it has none."""
+    digits = frame[len(MAGIC) : len(MAGIC) + _NIBBLES]
+    if not frame.startswith(MAGIC) or any(code not in _CODES for code in digits):
+        return None
+    return sum(_CODES.index(code) << 4 * place for place, code in enumerate(digits))
+
+
+class RtpCallee(asyncio.DatagramProtocol):
+    """Hears every stream that comes, and talks back into it if it is to."""
+
+    def __init__(self, talks: bool) -> None:
+        self.streams: dict[tuple[tuple[str, int], int], Stream] = {}
+        self._talks = talks
+        self._transport: asyncio.DatagramTransport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The port is open."""
+        self._transport = cast(asyncio.DatagramTransport, transport)
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        """RTP (RFC 3550) of mu-law; keys and comfort noise are passed over."""
+        if len(data) <= HEADER or data[1] & 0x7F != PCMU:
+            return
+        key = (addr, int.from_bytes(data[8:12], "big"))
+        stream = self.streams.get(key)
+        if stream is None:
+            if len(self.streams) == MOST_CALLS:
+                return
+            stream = self.streams[key] = Stream(*key)
+        stream.arrivals.append(time.monotonic())
+        stream.sequence.append(int.from_bytes(data[2:4], "big"))
+        stream.audio += data[HEADER:]
+
+    async def talk(self) -> None:
+        """Say a numbered frame into each call, every 20 ms."""
+        begun = time.monotonic()
+        for tick in range(1 << 31):
+            await asyncio.sleep(begun + tick * FRAME_SECONDS - time.monotonic())
+            for stream in list(self.streams.values()):
+                number = len(stream.said)
+                head = bytes((0x80, PCMU)) + (number & 0xFFFF).to_bytes(2, "big")
+                head += (number * FRAME & 0xFFFFFFFF).to_bytes(4, "big") + stream.ssrc.to_bytes(4, "big")
+                stream.said.append(time.monotonic())
+                self._transport.sendto(head + numbered(number), stream.source)
+
+
+async def _serve(port: int, talks: bool) -> list[Stream]:
+    loop = asyncio.get_running_loop()
+    _, callee = await loop.create_datagram_endpoint(lambda: RtpCallee(talks), local_addr=("127.0.0.1", port))
+    talking = loop.create_task(callee.talk()) if talks else None
+    print("ready", flush=True)
+    await loop.run_in_executor(None, sys.stdin.read)
+    if talking is not None:
+        talking.cancel()
+    return list(callee.streams.values())
+
+
+def main() -> None:
+    """Parse the command line, serve."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--talk", action="store_true", help="talk back into every call")
+    parser.add_argument("--keep", type=Path, required=True, help="where to write what was heard")
+    options = parser.parse_args()
+    heard = uvloop.run(_serve(options.port, options.talk))
+    options.keep.write_bytes(pickle.dumps([vars(stream) for stream in heard]))
+
+
+if __name__ == "__main__":
+    main()
