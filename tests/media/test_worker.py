@@ -59,7 +59,7 @@ class Daemon:
         return self.of(kind)[count - 1]
 
     async def cut_off(self) -> None:
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(20):
             await self.listening
 
 
@@ -92,7 +92,7 @@ class Running:
     serving: asyncio.Task[None]
 
     async def ended(self) -> None:
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(20):
             await self.serving
 
 
@@ -236,7 +236,7 @@ async def test_a_label_chosen_while_no_daemon_was_there_is_told_to_the_next(tmp_
 
 
 async def test_without_a_daemon_it_hangs_up_and_ends(tmp_path: Path) -> None:
-    async with fake_asterisk() as fake, running(tmp_path, fake, grace=0.1) as run:
+    async with fake_asterisk() as fake, running(tmp_path, fake, grace=2.0) as run:
         fake.answer(CALL)
         async with daemon(run.path) as boss:
             boss.attach()
