@@ -7,7 +7,6 @@ and marks as JSON text. Nothing of it knows Asterisk, and nothing waits for the 
 from __future__ import annotations
 
 import asyncio
-import base64
 import binascii
 import contextlib
 import secrets
@@ -351,7 +350,7 @@ class TwilioTalk(StreamTalk):
     def _take_media(self, media: object) -> None:
         payload = media.get("payload") if isinstance(media, dict) else None
         try:
-            audio = base64.b64decode(payload, validate=True) if isinstance(payload, str) else None
+            audio = binascii.a2b_base64(payload, strict_mode=True) if isinstance(payload, str) else None
         except (binascii.Error, ValueError):
             audio = None
         if audio is None:
