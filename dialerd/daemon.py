@@ -16,6 +16,7 @@ from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import structlog
 
@@ -28,7 +29,7 @@ from dialerd.asterisk.ami import AmiAccess
 from dialerd.asterisk.ari import AriAccess
 from dialerd.asterisk.telephony import AsteriskTelephony
 from dialerd.clock import SystemClock
-from dialerd.config import Settings
+from dialerd.config import Settings, is_loopback
 from dialerd.control.app import create_app
 from dialerd.control.auth import load_secret
 from dialerd.control.listeners import ApiServer
@@ -449,6 +450,14 @@ def _warn(settings: Settings) -> None:
             "media.not_on_loopback",
             detail=f"media.listen is {settings.media.listen}: the calls' audio crosses the network unencrypted",
         )
+    for engine in settings.engine_list:
+        parts = urlsplit(engine.url)
+        if parts.scheme in ("ws", "tcp") and not is_loopback(parts.hostname or ""):
+            _log.warning(
+                "engine.not_on_loopback",
+                engine=engine.name,
+                detail=f"{parts.scheme}://{parts.hostname}: the calls' audio crosses the network unencrypted",
+            )
     if settings.asterisk.cdr_path is None:
         _log.warning(
             "recovery.without_cdr",

@@ -93,7 +93,8 @@ class StoreSettings(Section):
         return self
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine alone."""
     try:
         return ip_address(host).is_loopback
     except ValueError:
@@ -116,7 +117,7 @@ class HttpSettings(Section):
 
     @model_validator(mode="after")
     def _plain_http_stays_here(self) -> HttpSettings:
-        if not self.beyond_loopback and not _is_loopback(self.host):
+        if not self.beyond_loopback and not is_loopback(self.host):
             raise ValueError(
                 f"{self.host} is reached from other machines, and keys and phone numbers would cross the network "
                 "unencrypted: listen on 127.0.0.1 behind a proxy with TLS, or set http.beyond_loopback = true"

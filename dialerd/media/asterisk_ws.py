@@ -120,6 +120,11 @@ class MediaLeg:
 
     # --- sending -------------------------------------------------------------------------------------
 
+    @property
+    def is_clear(self) -> bool:
+        """Whether Asterisk takes more audio."""
+        return self._clear.is_set()
+
     async def wait_clear(self) -> None:
         """Return once Asterisk takes more audio."""
         await self._clear.wait()

@@ -157,6 +157,11 @@ class DirectLeg:
             except PortError as error:
                 _log.debug("media.leg_not_seen", channel=self._channel, detail=str(error))
 
+    @property
+    def is_clear(self) -> bool:
+        """See `Outlet`."""
+        return True
+
     async def wait_clear(self) -> None:
         """See `Outlet`."""
 

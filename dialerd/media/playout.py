@@ -35,6 +35,11 @@ class Cue:
 class Outlet(Protocol):
     """Where audio goes: the sending side of a media leg."""
 
+    @property
+    def is_clear(self) -> bool:
+        """Whether audio is taken."""
+        ...
+
     async def wait_clear(self) -> None:
         """Return once audio is taken."""
         ...
@@ -202,6 +207,8 @@ class Playout:
             self._since, self._sent = self._loop.time(), 0
         elif waiting + size > QUEUE:
             await asyncio.sleep((waiting + size - QUEUE) / BYTES_PER_SECOND)
+        if self._outlet.is_clear:
+            return
         try:
             async with asyncio.timeout(self._stall):
                 await self._outlet.wait_clear()

@@ -65,7 +65,8 @@ class StreamTalk:
         self._said = False
         """Whether the engine has sent any audio."""
         self._cushion = CUSHION
-        self._more = asyncio.Event()
+        self._waker: asyncio.Future[bool] | None = None
+        """Waits for something to play."""
         self._over = False
         """It ends when everything that was sent is played."""
         self._fault = ""
@@ -251,7 +252,8 @@ class StreamTalk:
     # --- the audio ----------------------------------------------------------------------------------
 
     def _go_on(self) -> None:
-        self._more.set()
+        if self._waker is not None and not self._waker.done():
+            self._waker.set_result(True)
         if self._playing is None and self._stage is not None and (self._kept or self._partial):
             self._play()
 
@@ -282,7 +284,6 @@ class StreamTalk:
         loop = asyncio.get_running_loop()
         dry_at = 0.0
         while True:
-            self._more.clear()
             item = self._next()
             if item is None:
                 ends = dry_at + LINGER
@@ -310,13 +311,17 @@ class StreamTalk:
     async def _wait(self, seconds: float) -> bool:
         """Whether more has come in time."""
         if seconds <= 0:
-            return self._more.is_set()
-        try:
-            async with asyncio.timeout(seconds):
-                await self._more.wait()
-        except TimeoutError:
             return False
-        return True
+        # Fifty times a second for each call: a timeout's context costs more than all the rest.
+        loop = asyncio.get_running_loop()
+        self._waker = waker = loop.create_future()
+        timer = loop.call_later(seconds, _give_up, waker)
+        try:
+            more: bool = await waker
+            return more
+        finally:
+            timer.cancel()
+            self._waker = None
 
     def _next(self) -> bytes | Cue | None:
         """The next frames, or the next mark; None: there is no whole frame."""
@@ -345,3 +350,8 @@ class StreamTalk:
         """The rest of a frame, made whole by silence."""
         rest, self._partial = self._partial, b""
         return rest + SILENCE[len(rest) :]
+
+
+def _give_up(waker: asyncio.Future[bool]) -> None:
+    if not waker.done():
+        waker.set_result(False)

@@ -7,14 +7,12 @@ and marks as JSON text. Nothing of it knows Asterisk, and nothing waits for the 
 from __future__ import annotations
 
 import asyncio
-import base64
 import binascii
+import contextlib
 import secrets
 import socket
-from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Protocol
-from urllib.parse import urlencode, urljoin, urlsplit
 
 import aiohttp
 import orjson
@@ -23,13 +21,14 @@ from picows import WSCloseCode, WSError, WSFrame, WSListener, WSMsgType, WSTrans
 
 from dialerd.core.effects import AttachAgent
 from dialerd.core.errors import PortError
-from dialerd.core.twilio import API, call_sid, signature
-from dialerd.core.twiml import Hangup, Pause, Redirect, Stream, Verb, parse
+from dialerd.core.twilio import call_sid, signature
+from dialerd.core.twiml import Stream
 from dialerd.media.about import about
 from dialerd.media.engine_settings import EngineSettings
 from dialerd.media.reach import ask, place_of, reach, told
 from dialerd.media.remote import Seat
 from dialerd.media.stream_talk import StreamTalk
+from dialerd.media.twilio_program import Pages, Program
 
 LONGEST_MESSAGE = 1 << 20
 MOST_UNSENT = 48 * 1024
@@ -38,7 +37,6 @@ QUIET = 2.0
 """Seconds without a word from the bot after which it is asked for a sign of life."""
 SILENT = 6.0
 """Seconds without any after which it counts as dead."""
-MOST_REDIRECTS = 20
 _NO_CODE = 1005
 _NORMAL = (1000, _NO_CODE)
 """Codes with which a socket is closed when all was said (RFC 6455 §7.4.1)."""
@@ -46,17 +44,11 @@ _NORMAL = (1000, _NO_CODE)
 _log = structlog.get_logger("dialerd.media")
 
 
-class Way(Protocol):
+class Way(Pages, Protocol):
     """The way to addresses that came with a call: only to where that is allowed."""
 
     async def connect(self, url: str) -> socket.socket:
         """A connected socket to a WebSocket's address. Raises `OSError`, `ValueError`."""
-        ...
-
-    async def fetch(
-        self, method: str, url: str, form: Sequence[tuple[str, str]], headers: Mapping[str, str]
-    ) -> tuple[int, bytes]:
-        """Status and body of a page. Raises `OSError`, `ValueError`, `aiohttp.ClientError`."""
         ...
 
 
@@ -99,8 +91,6 @@ class TwilioTalk(StreamTalk):
         self._ended = asyncio.Event()
         """The bot has taken leave."""
         self._url = settings.url
-        self._base = ""
-        """Of the document that is being carried out."""
         self._stream = ""
         self._socket: WSTransport | None = None
         self._sequence = 0
@@ -137,77 +127,36 @@ class TwilioTalk(StreamTalk):
 
     def _begin(self, instructions: Mapping[str, Any]) -> None:
         """Carry out other instructions. Raises `ValueError` where they are none."""
-        program: tuple[Verb, ...] = (Stream(self._settings.url),)
-        if "twiml" in instructions:
-            program = parse(str(instructions["twiml"]))
-        elif "url" in instructions:
-            program = (Redirect(str(instructions["url"]), str(instructions.get("method", "POST"))),)
-        own = not instructions
-        self._performing = asyncio.get_running_loop().create_task(self._perform(program, own=own))
+        program = Program(self._settings, self._way, self.order, instructions)
+        self._performing = asyncio.get_running_loop().create_task(self._perform(program))
 
-    async def _perform(self, program: Iterable[Verb], *, own: bool) -> None:
+    async def _perform(self, program: Program) -> None:
         try:
-            await self._carry_out(program, own=own)
+            async with contextlib.aclosing(program.streams()) as streams:
+                async for stream in streams:
+                    await self._open(stream, own=program.is_own)
+                    if not self._opened.done():
+                        self._opened.set_result(None)
+                    await self._ended.wait()
         except TimeoutError:
-            self._give_up(f"{place_of(self._url)} does not take the call within {self._settings.connect:g} s")
+            self._give_up(
+                f"{place_of(program.at)} does not take the call within {self._settings.connect:g} s"
+            )
         except (OSError, ValueError, WSError, aiohttp.ClientError) as error:
-            self._give_up(f"{place_of(self._url)} cannot be reached: {told(error)}")
+            self._give_up(f"{place_of(program.at)} cannot be reached: {told(error)}")
         except Exception as error:  # noqa: BLE001 - a bug costs its call, not the worker
             _log.error("engine.broken", call=self.order.call, engine=self.order.engine, exc_info=error)
             self._give_up(f"{type(error).__name__}: {error}")
+        else:
+            if not self._opened.done():
+                self._opened.set_result(None)
+            self.finish()
 
     def _give_up(self, detail: str) -> None:
         if self._opened.done():
             return self.take_fault(detail)
         self.seat.failed(detail)
         self._opened.set_exception(PortError(f"engine {self._settings.name}: {detail}", retryable=True))
-
-    async def _carry_out(self, program: Iterable[Verb], *, own: bool) -> None:
-        verbs, redirects = deque(program), 0
-        while verbs:
-            match verbs.popleft():
-                case Pause(seconds):
-                    await asyncio.sleep(seconds)
-                case Stream() as stream:
-                    await self._open(stream, own=own)
-                    if not self._opened.done():
-                        self._opened.set_result(None)
-                    await self._ended.wait()
-                case Redirect(url, method):
-                    redirects += 1
-                    if redirects > MOST_REDIRECTS:
-                        raise ValueError(f"it redirects more than {MOST_REDIRECTS} times")
-                    verbs = deque(await self._fetch(urljoin(self._base, url), method))
-                case Hangup():
-                    verbs.clear()
-        if not self._opened.done():
-            self._opened.set_result(None)
-        self.finish()
-
-    async def _fetch(self, url: str, method: str) -> tuple[Verb, ...]:
-        """The document at `url`, which is asked as Twilio asks. Raises `ValueError` among others."""
-        self._url = self._base = url
-        order = self.order
-        form = [
-            ("AccountSid", self._account),
-            ("ApiVersion", API),
-            ("CallSid", self._call),
-            ("CallStatus", "in-progress"),
-            ("Direction", "outbound-api"),
-            ("From", order.caller_id or ""),
-            ("To", str(order.phone)),
-        ]
-        if method == "GET":
-            url += ("&" if urlsplit(url).query else "?") + urlencode(form)
-            form = []
-        headers = {}
-        if self._settings.auth_token:
-            headers["X-Twilio-Signature"] = signature(url, self._settings.auth_token, form)
-        async with asyncio.timeout(self._settings.connect):
-            status, body = await self._way.fetch(method, url, form, headers)
-        if not 200 <= status < 300:
-            raise ValueError(f"it answers {status}, not 2xx")
-        return parse(body.decode("utf-8", "replace"))
 
     async def _open(self, stream: Stream, *, own: bool) -> None:
         limit = self._settings.connect
@@ -401,7 +350,7 @@ class TwilioTalk(StreamTalk):
     def _take_media(self, media: object) -> None:
         payload = media.get("payload") if isinstance(media, dict) else None
         try:
-            audio = base64.b64decode(payload, validate=True) if isinstance(payload, str) else None
+            audio = binascii.a2b_base64(payload, strict_mode=True) if isinstance(payload, str) else None
         except (binascii.Error, ValueError):
             audio = None
         if audio is None:

@@ -18,7 +18,7 @@ from dialerd.media.audiosocket import AudioSocketEngine
 from dialerd.media.session import Finished
 from tests.adapters.waiting import until
 from tests.media.fake_agent import FRAME, call_id
-from tests.media.test_twilio_stream import Talk, talking
+from tests.media.talking import Talk, talking
 
 CALL = call_id()
 

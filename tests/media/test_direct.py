@@ -14,7 +14,7 @@ from dialerd.media.session import Failed, Finished
 from tests.adapters.waiting import until
 from tests.media.fake_agent import FRAME, call_id
 from tests.media.fake_asterisk import channel_of
-from tests.media.test_twilio_stream import STAND_IN, Talk, talking
+from tests.media.talking import STAND_IN, Talk, talking
 
 CALL = call_id()
 LEG = channel_of(CALL) + "-m"

@@ -30,6 +30,7 @@ from dialerd.core.messages import (
     HostUp,
     MediaCapacity,
     MediaFailed,
+    MediaHeld,
     TryAnswered,
     TryEnded,
 )
@@ -327,6 +328,28 @@ async def test_a_bot_that_fails_costs_its_own_call_a_named_reason_and_nothing_el
             await stream.socket.close()
             await dialer.ended(lasting)
             await dialer.nothing_is_left()
+
+
+async def test_a_bot_holds_its_call_while_the_daemon_is_restarted(running_lab: Lab, tmp_path: Path) -> None:
+    async with fake_bot(behave=echo) as bot, dialing(running_lab, tmp_path, settings(bot)) as dialer:
+        call = dialer.call("15550199700", "bot")
+        stream = await bot.stream()
+        await dialer.heard.wait(AgentHeard, seconds=10)
+        first = dialer.worker
+        await dialer.stop_pool()
+        dialer.crash()
+        await dialer.start_pool()
+        await until(lambda: len(dialer.heard.of(MediaHeld)) >= 2, 10)
+        assert dialer.heard.of(MediaHeld)[-1].calls == {call}
+        assert dialer.worker == first
+        await until(lambda: dialer.capacity().get("bot") == EngineState(10))
+        before = len(stream.audio)
+        await until(lambda: len(stream.audio) > before + 8_000, 10)
+        await stream.socket.send_str('{"event": "dialerd", "disposition": "paid"}')
+        await stream.socket.close()
+        await dialer.ended(call)
+        assert dialer.label(call) == "paid"
+        await dialer.nothing_is_left()
 
 
 async def test_the_fallback_takes_the_call_within_the_time_a_callee_waits(

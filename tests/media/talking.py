@@ -1,0 +1,126 @@
+"""A call that a bot holds, on a fake Asterisk."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from dialerd.core.effects import AttachAgent
+from dialerd.core.engine import StandIn
+from dialerd.core.model import AgentReport, InstanceId, Reason
+from dialerd.core.transfer import TransferWish
+from dialerd.media.ari import MediaAri
+from dialerd.media.asterisk_ws import LegListener, MediaLeg
+from dialerd.media.direct import DirectEngine
+from dialerd.media.engine_settings import EngineSettings
+from dialerd.media.rack import EngineRack
+from dialerd.media.reception import Reception
+from dialerd.media.remote import Kind
+from dialerd.media.session import Failed, Outcome, Session, SessionTiming
+from dialerd.media.twilio import TwilioStreamEngine
+from dialerd.webhooks.way import GuardedWay
+from tests.adapters.waiting import until
+from tests.media.fake_agent import FakeAgent, call_id, order
+from tests.media.fake_asterisk import INSTANCE, FakeAsterisk, FakeLeg, fake_asterisk
+from tests.media.fake_bot import FakeBot, fake_bot
+
+CALL = call_id()
+TIMING = SessionTiming(first_audio=2.0, stall=2.0)
+TONE = bytes(range(1, 161))
+STAND_IN = StandIn("helper", "embedded", "s", 3, "en-IN")
+
+
+@dataclass
+class Talk:
+    """A call that the bot holds."""
+
+    fake: FakeAsterisk
+    bot: FakeBot
+    rack: EngineRack
+    agent: FakeAgent
+    order: AttachAgent
+    outcomes: list[Outcome] = field(default_factory=list)
+    reports: list[AgentReport] = field(default_factory=list)
+    wishes: list[TransferWish] = field(default_factory=list)
+    stood_in: list[tuple[StandIn, str]] = field(default_factory=list)
+    heard: int = 0
+    session: Session | None = None
+
+    def on_stood_in(self, agent: StandIn, detail: str) -> None:
+        self.stood_in.append((agent, detail))
+
+    def on_heard(self) -> None:
+        self.heard += 1
+
+    def on_report(self, report: AgentReport) -> None:
+        self.reports.append(report)
+
+    def on_escalate(self, wish: TransferWish, ask: int) -> None:
+        self.wishes.append(wish)
+
+    async def leg(self) -> FakeLeg:
+        return await self.fake.leg(CALL)
+
+    async def outcome(self) -> Outcome:
+        await until(lambda: self.outcomes)
+        (only,) = self.outcomes
+        return only
+
+    async def failure(self) -> tuple[Reason, str]:
+        outcome = await self.outcome()
+        assert isinstance(outcome, Failed)
+        return outcome.reason, outcome.detail
+
+
+@asynccontextmanager
+async def talking(
+    timing: SessionTiming = TIMING,
+    kinds: dict[str, Kind] | None = None,
+    direct: bool = False,
+    engine: dict[str, Any] | None = None,
+    bot: FakeBot | None = None,
+    **changes: Any,
+) -> AsyncIterator[Talk]:
+    async with fake_asterisk() as fake, fake_bot() as made:
+        bot = bot or made
+        fake.answer(CALL)
+        ari = MediaAri(fake.login, InstanceId(INSTANCE))
+        reception = Reception(fake.media)
+        await reception.open()
+        way = GuardedWay()
+        way.allow(["127.0.0.1"])
+        agent = FakeAgent()
+        twilio: dict[str, Kind] = {"twilio-stream": lambda settings: TwilioStreamEngine(settings, way)}
+        if direct:
+            kinds = {"asterisk": lambda settings: DirectEngine(settings, ari)}
+        rack = EngineRack(agent, kinds or twilio, lambda: None)
+        settings = EngineSettings("bot", "twilio-stream", 2, url=made.url, account_sid="AC" + "1" * 32)
+        rack.configure([replace(settings, **(engine or {}))])
+        talk = Talk(fake, made, rack, agent, order(engine="bot", **changes))
+
+        def make_leg(listener: LegListener, hears: bool) -> MediaLeg:
+            return MediaLeg(ari, reception, talk.order.channel, listener, hears=hears)
+
+        talk.session = session = Session(talk.order, rack, make_leg, talk, timing=timing)
+        task = asyncio.create_task(session.run(talk.outcomes.append))
+        try:
+            yield talk
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            rack.close()
+            reception.close()
+            await ari.close()
+
+
+def stream_to(bot: FakeBot, **parameters: str) -> str:
+    inner = "".join(f'<Parameter name="{name}" value="{value}"/>' for name, value in parameters.items())
+    return f'<Connect><Stream url="{bot.url}">{inner}</Stream></Connect>'
+
+
+async def has_seats(rack: EngineRack, name: str, seats: int) -> bool:
+    await until(lambda: len(rack._places[name].seats) == seats)
+    return True

@@ -1,0 +1,122 @@
+"""TwiML, carried out in a call: fetched as Twilio fetches it, and sent elsewhere while it is live."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import pytest
+from aiohttp import web
+
+from dialerd.core.model import AgentReport, Reason
+from dialerd.core.twilio import call_sid, signature
+from dialerd.media.session import Finished
+from tests.adapters.waiting import until
+from tests.media.fake_agent import FRAME
+from tests.media.fake_bot import fake_bot
+from tests.media.talking import CALL, TONE, stream_to, talking
+
+
+@dataclass
+class Pages:
+    """A web server of the bot's owner."""
+
+    documents: dict[str, str] = field(default_factory=dict)
+    asked: list[tuple[str, str, dict[str, str], str]] = field(default_factory=list)
+    url: str = ""
+
+    async def answer(self, request: web.Request) -> web.Response:
+        form = {name: str(value) for name, value in (await request.post()).items()}
+        signed = request.headers.get("X-Twilio-Signature", "")
+        self.asked.append((request.method, str(request.url), form, signed))
+        document = self.documents.get(request.path)
+        return web.Response(text=document or "", status=404 if document is None else 200)
+
+
+@asynccontextmanager
+async def pages(**documents: str) -> AsyncIterator[Pages]:
+    found = Pages({f"/{name}": text for name, text in documents.items()})
+    app = web.Application()
+    app.router.add_route("*", "/{name}", found.answer)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    found.url = f"http://127.0.0.1:{site._server.sockets[0].getsockname()[1]}"  # type: ignore[union-attr]
+    try:
+        yield found
+    finally:
+        await runner.cleanup()
+
+
+async def test_the_document_of_a_call_is_fetched_as_twilio_fetches_it_and_carried_out() -> None:
+    async with fake_bot() as first, fake_bot() as second, pages() as site:
+        site.documents["/start"] = (
+            f"<Response>{stream_to(first, room='7')}<Redirect method='GET'>next?a=1</Redirect></Response>"
+        )
+        site.documents["/next"] = f"<Response><Pause length='0.1'/>{stream_to(second)}</Response>"
+        instructions = {"url": site.url + "/start", "method": "POST"}
+        engine = {"auth_token": "12345"}
+        async with talking(engine=engine, instructions=instructions, caller_id="+15550100199") as talk:
+            stream = await first.stream()
+            assert stream.of("start")[0]["start"]["customParameters"]["room"] == "7"
+            method, url, form, signed = site.asked[0]
+            assert (method, url) == ("POST", site.url + "/start")
+            assert form == {
+                "AccountSid": "AC" + "1" * 32, "ApiVersion": "2010-04-01", "CallSid": call_sid(CALL),
+                "CallStatus": "in-progress", "Direction": "outbound-api", "From": "+15550100199",
+                "To": "+15550100100",
+            }  # fmt: skip
+            assert signed == signature(url, "12345", form.items())
+            await stream.speak(TONE * 3)
+            await stream.socket.close()
+            other = await second.stream()
+            assert other.sid != stream.sid
+            method, url, form, signed = site.asked[1]
+            assert (method, form) == ("GET", {})
+            assert url.startswith(site.url + "/next?a=1&AccountSid=AC")
+            assert signed == signature(url, "12345")
+            await other.speak(FRAME * 2)
+            leg = await talk.leg()
+            await until(lambda: TONE * 3 in bytes(leg.audio) and FRAME * 2 in bytes(leg.audio))
+            await other.socket.close()
+            assert await talk.outcome() == Finished(AgentReport())
+
+
+@pytest.mark.parametrize(
+    ("document", "named"),
+    [
+        ("<Response><Say>Hello</Say></Response>", "the verb <Say> is not supported"),
+        (None, "it answers 404, not 2xx"),
+        ("no xml", "is no XML"),
+        ("<Response><Redirect>start</Redirect></Response>", "it redirects more than 20 times"),
+        ("<Response><Redirect>http://10.0.0.1/</Redirect></Response>", "cannot be reached"),
+    ],
+)
+async def test_a_document_that_cannot_be_carried_out_costs_the_call_a_named_reason(
+    document: str | None, named: str
+) -> None:
+    documents = {} if document is None else {"start": document}
+    async with pages(**documents) as site, talking(instructions={"url": site.url + "/start"}) as talk:
+        reason, detail = await talk.failure()
+        assert reason is Reason.ENGINE_FAILED
+        assert named in detail
+
+
+async def test_a_live_call_is_sent_elsewhere() -> None:
+    async with fake_bot() as other, talking() as talk:
+        stream, leg = await talk.bot.stream(), await talk.leg()
+        await stream.speak(TONE * 500)
+        await until(lambda: talk.heard)
+        assert talk.session is not None
+        talk.session.redirect({"twiml": f"<Response>{stream_to(other, why='manager')}</Response>"})
+        again = await other.stream()
+        assert again.of("start")[0]["start"]["callSid"] == call_sid(CALL)
+        await until(lambda: stream.closed)
+        assert stream.messages[-1]["event"] == "stop"
+        assert {"command": "FLUSH_MEDIA"} in leg.commands
+        await again.speak(FRAME * 2)
+        await until(lambda: FRAME * 2 in bytes(leg.audio))
+        talk.session.redirect({"twiml": "<Response><Hangup/></Response>"})
+        assert await talk.outcome() == Finished(AgentReport())
