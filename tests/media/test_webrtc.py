@@ -396,6 +396,18 @@ async def test_a_host_without_a_network_address_is_told_so(monkeypatch: pytest.M
     assert it.engine.requests == []
 
 
+async def test_a_process_that_may_not_ask_for_addresses_is_told_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(**_: bool) -> list[str]:
+        raise OSError(97, "Address family not supported by protocol")
+
+    monkeypatch.setattr("aioice.ice.get_host_addresses", refused)
+    async with bench() as it:
+        link = it.link()
+        with pytest.raises(PortError, match=r"addresses cannot be found: .*AF_NETLINK"):
+            await link.open()
+        await link.close()
+
+
 async def test_opening_and_closing_leaves_nothing_behind() -> None:
     async with bench() as it:
 
