@@ -24,7 +24,7 @@ import numpy as np
 import uvloop
 
 from benchmarks.figures import Figure, percentile, report
-from benchmarks.sizes import WHOLE
+from benchmarks.sizes import WHOLE, sized
 from dialerd.media.engine_settings import CODECS, Codec
 from dialerd.media.playout import FRAME, SILENCE
 from dialerd.media.samples import to_mu_law
@@ -179,7 +179,7 @@ def main() -> int:
     """Parse the command line, measure, print."""
     parser = argparse.ArgumentParser(prog="benchmarks.webrtc", description="Calls held over WebRTC.")
     parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.add_argument("--calls", type=int, default=10)
+    parser.add_argument("--calls", type=int, default=sized(10, 2))
     parser.add_argument("--seconds", type=float, default=max(2.0, 20 * WHOLE))
     parser.add_argument("--engine", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()

@@ -156,6 +156,8 @@ class WebRtcLink:
                 await self._connected()
         except TimeoutError:
             raise PortError(f"{step} took more than {timing.connect:g} s", retryable=True) from None
+        if self._over:
+            raise PortError("the call ended while its engine was being connected", retryable=False)
         self._start(self._read(transceiver.receiver.track))
         self._start(self._watch(peer))
 
@@ -289,6 +291,7 @@ class WebRtcLink:
 
     def _leave(self) -> None:
         if not self._over:
+            self.voice.finish()
             self._over = True
             self._listener.on_left()
 
@@ -315,7 +318,7 @@ class WebRtcLink:
         try:
             async with asyncio.timeout(CLOSE_DEADLINE):
                 if self._gathering is not None:
-                    await asyncio.wait([self._gathering])
+                    await asyncio.gather(self._gathering, return_exceptions=True)
                 if self._peer.signalingState == "stable" and self.codec is not None:
                     await asyncio.wait([self._state], timeout=SETTLE)
                 await self._peer.close()
@@ -337,7 +340,13 @@ def _shorten(receiver: RTCRtpReceiver) -> None:
 
 
 async def _gather(peer: RTCPeerConnection) -> None:
-    await peer.setLocalDescription(await peer.createOffer())
+    try:
+        await peer.setLocalDescription(await peer.createOffer())
+    except OSError as error:
+        raise PortError(
+            f"this host's addresses cannot be found: {error} (is AF_NETLINK allowed to this process?)",
+            retryable=True,
+        ) from error
 
 
 async def _packets(peer: RTCPeerConnection) -> int:

@@ -54,6 +54,10 @@ class EngineVoice:
         for samples in self._telephone.take(frame):
             self._take_samples(samples)
 
+    def finish(self) -> None:
+        """Nothing more comes: what was held back is played."""
+        self._end_spurt()
+
     def _take_samples(self, samples: Samples) -> None:
         audio = self._rest + to_mu_law(samples)
         whole = len(audio) - len(audio) % FRAME

@@ -212,6 +212,15 @@ def test_a_word_shorter_than_the_cushion_is_heard() -> None:
     assert ear.frames == 1 + TRAIL
 
 
+def test_what_was_held_back_when_the_engine_leaves_is_heard() -> None:
+    ear = Ear()
+    ear.say("x")
+    assert ear.played == []
+    ear.voice.finish()
+    ear.voice.finish()
+    assert ear.frames == 1
+
+
 def test_a_burst_is_cut_so_that_an_interruption_is_heard_at_once() -> None:
     ear = Ear()
     ear.say(*"x" * 100, every=0.0)

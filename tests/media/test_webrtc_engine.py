@@ -29,7 +29,7 @@ from tests.adapters.waiting import until
 from tests.media.fake_agent import FakeAgent, call_id, order
 from tests.media.fake_asterisk import INSTANCE, FakeAsterisk, FakeLeg, fake_asterisk
 from tests.media.lo_address import usable_address
-from tests.media.test_webrtc import TONE, frequency_and_level
+from tests.media.webrtc_bench import TONE, frequency_and_level
 from tests.media.webrtc_engine import Engine
 
 CALL = call_id()
