@@ -7,6 +7,7 @@ and dialing must not wait for it. It decides nothing about calls.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 import unicodedata
 from collections.abc import Callable
@@ -126,12 +127,17 @@ class Joining:
                 reply = await self._http.post(step.path, orjson.dumps(step.body))
                 if reply.status >= 300:
                     detail = f"Asterisk refused to {step.what}: {reply.status} {reply.message or ''}".rstrip()
-                    self._sink(PersonNotJoined(order.person, detail))
-                    return
+                    return await self._undo(order, detail)
         except AriError as error:
-            self._sink(PersonNotJoined(order.person, str(error)))
+            await self._undo(order, str(error))
         else:
             self._sink(PersonJoined(order.person))
+
+    async def _undo(self, order: JoinPerson, detail: str) -> None:
+        """The bridge may have been made, and nobody else would remove it."""
+        self._sink(PersonNotJoined(order.person, detail))
+        with contextlib.suppress(AriError):
+            await self._http.delete(f"bridges/{order.channel}{TRANSFER_SUFFIX}")
 
     async def ring(self, channel: ChannelId) -> None:
         """Let a callee hear ringing; what Asterisk says to that changes nothing."""

@@ -49,7 +49,7 @@ from dialerd.core.transfer import (
 )
 from dialerd.core.turn import Turn
 from dialerd.core.webhook import EventKind
-from dialerd.core.world import call_of, person_id
+from dialerd.core.world import call_of, callee_of, person_id
 
 _BUSY = frozenset({17, 21})
 _NO_ANSWER = frozenset({0, 16, 18, 19})
@@ -175,6 +175,9 @@ def on_joined(turn: Turn, event: PersonJoined) -> None:
     found = _find(turn, event.channel)
     if found is None:
         turn.do(HangUp(event.channel))
+        if turn.world.calls.get(call_of(event.channel)) is None:
+            # Their bridge may have been made after the callee had left.
+            turn.do(ReleaseMedia(callee_of(event.channel)))
         return
     call, transfer = found
     if transfer.connected:

@@ -478,6 +478,11 @@ def person_id(channel: ChannelId, leg: int) -> ChannelId:
     return ChannelId(f"{channel}-h{leg}")
 
 
+def callee_of(person: ChannelId) -> ChannelId:
+    """The callee's channel for whom a person was called."""
+    return ChannelId(person.rpartition("-h")[0])
+
+
 def call_of(channel: ChannelId) -> CallId:
     """The call a channel id of ours belongs to."""
     return CallId(channel.split("-")[1])

@@ -141,6 +141,7 @@ async def fake_ari(port: int = 0, **settings: Any) -> AsyncIterator[FakeAri]:
     app.router.add_put(f"/ari/applications/{INSTANCE}/eventFilter", fake.event_filter)
     app.router.add_get("/ari/events", fake.events)
     app.router.add_post("/ari/{path:.*}", fake.post)
+    app.router.add_delete("/ari/bridges/{id}", fake.delete_channel)
     runner = web.AppRunner(app, shutdown_timeout=0.1, access_log=None)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", port, reuse_address=True)

@@ -145,10 +145,11 @@ async def test_callee_and_person_come_into_one_bridge_with_a_limit_of_its_own() 
 
 
 async def test_who_cannot_be_bridged_is_told_with_the_reason() -> None:
-    async with connected(refuses="addChannel") as (_, side):
+    async with connected(refuses="addChannel") as (fake, side):
         side.telephony.join_person(JoinPerson(CALLEE, PERSON, Millis(1_000)))
         told = await side.heard.wait(PersonNotJoined)
         assert told.detail == "Asterisk refused to bridge a callee and a person: 409 not now"
+        await until(lambda: fake.deleted == [f"/ari/bridges/{CALLEE}-t"])
 
 
 @pytest.mark.parametrize("refuses", ["", "/play/"])

@@ -19,6 +19,7 @@ from dialerd.core.effects import (
     HangUp,
     HoldForTransfer,
     JoinPerson,
+    ReleaseMedia,
     RingCallee,
     TellTransferFailed,
 )
@@ -187,6 +188,18 @@ def test_the_callee_hangs_up_first_and_the_person_is_not_left_alone() -> None:
     driver.end()
     assert HangUp(person) in driver.of(HangUp)
     assert (driver.closed[0].disposition, driver.stored.outcome) == ("escalated", "answered")
+
+
+def test_a_bridge_that_was_made_after_the_callee_had_left_is_removed() -> None:
+    driver = talking()
+    driver.ask()
+    driver.events(PersonAnswered(driver.person))
+    person, callee = driver.person, driver.callee
+    driver.end()
+    driver.done.clear()
+    driver.events(PersonJoined(person))
+    assert driver.of(HangUp) == [HangUp(person)]
+    assert driver.of(ReleaseMedia) == [ReleaseMedia(callee)]
 
 
 def test_a_label_of_the_agents_own_stands_though_a_person_answered() -> None:
