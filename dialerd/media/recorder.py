@@ -75,6 +75,11 @@ class RecordedOutlet:
         self._outlet = outlet
         self._recorder = recorder
 
+    @property
+    def is_clear(self) -> bool:
+        """See `Outlet`."""
+        return self._outlet.is_clear
+
     async def wait_clear(self) -> None:
         """See `Outlet`."""
         await self._outlet.wait_clear()
