@@ -202,10 +202,12 @@ def run_campaign(daemon: Daemon) -> tuple[str, dict[str, Any]]:
         "campaign", "create", "--name", "Demo: personal loan cross-sell, en-IN", "--script", script,
         "--language", "en-IN", "--csv", str(CONTACTS),
         "--max-attempts", str(ATTEMPTS), "--retry-interval", "0.1", "--ring-timeout", "8",
+        "--answering-machine", "message",
     )  # fmt: skip
     campaign = str(created["campaign_id"])
     out.print(
-        f"Campaign [bold]{campaign}[/]: {created['import']['accepted']} contacts, two attempts, 6 s apart"
+        f"Campaign [bold]{campaign}[/]: {created['import']['accepted']} contacts, two attempts, 6 s apart; "
+        "answering machines get a message"
     )
     forecast = foretell(daemon, campaign)
     daemon.ctl("campaign", "start", campaign)
