@@ -130,22 +130,37 @@ def test_an_interruption_clears_what_pipecat_had_said(place: Place) -> None:
     assert heard.lasts > 1.0
 
 
-def test_a_call_that_the_bot_places_in_twilios_terms_is_held_by_it(place: Place) -> None:
-    number = "15550199307"
+def test_a_call_that_a_bot_places_in_twilios_terms_is_held_and_sent_elsewhere(place: Place) -> None:
+    number = "15550199300"
     stream = place.daemon.env["DIALERD_ENGINES__BOT__URL"]
-    parameter = '<Parameter name="mode" value="echo"/>'
-    twiml = f'<Response><Connect><Stream url="{stream}">{parameter}</Stream></Connect></Response>'
+
+    def twiml(mode: str) -> str:
+        parameter = f'<Parameter name="mode" value="{mode}"/>'
+        return f'<Response><Connect><Stream url="{stream}">{parameter}</Stream></Connect></Response>'
+
     calls = f"{place.api}/2010-04-01/Accounts/{ACCOUNT}/Calls"
     with httpx.Client(auth=(ACCOUNT, place.key), trust_env=False) as twilio:
-        made = twilio.post(f"{calls}.json", data={"To": "+" + number, "From": "+15550100100", "Twiml": twiml})
+        form = {"To": "+" + number, "From": "+15550100100", "Twiml": twiml("echo")}
+        made = twilio.post(f"{calls}.json", data=form)
         assert made.status_code == 201, made.text
-        sid = made.json()["sid"]
-        place.until(lambda: twilio.get(f"{calls}/{sid}.json").json()["status"] == "completed")
-        over = twilio.get(f"{calls}/{sid}.json").json()
-    assert 1 <= int(over["duration"]) < 12
-    echo = tone(place.recording(number)[: 8_000 * 2])
+        call = f"{calls}/{made.json()['sid']}.json"
+        place.until(lambda: twilio.get(call).json()["status"] == "in-progress")
+        time.sleep(2.0)
+        moved = twilio.post(call, data={"Twiml": twiml("speak")})
+        assert moved.status_code == 200, moved.text
+        time.sleep(3.0)
+        assert twilio.post(call, data={"Status": "completed"}).status_code == 200
+        place.until(lambda: twilio.get(call).json()["status"] == "completed")
+        assert 4 <= int(twilio.get(call).json()["duration"]) < 15
+    heard = place.recording(number)
+    echo, spoken = tone(heard, 1_000), tone(heard, 700)
     assert echo is not None
-    assert abs(echo.hertz - 1_000) < 3
+    assert spoken is not None
+    assert spoken.begins > echo.begins + 1.0
+    assert spoken.begins >= echo.begins + echo.lasts - 0.1, (
+        "what the first bot had said is not heard any more"
+    )
+    assert spoken.lasts > 1.0
 
 
 def test_a_bot_that_stalls_or_dies_ends_its_calls_by_name_and_the_daemon_goes_on(place: Place) -> None:
