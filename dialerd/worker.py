@@ -1,7 +1,7 @@
 """The media worker's process: it composes a worker of media legs and engines, and serves a daemon.
 
     python -m dialerd.worker --socket PATH --listen HOST:PORT --ari-url URL --ari-user USER --instance NAME \\
-        --sessions N --cache-dir DIR [--prompts-dir DIR]
+        [--number N] --sessions N --cache-dir DIR [--prompts-dir DIR]
 
 The ARI password is the first line of its standard input: arguments and environments can be read by others.
 Exit codes: 0 nothing left to do, 1 could not run.
@@ -48,6 +48,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--instance", required=True, help="the ARI application, and the beginning of every id"
     )
+    parser.add_argument("--number", type=int, default=1, help="which of several workers this is, from 1")
     parser.add_argument("--sessions", type=int, required=True, help="calls at a time")
     parser.add_argument("--cache-dir", type=Path, required=True, help="where rendered prompts are kept")
     parser.add_argument("--prompts-dir", type=Path, help="the recordings that scripts name")
@@ -70,9 +71,13 @@ def main(arguments: list[str] | None = None) -> int:
 
 async def _run(options: argparse.Namespace, password: str) -> None:
     login = AriLogin(options.ari_url, options.ari_user, password)
-    ari = MediaAri(login, InstanceId(options.instance))
+    ari = MediaAri(login, InstanceId(options.instance), worker=options.number)
     settings = WorkerSettings(
-        options.socket, options.sessions, grace=options.grace, recordings=options.recordings
+        options.socket,
+        options.sessions,
+        number=options.number,
+        grace=options.grace,
+        recordings=options.recordings,
     )
     way = GuardedWay()
     kinds: dict[str, Kind] = {

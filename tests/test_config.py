@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -172,6 +173,25 @@ def test_where_audio_is_brought_is_an_address_and_a_port(
     assert load(written(tmp_path, GOOD)).media.listen == "[::1]:9000"
     monkeypatch.setenv("DIALERD_MEDIA__LISTEN", "127.0.0.1:0")
     assert "between 1 and 65535" in faults(written(tmp_path, GOOD))["media.listen"]
+
+
+def test_there_are_no_more_media_workers_than_cores_calls_or_ports(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: {0, 1, 2, 3})
+    assert load(written(tmp_path, GOOD)).media.workers == 1
+    for said, named in (
+        ("workers = 4", None),
+        ("workers = 5", "lends dialerd 4 cores"),
+        ("workers = 4\nmax_sessions = 3", "more than the 3 calls"),
+        ('workers = 4\nlisten = "127.0.0.1:65533"', "leaves no port for 4 workers"),
+        ('workers = 4\nlisten = "127.0.0.1:65532"', None),
+    ):
+        path = written(tmp_path, GOOD + f"[media]\n{said}\n")
+        if named is None:
+            assert load(path).media.workers == 4
+        else:
+            assert named in faults(path)["media"]
 
 
 def test_the_api_crosses_the_network_unencrypted_only_if_that_is_said_plainly(tmp_path: Path) -> None:

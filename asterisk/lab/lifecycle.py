@@ -158,6 +158,7 @@ def _values(folder: Folder, record: Record, asterisk: Installation, instance: In
         "sip_bind": f"{'127.0.0.1' if local else '0.0.0.0'}:{chosen.sip}",
         "carrier_port": chosen.carrier,
         "media_port": chosen.media,
+        "second_media_port": chosen.second_media,
         "bare_media_port": chosen.bare_media,
         "trunk": trunk,
         "trunk_host": trunk_host,

@@ -43,7 +43,7 @@ class Wanted:
 class Ports:
     """The ports of one lab. `carrier` is its SIP port.
 
-    `http` and `media` are left for the daemon, `bare_media` for a program beside it.
+    `http`, `media` and the one after it are left for the daemon, `bare_media` for a program beside it.
     """
 
     slot: int
@@ -54,6 +54,11 @@ class Ports:
     http: int
     media: int
     bare_media: int
+
+    @property
+    def second_media(self) -> int:
+        """Of the daemon's second media worker."""
+        return self.media + 1
 
     @property
     def pbx_rtp(self) -> tuple[int, int]:
@@ -124,6 +129,7 @@ def choose(slot: int, wanted: Wanted) -> Ports:
             return chosen
         return next(port for port in pool if _is_free(port, kind))
 
+    media = _pair(pool, pick("media", wanted.media, socket.SOCK_STREAM), may_move=wanted.media is None)
     return Ports(
         slot=slot,
         ari=pick("ari", wanted.ari, socket.SOCK_STREAM),
@@ -131,9 +137,22 @@ def choose(slot: int, wanted: Wanted) -> Ports:
         sip=pick("sip", wanted.sip, socket.SOCK_DGRAM),
         carrier=pick("carrier", wanted.carrier, socket.SOCK_DGRAM),
         http=pick("http", wanted.http, socket.SOCK_STREAM),
-        media=pick("media", wanted.media, socket.SOCK_STREAM),
+        media=media,
         bare_media=pick("media", None, socket.SOCK_STREAM),
     )
+
+
+def _pair(pool: Iterator[int], first: int, *, may_move: bool) -> int:
+    """`first`, or a later port, after which one more is free: the daemon's second media worker listens there."""
+    while not _is_free(first + 1, socket.SOCK_STREAM):
+        if not may_move:
+            raise LabError(
+                f"--media-port {first} leaves {first + 1} for a second media worker, which is in use"
+            )
+        first = next(port for port in pool if _is_free(port, socket.SOCK_STREAM))
+    if may_move:
+        next(pool)
+    return first
 
 
 def _is_free(port: int, kind: socket.SocketKind) -> bool:

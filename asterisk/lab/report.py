@@ -69,6 +69,7 @@ def as_json(folder: Folder, record: Record, running: bool) -> dict[str, Any]:
         "http_port": ports.http,
         "media": {
             "lab-media": f"127.0.0.1:{ports.media}",
+            "lab-media-2": f"127.0.0.1:{ports.second_media}",
             "bare-media": f"127.0.0.1:{ports.bare_media}",
         },
         "folders": {

@@ -5,33 +5,59 @@ Each kind of engine has fields of its own; what a kind does not know is a mistak
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 import langcodes
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
 from dialerd.config.section import NAME, PJSIP_NAME, ListenAddress, Section
 from dialerd.core.engine import EMBEDDED
 from dialerd.engine.settings import TwilioAccess
+from dialerd.media.address import Address
 from dialerd.media.engine_settings import CODECS, DATA_CHANNEL, Codec, Dialect, EngineSettings
 
+MAX_PORT = 65_535
 _ACCOUNT = re.compile(r"AC[0-9a-f]{32}")
 _ICE_SERVER = re.compile(r"(stuns?|turns?):[A-Za-z0-9.:\[\]-]{1,255}(\?transport=(udp|tcp))?")
 
 
 class MediaSettings(Section):
-    """The worker process that carries the calls' audio."""
+    """The worker processes that carry the calls' audio."""
 
     listen: ListenAddress = "127.0.0.1:8790"
-    """Where Asterisk brings the calls' audio: the `uri` of `[<instance>-media]` in its websocket_client.conf."""
+    """Where Asterisk brings the calls' audio: the `uri` of `[<instance>-media]` in its websocket_client.conf.
+
+    Each further worker listens one port further on: `[<instance>-media-2]` and so on.
+    """
+    workers: int = Field(default=1, ge=1, le=64)
+    """Processes that share the calls; no more than this machine has cores."""
     max_sessions: int = Field(default=150, ge=1, le=2_000)
+    """Calls of all workers together."""
     cache_dir: Path | None = None
     """Rendered prompts; default: `prompts` in the state directory."""
     prompts_dir: Path | None = None
     """WAV files that scripts play in place of a voice (`audio`); without it no script can name one."""
+
+    @model_validator(mode="after")
+    def _workers_have_room(self) -> MediaSettings:
+        if self.workers > (cores := len(os.sched_getaffinity(0))):
+            raise ValueError(
+                f"workers is {self.workers}, and this machine lends dialerd {cores} cores: more would only wait"
+            )
+        if self.workers > self.max_sessions:
+            raise ValueError(
+                f"workers is {self.workers}, more than the {self.max_sessions} calls (max_sessions)"
+            )
+        last = Address.parse(self.listen).port + self.workers - 1
+        if last > MAX_PORT:
+            raise ValueError(
+                f"listen leaves no port for {self.workers} workers: they listen at {self.listen} and above"
+            )
+        return self
 
 
 class TwilioSettings(Section):

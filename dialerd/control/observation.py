@@ -78,7 +78,7 @@ class _Collected:
         parts.add_metric(["asterisk"], int(status.asterisk == "connected"))
         parts.add_metric(["manager"], int(status.manager == "connected"))
         parts.add_metric(["store"], int(status.store == "ok"))
-        parts.add_metric(["media"], int(status.media == "ok"))
+        parts.add_metric(["media"], int(status.media_sessions > 0))
         yield parts
         lag = "Seconds by which the event loop was late, at the last look."
         yield GaugeMetricFamily("dialerd_loop_lag_seconds", lag, value=self._pulse.lag)

@@ -132,7 +132,7 @@ def describe(world: World, store_fault: str | None, draining: bool, now: Now) ->
         asterisk_version=host.version,
         manager=host.manager or "connected",
         store=store_fault or "ok",
-        media="ok" if host.sessions else host.media_detail,
+        media=host.media_detail or "ok",
         live_calls=len(world.calls.committed),
         slot_drift=host.drift,
         halt=host.halt,

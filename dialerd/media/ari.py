@@ -76,10 +76,14 @@ class Refused(PortError):
 class MediaAri:
     """The few requests that a media leg takes. Made in the loop that uses it; `close` after."""
 
-    def __init__(self, login: Login, instance: InstanceId, *, deadline: float = 2.0) -> None:
+    def __init__(self, login: Login, instance: InstanceId, *, worker: int = 1, deadline: float = 2.0) -> None:
+        """`worker` is the number of the worker that asks, from 1."""
         self._instance = instance
-        self.client = f"{instance}-media"
-        """The section of Asterisk's websocket_client.conf that says where to bring media sockets."""
+        self.client = f"{instance}-media" if worker == 1 else f"{instance}-media-{worker}"
+        """The section of Asterisk's websocket_client.conf that says where to bring media sockets.
+
+        It is part of the names of this worker's legs, and the name of its bridges: no other worker sweeps them.
+        """
         self.health = Health()
         self._root = login.url.rstrip("/")
         secret = base64.b64encode(f"{login.user}:{login.password}".encode()).decode()
@@ -146,7 +150,8 @@ class MediaAri:
     async def make_bridge(self, channel: ChannelId) -> None:
         """Make the bridge of a call."""
         path = f"bridges/{channel}{BRIDGE_SUFFIX}"
-        _expect("make a bridge", await self._ask("make a bridge", "POST", path, {"type": "mixing"}))
+        body = {"type": "mixing", "name": self.client}
+        _expect("make a bridge", await self._ask("make a bridge", "POST", path, body))
 
     async def join(self, channel: ChannelId) -> None:
         """Put call and media leg into the bridge. Raises `Refused` while the leg is not in our application yet."""
@@ -173,7 +178,7 @@ class MediaAri:
         return status == 200
 
     async def sweep(self) -> int:
-        """Remove bridges and media legs of this instance that a dead worker has left; returns how many."""
+        """Remove bridges and media legs that a dead worker of this number has left; returns how many."""
         names = re.compile(
             rf"({re.escape(self._instance)}-(?:cal_[0-9a-f]{{12}}-[0-9]{{1,4}}|{PROBE}_[0-9a-f]{{12}}))-([mb])"
         )
@@ -182,12 +187,17 @@ class MediaAri:
             _, found = await self._ask(f"list its {kind}", "GET", kind)
             for entry in found if isinstance(found, list) else []:
                 name = names.fullmatch(str(_mapping(entry).get("id")))
-                if name is None or (kind == "channels") != (name[2] == "m"):
+                if name is None or (kind == "channels") != (name[2] == "m") or not self._is_ours(entry):
                     continue
                 drop = self.drop_leg if name[2] == "m" else self.drop_bridge
                 await drop(ChannelId(name[1]))
                 swept += 1
         return swept
+
+    def _is_ours(self, entry: Mapping[str, Any]) -> bool:
+        """Whether this worker, or the one before it, made a leg (`WebSocket/<section>/0x…`) or bridge."""
+        name = str(entry.get("name"))
+        return name == self.client or name.startswith(f"WebSocket/{self.client}/")
 
     async def _ask(
         self, what: str, method: str, path: str, body: Mapping[str, Any] | None = None, *, faulty: int = 500

@@ -45,6 +45,11 @@ class Cast:
         """Of the agent that has the call, or is being asked to take it."""
 
     @property
+    def engine(self) -> str:
+        """The engine of that agent."""
+        return self._order.engine if self._one is None else self._one.engine
+
+    @property
     def has_more(self) -> bool:
         """Whether somebody else can be asked."""
         return bool(self._waiting)

@@ -1,15 +1,15 @@
-"""The Media port: one media worker process, started, adopted, watched and replaced.
+"""The Media port: the media workers, and which of them is given which call.
 
-It keeps what a new worker must be told again (scripts), and what is owed to the engine: each attached call ends
-with exactly one last word, whatever becomes of the worker. It carries no audio and waits for nothing but the
-worker's socket.
+Each worker has a seat (`seat`), which starts, watches and replaces it; one that is lost costs its own calls, and
+dialing goes on with what the others hold. Here is known what every new worker must be told, and who waits for one.
 """
 
 from __future__ import annotations
 
 import asyncio
+import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,55 +18,31 @@ import structlog
 
 from dialerd.core.effects import AttachAgent
 from dialerd.core.errors import Fault, PortError, invalid
-from dialerd.core.messages import (
-    AgentFinished,
-    AgentHeard,
-    AgentReported,
-    MediaCapacity,
-    MediaFailed,
-    MediaHeld,
-)
+from dialerd.core.messages import AgentFinished, MediaCapacity, MediaFailed, MediaHeld
 from dialerd.core.model import AgentReport, CallId, InstanceId, Reason
 from dialerd.media import wire
+from dialerd.media.address import Address
 from dialerd.media.ari import Login
 from dialerd.media.engine_settings import EngineSettings
-from dialerd.media.letters import Letter, event_of
-from dialerd.media.link import LinkLost, WorkerLink, WorkerSilent
-from dialerd.media.supervisor import Supervisor, SupervisorTiming
+from dialerd.media.link import LinkLost
+from dialerd.media.pool_timing import USUAL, PoolTiming
+from dialerd.media.seat import WorkerSeat
+from dialerd.media.shares import engines_of, share, together
+from dialerd.media.supervisor import Supervisor
 from dialerd.ports import Script, Sink
 
+_LEFT = re.compile(r"media-([1-9][0-9]?)\.(?:sock|outcomes)")
+"""Files of workers beside the first one."""
 _log = structlog.get_logger("dialerd.media")
 
 
-STRIKES = 3
-"""Connections in a row that a living worker may spoil before it is replaced."""
-
-
-@dataclass(frozen=True, slots=True)
-class PoolTiming:
-    """Waits in seconds."""
-
-    pulse: float = 4.0
-    """For a sign of life."""
-    first_audio: float = 2.0
-    """From an answer to the agent's first audio."""
-    prepare: float = 30.0
-    """For a script's prompts."""
-    backoff: float = 0.2
-    longest_backoff: float = 5.0
-    steady: float = 10.0
-    """A worker that lasted so long was a good one: the next is started at once."""
-    grace: float = 10.0
-    """For which a worker without a daemon keeps its calls."""
-    supervisor: SupervisorTiming = SupervisorTiming()
-
-
 class MediaPool:
-    """See `dialerd.ports.Media`. `run` holds the worker; orders are taken at any time.
+    """See `dialerd.ports.Media`. `run` holds the workers; orders are taken at any time.
 
     `engines` are those beside the embedded one; `allow` is where addresses that calls bring may lead beside the public
-    internet. The worker's socket is in `state_dir`; `listen` is the address where Asterisk brings it the calls' audio.
-    `command` replaces the worker's program, for tests.
+    internet. `max_sessions`, and those of each engine, are what all workers may hold together. Their sockets are in
+    `state_dir`; `listen` is the address where Asterisk brings the first one the calls' audio, each other one listens at
+    the next port. `command` replaces the workers' program, for tests.
     """
 
     def __init__(
@@ -77,62 +53,59 @@ class MediaPool:
         listen: str,
         instance: InstanceId,
         max_sessions: int,
+        workers: int = 1,
         engines: Sequence[EngineSettings] = (),
         allow: Sequence[str] = (),
         cache_dir: Path,
         prompts_dir: Path | None = None,
         recordings_dir: Path | None = None,
         sink: Sink,
-        timing: PoolTiming = PoolTiming(),
+        timing: PoolTiming = USUAL,
         log_arguments: Sequence[str] = (),
         command: Sequence[str] | None = None,
     ) -> None:
-        socket = (state_dir / "media.sock").absolute()
-        self._sink = sink
-        self._engines = wire.Engines(tuple(engines), tuple(allow))
+        self.sink = sink
+        self.workers = workers
+        self._state_dir = state_dir
+        self._max_sessions = max_sessions
+        self._engines, self._allow = tuple(engines), tuple(allow)
         self._timing = timing
-        program = [
+        self._first = Address.parse(listen)
+        self._secret = ari.password
+        self._program = [
             *(command or (sys.executable, "-m", "dialerd.worker")),
-            *("--socket", str(socket)),
-            *("--listen", listen),
             *("--ari-url", ari.url),
             *("--ari-user", ari.user),
             *("--instance", instance),
-            *("--sessions", str(max_sessions)),
             *("--cache-dir", str(cache_dir.absolute())),
             *(("--prompts-dir", str(prompts_dir.absolute())) if prompts_dir is not None else ()),
             *(("--recordings", str(recordings_dir.absolute())) if recordings_dir is not None else ()),
             *("--grace", str(timing.grace)),
             *log_arguments,
         ]
-        self._supervisor = Supervisor(socket, program, ari.password, self._fail_calls, timing.supervisor)
-        self._scripts: dict[tuple[str, int, str, str | None], wire.Prepare] = {}
-        self._calls: set[CallId] = set()
-        """Calls that the worker has, or had when it was last heard of."""
+        self.seats = [self._make_seat(number) for number in range(1, workers + 1)]
+        self._leavers: list[WorkerSeat] = []
+        """Seats of workers that an earlier daemon had and this one is not to have."""
+        self._scripts: dict[_ScriptKey, wire.Prepare] = {}
+        self._asked: dict[_ScriptKey, wire.Prepare] = {}
+        """Scripts that workers are asked to prepare just now."""
         self._waiting: dict[CallId, _Waiting] = {}
-        """Calls that answered while no worker was there."""
-        self._released: set[CallId] = set()
-        """Calls to be detached as soon as a worker is there."""
-        self._untold: dict[CallId, str] = {}
-        """Transfers that failed while no worker was there."""
-        self._link: WorkerLink | None = None
+        """Calls that answered while no worker had room for them."""
         self._linked = asyncio.Event()
         self._running = False
-        self._ready: wire.Ready | None = None
-        self._answers: list[asyncio.Future[wire.Prepared]] = []
-        """What the worker says of the scripts it was given when it was connected; empty: it has them all."""
-        self._told = ""
+        self._has_told = False
+        """Whether the engine knows which calls are held."""
         self._capacity: MediaCapacity | None = None
 
     # --- the port ------------------------------------------------------------------------------------
 
     def attach(self, order: AttachAgent) -> None:
         """See `dialerd.ports.Media`."""
-        if order.call in self._calls or order.call in self._waiting:
+        if order.call in self._waiting or any(order.call in seat.calls for seat in self._all):
             return
-        if self._link is not None:
-            self._calls.add(order.call)
-            self._link.send(_attach(order, 0.0))
+        seat = self._choose(order)
+        if seat is not None:
+            seat.attach(order, 0.0)
             return
         loop = asyncio.get_running_loop()
         limit = loop.call_later(self._timing.first_audio, self._give_up, order.call)
@@ -143,35 +116,30 @@ class MediaPool:
         waiting = self._waiting.pop(call, None)
         if waiting is not None:
             waiting.limit.cancel()
-            self._sink(AgentFinished(call, AgentReport()))
-        elif call in self._calls:
-            if self._link is not None:
-                self._link.send(wire.Detach(call))
-            else:
-                self._released.add(call)
+            self.sink(AgentFinished(call, AgentReport()))
+        for seat in self._all:
+            seat.detach(call)
 
     def hold(self, call: CallId, *, warm: bool) -> None:
         """See `dialerd.ports.Media`."""
-        if call in self._calls and self._link is not None:
-            self._link.send(wire.Hold(call, warm))
+        for seat in self._all:
+            seat.tell(call, wire.Hold(call, warm))
 
     def transfer_failed(self, call: CallId, reason: str) -> None:
         """See `dialerd.ports.Media`."""
-        if self._link is None:
-            self._untold[call] = reason
-        elif call in self._calls:
-            self._link.send(wire.TransferFailed(call, reason))
+        for seat in self._all:
+            seat.transfer_failed(call, reason)
 
     def redirect(self, call: CallId, instructions: Mapping[str, Any]) -> bool:
         """See `dialerd.ports.Media`."""
-        if call not in self._calls or self._link is None:
-            return False
-        self._link.send(wire.Redirect(call, instructions))
-        return True
+        return any(seat.tell(call, wire.Redirect(call, instructions)) for seat in self._all)
 
     def held(self) -> frozenset[CallId] | None:
         """See `dialerd.ports.Media`."""
-        return frozenset((*self._calls, *self._waiting)) if self._link is not None else None
+        seats = tuple(self._all)
+        if not all(seat.settled for seat in seats) or all(seat.link is None for seat in seats):
+            return None
+        return frozenset(self._waiting).union(*(seat.calls for seat in seats))
 
     async def prepare(self, script: Script, language: str, voice: str | None = None) -> None:
         """See `dialerd.ports.Media`. Before `run` it only takes note.
@@ -180,223 +148,199 @@ class MediaPool:
         """
         order = wire.Prepare(0, script.id, script.version, language, script.body, voice)
         key = (script.id, script.version, language, voice)
-        if not self._running:
-            self._scripts[key] = order
-            return
-        try:
-            async with asyncio.timeout(self._timing.prepare):
-                answer = await (await self._wait_link()).ask(order)
-        except TimeoutError:
-            detail = self._told or "it did not answer in time"
-            raise PortError(
-                f"the media worker cannot prepare {script.id}: {detail}", retryable=True
-            ) from None
-        except LinkLost as error:
-            raise PortError(str(error), retryable=True) from error
-        if answer.refused:
-            raise invalid([Fault("language", answer.fault or "cannot be spoken")])
-        if answer.fault is not None:
-            raise PortError(f"the prompts of {script.id} cannot be made: {answer.fault}", retryable=True)
+        if self._running:
+            # A worker that comes meanwhile is asked as it comes.
+            self._asked[key] = order
+            try:
+                await self._prepare(script, order)
+            finally:
+                self._asked.pop(key, None)
         self._scripts[key] = order
 
     async def run(self) -> None:
-        """Hold a worker, and replace it when it dies, until cancelled."""
+        """Hold the workers, and replace each that dies, until cancelled."""
         self._running = True
-        loop = asyncio.get_running_loop()
-        failures = 0
-        while True:
-            begun = loop.time()
-            try:
-                await self._serve(await self._supervisor.reach())
-            except (LinkLost, PortError) as error:
-                self._lost(str(error))
-                failures = 0 if loop.time() - begun >= self._timing.steady else failures + 1
-                if isinstance(error, WorkerSilent) or (failures and failures % STRIKES == 0):
-                    await self._supervisor.bury()
-            await self._supervisor.check()
-            if failures:
-                wait = self._timing.backoff * 2.0 ** min(failures - 1, 10)
-                await asyncio.sleep(min(wait, self._timing.longest_backoff))
+        self._leavers = [self._make_seat(number, retiring=True) for number in self._numbers_left()]
+        holding = [asyncio.ensure_future(seat.run()) for seat in self._all]
+        try:
+            # A leaver's end is no end of the pool; of the others none ends but by a bug.
+            broken, _ = await asyncio.wait(holding[: len(self.seats)], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for each in holding:
+                each.cancel()
+            await asyncio.gather(*holding, return_exceptions=True)
+        for each in broken:
+            each.result()
 
     async def close(self, kill: bool = False) -> None:
         """Take leave. `run` must have been cancelled before.
 
-        An idle worker ends. One with calls stays for the next daemon to adopt; with `kill` it hangs them up now.
+        Idle workers end. One with calls stays for the next daemon to adopt; with `kill` it hangs them up now.
         """
         self._running = False
-        link, self._link = self._link, None
         for waiting in self._waiting.values():
             waiting.limit.cancel()
-        await self._supervisor.let_go(link, kill=kill, wait=not self._calls)
+        await asyncio.gather(*(seat.close(kill=kill) for seat in self._all))
 
-    # --- with a worker -------------------------------------------------------------------------------
+    # --- the seats -----------------------------------------------------------------------------------
 
-    async def _serve(self, link: WorkerLink) -> None:
-        """Use a connection until it is lost. Raises `LinkLost`."""
-        self._adopt(link)
-        # No task group: one whose member fails just then drops a cancellation (CPython before 3.13, gh-116720).
-        parts = [
-            asyncio.ensure_future(part)
-            for part in (
-                link.read(self._take),
-                link.keep_pulse(self._timing.pulse),
-                self._introduce(link),
-            )
-        ]
-        try:
-            done, _ = await asyncio.wait(parts, return_when=asyncio.FIRST_EXCEPTION)
-        finally:
-            for part in parts:
-                part.cancel()
-            await asyncio.gather(*parts, return_exceptions=True)
-        # Not where it is cancelled: `close` has a last word for the worker.
-        link.close()
-        for part in done:
-            part.result()
-        raise LinkLost("the connection to the media worker ended")
+    def scripts(self) -> Iterator[wire.Prepare]:
+        """See `SeatOwner`."""
+        yield from (self._scripts | self._asked).values()
 
-    def _adopt(self, link: WorkerLink) -> None:
-        """Tell the engine what the worker holds, and the worker what happened without it."""
-        held = frozenset(CallId(call) for call in link.hello.calls)
-        self._calls = set(held)
-        self._ready = None
-        self._sink(MediaHeld(held | self._waiting.keys()))
-        _log.info("media.worker_connected", pid=link.pid, calls=len(held))
-        self._link = link
-        link.send(self._engines)
-        self._answers = [link.ask(script) for script in self._scripts.values()]
-        for call in self._released & held:
-            link.send(wire.Detach(call))
-        self._released.clear()
-        for call in self._untold.keys() & held:
-            link.send(wire.TransferFailed(call, self._untold[call]))
-        self._untold.clear()
-        now = asyncio.get_running_loop().time()
-        for waiting in self._waiting.values():
-            waiting.limit.cancel()
-            self._calls.add(waiting.order.call)
-            link.send(_attach(waiting.order, now - waiting.since))
-        self._waiting.clear()
+    def on_adopted(self, seat: WorkerSeat) -> None:
+        """See `SeatOwner`."""
+        self._tell_held()
         self._linked.set()
+        self._place_waiting()
 
-    async def _introduce(self, link: WorkerLink) -> None:
-        """Wait until the worker has the scripts; only then calls may be placed."""
-        asked = self._answers
-        done, late = await asyncio.wait(asked, timeout=self._timing.prepare) if asked else (set(), set())
-        answers = [answer.result() for answer in done if answer.exception() is None]
-        faults = [answer.fault for answer in answers if answer.fault is not None]
-        if faults or late:
-            _log.warning(
-                "media.scripts_not_ready", faults=len(faults), late=len(late), detail="; ".join(faults[:1])
-            )
-        self._answers = []
+    def on_changed(self, seat: WorkerSeat) -> None:
+        """See `SeatOwner`."""
+        if all(each.link is None for each in self.seats):
+            self._linked.clear()
+        if seat.link is None and not self._has_told:
+            # It could not be reached, and may be the last one that was awaited.
+            self._tell_held()
         self._tell_capacity()
+        self._place_waiting()
 
-    def _take(self, message: wire.ToDaemon) -> None:
-        match message:
-            case wire.Heard(call):
-                self._sink(AgentHeard(CallId(call)))
-            case wire.Ended():
-                self._take_end(message)
-            case wire.Ready():
-                self._ready = message
-                self._tell_capacity()
-            case _ if isinstance(message, Letter):
-                self._sink(event_of(message))
-                self._acknowledge(message.number)
+    @property
+    def _all(self) -> Iterator[WorkerSeat]:
+        yield from self.seats
+        yield from self._leavers
 
-    def _take_end(self, message: wire.Ended) -> None:
-        call = CallId(message.call)
-        self._calls.discard(call)
-        if message.failed is None:
-            self._sink(AgentFinished(call, message.report))
-        else:
-            self._sink(AgentReported(call, message.report))
-            self._sink(MediaFailed(call, message.failed, message.detail))
-        self._acknowledge(message.number)
-
-    def _acknowledge(self, number: int) -> None:
-        if self._link is not None:
-            self._link.send(wire.Acknowledge(number))
+    def _tell_held(self) -> None:
+        """Tell the engine which calls the workers hold, but not before each of them was asked."""
+        held = self.held()
+        if held is not None:
+            self._has_told = True
+            self.sink(MediaHeld(held))
 
     def _tell_capacity(self) -> None:
-        if self._ready is None or self._answers:
+        fit = [seat for seat in self.seats if seat.capacity > 0]
+        sessions = sum(seat.capacity for seat in fit)
+        is_known = sessions or all(seat.detail for seat in self.seats)
+        if not is_known and (self._capacity is None or not self._capacity.sessions):
+            # Nothing has changed: one of them is still coming.
             return
-        if self._ready.detail != self._told:
-            self._told = self._ready.detail
-            if self._told:
-                _log.error("media.unavailable", detail=self._told)
-            else:
-                _log.info("media.ready", sessions=self._ready.sessions)
-        self._post_capacity(MediaCapacity(self._ready.sessions, self._ready.detail, self._ready.engines))
-
-    def _lost(self, detail: str) -> None:
-        """There is no worker for the moment: nothing may be dialed."""
-        self._link = None
-        self._linked.clear()
-        self._ready = None
-        if detail != self._told:
-            self._told = detail
-            _log.error("media.unavailable", detail=detail)
-        self._post_capacity(MediaCapacity(0, detail))
-
-    def _post_capacity(self, capacity: MediaCapacity) -> None:
+        capacity = MediaCapacity(sessions, self._detail, together(seat.engines for seat in fit or self.seats))
         if capacity != self._capacity:
             self._capacity = capacity
-            self._sink(capacity)
+            self.sink(capacity)
 
-    def _fail_calls(self) -> None:
-        """The worker is gone, and its calls' audio with it."""
-        for call in self._calls:
-            self._sink(MediaFailed(call, Reason.DROPPED, "its media worker died"))
-        self._calls.clear()
-        self._released.clear()
-        self._untold.clear()
+    @property
+    def _detail(self) -> str:
+        """What keeps workers from holding calls, each by its number if there are several."""
+        told = [(seat.number, seat.detail) for seat in self.seats if seat.detail]
+        if self.workers == 1:
+            return "".join(detail for _, detail in told)
+        return "; ".join(f"media worker {number} of {self.workers}: {detail}" for number, detail in told)
 
-    async def _wait_link(self) -> WorkerLink:
-        await self._linked.wait()
-        if self._link is None:
-            raise LinkLost("the media worker has gone")
-        return self._link
+    def _choose(self, order: AttachAgent) -> WorkerSeat | None:
+        """The least loaded of those that may have the call: ready ones first, and ones whose engine has room."""
+
+        def merit(seat: WorkerSeat) -> tuple[bool, bool, float]:
+            return seat.capacity == 0, not seat.has_session(order.engine), seat.load
+
+        return min((seat for seat in self.seats if seat.has_room), key=merit, default=None)
+
+    def _place_waiting(self) -> None:
+        now = asyncio.get_running_loop().time()
+        for call, waiting in list(self._waiting.items()):
+            seat = self._choose(waiting.order)
+            if seat is None:
+                return
+            del self._waiting[call]
+            waiting.limit.cancel()
+            seat.attach(waiting.order, now - waiting.since)
 
     def _give_up(self, call: CallId) -> None:
         waiting = self._waiting.pop(call, None)
         if waiting is not None:
-            detail = (
-                f"no media worker within {self._timing.first_audio:g} s: {self._told or 'it is starting'}"
-            )
-            self._sink(MediaFailed(call, Reason.ABANDONED, detail))
+            why = self._detail or ("all of them are full" if self._linked.is_set() else "it is starting")
+            detail = f"no media worker within {self._timing.first_audio:g} s: {why}"
+            self.sink(MediaFailed(call, Reason.ABANDONED, detail))
+
+    # --- scripts -------------------------------------------------------------------------------------
+
+    async def _prepare(self, script: Script, order: wire.Prepare) -> None:
+        """Have every worker that is there prepare a script. Raises as `prepare`."""
+        try:
+            async with asyncio.timeout(self._timing.prepare):
+                answers = await self._answers_of(order)
+        except TimeoutError:
+            detail = self._detail or "it did not answer in time"
+            raise PortError(
+                f"the media worker cannot prepare {script.id}: {detail}", retryable=True
+            ) from None
+        for answer in answers:
+            if answer.refused:
+                raise invalid([Fault("language", answer.fault or "cannot be spoken")])
+            if answer.fault is not None:
+                raise PortError(f"the prompts of {script.id} cannot be made: {answer.fault}", retryable=True)
+
+    async def _answers_of(self, order: wire.Prepare) -> list[wire.Prepared]:
+        """What the workers say, one after the other: what the first has rendered the others find in the cache."""
+        await self._linked.wait()
+        answers: list[wire.Prepared] = []
+        lost = LinkLost("the media worker has gone")
+        for seat in self.seats:
+            if seat.link is None:
+                continue
+            try:
+                answers.append(await seat.ask(order))
+            except LinkLost as error:
+                # The next one in its place is asked as it comes.
+                lost = error
+        if not answers:
+            raise PortError(str(lost), retryable=True) from lost
+        return answers
+
+    # --- how workers are started ---------------------------------------------------------------------
+
+    def _make_seat(self, number: int, *, retiring: bool = False) -> WorkerSeat:
+        socket = _socket(self._state_dir, number)
+        address = Address(self._first.host, self._first.port + number - 1)
+        sessions = 0 if retiring else share(self._max_sessions, self.workers, number - 1)
+        engines = self._engines if retiring else engines_of(self._engines, self.workers, number - 1)
+        program = [
+            *self._program,
+            *("--socket", str(socket)),
+            *("--listen", str(address)),
+            *("--number", str(number)),
+            *("--sessions", str(max(1, sessions))),
+        ]
+        return WorkerSeat(
+            number,
+            lambda on_death: Supervisor(socket, program, self._secret, on_death, self._timing.supervisor),
+            self,
+            sessions=sessions,
+            engines=wire.Engines(engines, self._allow),
+            timing=self._timing,
+            retiring=retiring,
+        )
+
+    def _numbers_left(self) -> list[int]:
+        """Workers beyond our own that an earlier daemon has left, or whose last words wait to be read."""
+        try:
+            names = [_LEFT.fullmatch(entry.name) for entry in self._state_dir.iterdir()]
+        except OSError:
+            return []
+        return sorted({int(name[1]) for name in names if name is not None and int(name[1]) > self.workers})
+
+
+_ScriptKey = tuple[str, int, str, str | None]
 
 
 @dataclass(frozen=True, slots=True)
 class _Waiting:
-    """A call that answered while no worker was there."""
+    """A call that answered while no worker had room for it."""
 
     order: AttachAgent
     since: float
     limit: asyncio.TimerHandle
 
 
-def _attach(order: AttachAgent, waited: float) -> wire.Attach:
-    return wire.Attach(
-        call=order.call,
-        channel=order.channel,
-        script_id=order.script_id,
-        script_version=order.script_version,
-        language=order.language,
-        phone=order.phone,
-        name=order.name,
-        variables=order.variables,
-        waited=waited,
-        voice=order.voice,
-        zone=order.zone,
-        engine=order.engine,
-        agent_id=order.agent_id,
-        campaign_id=order.campaign_id,
-        caller_id=order.caller_id,
-        external_id=order.external_id,
-        stand_ins=order.stand_ins,
-        instructions=order.instructions,
-        on_machine=order.on_machine,
-        record=order.record,
-    )
+def _socket(folder: Path, number: int) -> Path:
+    """Where a worker takes orders."""
+    return (folder / ("media.sock" if number == 1 else f"media-{number}.sock")).absolute()

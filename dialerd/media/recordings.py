@@ -28,6 +28,7 @@ LEAVES = 512 * 1024 * 1024
 """Bytes of the disk that recordings leave free: the store may be on the same one, and dialing needs it."""
 STOP_DEADLINE = 5.0
 PARTS = "parts"
+"""Where recordings grow."""
 
 _log = structlog.get_logger("dialerd.media")
 
@@ -83,6 +84,8 @@ class RecordingWriter:
 
     folder: Path
     on_end: Callable[[Outcome], None]
+    parts: str = PARTS
+    """The folder below it where they grow: of this writer alone, which mends what it finds there."""
     _jobs: queue.SimpleQueue[tuple[Recording, bytes | None] | None] = field(default_factory=queue.SimpleQueue)
     _waiting: int = 0
     _thread: threading.Thread | None = None
@@ -145,7 +148,7 @@ class RecordingWriter:
             self._drop(recording)
 
     def _open(self, call: str) -> int:
-        parts = self.folder / PARTS
+        parts = self.folder / self.parts
         parts.mkdir(mode=0o750, parents=True, exist_ok=True)
         file = os.open(parts / f"{call}.wav", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o640)
         # By this other workers know that it is being written: it goes with this process.
@@ -159,7 +162,7 @@ class RecordingWriter:
             if recording._file is not None:
                 file, recording._file = recording._file, None
                 os.close(file)
-            (self.folder / PARTS / f"{recording.call}.wav").unlink(missing_ok=True)
+            (self.folder / self.parts / f"{recording.call}.wav").unlink(missing_ok=True)
 
     def _end(self, recording: Recording) -> Outcome:
         if recording._file is None:
@@ -183,13 +186,13 @@ class RecordingWriter:
         day = datetime.now(UTC).strftime("%Y/%m/%d")
         place = self.folder / day
         place.mkdir(mode=0o750, parents=True, exist_ok=True)
-        (self.folder / PARTS / f"{call}.wav").replace(place / f"{call}.wav")
+        (self.folder / self.parts / f"{call}.wav").replace(place / f"{call}.wav")
         return Kept(call, f"{day}/{call}.wav", size + wavefile.HEADER_BYTES, wavefile.length(size))
 
     def _mend(self) -> None:
         """What a worker that died has left: as much of each recording as reached the disk."""
         try:
-            left = sorted((self.folder / PARTS).glob("*.wav"))
+            left = sorted((self.folder / self.parts).glob("*.wav"))
         except OSError:
             return
         for part in left:

@@ -157,6 +157,16 @@ class Session:
         self._watch = AnswerWatch(order.on_machine)
         self._watching: asyncio.TimerHandle | None = None
 
+    @property
+    def is_over(self) -> bool:
+        """Whether its outcome is known."""
+        return self._end.done()
+
+    @property
+    def engine(self) -> str:
+        """The engine of whoever has the call."""
+        return self._cast.engine
+
     async def run(self, tell: Callable[[Outcome], None]) -> None:
         """Hold the call until it ends; `tell` its outcome at once, then take the leg down."""
         limit = self._loop.call_at(self._begun + self._timing.first_audio, self._abandon)

@@ -28,7 +28,7 @@ from dialerd.core.model import (
 from dialerd.core.transfer import TransferWish
 from dialerd.media.engine_settings import EngineSettings
 
-VERSION = 4
+VERSION = 5
 """Of this protocol. A daemon ends a worker of another version."""
 MAX_LINE = 4 * 1024 * 1024
 
@@ -79,6 +79,32 @@ class Attach:
     on_machine: OnMachine = OnMachine.CONTINUE
     record: bool = False
     kind: Literal["attach"] = "attach"
+
+    @classmethod
+    def of(cls, order: AttachAgent, waited: float) -> Attach:
+        """What the core has ordered."""
+        return cls(
+            call=order.call,
+            channel=order.channel,
+            script_id=order.script_id,
+            script_version=order.script_version,
+            language=order.language,
+            phone=order.phone,
+            name=order.name,
+            variables=order.variables,
+            waited=waited,
+            voice=order.voice,
+            zone=order.zone,
+            engine=order.engine,
+            agent_id=order.agent_id,
+            campaign_id=order.campaign_id,
+            caller_id=order.caller_id,
+            external_id=order.external_id,
+            stand_ins=order.stand_ins,
+            instructions=order.instructions,
+            on_machine=order.on_machine,
+            record=order.record,
+        )
 
     def order(self) -> AttachAgent:
         """As the core says it. Raises `ValueError` for a number that is none."""
@@ -186,6 +212,8 @@ class Hello:
 
     version: int
     calls: tuple[str, ...]
+    engines: Mapping[str, str] = field(default_factory=dict)
+    """The engine of each call that is still held."""
     kind: Literal["hello"] = "hello"
 
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
@@ -19,20 +19,19 @@ import structlog
 from dialerd.core import model
 from dialerd.core.clock import Millis
 from dialerd.core.effects import AttachAgent
-from dialerd.core.engine import StandIn
-from dialerd.core.errors import DialerError, PortError, RequestError
-from dialerd.core.model import AgentReport, AnsweredBy, ChannelId, Reason
-from dialerd.core.transfer import TransferWish
+from dialerd.core.errors import DialerError, RequestError
+from dialerd.core.model import AgentReport, Reason
 from dialerd.media import rendezvous, wire
 from dialerd.media.ari import MediaAri
 from dialerd.media.asterisk_ws import LegListener, MediaLeg
+from dialerd.media.call_voice import CallVoice
 from dialerd.media.conversation import Agent
 from dialerd.media.outbox import Kept as Letter
 from dialerd.media.outbox import Outbox
-from dialerd.media.probe import prove
 from dialerd.media.rack import EngineRack
+from dialerd.media.readiness import Readiness, fault_of
 from dialerd.media.reception import Reception
-from dialerd.media.recordings import Kept, Lost, Recording, RecordingWriter
+from dialerd.media.recordings import PARTS, Kept, Lost, Recording, RecordingWriter
 from dialerd.media.remote import Kind
 from dialerd.media.session import Failed, Finished, Outcome, Session, SessionTiming
 
@@ -49,11 +48,15 @@ class WorkerSettings:
 
     socket: Path
     sessions: int
+    number: int = 1
+    """Which of several workers it is."""
     grace: float = 10.0
     """How long it waits for a daemon, with its calls, before it ends."""
     retry: float = 1.0
     """Between attempts to get ready, at first; each failure doubles it."""
     longest_retry: float = 10.0
+    latest: float = 0.25
+    """By how much its event loop may be late, on the mean of half a second: beyond it new calls would suffer."""
     timing: SessionTiming = SessionTiming()
     recordings: Path | None = None
     """Where recordings are kept; None: nothing is recorded."""
@@ -62,6 +65,11 @@ class WorkerSettings:
     def outcomes(self) -> Path:
         """Where outcomes are written that no daemon has taken."""
         return self.socket.with_suffix(".outcomes")
+
+    @property
+    def parts(self) -> str:
+        """Where its recordings grow: each worker mends only what one of its number has left."""
+        return PARTS if self.number == 1 else f"{PARTS}-{self.number}"
 
 
 class Worker:
@@ -84,25 +92,31 @@ class Worker:
         self._agent = agent
         self._ari = ari
         self._reception = reception
-        self._sessions: dict[str, tuple[Session, ChannelId]] = {}
+        self._sessions: dict[str, tuple[Session, AttachAgent]] = {}
         self._dismissed = False
         """The daemon has taken leave: with the last call this worker ends, unless another one comes before."""
-        self._rack = EngineRack(agent, kinds or {}, self._tell_engines)
+        self._rack = EngineRack(agent, kinds or {}, self._announce)
         self._allow = allow
         self._outbox = Outbox()
         self._writer = (
-            RecordingWriter(settings.recordings, self._on_recording)
+            RecordingWriter(settings.recordings, self._on_recording, settings.parts)
             if settings.recordings is not None
             else None
         )
         self._ready = wire.Ready(0)
-        self._agent_fault = ""
+        self._readiness = Readiness(
+            agent,
+            ari,
+            reception,
+            self._announce,
+            retry=settings.retry,
+            longest_retry=settings.longest_retry,
+            latest=settings.latest,
+        )
         self._daemon: asyncio.StreamWriter | None = None
         self._leaving = asyncio.Event()
         self._grace: asyncio.TimerHandle | None = None
         self._preparing = asyncio.Lock()
-        self._tried = asyncio.Event()
-        """Set once Asterisk was swept and all has been tried to get ready."""
         self._tasks: asyncio.TaskGroup
         self._renderings: set[asyncio.Task[None]] = set()
 
@@ -132,7 +146,7 @@ class Worker:
 
     async def _serve(self, listening: socket.socket) -> None:
         server = await asyncio.start_unix_server(self._serve_daemon, sock=listening, limit=wire.MAX_LINE)
-        keeping_ready = self._tasks.create_task(self._keep_ready())
+        keeping_ready = self._tasks.create_task(self._readiness.keep())
         await self._leaving.wait()
         self._settings.socket.unlink(missing_ok=True)
         server.close()
@@ -142,45 +156,12 @@ class Worker:
         if self._daemon is not None:
             self._daemon.close()
 
-    async def _keep_ready(self) -> None:
-        """Announce whether calls can be held, and again when that has changed."""
-        await self._sweep()
-        failures = 0
-        while True:
-            fault = await self._fault()
-            failures = failures + 1 if fault else 0
-            self._announce(wire.Ready(0, fault) if fault else wire.Ready(self._settings.sessions))
-            self._tried.set()
-            if not fault:
-                self._announce(wire.Ready(0, await self._ari.health.wait_ill()))
-            wait = self._settings.retry * 2.0 ** min(max(failures - 1, 0), 10)
-            await asyncio.sleep(min(wait, self._settings.longest_retry))
-
-    async def _fault(self) -> str:
-        """What keeps this worker from holding calls, and how to mend it; empty: nothing."""
-        self._agent_fault = await _fault_of(self._agent.start())
-        deaf = await _fault_of(self._reception.open())
-        unfit = "" if deaf else await _fault_of(prove(self._ari, self._reception))
-        if not deaf and not unfit:
-            self._ari.health.recovered()
-        return "; ".join(fault for fault in (self._agent_fault, deaf, unfit) if fault)
-
-    async def _sweep(self) -> None:
-        """Remove what a worker that died has left in Asterisk, before anything of ours is there."""
-        try:
-            swept = await self._ari.sweep()
-        except PortError as error:
-            _log.info("media.not_swept", detail=str(error))
-        else:
-            if swept:
-                _log.info("media.swept", count=swept)
-
-    def _tell_engines(self) -> None:
-        if self._tried.is_set():
-            self._announce(self._ready)
-
-    def _announce(self, ready: wire.Ready) -> None:
-        ready = replace(ready, engines=self._rack.states())
+    def _announce(self) -> None:
+        """Say whether calls can be held, as soon as that is known and whenever it has changed."""
+        if not self._readiness.tried.is_set():
+            return
+        fault = self._readiness.fault
+        ready = wire.Ready(0 if fault else self._settings.sessions, fault, self._rack.states())
         if ready != self._ready:
             self._ready = ready
             self._send(ready)
@@ -197,10 +178,11 @@ class Worker:
             self._grace = None
         self._outbox.forget(asyncio.get_running_loop().time())
         calls = tuple(sorted({*self._sessions, *self._outbox.calls}))
-        self._send(wire.Hello(wire.VERSION, calls))
+        engines = {call: session.engine for call, (session, _) in self._sessions.items()}
+        self._send(wire.Hello(wire.VERSION, calls, engines))
         for message in self._outbox:
             self._send(message)
-        if self._tried.is_set():
+        if self._readiness.tried.is_set():
             self._send(self._ready)
         try:
             while line := await reader.readline():
@@ -282,7 +264,7 @@ class Worker:
 
     async def _render(self, message: wire.Prepare) -> None:
         fault, refused = None, False
-        await self._tried.wait()
+        await self._readiness.tried.wait()
         try:
             # One after the other: the calls' own sentences come between.
             async with self._preparing:
@@ -290,7 +272,7 @@ class Worker:
         except RequestError as error:
             fault, refused = "; ".join(each.msg for each in error.faults) or error.detail, True
         except DialerError as error:
-            fault = self._agent_fault or str(error)
+            fault = self._readiness.agent_fault or str(error)
         except Exception as error:  # noqa: BLE001 - one script must not end the worker
             _log.error("media.agent_broken", script=message.script_id, exc_info=error)
             fault = f"{type(error).__name__}: {error}"
@@ -305,7 +287,9 @@ class Worker:
             order = message.order()
         except ValueError as error:
             return self._refuse(message.call, f"the order is wrong: {error}")
-        if len(self._sessions) >= self._settings.sessions or self._leaving.is_set():
+        # One that is over takes no place, though its leg is still being taken down.
+        taken = sum(not session.is_over for session, _ in self._sessions.values())
+        if taken >= self._settings.sessions or self._leaving.is_set():
             return self._refuse(message.call, f"all {self._settings.sessions} sessions are taken")
 
         def make_leg(listener: LegListener, hears: bool) -> MediaLeg:
@@ -315,17 +299,17 @@ class Worker:
             order,
             self._rack,
             make_leg,
-            _CallVoice(self, message.call),
+            CallVoice(message.call, self._send, self._tell),
             waited=message.waited,
             timing=self._settings.timing,
             record=self._begin_recording if order.record else None,
         )
-        self._sessions[message.call] = session, order.channel
+        self._sessions[message.call] = session, order
         self._tasks.create_task(self._hold(order, session))
 
     async def _hold(self, order: AttachAgent, session: Session) -> None:
         try:
-            await self._tried.wait()
+            await self._readiness.tried.wait()
             await session.run(lambda outcome: self._ended(order, outcome))
         except Exception as error:  # noqa: BLE001 - a bug in one call must not end the others
             _log.error("media.session_broken", call=order.call, exc_info=error)
@@ -359,32 +343,8 @@ class Worker:
             case Failed(reason, detail, report):
                 self._tell(wire.Ended(order.call, report, reason, detail))
 
-    def stood_in(self, call: str, agent: StandIn, detail: str) -> None:
-        """Another agent than its own has the call."""
-        self._tell(wire.StoodIn(call, agent.agent_id, agent.engine, detail))
-
-    def judged(self, call: str, answered_by: AnsweredBy, detail: str) -> None:
-        """It was heard who has answered."""
-        self._tell(wire.Judged(call, answered_by, detail))
-
-    def message_left(self, call: str) -> None:
-        """The callee's answering machine has the message."""
-        self._tell(wire.MessageLeft(call))
-
     def _tell(self, message: Letter) -> None:
         self._send(self._outbox.put(message))
-
-    def heard(self, call: str) -> None:
-        """The first audio of the call's agent has left."""
-        self._send(wire.Heard(call))
-
-    def reported(self, call: str, report: AgentReport) -> None:
-        """The call's agent has something to say."""
-        self._tell(wire.Reported(call, report))
-
-    def escalated(self, call: str, wish: TransferWish, ask: int) -> None:
-        """The call's agent wants a person for its callee."""
-        self._tell(wire.TransferAsked(call, wish, ask))
 
     async def _end_calls(self) -> None:
         """Hang up every call and wait for their sessions' ends."""
@@ -395,45 +355,4 @@ class Worker:
             session.drop("its media worker ended")
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(END_DEADLINE):
-                await asyncio.gather(*(_fault_of(self._ari.hang_up(channel)) for _, channel in held))
-
-
-class _CallVoice:
-    """A session's listener."""
-
-    def __init__(self, worker: Worker, call: str) -> None:
-        self._worker = worker
-        self._call = call
-
-    def on_stood_in(self, agent: StandIn, detail: str) -> None:
-        """See `SessionListener`."""
-        self._worker.stood_in(self._call, agent, detail)
-
-    def on_heard(self) -> None:
-        """See `SessionListener`."""
-        self._worker.heard(self._call)
-
-    def on_judged(self, answered_by: AnsweredBy, detail: str) -> None:
-        """See `SessionListener`."""
-        self._worker.judged(self._call, answered_by, detail)
-
-    def on_message_left(self) -> None:
-        """See `SessionListener`."""
-        self._worker.message_left(self._call)
-
-    def on_report(self, report: AgentReport) -> None:
-        """See `SessionListener`."""
-        self._worker.reported(self._call, report)
-
-    def on_escalate(self, wish: TransferWish, ask: int) -> None:
-        """See `SessionListener`."""
-        self._worker.escalated(self._call, wish, ask)
-
-
-async def _fault_of(work: Awaitable[None]) -> str:
-    """What went wrong; empty: nothing."""
-    try:
-        await work
-    except PortError as error:
-        return str(error)
-    return ""
+                await asyncio.gather(*(fault_of(self._ari.hang_up(order.channel)) for _, order in held))

@@ -35,8 +35,10 @@ def free_address() -> Address:
     """A loopback address to listen at, whose port no outgoing connection is given."""
     while True:
         address = Address("127.0.0.1", random.randrange(20_000, 30_000))
-        with socket.socket() as probe, contextlib.suppress(OSError):
+        # The next port too: a second worker listens there.
+        with socket.socket() as probe, socket.socket() as other, contextlib.suppress(OSError):
             probe.bind((address.host, address.port))
+            other.bind((address.host, address.port + 1))
             return address
 
 
@@ -45,6 +47,7 @@ class FakeLeg:
     """One media channel, and its socket once that was brought."""
 
     channel: str
+    client: str = f"{INSTANCE}-media"
     variables: dict[str, str] = field(default_factory=dict)
     socket: ClientWebSocketResponse | None = None
     audio: bytearray = field(default_factory=bytearray)
@@ -85,6 +88,8 @@ class FakeAsterisk:
     """Whether it brings the sockets of the legs it makes."""
     channels: set[str] = field(default_factory=set)
     bridges: dict[str, list[str]] = field(default_factory=dict)
+    names: dict[str, str] = field(default_factory=dict)
+    """Of bridges."""
     legs: dict[str, FakeLeg] = field(default_factory=dict)
     requests: list[str] = field(default_factory=list)
     connections: tuple[str, ...] = ("engine",)
@@ -143,14 +148,14 @@ class FakeAsterisk:
     async def make_leg(self, request: web.Request) -> web.Response:
         body = await request.json()
         assert body["connection_type"] == "client"
-        if body["external_host"] != f"{INSTANCE}-media":
+        if not body["external_host"].startswith(f"{INSTANCE}-media"):
             return self._make_direct_leg(body)
         assert (body["transport"], body["format"], body["app"]) == ("websocket", "ulaw", INSTANCE)
         name = body["channelId"]
         if name in self.channels:
             return web.json_response({"message": "Channel with given unique ID already exists"}, status=409)
         self.channels.add(name)
-        self.legs[name] = leg = FakeLeg(name, body["variables"])
+        self.legs[name] = leg = FakeLeg(name, body["external_host"], body["variables"])
         if self.brings:
             task = asyncio.create_task(self._bring(leg))
             self.tasks.add(task)
@@ -170,7 +175,15 @@ class FakeAsterisk:
         return web.json_response({"id": body["channelId"]})
 
     async def list_channels(self, _request: web.Request) -> web.Response:
-        return web.json_response([{"id": name} for name in sorted(self.channels)])
+        return web.json_response(
+            [
+                {
+                    "id": name,
+                    "name": f"WebSocket/{self.legs[name].client}/0x1" if name in self.legs else "PJSIP/x",
+                }
+                for name in sorted(self.channels)
+            ]
+        )
 
     async def show_channel(self, request: web.Request) -> web.Response:
         live = request.match_info["id"] in self.channels
@@ -186,10 +199,14 @@ class FakeAsterisk:
         return web.Response(status=204)
 
     async def list_bridges(self, _request: web.Request) -> web.Response:
-        return web.json_response([{"id": name} for name in sorted(self.bridges)])
+        return web.json_response(
+            [{"id": name, "name": self.names.get(name, "")} for name in sorted(self.bridges)]
+        )
 
     async def make_bridge(self, request: web.Request) -> web.Response:
-        assert (await request.json())["type"] == "mixing"
+        body = await request.json()
+        assert body["type"] == "mixing"
+        self.names[request.match_info["id"]] = body["name"]
         self.bridges[request.match_info["id"]] = []
         return web.json_response({"id": request.match_info["id"]})
 
@@ -214,7 +231,7 @@ class FakeAsterisk:
         with contextlib.suppress(ClientError):
             async with (
                 ClientSession() as http,
-                http.ws_connect(f"ws://{self.media}/media", protocols=["media"]) as socket,
+                http.ws_connect(f"ws://{self._uri(leg.client)}/media", protocols=["media"]) as socket,
             ):
                 leg.socket = socket
                 await leg.say("MEDIA_START", format="ulaw", channel_variables=leg.variables)
@@ -222,6 +239,12 @@ class FakeAsterisk:
                     await self._take(leg, message.type, message.data)
         leg.closed = True
         self.channels.discard(leg.channel)
+
+    def _uri(self, client: str) -> Address:
+        """Where the section of websocket_client.conf leads: each worker listens one port further on."""
+        base = f"{INSTANCE}-media"
+        assert client.startswith(base)
+        return Address(self.media.host, self.media.port + int(client.removeprefix(base).strip("-") or 1) - 1)
 
     async def _take(self, leg: FakeLeg, kind: WSMsgType, data: Any) -> None:
         if kind is WSMsgType.BINARY:

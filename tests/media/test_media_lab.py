@@ -73,6 +73,7 @@ class Dialer:
 
     lab: Lab
     folder: Path
+    workers: int = 1
     heard: Heard = field(default_factory=Heard)
     telephony: AsteriskTelephony | None = None
     pool: MediaPool | None = None
@@ -132,6 +133,7 @@ class Dialer:
             listen=self.lab.facts["media"]["lab-media"],
             instance=InstanceId("lab"),
             max_sessions=20,
+            workers=self.workers,
             cache_dir=self.folder / "prompts",
             sink=self,
         )
@@ -149,18 +151,27 @@ class Dialer:
 
     def crash(self) -> None:
         assert self.pool is not None
-        assert self.pool._link is not None
-        self.pool._link.close()
+        for seat in self.pool.seats:
+            if seat.link is not None:
+                seat.link.close()
 
     async def ready(self, count: int = 1) -> None:
         await until(lambda: sum(c.sessions == 20 for c in self.heard.of(MediaCapacity)) >= count, 15)
 
     @property
     def worker(self) -> int:
+        return self.worker_of(1)
+
+    def worker_of(self, number: int) -> int:
         assert self.pool is not None
-        process = self.pool._supervisor._process
+        process = self.pool.seats[number - 1].supervisor._process
         assert process is not None
         return process.pid
+
+    def homes(self) -> dict[CallId, int]:
+        """The worker of each call."""
+        assert self.pool is not None
+        return {call: seat.number for seat in self.pool.seats for call in seat.calls}
 
     async def left_in_asterisk(self) -> list[str]:
         """Channels and bridges that exist."""
@@ -191,8 +202,8 @@ def as_stored(ident: str, text: str) -> Script:
 
 
 @asynccontextmanager
-async def dialing(running_lab: Lab, folder: Path) -> AsyncIterator[Dialer]:
-    dialer = Dialer(running_lab, folder)
+async def dialing(running_lab: Lab, folder: Path, workers: int = 1) -> AsyncIterator[Dialer]:
+    dialer = Dialer(running_lab, folder, workers)
     dialer.telephony = AsteriskTelephony(InstanceId("lab"), dialer.ari, dialer)
     connecting = asyncio.create_task(dialer.telephony.run())
     try:
@@ -270,6 +281,48 @@ async def test_a_worker_that_dies_costs_its_calls_and_leaves_nothing(
         assert (failed.call, failed.reason) == (call, Reason.DROPPED)
         await dialer.ended(call)
         await dialer.ready(2)
+        await dialer.nothing_is_left()
+
+
+async def test_one_of_two_workers_dies_and_the_calls_of_the_other_go_on(
+    running_lab: Lab, tmp_path: Path
+) -> None:
+    async with dialing(running_lab, tmp_path, workers=2) as dialer:
+        calls = [dialer.call(number, "patient") for number in ("15550100500", "15550100501")]
+        await dialer.heard.wait(AgentHeard, 2, seconds=10)
+        homes = dialer.homes()
+        assert sorted(homes.values()) == [1, 2]
+        (mine,) = [call for call in calls if homes[call] == 1]
+        (lost,) = [call for call in calls if homes[call] == 2]
+        os.kill(dialer.worker_of(2), signal.SIGKILL)
+        failed = await dialer.heard.wait(MediaFailed)
+        assert (failed.call, failed.reason) == (lost, Reason.DROPPED)
+        await dialer.ended(lost)
+        again = dialer.call("15550100100")
+        await dialer.heard.wait(AgentHeard, 3, seconds=10)
+        await dialer.ready(2)
+        for call in (mine, again):
+            await dialer.ended(call)
+            assert dialer.label(call) == "interested"
+        assert len(dialer.heard.of(MediaFailed)) == 1
+        assert 0 not in {told.sessions for told in dialer.heard.of(MediaCapacity)[1:]}
+        await dialer.nothing_is_left()
+
+
+async def test_two_workers_outlive_their_daemon(running_lab: Lab, tmp_path: Path) -> None:
+    async with dialing(running_lab, tmp_path, workers=2) as dialer:
+        calls = [dialer.call(number, "patient") for number in ("15550100502", "15550100503")]
+        await dialer.heard.wait(AgentHeard, 2, seconds=10)
+        pids, homes = [dialer.worker_of(1), dialer.worker_of(2)], dialer.homes()
+        await dialer.stop_pool()
+        dialer.crash()
+        await dialer.start_pool()
+        await until(lambda: len(dialer.heard.of(MediaHeld)) >= 2, 10)
+        assert dialer.heard.of(MediaHeld)[-1].calls == set(calls)
+        assert ([dialer.worker_of(1), dialer.worker_of(2)], dialer.homes()) == (pids, homes)
+        for call in calls:
+            await dialer.ended(call)
+            assert dialer.label(call) == "interested"
         await dialer.nothing_is_left()
 
 

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from dialerd.core.clock import Instant
 from dialerd.core.errors import PortError, RequestError
 from dialerd.core.messages import (
     AgentFinished,
@@ -26,27 +22,19 @@ from dialerd.core.messages import (
     RecordingKept,
     TransferAsked,
 )
-from dialerd.core.model import AgentReport, InstanceId, Reason, ScriptId
+from dialerd.core.model import AgentReport, Reason
 from dialerd.media import wire
 from dialerd.media.link import LinkLost, WorkerLink
-from dialerd.media.pool import MediaPool, PoolTiming
+from dialerd.media.pool_timing import PoolTiming
 from dialerd.media.process import spawn
 from dialerd.media.ringing import RINGING
 from dialerd.media.supervisor import SupervisorTiming
-from dialerd.ports import Script
-from tests.adapters.waiting import Heard, until
+from tests.adapters.waiting import until
 from tests.media.fake_agent import DNC, FRAME, call_id, order
-from tests.media.fake_asterisk import INSTANCE, FakeAsterisk, fake_asterisk
+from tests.media.fake_asterisk import fake_asterisk
+from tests.media.pool_daemon import daemon, processes_of, script
 
 CALL = call_id()
-WORKER = (sys.executable, "-m", "tests.media.worker_process")
-QUICK = PoolTiming(
-    pulse=1.0,
-    backoff=0.02,
-    longest_backoff=0.05,
-    prepare=5.0,
-    supervisor=SupervisorTiming(rejoin=0.3, leave=2.0),
-)
 
 
 @pytest.fixture(autouse=True)
@@ -54,86 +42,10 @@ def where_tests_can_be_imported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
 
 
-@dataclass
-class Daemon:
-    """As much of a daemon as the pool needs."""
-
-    pool: MediaPool
-    heard: Heard
-    running: asyncio.Task[None] | None = None
-
-    async def ready(self, count: int = 1) -> None:
-        await until(lambda: [c.sessions for c in self.heard.of(MediaCapacity)].count(3) >= count, seconds=10)
-
-    @property
-    def pid(self) -> int:
-        process = self.pool._supervisor._process
-        assert process is not None
-        return process.pid
-
-    async def stop(self, *, kill: bool = False) -> None:
-        if self.running is not None:
-            self.running.cancel()
-            await asyncio.gather(self.running, return_exceptions=True)
-            self.running = None
-            await self.pool.close(kill)
-
-    def die(self) -> None:
-        """As SIGKILL does it: the socket closes, nobody is told."""
-        assert self.running is not None
-        self.running.cancel()
-        assert self.pool._link is not None
-        self.pool._link.close()
-
-
-@asynccontextmanager
-async def daemon(
-    folder: Path,
-    fake: FakeAsterisk,
-    timing: PoolTiming = QUICK,
-    command: Sequence[str] = WORKER,
-    run: bool = True,
-) -> AsyncIterator[Daemon]:
-    heard = Heard()
-    pool = MediaPool(
-        state_dir=folder,
-        ari=fake.login,
-        listen=str(fake.media),
-        instance=InstanceId(INSTANCE),
-        max_sessions=3,
-        cache_dir=folder / "prompts",
-        recordings_dir=folder / "recordings",
-        sink=heard,
-        timing=timing,
-        command=command,
-    )
-    boss = Daemon(pool, heard)
-    if run:
-        boss.running = asyncio.create_task(pool.run())
-    try:
-        yield boss
-    finally:
-        await boss.stop(kill=True)
-
-
 @pytest.fixture(autouse=True)
 def no_process_is_left(tmp_path: Path) -> Iterator[None]:
     yield
     assert processes_of(tmp_path) == []
-
-
-def processes_of(folder: Path) -> list[int]:
-    found = []
-    for entry in Path("/proc").iterdir():
-        with contextlib.suppress(OSError):
-            command = (entry / "cmdline").read_bytes().decode(errors="replace")
-            if str(folder) in command and entry.name != str(os.getpid()):
-                found.append(int(entry.name))
-    return found
-
-
-def script(ident: str = "offer") -> Script:
-    return Script(ScriptId(ident), 1, ident, ("en-IN",), {}, {"name": ident}, "", Instant(0))
 
 
 async def test_a_call_from_attach_to_its_last_word(tmp_path: Path) -> None:
@@ -261,9 +173,10 @@ async def test_a_connection_that_breaks_is_made_again_and_costs_nothing(tmp_path
         boss.pool.attach(order())
         boss.pool.attach(order(2))
         await boss.heard.wait(AgentHeard, 2)
-        assert boss.pool._link is not None
-        boss.pool._link._writer.transport.abort()
-        await until(lambda: boss.pool._link is None)
+        seat = boss.pool.seats[0]
+        assert seat.link is not None
+        seat.link._writer.transport.abort()
+        await until(lambda: seat.link is None)
         boss.pool.detach(call_id(2))
         await boss.ready(2)
         assert boss.heard.of(MediaHeld)[1].calls == {CALL, call_id(2)}
@@ -406,7 +319,7 @@ async def test_a_worker_of_another_version_is_replaced(
     async with fake_asterisk() as fake:
         monkeypatch.setenv("WORKER_VERSION", "99")
         async with daemon(tmp_path, fake, run=False) as boss:
-            supervisor = boss.pool._supervisor
+            supervisor = boss.pool.seats[0].supervisor
             old = spawn(supervisor._command, os.environ, supervisor._secret)
             await until((tmp_path / "media.sock").exists, seconds=10)
             monkeypatch.delenv("WORKER_VERSION")
@@ -486,7 +399,7 @@ async def test_it_ends_when_it_is_told_to_though_its_link_is_lost_at_that_moment
 ) -> None:
     async with fake_asterisk() as fake, daemon(tmp_path, fake, run=False) as boss:
         link = Lost()
-        boss.pool._supervisor = Reached(link)  # type: ignore[assignment]
+        boss.pool.seats[0].supervisor = Reached(link)  # type: ignore[assignment]
         running = asyncio.create_task(boss.pool.run())
         await until(lambda: bool(boss.heard.of(MediaHeld)))
         link.broken.set()
@@ -529,9 +442,10 @@ async def test_a_failure_that_came_about_while_no_worker_was_there_is_told_to_th
         await boss.heard.wait(AgentHeard)
         await leg.press("7")
         await boss.heard.wait(TransferAsked)
-        assert boss.pool._link is not None
-        boss.pool._link.close()
-        await until(lambda: boss.pool._link is None)
+        seat = boss.pool.seats[0]
+        assert seat.link is not None
+        seat.link.close()
+        await until(lambda: seat.link is None)
         boss.pool.transfer_failed(call_id(), "no_answer")
         await until(lambda: FRAME * 10 in leg.audio and RINGING not in leg.audio)
 

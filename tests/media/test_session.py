@@ -425,13 +425,19 @@ async def test_a_session_that_is_cancelled_cleans_up() -> None:
 
 async def test_the_leftovers_of_a_dead_worker_are_swept() -> None:
     async with answered() as fake:
-        fake.bridges = {CHANNEL + "-b": [], "lab-mine": [], "other-cal_000000000001-1-b": []}
-        fake.channels |= {CHANNEL + "-m", "lab-cal_x-m"}
+        second = channel_of(call_id(2))
+        fake.bridges = {
+            CHANNEL + "-b": [], second + "-b": [], "lab-mine": [], "other-cal_000000000001-1-b": [],
+        }  # fmt: skip
+        fake.names = dict.fromkeys(fake.bridges, "lab-media") | {second + "-b": "lab-media-2"}
+        fake.channels |= {CHANNEL + "-m", "lab-cal_x-m", second + "-m"}
+        fake.legs = {name: FakeLeg(name) for name in fake.channels if name.endswith("-m")}
+        fake.legs[second + "-m"].client = "lab-media-2"
         ari = MediaAri(fake.login, InstanceId(INSTANCE))
         assert await ari.sweep() == 2
         await ari.close()
-        assert set(fake.bridges) == {"lab-mine", "other-cal_000000000001-1-b"}
-        assert fake.channels == {CHANNEL, "lab-cal_x-m"}
+        assert set(fake.bridges) == {"lab-mine", "other-cal_000000000001-1-b", second + "-b"}
+        assert fake.channels == {CHANNEL, "lab-cal_x-m", second + "-m"}, "another worker's are left alone"
 
 
 _DEAF = {"command": "SET_MEDIA_DIRECTION", "direction": "out"}

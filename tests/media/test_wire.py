@@ -17,7 +17,6 @@ from dialerd.core.model import AgentReport, CampaignId, OnMachine, Reason, Recor
 from dialerd.core.transfer import TransferTrigger, TransferWish
 from dialerd.media import wire
 from dialerd.media.outbox import KEPT, Outbox
-from dialerd.media.pool import _attach
 from tests.media.fake_agent import DNC, order
 
 WISH = TransferWish("support", True, "gefragt", "ऋण", Millis(9_000), TransferTrigger.MAX_DURATION)
@@ -101,7 +100,7 @@ def test_every_field_of_an_order_arrives_as_the_core_says_it() -> None:
     told = {one.name for one in fields(said) if getattr(said, one.name) != getattr(plain, one.name)}
     always = {"call", "channel", "script_id", "script_version", "language", "phone"}
     assert told == {one.name for one in fields(said)} - always, "a new field belongs into this test"
-    message = wire.read_for_worker(wire.encode(_attach(said, 0.0)))
+    message = wire.read_for_worker(wire.encode(wire.Attach.of(said, 0.0)))
     assert isinstance(message, wire.Attach)
     assert message.order() == said
     with pytest.raises(ValueError, match=r"E\.164"):

@@ -289,6 +289,7 @@ async def test_leaving(tmp_path: Path) -> None:
 async def test_the_leftovers_of_the_worker_before_are_removed_first(tmp_path: Path) -> None:
     async with fake_asterisk() as fake:
         fake.bridges[channel_of(CALL) + "-b"] = []
+        fake.names[channel_of(CALL) + "-b"] = f"{INSTANCE}-media"
         async with running(tmp_path, fake) as run, daemon(run.path) as boss:
             await boss.hears(wire.Ready)
             assert fake.bridges == {}
