@@ -51,7 +51,8 @@ class TransferWords(_Strict):
     """A person is wanted."""
 
     target: Annotated[str, Field(max_length=200)] | None = None
-    warm: bool = False
+    warm: bool | None = None
+    """None: as the target's settings say."""
     reason: Annotated[str, Field(max_length=LONGEST_REASON)] = ""
     summary: Annotated[str, Field(max_length=LONGEST_SUMMARY)] = ""
     timeout_seconds: Annotated[float, Field(ge=1, le=120)] | None = None

@@ -36,9 +36,10 @@ class Peers:
 
 @pytest.fixture(params=["fake", "http"])
 async def peers(request: pytest.FixtureRequest) -> AsyncIterator[Peers]:
-    async with receiver() as gone:
-        nobody = gone.url
     async with receiver() as up:
+        # While the other one is there: a port that is given back may be given again.
+        async with receiver() as gone:
+            nobody = gone.url
         if request.param == "fake":
 
             def answer(message: Message) -> Reply:
