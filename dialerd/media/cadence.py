@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dialerd.core.model import AnsweredBy
-from dialerd.media.mulaw import decode_sample
+from dialerd.media.samples import to_linear
 
 RATE = 8_000
 FRAME_MS = 20
@@ -94,7 +94,7 @@ class Cadence:
 
     def hear(self, frame: bytes) -> Heard | None:
         """20 ms of mu-law; what has changed, or None."""
-        samples = _LINEAR[np.frombuffer(frame, dtype=np.uint8)]
+        samples = to_linear(frame).astype(np.float64)
         self.at += FRAME_MS
         beep = self._tones.hear(samples)
         if beep:
@@ -196,11 +196,3 @@ class _Tones:
 
 _QUIETEST_TONE = 300.0
 _HANN = np.hanning(2 * FRAME)
-
-
-def _linear_table() -> npt.NDArray[np.float64]:
-    """The sample (ITU-T G.711) of each byte of mu-law."""
-    return np.array([decode_sample(code) for code in range(256)], dtype=np.float64)
-
-
-_LINEAR = _linear_table()
