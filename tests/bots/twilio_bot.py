@@ -15,7 +15,7 @@ from pathlib import Path
 
 from pipecat.audio.dtmf.types import KeypadEntry
 from pipecat.frames.frames import (
-    EndFrame,
+    EndWorkerFrame,
     Frame,
     InputAudioRawFrame,
     InputDTMFFrame,
@@ -63,7 +63,7 @@ class Talk(FrameProcessor):
 
     async def _key(self, key: KeypadEntry) -> None:
         if key is KeypadEntry.SEVEN:
-            return await self.push_frame(EndFrame())
+            return await self.push_frame(EndWorkerFrame(), FrameDirection.UPSTREAM)
         if not self.echoes:
             await self.broadcast_interruption()
         words = {"event": "dialerd", "disposition": "interested", "captured": {"key": key.value}}
