@@ -37,6 +37,8 @@ class MediaSettings(Section):
     """Processes that share the calls; no more than this machine has cores."""
     max_sessions: int = Field(default=150, ge=1, le=2_000)
     """Calls of all workers together."""
+    prepare: Literal["ringing", "answer"] = "ringing"
+    """When a call's way for audio is made: while its phone rings, or once it is answered."""
     cache_dir: Path | None = None
     """Rendered prompts; default: `prompts` in the state directory."""
     prompts_dir: Path | None = None

@@ -12,7 +12,7 @@ from typing import Protocol
 
 import structlog
 
-from dialerd.core.effects import AttachAgent
+from dialerd.core.effects import AttachAgent, PrepareMedia
 from dialerd.core.engine import EMBEDDED, EngineState
 from dialerd.core.errors import PortError
 from dialerd.core.messages import AgentFinished, AgentHeard, AgentReported, MediaFailed
@@ -73,6 +73,8 @@ class WorkerSeat:
         self.retiring = retiring
         self.calls: dict[CallId, str] = {}
         """Calls that the worker has, or had when it was last heard of, and the engine of each."""
+        self.expected: dict[CallId, str] = {}
+        """Calls for which it has something ready, and the engine of each."""
         self.settled = False
         """Whether it is known which calls it holds: it was reached, or could not be."""
         self.detail = ""
@@ -110,23 +112,39 @@ class WorkerSeat:
     @property
     def load(self) -> float:
         """How much of it is taken: 0 nothing, 1 all."""
-        return len(self.calls) / self._sessions if self._sessions else 1.0
+        return self._taken / self._sessions if self._sessions else 1.0
+
+    @property
+    def _taken(self) -> int:
+        return len(self.calls) + len(self.expected)
 
     @property
     def has_room(self) -> bool:
         """Whether it is there and may hold one more call."""
-        return self.link is not None and not self.retiring and len(self.calls) < self._sessions
+        return self.link is not None and not self.retiring and self._taken < self._sessions
 
     def has_session(self, engine: str) -> bool:
         """Whether `engine` may hold one more call there."""
         if engine == EMBEDDED:
             return True
-        return sum(held == engine for held in self.calls.values()) < self._shares.get(engine, 0)
+        held = [*self.calls.values(), *self.expected.values()]
+        return held.count(engine) < self._shares.get(engine, 0)
 
     # --- calls ---------------------------------------------------------------------------------------
 
+    def expect(self, order: PrepareMedia) -> None:
+        """Have it make ready what a ringing call will need. Only while it has a link."""
+        self.expected[order.call] = order.engine
+        self._say(wire.Expect(order.call, order.channel, order.engine))
+
+    def forgo(self, call: CallId) -> None:
+        """Have it let go of that; nothing is ready: nothing."""
+        if self.expected.pop(call, None) is not None:
+            self._say(wire.Forgo(call))
+
     def attach(self, order: AttachAgent, waited: float) -> None:
         """Give it a call that answered `waited` seconds ago. Only while it has a link."""
+        self.expected.pop(order.call, None)
         self.calls[order.call] = order.engine
         self._say(wire.Attach.of(order, waited))
 
@@ -214,6 +232,7 @@ class WorkerSeat:
             CallId(call): link.hello.engines.get(call) or known.get(CallId(call), "")
             for call in link.hello.calls
         }
+        self.expected = {CallId(call): engine for call, engine in link.hello.expected.items()}
         self._ready = None
         self.settled = True
         _log.info("media.worker_connected", worker=self.number, pid=link.pid, calls=len(self.calls))
@@ -306,6 +325,7 @@ class WorkerSeat:
         for call in self.calls:
             self._owner.sink(MediaFailed(call, Reason.DROPPED, "its media worker died"))
         self.calls.clear()
+        self.expected.clear()
         self._released.clear()
         self._untold.clear()
 
