@@ -23,6 +23,7 @@ from dialerd.core.model import AgentReport, CallId, InstanceId, Reason
 from dialerd.media import wire
 from dialerd.media.address import Address
 from dialerd.media.ari import Login
+from dialerd.media.audio_watch import AudioLimits
 from dialerd.media.engine_settings import EngineSettings
 from dialerd.media.link import LinkLost
 from dialerd.media.pool_timing import USUAL, PoolTiming
@@ -33,6 +34,7 @@ from dialerd.ports import Script, Sink
 
 _LEFT = re.compile(r"media-([1-9][0-9]?)\.(?:sock|outcomes)")
 """Files of workers beside the first one."""
+AUDIO = AudioLimits()
 _log = structlog.get_logger("dialerd.media")
 
 
@@ -56,6 +58,7 @@ class MediaPool:
         max_sessions: int,
         workers: int = 1,
         prepare: bool = True,
+        audio: AudioLimits = AUDIO,
         engines: Sequence[EngineSettings] = (),
         allow: Sequence[str] = (),
         cache_dir: Path,
@@ -84,6 +87,8 @@ class MediaPool:
             *(("--prompts-dir", str(prompts_dir.absolute())) if prompts_dir is not None else ()),
             *(("--recordings", str(recordings_dir.absolute())) if recordings_dir is not None else ()),
             *("--grace", str(timing.grace)),
+            *("--one-way", str(audio.one_way)),
+            *("--max-silence", str(audio.silence)),
             *log_arguments,
         ]
         self.seats = [self._make_seat(number) for number in range(1, workers + 1)]
