@@ -27,6 +27,9 @@ from dialerd.ports import Sink
 STRIKES = 3
 """Connections in a row that a living worker may spoil before it is replaced."""
 
+LONGEST_RINGING = 300.0
+"""Seconds for which something may be ready for a phone that rings."""
+
 _log = structlog.get_logger("dialerd.media")
 
 
@@ -88,6 +91,8 @@ class WorkerSeat:
         self._timing = timing
         self._released: set[CallId] = set()
         """Calls to be detached as soon as the worker is there again."""
+        self._forgone: set[CallId] = set()
+        """Calls that were not answered, while it was not there."""
         self._untold: dict[CallId, str] = {}
         """Transfers that failed while it was not there."""
         self._ready: wire.Ready | None = None
@@ -138,7 +143,9 @@ class WorkerSeat:
         self._say(wire.Expect(order.call, order.channel, order.engine))
 
     def forgo(self, call: CallId) -> None:
-        """Have it let go of that; nothing is ready: nothing."""
+        """Have it let go of that; without a worker it is kept: its calls may be unknown."""
+        if self.link is None:
+            self._forgone.add(call)
         if self.expected.pop(call, None) is not None:
             self._say(wire.Forgo(call))
 
@@ -158,7 +165,7 @@ class WorkerSeat:
             self._released.add(call)
 
     def transfer_failed(self, call: CallId, reason: str) -> None:
-        """Nobody was connected with the callee. Without a worker it is kept: its calls may not be known yet."""
+        """Nobody was connected with the callee. Without a worker it is kept."""
         if self.link is None:
             self._untold[call] = reason
         elif call in self.calls:
@@ -233,6 +240,9 @@ class WorkerSeat:
             for call in link.hello.calls
         }
         self.expected = {CallId(call): engine for call, engine in link.hello.expected.items()}
+        for call in self.expected:
+            # Should the engine know nothing of it any more, it takes no place for ever.
+            asyncio.get_running_loop().call_later(LONGEST_RINGING, self.expected.pop, call, None)
         self._ready = None
         self.settled = True
         _log.info("media.worker_connected", worker=self.number, pid=link.pid, calls=len(self.calls))
@@ -245,6 +255,9 @@ class WorkerSeat:
         for call in self._untold.keys() & self.calls.keys():
             self._say(wire.TransferFailed(call, self._untold[call]))
         self._untold.clear()
+        for call in self._forgone:
+            self.forgo(call)
+        self._forgone.clear()
         self._owner.on_adopted(self)
 
     async def _introduce(self) -> None:
@@ -328,6 +341,7 @@ class WorkerSeat:
         self.expected.clear()
         self._released.clear()
         self._untold.clear()
+        self._forgone.clear()
 
     def _say(self, message: wire.ToWorker) -> None:
         if self.link is not None:

@@ -335,6 +335,8 @@ class Worker:
             self._ended(order, Failed(Reason.DROPPED, f"{type(error).__name__}: {error}", AgentReport()))
         finally:
             self._sessions.pop(order.call, None)
+            # A session that had nobody to speak has not taken it.
+            self._ringing.forgo(order.call)
             if self._dismissed and not self._sessions:
                 self._leaving.set()
 
@@ -353,6 +355,7 @@ class Worker:
                 self._tell(wire.Unrecorded(call, detail))
 
     def _refuse(self, call: str, detail: str) -> None:
+        self._ringing.forgo(call)
         self._tell(wire.Ended(call, AgentReport(), Reason.ENGINE_FAILED, detail))
 
     def _ended(self, order: AttachAgent, outcome: Outcome) -> None:

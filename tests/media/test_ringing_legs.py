@@ -12,7 +12,7 @@ import pytest
 
 from dialerd.core.effects import PrepareMedia
 from dialerd.core.messages import AgentFinished, AgentHeard, MediaFailed
-from dialerd.core.model import ChannelId
+from dialerd.core.model import ChannelId, Reason
 from tests.adapters.waiting import until
 from tests.media.fake_agent import DNC, call_id, order
 from tests.media.fake_asterisk import FakeAsterisk, channel_of, fake_asterisk
@@ -161,6 +161,30 @@ async def test_a_new_daemon_knows_what_is_ready_and_where(tmp_path: Path) -> Non
             boss.pool.attach(order())
             await boss.heard.wait(AgentHeard)
             assert fake.requests[asked:] == [f"POST /ari/bridges/{BRIDGE}/addChannel"]
+
+
+async def test_what_rang_in_vain_while_no_daemon_was_connected_is_let_go_of(tmp_path: Path) -> None:
+    async with fake_asterisk() as fake:
+        async with daemon(tmp_path, fake) as boss:
+            await boss.ready()
+            await rings(boss, fake)
+            boss.die()
+            boss.running = None
+        async with daemon(tmp_path, fake, run=False) as boss:
+            boss.pool.forgo(CALL)
+            boss.running = asyncio.create_task(boss.pool.run())
+            await until(lambda: nothing_is_left(fake))
+            assert boss.pool.seats[0].expected == {}
+
+
+async def test_a_call_that_nobody_can_speak_to_leaves_nothing(tmp_path: Path) -> None:
+    async with fake_asterisk() as fake, daemon(tmp_path, fake) as boss:
+        await boss.ready()
+        await rings(boss, fake)
+        fake.answer(CALL)
+        boss.pool.attach(order(engine="nobody"))
+        assert (await boss.heard.wait(MediaFailed)).reason is Reason.ENGINE_FAILED
+        await until(lambda: nothing_is_left(fake))
 
 
 async def test_it_can_be_left_to_the_answer(tmp_path: Path) -> None:
