@@ -29,6 +29,7 @@ from dialerd.core.effects import (
     CallPerson,
     JoinPerson,
     Originate,
+    PrepareMedia,
 )
 from dialerd.core.messages import (
     CallRecord,
@@ -109,6 +110,12 @@ class BusyNetwork:
 
 class NoMedia:
     """Nobody answers, so nobody needs an agent."""
+
+    def expect(self, order: PrepareMedia) -> None:
+        """There is nothing to be made."""
+
+    def forgo(self, call: CallId) -> None:
+        """There is nothing to be let go of."""
 
     def attach(self, order: AttachAgent) -> None:
         """Never asked."""

@@ -312,6 +312,8 @@ def _media(settings: Settings, engine: Engine) -> MediaPool:
         instance=InstanceId(settings.instance),
         max_sessions=settings.media.max_sessions,
         workers=settings.media.workers,
+        prepare=settings.media.prepare == "ringing",
+        audio=settings.media.audio_limits,
         engines=settings.engine_list,
         allow=settings.webhooks.allow,
         cache_dir=settings.media.cache_dir or settings.state_dir / "prompts",

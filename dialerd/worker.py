@@ -24,11 +24,13 @@ from dialerd.core.errors import PortError
 from dialerd.core.model import InstanceId
 from dialerd.media.address import Address
 from dialerd.media.ari import AriLogin, MediaAri
+from dialerd.media.audio_watch import AudioLimits
 from dialerd.media.audiosocket import AudioSocketEngine
 from dialerd.media.direct import DirectEngine
 from dialerd.media.engine_settings import EngineSettings
 from dialerd.media.reception import Reception
 from dialerd.media.remote import Kind, RemoteEngine
+from dialerd.media.session import SessionTiming
 from dialerd.media.twilio import TwilioStreamEngine
 from dialerd.media.worker import Worker, WorkerSettings
 from dialerd.webhooks.way import GuardedWay
@@ -56,6 +58,19 @@ def main(arguments: list[str] | None = None) -> int:
         "--recordings", type=Path, help="where recordings are kept; without it there are none"
     )
     parser.add_argument("--grace", type=float, default=10.0, help="seconds to wait for a daemon, with calls")
+    limits = AudioLimits()
+    parser.add_argument(
+        "--one-way",
+        type=float,
+        default=limits.one_way,
+        help="seconds without any audio from a callee; 0: no limit",
+    )
+    parser.add_argument(
+        "--max-silence",
+        type=float,
+        default=limits.silence,
+        help="seconds in which nobody is audible; 0: no limit",
+    )
     parser.add_argument("--log-level", choices=("debug", "info", "warning", "error"), default="info")
     parser.add_argument("--log-format", choices=("auto", "json", "console"), default="auto")
     options = parser.parse_args(arguments)
@@ -77,6 +92,7 @@ async def _run(options: argparse.Namespace, password: str) -> None:
         options.sessions,
         number=options.number,
         grace=options.grace,
+        timing=SessionTiming(audio=AudioLimits(options.one_way, options.max_silence)),
         recordings=options.recordings,
     )
     way = GuardedWay()

@@ -18,9 +18,11 @@ from dialerd.config.section import NAME, PJSIP_NAME, ListenAddress, Section
 from dialerd.core.engine import EMBEDDED
 from dialerd.engine.settings import TwilioAccess
 from dialerd.media.address import Address
+from dialerd.media.audio_watch import AudioLimits
 from dialerd.media.engine_settings import CODECS, DATA_CHANNEL, Codec, Dialect, EngineSettings
 
 MAX_PORT = 65_535
+SHORTEST_SILENCE = 5.0
 _ACCOUNT = re.compile(r"AC[0-9a-f]{32}")
 _ICE_SERVER = re.compile(r"(stuns?|turns?):[A-Za-z0-9.:\[\]-]{1,255}(\?transport=(udp|tcp))?")
 
@@ -37,10 +39,28 @@ class MediaSettings(Section):
     """Processes that share the calls; no more than this machine has cores."""
     max_sessions: int = Field(default=150, ge=1, le=2_000)
     """Calls of all workers together."""
+    prepare: Literal["ringing", "answer"] = "ringing"
+    """When a call's way for audio is made: while its phone rings, or once it is answered."""
+    one_way_seconds: float = Field(default=20.0, ge=0, le=600)
+    """A call is ended (`dropped`) from whose callee no audio at all has come for so long; 0: never."""
+    max_silence_seconds: float = Field(default=0.0, ge=0, le=3_600)
+    """A call is ended (`dropped`) in which neither side was audible for so long; 0: never."""
     cache_dir: Path | None = None
     """Rendered prompts; default: `prompts` in the state directory."""
     prompts_dir: Path | None = None
     """WAV files that scripts play in place of a voice (`audio`); without it no script can name one."""
+
+    @field_validator("one_way_seconds", "max_silence_seconds")
+    @classmethod
+    def _leaves_time_for_an_answer(cls, value: float) -> float:
+        if 0 < value < SHORTEST_SILENCE:
+            raise ValueError(f"must be 0 (never) or at least {SHORTEST_SILENCE:g}: people pause")
+        return value
+
+    @property
+    def audio_limits(self) -> AudioLimits:
+        """The same for the workers."""
+        return AudioLimits(self.one_way_seconds, self.max_silence_seconds)
 
     @model_validator(mode="after")
     def _workers_have_room(self) -> MediaSettings:

@@ -13,6 +13,7 @@ from dialerd.core.donotcall import list_callee, take_out
 from dialerd.core.effects import (
     AttachAgent,
     HangUp,
+    PrepareMedia,
     ShowCall,
 )
 from dialerd.core.fact import ShownFact
@@ -133,6 +134,8 @@ def mark_ringing(turn: Turn, call: Call, attempt: Try) -> None:
     """Journal that the phone rings, so that no restart forgets that the attempt counts."""
     tries.save_try(turn, call, replace(attempt, state=TryState.RINGING, ringing_at=turn.now.wall))
     slowdown.note_taken(turn, call, attempt.trunk)
+    if call.hangup is None:
+        turn.do(PrepareMedia(call.id, attempt.channel, call.engine))
     if call.instructions:
         turn.announce("call.ringing", {"call": call.id, "campaign": call.campaign_id}, call.phone)
 

@@ -52,6 +52,22 @@ class HangUp:
 
 
 @record
+class PrepareMedia:
+    """The phone rings: have ready what the answer will need. Nothing of it may be heard before."""
+
+    call: CallId
+    channel: ChannelId
+    engine: str = EMBEDDED
+
+
+@record
+class ForgoMedia:
+    """Nobody is given an agent: let go of what was prepared for the call; nothing was: no harm."""
+
+    call: CallId
+
+
+@record
 class AttachAgent:
     """Give an answered call its voice agent."""
 
@@ -238,6 +254,8 @@ class Announce:
 Effect = (
     Originate
     | HangUp
+    | PrepareMedia
+    | ForgoMedia
     | AttachAgent
     | DetachAgent
     | CallPerson

@@ -23,7 +23,7 @@ from dialerd.core import (
 )
 from dialerd.core.clock import Instant, Millis, mono_after
 from dialerd.core.donotcall import list_callee
-from dialerd.core.effects import DetachAgent
+from dialerd.core.effects import DetachAgent, ForgoMedia
 from dialerd.core.journal import CallClosed, NumberFreed
 from dialerd.core.model import (
     CONNECTED,
@@ -70,6 +70,8 @@ def end_answered(turn: Turn, call: Call, ended: Try, fault: Reason | None = None
     if call.agent_attached and not call.agent_done:
         turn.do(DetachAgent(call.id))
     else:
+        if not call.agent_attached and ended.ringing_at is not None:
+            turn.do(ForgoMedia(call.id))
         close_answered(turn, call)
 
 
@@ -144,6 +146,8 @@ def end_try(turn: Turn, call: Call, ended: Try, verdict: Outcome) -> None:
     """A try has ended without an answer: go on over another trunk, or close the attempt."""
     call = tries.save_try(turn, call, ended)
     turn.use_line(ended.trunk, -1)
+    if ended.ringing_at is not None:
+        turn.do(ForgoMedia(call.id))
     if verdict.pauses_trunk:
         brake.pause_trunk(turn, ended.trunk, verdict.pauses_trunk)
     slowdown.note_end(turn, call, ended, verdict)

@@ -145,7 +145,7 @@ class Admission:
         asked = draft.fields
         chosen, wrong = await self._agents.chosen(asked.agent_id, asked.script_id, asked.language)
         faults += wrong
-        if chosen.is_complete:
+        if chosen.is_complete and not faults:
             faults += chosen.message_faults(asked.answering_machine)
         campaign = self._campaign(draft, chosen) if chosen.is_complete and not faults else None
         if campaign is not None:

@@ -86,7 +86,7 @@ class Calls:
             faults.append(Fault("script_id", "required, or an agent_id"))
         if chosen.language is None and "language" not in given:
             faults.append(Fault("language", "required"))
-        if chosen.is_complete:
+        if chosen.is_complete and not faults:
             faults += chosen.message_faults(fields.answering_machine)
         contact, wrong = self._callee(fields, chosen)
         faults += wrong

@@ -153,9 +153,12 @@ class MediaAri:
         body = {"type": "mixing", "name": self.client}
         _expect("make a bridge", await self._ask("make a bridge", "POST", path, body))
 
-    async def join(self, channel: ChannelId) -> None:
-        """Put call and media leg into the bridge. Raises `Refused` while the leg is not in our application yet."""
-        body = {"channel": [channel, channel + LEG_SUFFIX]}
+    async def join(self, channel: ChannelId, *, call: bool = True, leg: bool = True) -> None:
+        """Put call and media leg, or one of them, into the bridge.
+
+        Raises `Refused` while the leg is not in our application yet.
+        """
+        body = {"channel": [channel] * call + [channel + LEG_SUFFIX] * leg}
         path = f"bridges/{channel}{BRIDGE_SUFFIX}/addChannel"
         what = "join a call and its media leg"
         _expect(what, await self._ask(what, "POST", path, body))

@@ -54,67 +54,116 @@ class LegListener(Protocol):
 
 
 class MediaLeg:
-    """The leg of the call `channel`: `open`, then send; `close` in any case."""
+    """The leg of the call `channel`: `open`, then send; `close` in any case.
+
+    While the phone rings it may be made without a listener: `prepare`, and `give` it one when the call is answered.
+    """
 
     def __init__(
         self,
         ari: MediaAri,
         reception: Reception,
         channel: ChannelId,
-        listener: LegListener,
+        listener: LegListener | None = None,
         *,
-        hears: bool,
+        hears: bool = False,
     ) -> None:
         self._ari = ari
         self._reception = reception
-        self._channel = channel
+        self.channel = channel
         self._listener = listener
         self._hears = hears
         self._making: tuple[asyncio.Task[PortError | None], ...] = ()
+        self._preparing: asyncio.Task[PortError | None] | None = None
+        self._lost = False
+        """The socket has gone while nobody listened."""
+        self._parted = 0
+        """Sockets that we have closed ourselves, and whose end has not been told yet."""
         self._awaited: Awaited | None = None
         self._socket: WSTransport | None = None
         self._clear = asyncio.Event()
         self._clear.set()
         self._closing = False
 
+    def prepare(self) -> None:
+        """Make leg and bridge and put the one into the other: all that does not need the answer."""
+        self._begin()
+        self._preparing = asyncio.get_running_loop().create_task(_kept(self._enter()))
+
+    def give(self, listener: LegListener, *, hears: bool) -> None:
+        """The call is answered: whose leg it is from here on."""
+        self._listener, self._hears = listener, hears
+        if not hears:
+            self.deafen()
+
     async def open(self) -> None:
-        """Make leg and bridge, and join them with the call.
+        """Join leg and bridge with the call, and make them first if they are not prepared.
 
         Raises `CalleeGone`, or `PortError` if Asterisk cannot or does not answer.
         """
-        self._awaited = self._reception.expect(self._channel + LEG_SUFFIX, self)
-        loop = asyncio.get_running_loop()
+        if await self._is_prepared():
+            return await self._join(leg=False)
+        self._begin()
+        await self._made()
+        await self._join()
+
+    async def _is_prepared(self) -> bool:
+        """Whether all is ready that does not need the answer. What has failed of it is taken down."""
+        if self._preparing is None:
+            return False
         # Who gives up waiting does not break off a request: Asterisk would carry it out after its undoing.
+        await asyncio.wait((self._preparing,))
+        failure = self._preparing.result()
+        if failure is None and not self._lost:
+            return True
+        _log.info("media.not_prepared", channel=self.channel, detail=str(failure or "its socket has gone"))
+        await self._take_down()
+        self._awaited, self._socket, self._preparing, self._lost = None, None, None, False
+        return False
+
+    def _begin(self) -> None:
+        self._awaited = self._reception.expect(self.channel + LEG_SUFFIX, self)
+        loop = asyncio.get_running_loop()
+        # As above.
         self._making = (
-            loop.create_task(_kept(self._ari.make_bridge(self._channel))),
+            loop.create_task(_kept(self._ari.make_bridge(self.channel))),
             loop.create_task(_kept(self._make_leg(self._awaited))),
         )
+
+    async def _made(self) -> None:
         await asyncio.wait(self._making)
         for made in self._making:
             failure = made.result()
             if failure is not None:
                 raise failure
-        await self._join()
+
+    async def _enter(self) -> None:
+        """Put the leg into the bridge."""
+        await self._made()
+        if self._awaited is not None and not self._awaited.renounced:
+            await self._join(call=False)
 
     async def _make_leg(self, awaited: Awaited) -> None:
-        socket = await bring(self._ari, self._reception, self._channel, awaited)
+        socket = await bring(self._ari, self._reception, self.channel, awaited)
         if self._closing:
             return
         self._socket = socket
-        if not self._hears:
+        if self._listener is not None and not self._hears:
             self.deafen()
 
-    async def _join(self) -> None:
+    async def _join(self, *, call: bool = True, leg: bool = True) -> None:
         for wait in (*JOIN_WAITS, None):
             try:
-                return await self._ari.join(self._channel)
+                return await self._ari.join(self.channel, call=call, leg=leg)
             except Refused as error:
                 if wait is None or error.status >= 500:
-                    await self._explain(error)
+                    if call:
+                        await self._explain(error)
+                    raise
                 await asyncio.sleep(wait or 0)
 
     async def _explain(self, error: Refused) -> None:
-        if not await self._ari.is_live(self._channel):
+        if not await self._ari.is_live(self.channel):
             raise CalleeGone from error
         raise error
 
@@ -156,26 +205,34 @@ class MediaLeg:
     # --- the end -------------------------------------------------------------------------------------
 
     async def close(self) -> None:
-        """Take down what `open` has made, as far as it came. Never raises, and ends within its deadline."""
+        """Take down what was made, as far as it came. Never raises, and ends within its deadline."""
         self._closing = True
         self._socket = None
+        await self._take_down()
+
+    async def _take_down(self) -> None:
         if self._awaited is None:
             return
         socket = self._awaited.renounce()
         if socket is not None:
             # Asterisk ends the leg's channel with its socket.
             part_with(socket)
+            self._parted += not self._lost
         try:
             async with asyncio.timeout(CLOSE_DEADLINE):
-                await asyncio.wait(self._making)
-                await self._ari.drop_bridge(self._channel)
+                await asyncio.wait(
+                    self._making if self._preparing is None else (*self._making, self._preparing)
+                )
+                await self._ari.drop_bridge(self.channel)
                 if socket is None:
-                    await self._ari.drop_leg(self._channel)
+                    await self._ari.drop_leg(self.channel)
         except (PortError, TimeoutError) as error:
-            _log.info("media.not_removed", channel=self._channel, detail=str(error) or "no answer in time")
+            _log.info("media.not_removed", channel=self.channel, detail=str(error) or "no answer in time")
         finally:
             for making in self._making:
                 making.cancel()
+            if self._preparing is not None:
+                self._preparing.cancel()
             self._reception.forget(self._awaited)
 
     # --- the reader ----------------------------------------------------------------------------------
@@ -188,15 +245,16 @@ class MediaLeg:
             return
         if not isinstance(event, dict):
             return
+        listener = self._listener or _NOBODY
         match event.get("event"):
             case "MEDIA_MARK_PROCESSED":
                 mark = event.get("correlation_id")
                 if isinstance(mark, str) and mark.isdecimal():
-                    self._listener.on_mark(int(mark))
+                    listener.on_mark(int(mark))
             case "DTMF_END":
                 digit = event.get("digit")
                 if isinstance(digit, str) and len(digit) == 1:
-                    self._listener.on_key(digit)
+                    listener.on_key(digit)
             case "MEDIA_XOFF":
                 self._clear.clear()
             case "MEDIA_XON":
@@ -204,15 +262,35 @@ class MediaLeg:
 
     def take_audio(self, frame: WSFrame) -> None:
         """20 ms of the callee's audio."""
-        if self._hears:
+        if self._hears and self._listener is not None:
             self._listener.on_audio(frame.get_payload_as_bytes())
 
     def take_end(self) -> None:
         """The socket is gone."""
         self._clear.set()
-        if not self._closing:
-            self._socket = None
+        if self._parted:
+            self._parted -= 1
+            return
+        if self._closing:
+            return
+        self._socket = None
+        if self._listener is not None:
             self._listener.on_lost("Asterisk closed the media socket")
+        else:
+            self._lost = True
+
+
+class _Nobody:
+    """Listens to a leg whose call is not answered yet."""
+
+    def on_mark(self, number: int) -> None:
+        """See `LegListener`."""
+
+    def on_key(self, digit: str) -> None:
+        """See `LegListener`."""
+
+
+_NOBODY = _Nobody()
 
 
 async def bring(

@@ -16,13 +16,14 @@ from typing import Any
 
 import structlog
 
-from dialerd.core.effects import AttachAgent
+from dialerd.core.effects import AttachAgent, PrepareMedia
 from dialerd.core.errors import Fault, PortError, invalid
 from dialerd.core.messages import AgentFinished, MediaCapacity, MediaFailed, MediaHeld
 from dialerd.core.model import AgentReport, CallId, InstanceId, Reason
 from dialerd.media import wire
 from dialerd.media.address import Address
 from dialerd.media.ari import Login
+from dialerd.media.audio_watch import AudioLimits
 from dialerd.media.engine_settings import EngineSettings
 from dialerd.media.link import LinkLost
 from dialerd.media.pool_timing import USUAL, PoolTiming
@@ -33,6 +34,7 @@ from dialerd.ports import Script, Sink
 
 _LEFT = re.compile(r"media-([1-9][0-9]?)\.(?:sock|outcomes)")
 """Files of workers beside the first one."""
+AUDIO = AudioLimits()
 _log = structlog.get_logger("dialerd.media")
 
 
@@ -42,7 +44,8 @@ class MediaPool:
     `engines` are those beside the embedded one; `allow` is where addresses that calls bring may lead beside the public
     internet. `max_sessions`, and those of each engine, are what all workers may hold together. Their sockets are in
     `state_dir`; `listen` is the address where Asterisk brings the first one the calls' audio, each other one listens at
-    the next port. `command` replaces the workers' program, for tests.
+    the next port. `prepare`: what an answer will need is made while the phone rings. `command` replaces the workers'
+    program, for tests.
     """
 
     def __init__(
@@ -54,6 +57,8 @@ class MediaPool:
         instance: InstanceId,
         max_sessions: int,
         workers: int = 1,
+        prepare: bool = True,
+        audio: AudioLimits = AUDIO,
         engines: Sequence[EngineSettings] = (),
         allow: Sequence[str] = (),
         cache_dir: Path,
@@ -66,6 +71,7 @@ class MediaPool:
     ) -> None:
         self.sink = sink
         self.workers = workers
+        self._prepares = prepare
         self._state_dir = state_dir
         self._max_sessions = max_sessions
         self._engines, self._allow = tuple(engines), tuple(allow)
@@ -81,6 +87,8 @@ class MediaPool:
             *(("--prompts-dir", str(prompts_dir.absolute())) if prompts_dir is not None else ()),
             *(("--recordings", str(recordings_dir.absolute())) if recordings_dir is not None else ()),
             *("--grace", str(timing.grace)),
+            *("--one-way", str(audio.one_way)),
+            *("--max-silence", str(audio.silence)),
             *log_arguments,
         ]
         self.seats = [self._make_seat(number) for number in range(1, workers + 1)]
@@ -99,11 +107,26 @@ class MediaPool:
 
     # --- the port ------------------------------------------------------------------------------------
 
+    def expect(self, order: PrepareMedia) -> None:
+        """See `dialerd.ports.Media`."""
+        if not self._prepares or any(order.call in {**seat.expected, **seat.calls} for seat in self._all):
+            return
+        seat = self._choose(order)
+        if seat is not None and seat.capacity:
+            seat.expect(order)
+
+    def forgo(self, call: CallId) -> None:
+        """See `dialerd.ports.Media`."""
+        for seat in self._all:
+            seat.forgo(call)
+        self._place_waiting()
+
     def attach(self, order: AttachAgent) -> None:
         """See `dialerd.ports.Media`."""
         if order.call in self._waiting or any(order.call in seat.calls for seat in self._all):
             return
-        seat = self._choose(order)
+        ready = (seat for seat in self._all if order.call in seat.expected and seat.link is not None)
+        seat = next(ready, None) or self._choose(order)
         if seat is not None:
             seat.attach(order, 0.0)
             return
@@ -236,7 +259,7 @@ class MediaPool:
             return "".join(detail for _, detail in told)
         return "; ".join(f"media worker {number} of {self.workers}: {detail}" for number, detail in told)
 
-    def _choose(self, order: AttachAgent) -> WorkerSeat | None:
+    def _choose(self, order: AttachAgent | PrepareMedia) -> WorkerSeat | None:
         """The least loaded of those that may have the call: ready ones first, and ones whose engine has room."""
 
         def merit(seat: WorkerSeat) -> tuple[bool, bool, float]:

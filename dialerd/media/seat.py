@@ -12,7 +12,7 @@ from typing import Protocol
 
 import structlog
 
-from dialerd.core.effects import AttachAgent
+from dialerd.core.effects import AttachAgent, PrepareMedia
 from dialerd.core.engine import EMBEDDED, EngineState
 from dialerd.core.errors import PortError
 from dialerd.core.messages import AgentFinished, AgentHeard, AgentReported, MediaFailed
@@ -26,6 +26,9 @@ from dialerd.ports import Sink
 
 STRIKES = 3
 """Connections in a row that a living worker may spoil before it is replaced."""
+
+LONGEST_RINGING = 300.0
+"""Seconds for which something may be ready for a phone that rings."""
 
 _log = structlog.get_logger("dialerd.media")
 
@@ -73,6 +76,8 @@ class WorkerSeat:
         self.retiring = retiring
         self.calls: dict[CallId, str] = {}
         """Calls that the worker has, or had when it was last heard of, and the engine of each."""
+        self.expected: dict[CallId, str] = {}
+        """Calls for which it has something ready, and the engine of each."""
         self.settled = False
         """Whether it is known which calls it holds: it was reached, or could not be."""
         self.detail = ""
@@ -86,6 +91,8 @@ class WorkerSeat:
         self._timing = timing
         self._released: set[CallId] = set()
         """Calls to be detached as soon as the worker is there again."""
+        self._forgone: set[CallId] = set()
+        """Calls that were not answered, while it was not there."""
         self._untold: dict[CallId, str] = {}
         """Transfers that failed while it was not there."""
         self._ready: wire.Ready | None = None
@@ -110,23 +117,41 @@ class WorkerSeat:
     @property
     def load(self) -> float:
         """How much of it is taken: 0 nothing, 1 all."""
-        return len(self.calls) / self._sessions if self._sessions else 1.0
+        return self._taken / self._sessions if self._sessions else 1.0
+
+    @property
+    def _taken(self) -> int:
+        return len(self.calls) + len(self.expected)
 
     @property
     def has_room(self) -> bool:
         """Whether it is there and may hold one more call."""
-        return self.link is not None and not self.retiring and len(self.calls) < self._sessions
+        return self.link is not None and not self.retiring and self._taken < self._sessions
 
     def has_session(self, engine: str) -> bool:
         """Whether `engine` may hold one more call there."""
         if engine == EMBEDDED:
             return True
-        return sum(held == engine for held in self.calls.values()) < self._shares.get(engine, 0)
+        held = [*self.calls.values(), *self.expected.values()]
+        return held.count(engine) < self._shares.get(engine, 0)
 
     # --- calls ---------------------------------------------------------------------------------------
 
+    def expect(self, order: PrepareMedia) -> None:
+        """Have it make ready what a ringing call will need. Only while it has a link."""
+        self.expected[order.call] = order.engine
+        self._say(wire.Expect(order.call, order.channel, order.engine))
+
+    def forgo(self, call: CallId) -> None:
+        """Have it let go of that; without a worker it is kept: its calls may be unknown."""
+        if self.link is None:
+            self._forgone.add(call)
+        if self.expected.pop(call, None) is not None:
+            self._say(wire.Forgo(call))
+
     def attach(self, order: AttachAgent, waited: float) -> None:
         """Give it a call that answered `waited` seconds ago. Only while it has a link."""
+        self.expected.pop(order.call, None)
         self.calls[order.call] = order.engine
         self._say(wire.Attach.of(order, waited))
 
@@ -140,7 +165,7 @@ class WorkerSeat:
             self._released.add(call)
 
     def transfer_failed(self, call: CallId, reason: str) -> None:
-        """Nobody was connected with the callee. Without a worker it is kept: its calls may not be known yet."""
+        """Nobody was connected with the callee. Without a worker it is kept."""
         if self.link is None:
             self._untold[call] = reason
         elif call in self.calls:
@@ -214,6 +239,10 @@ class WorkerSeat:
             CallId(call): link.hello.engines.get(call) or known.get(CallId(call), "")
             for call in link.hello.calls
         }
+        self.expected = {CallId(call): engine for call, engine in link.hello.expected.items()}
+        for call in self.expected:
+            # Should the engine know nothing of it any more, it takes no place for ever.
+            asyncio.get_running_loop().call_later(LONGEST_RINGING, self.expected.pop, call, None)
         self._ready = None
         self.settled = True
         _log.info("media.worker_connected", worker=self.number, pid=link.pid, calls=len(self.calls))
@@ -226,6 +255,9 @@ class WorkerSeat:
         for call in self._untold.keys() & self.calls.keys():
             self._say(wire.TransferFailed(call, self._untold[call]))
         self._untold.clear()
+        for call in self._forgone:
+            self.forgo(call)
+        self._forgone.clear()
         self._owner.on_adopted(self)
 
     async def _introduce(self) -> None:
@@ -306,8 +338,10 @@ class WorkerSeat:
         for call in self.calls:
             self._owner.sink(MediaFailed(call, Reason.DROPPED, "its media worker died"))
         self.calls.clear()
+        self.expected.clear()
         self._released.clear()
         self._untold.clear()
+        self._forgone.clear()
 
     def _say(self, message: wire.ToWorker) -> None:
         if self.link is not None:

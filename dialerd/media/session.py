@@ -22,6 +22,8 @@ from dialerd.core.model import AgentReport, AnsweredBy, Reason
 from dialerd.core.transfer import TransferWish
 from dialerd.media.answer_watch import Act, AnswerWatch, GoOn, HangUp, Hush, Judged, Speak
 from dialerd.media.asterisk_ws import CalleeGone, LegListener
+from dialerd.media.audio_guard import AudioGuard
+from dialerd.media.audio_watch import AudioLimits
 from dialerd.media.cast import Agents, Cast, in_words
 from dialerd.media.conversation import Conversation, DirectConversation, Redirectable
 from dialerd.media.playout import SILENCE, Cue, Notices, Outlet, Playout
@@ -59,6 +61,7 @@ class SessionTiming:
     """From the answer to the first audio; beyond it the call is abandoned."""
     stall: float = 3.0
     """Beyond its own length that a queued text may take to be played."""
+    audio: AudioLimits = AudioLimits()
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +159,12 @@ class Session:
         """The agent may say nothing meanwhile."""
         self._watch = AnswerWatch(order.on_machine)
         self._watching: asyncio.TimerHandle | None = None
+        self._audio = AudioGuard(
+            timing.audio,
+            hears=lambda: self._hears,
+            waits=lambda: self._holding,
+            failed=self._on_audio_fault,
+        )
 
     @property
     def is_over(self) -> bool:
@@ -177,6 +186,7 @@ class Session:
             limit.cancel()
             if self._watching is not None:
                 self._watching.cancel()
+            self._audio.close()
             self._cast.part(self._at)
             if self._playout is not None:
                 self._playout.end()
@@ -240,7 +250,8 @@ class Session:
     @property
     def _hears(self) -> bool:
         """Whether the callee's audio is wanted."""
-        return self._cast.hears or self._watch.listens or self._record is not None
+        wanted = self._cast.hears or self._watch.listens or self._record is not None
+        return wanted or self._audio.listens
 
     async def _go_direct(self) -> bool:
         """Let Asterisk connect callee and engine; False: it cannot, and somebody else is to take the call."""
@@ -288,7 +299,8 @@ class Session:
             stalled=self.on_lost,
             broken=self._on_broken,
         )
-        self._playout = Playout(self._recorded(leg), notices, stall=self._timing.stall)
+        outlet = self._audio.begin(self._recorded(leg))
+        self._playout = Playout(outlet, notices, stall=self._timing.stall)
         return True
 
     async def _begin(self, taking: Awaitable[Conversation]) -> None:
@@ -369,6 +381,7 @@ class Session:
         """See `LegListener`."""
         if self._recorder is not None:
             self._recorder.hear_callee(audio)
+        self._audio.heard(audio)
         if self._watch.listens:
             self._heed(self._watch.hear(audio, self._at))
             if not self._hears and self._leg is not None:
@@ -379,6 +392,11 @@ class Session:
     def on_lost(self, detail: str) -> None:
         """See `LegListener`."""
         self._fail(Reason.DROPPED, detail)
+
+    def _on_audio_fault(self, detail: str) -> None:
+        if not self._end.done():
+            _log.warning("media.no_audio", call=self._order.call, detail=detail)
+            self._fail(Reason.DROPPED, detail)
 
     def _on_heard(self) -> None:
         self._heard = True

@@ -7,7 +7,7 @@ understand: both come from one installation, so such a line means that one of th
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError
@@ -55,6 +55,24 @@ class Prepare:
 
 
 @dataclass(frozen=True, slots=True)
+class Expect:
+    """The call's phone rings: have ready what does not need the answer. `Attach` or `Forgo` follows."""
+
+    call: str
+    channel: str
+    engine: str = EMBEDDED
+    kind: Literal["expect"] = "expect"
+
+
+@dataclass(frozen=True, slots=True)
+class Forgo:
+    """The call was not answered: let go of what was had ready."""
+
+    call: str
+    kind: Literal["forgo"] = "forgo"
+
+
+@dataclass(frozen=True, slots=True)
 class Attach:
     """Give the answered call its agent. `waited` is how many seconds ago it answered."""
 
@@ -83,28 +101,7 @@ class Attach:
     @classmethod
     def of(cls, order: AttachAgent, waited: float) -> Attach:
         """What the core has ordered."""
-        return cls(
-            call=order.call,
-            channel=order.channel,
-            script_id=order.script_id,
-            script_version=order.script_version,
-            language=order.language,
-            phone=order.phone,
-            name=order.name,
-            variables=order.variables,
-            waited=waited,
-            voice=order.voice,
-            zone=order.zone,
-            engine=order.engine,
-            agent_id=order.agent_id,
-            campaign_id=order.campaign_id,
-            caller_id=order.caller_id,
-            external_id=order.external_id,
-            stand_ins=order.stand_ins,
-            instructions=order.instructions,
-            on_machine=order.on_machine,
-            record=order.record,
-        )
+        return cls(**{one.name: getattr(order, one.name) for one in fields(order)}, waited=waited)
 
     def order(self) -> AttachAgent:
         """As the core says it. Raises `ValueError` for a number that is none."""
@@ -201,7 +198,20 @@ class Leave:
     kind: Literal["leave"] = "leave"
 
 
-ToWorker = Prepare | Engines | Attach | Redirect | Detach | TransferFailed | Hold | Acknowledge | Ping | Leave
+ToWorker = (
+    Prepare
+    | Engines
+    | Expect
+    | Forgo
+    | Attach
+    | Redirect
+    | Detach
+    | TransferFailed
+    | Hold
+    | Acknowledge
+    | Ping
+    | Leave
+)
 
 # --- to the daemon -------------------------------------------------------------------------------
 
@@ -214,6 +224,8 @@ class Hello:
     calls: tuple[str, ...]
     engines: Mapping[str, str] = field(default_factory=dict)
     """The engine of each call that is still held."""
+    expected: Mapping[str, str] = field(default_factory=dict)
+    """Calls for which something is ready, and the engine of each."""
     kind: Literal["hello"] = "hello"
 
 

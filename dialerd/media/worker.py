@@ -20,7 +20,7 @@ from dialerd.core import model
 from dialerd.core.clock import Millis
 from dialerd.core.effects import AttachAgent
 from dialerd.core.errors import DialerError, RequestError
-from dialerd.core.model import AgentReport, Reason
+from dialerd.core.model import AgentReport, ChannelId, Reason
 from dialerd.media import rendezvous, wire
 from dialerd.media.ari import MediaAri
 from dialerd.media.asterisk_ws import LegListener, MediaLeg
@@ -33,6 +33,7 @@ from dialerd.media.readiness import Readiness, fault_of
 from dialerd.media.reception import Reception
 from dialerd.media.recordings import PARTS, Kept, Lost, Recording, RecordingWriter
 from dialerd.media.remote import Kind
+from dialerd.media.ringing_legs import RingingLegs
 from dialerd.media.session import Failed, Finished, Outcome, Session, SessionTiming
 
 MAX_BACKLOG = 16 * 1024 * 1024
@@ -55,6 +56,8 @@ class WorkerSettings:
     retry: float = 1.0
     """Between attempts to get ready, at first; each failure doubles it."""
     longest_retry: float = 10.0
+    longest_ringing: float = 300.0
+    """For which something is kept ready for a phone that rings, should nobody say that it was in vain."""
     latest: float = 0.25
     """By how much its event loop may be late, on the mean of half a second: beyond it new calls would suffer."""
     timing: SessionTiming = SessionTiming()
@@ -93,6 +96,9 @@ class Worker:
         self._ari = ari
         self._reception = reception
         self._sessions: dict[str, tuple[Session, AttachAgent]] = {}
+        self._ringing = RingingLegs(
+            lambda channel: MediaLeg(ari, reception, channel), settings.longest_ringing
+        )
         self._dismissed = False
         """The daemon has taken leave: with the last call this worker ends, unless another one comes before."""
         self._rack = EngineRack(agent, kinds or {}, self._announce)
@@ -152,7 +158,7 @@ class Worker:
         server.close()
         for task in (keeping_ready, *self._renderings):
             task.cancel()
-        await self._end_calls()
+        await asyncio.gather(self._end_calls(), self._ringing.close())
         if self._daemon is not None:
             self._daemon.close()
 
@@ -179,7 +185,7 @@ class Worker:
         self._outbox.forget(asyncio.get_running_loop().time())
         calls = tuple(sorted({*self._sessions, *self._outbox.calls}))
         engines = {call: session.engine for call, (session, _) in self._sessions.items()}
-        self._send(wire.Hello(wire.VERSION, calls, engines))
+        self._send(wire.Hello(wire.VERSION, calls, engines, self._ringing.engines))
         for message in self._outbox:
             self._send(message)
         if self._readiness.tried.is_set():
@@ -212,16 +218,14 @@ class Worker:
 
     def _take(self, message: wire.ToWorker) -> None:
         match message:
+            case wire.Expect() | wire.Forgo():
+                self._foresee(message)
             case wire.Attach():
                 self._attach(message)
             case wire.Engines(engines, allow):
                 self._allow(allow)
                 self._rack.configure(engines)
-            case wire.Redirect(call, instructions):
-                held = self._sessions.get(call)
-                if held is not None:
-                    held[0].redirect(instructions)
-            case wire.Detach() | wire.Hold() | wire.TransferFailed():
+            case wire.Redirect() | wire.Detach() | wire.Hold() | wire.TransferFailed():
                 self._direct(message)
             case wire.Acknowledge():
                 self._outbox.acknowledge(message.number, asyncio.get_running_loop().time())
@@ -232,13 +236,24 @@ class Worker:
             case wire.Leave():
                 self._leave(message)
 
-    def _direct(self, message: wire.Detach | wire.Hold | wire.TransferFailed) -> None:
+    def _foresee(self, message: wire.Expect | wire.Forgo) -> None:
+        """A phone rings, or has rung in vain."""
+        match message:
+            case wire.Expect(call, channel, engine):
+                if call not in self._sessions and not self._leaving.is_set():
+                    self._ringing.expect(call, ChannelId(channel), engine)
+            case wire.Forgo(call):
+                self._ringing.forgo(call)
+
+    def _direct(self, message: wire.Redirect | wire.Detach | wire.Hold | wire.TransferFailed) -> None:
         """Tell a call's session something; a call that is over is told nothing."""
         held = self._sessions.get(message.call)
         if held is None:
             return
         session, _ = held
         match message:
+            case wire.Redirect():
+                session.redirect(message.instructions)
             case wire.Detach():
                 session.detach()
             case wire.Hold():
@@ -293,7 +308,11 @@ class Worker:
             return self._refuse(message.call, f"all {self._settings.sessions} sessions are taken")
 
         def make_leg(listener: LegListener, hears: bool) -> MediaLeg:
-            return MediaLeg(self._ari, self._reception, order.channel, listener, hears=hears)
+            leg = self._ringing.take(order.call, order.channel)
+            if leg is None:
+                return MediaLeg(self._ari, self._reception, order.channel, listener, hears=hears)
+            leg.give(listener, hears=hears)
+            return leg
 
         session = Session(
             order,
@@ -316,6 +335,8 @@ class Worker:
             self._ended(order, Failed(Reason.DROPPED, f"{type(error).__name__}: {error}", AgentReport()))
         finally:
             self._sessions.pop(order.call, None)
+            # A session that had nobody to speak has not taken it.
+            self._ringing.forgo(order.call)
             if self._dismissed and not self._sessions:
                 self._leaving.set()
 
@@ -334,6 +355,7 @@ class Worker:
                 self._tell(wire.Unrecorded(call, detail))
 
     def _refuse(self, call: str, detail: str) -> None:
+        self._ringing.forgo(call)
         self._tell(wire.Ended(call, AgentReport(), Reason.ENGINE_FAILED, detail))
 
     def _ended(self, order: AttachAgent, outcome: Outcome) -> None:

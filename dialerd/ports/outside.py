@@ -13,6 +13,7 @@ from dialerd.core.effects import (
     CallPerson,
     JoinPerson,
     Originate,
+    PrepareMedia,
 )
 from dialerd.core.messages import (
     CallRecord,
@@ -97,6 +98,14 @@ class Telephony(Protocol):
 
 class Media(Protocol):
     """The media workers: they give answered calls their agent, and report through the sink."""
+
+    def expect(self, order: PrepareMedia) -> None:
+        """A phone rings: make ready what the answer will need, if that can be. Nothing of it is heard before."""
+        ...
+
+    def forgo(self, call: CallId) -> None:
+        """Let go of what is ready for a call that was not answered; nothing is: nothing happens."""
+        ...
 
     def attach(self, order: AttachAgent) -> None:
         """Bridge the call to its agent. AgentHeard, AgentReported, AgentFinished or MediaFailed follow."""

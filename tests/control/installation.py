@@ -29,6 +29,7 @@ from dialerd.core.effects import (
     CallPerson,
     JoinPerson,
     Originate,
+    PrepareMedia,
 )
 from dialerd.core.engine import EngineState
 from dialerd.core.errors import Fault, PortError, invalid
@@ -208,6 +209,12 @@ class MemoryMedia:
             raise PortError(self.fault, retryable=True)
         self.prepared.append((script.id, language))
         self.voices.append(voice)
+
+    def expect(self, order: PrepareMedia) -> None:
+        pass
+
+    def forgo(self, call: CallId) -> None:
+        pass
 
     def attach(self, order: AttachAgent) -> None:
         self.attached.append(order)

@@ -21,9 +21,11 @@ from dialerd.core.effects import (
     DetachAgent,
     Effect,
     FindNumbers,
+    ForgoMedia,
     HangUp,
     LoadReady,
     Originate,
+    PrepareMedia,
     SeekEvidence,
     SeekReady,
     WakeAt,
@@ -159,6 +161,10 @@ class Driver:
     """What webhooks are told."""
     hung_up: list[ChannelId] = field(default_factory=list)
     attached: list[AttachAgent] = field(default_factory=list)
+    expected: list[ChannelId] = field(default_factory=list)
+    """Channels for which media was to be prepared."""
+    prepared: set[CallId] = field(default_factory=set)
+    """Calls for which it still is."""
     live: set[ChannelId] = field(default_factory=set)
     silent_agent: bool = False
     crash_at: tuple[int, bool] | None = None
@@ -399,8 +405,13 @@ class Driver:
     def _end(self, millis: int, channel: ChannelId, cause: int, sip: int | None) -> None:
         self.later(millis, TryEnded(channel, cause, sip))
 
+    def _expect(self, order: PrepareMedia) -> None:
+        self.expected.append(order.channel)
+        self.prepared.add(order.call)
+
     def _attach(self, order: AttachAgent) -> None:
         self.attached.append(order)
+        self.prepared.discard(order.call)
         if not self.silent_agent:
             talk = self._behaviours[order.channel]
             self.later(talk.talk_ms, AgentFinished(order.call, self.after(talk)))
@@ -464,6 +475,8 @@ _CARRIERS: dict[type, Callable[[Driver, Any], object]] = {
     SeekEvidence: Driver._seek,
     Originate: Driver._originate,
     HangUp: Driver._hang_up,
+    PrepareMedia: Driver._expect,
+    ForgoMedia: lambda driver, effect: driver.prepared.discard(effect.call),
     AttachAgent: Driver._attach,
     DetachAgent: lambda driver, effect: driver.later(1, AgentFinished(effect.call, AgentReport())),
     LoadReady: Driver._load,

@@ -13,6 +13,7 @@ from dialerd.core.effects import (
     CallPerson,
     JoinPerson,
     Originate,
+    PrepareMedia,
 )
 from dialerd.core.journal import CampaignAdmitted, Entry
 from dialerd.core.messages import (
@@ -146,12 +147,20 @@ class RecordingTelephony:
 
 @dataclass
 class RecordingMedia:
-    """Keeps the attach and detach orders."""
+    """Keeps its orders."""
 
+    expected: list[PrepareMedia] = field(default_factory=list)
+    forgone: list[CallId] = field(default_factory=list)
     attached: list[AttachAgent] = field(default_factory=list)
     detached: list[CallId] = field(default_factory=list)
     held_calls: list[tuple[CallId, bool]] = field(default_factory=list)
     told_failed: list[tuple[CallId, str]] = field(default_factory=list)
+
+    def expect(self, order: PrepareMedia) -> None:
+        self.expected.append(order)
+
+    def forgo(self, call: CallId) -> None:
+        self.forgone.append(call)
 
     def attach(self, order: AttachAgent) -> None:
         self.attached.append(order)

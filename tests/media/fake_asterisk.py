@@ -217,7 +217,10 @@ class FakeAsterisk:
             return web.json_response({"message": "Channel not in Stasis application"}, status=422)
         if not set(wanted) <= self.channels:
             return web.json_response({"message": "Channel not found"}, status=400)
-        self.bridges[request.match_info["id"]] = wanted
+        bridge = self.bridges.get(request.match_info["id"])
+        if bridge is None:
+            return web.json_response({"message": "Bridge not found"}, status=404)
+        bridge += [name for name in wanted if name not in bridge]
         return web.Response(status=204)
 
     async def drop_bridge(self, request: web.Request) -> web.Response:

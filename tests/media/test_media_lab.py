@@ -27,6 +27,7 @@ from dialerd.core.clock import Instant, Millis
 from dialerd.core.effects import (
     AttachAgent,
     Originate,
+    PrepareMedia,
 )
 from dialerd.core.messages import (
     AgentFinished,
@@ -39,6 +40,7 @@ from dialerd.core.messages import (
     MediaHeld,
     TryAnswered,
     TryEnded,
+    TryRinging,
 )
 from dialerd.core.model import E164, CallId, ChannelId, InstanceId, Reason, ScriptId, TrunkName
 from dialerd.core.world import call_of
@@ -98,8 +100,11 @@ class Dialer:
                         call_of(channel), channel, script, 1, language, E164("+15550100100"), "Priya", {}
                     )
                 )
+            case TryRinging(channel):
+                self.pool.expect(PrepareMedia(call_of(channel), channel))
             case TryEnded(channel):
                 self.pool.detach(call_of(channel))
+                self.pool.forgo(call_of(channel))
             case AgentFinished(call) | MediaFailed(call):
                 self.telephony.hang_up(self.channel(call))
 

@@ -136,7 +136,8 @@ async def test_a_new_daemon_adopts_both_and_loses_no_call(tmp_path: Path) -> Non
             assert [boss.pid_of(1), boss.pid_of(2)] == pids
             assert await boss.heard.wait(AgentFinished) == AgentFinished(call_id(4), DNC)
             (held,) = boss.heard.of(MediaHeld)
-            assert held.calls == set(before), "told once, when both had said what they hold"
+            # The last word on the fourth may come before what the other worker holds is known, or after.
+            assert {*held.calls, call_id(4)} == set(before), "told once, when both had said what they hold"
             assert homes(boss) == {call: home for call, home in before.items() if call != call_id(4)}
             boss.pool.detach(call_id(1))
             assert await boss.heard.wait(AgentFinished, 2) == AgentFinished(call_id(1), AgentReport())

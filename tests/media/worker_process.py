@@ -63,6 +63,8 @@ if __name__ == "__main__":
         "grace",
     ):
         parser.add_argument(f"--{name}", required=True)
+    for name in ("one-way", "max-silence"):
+        parser.add_argument(f"--{name}", type=float)
     parser.add_argument("--recordings", type=Path)
     chosen = parser.parse_args()
     wire.VERSION = int(os.environ.get("WORKER_VERSION", wire.VERSION))

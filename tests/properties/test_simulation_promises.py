@@ -20,6 +20,7 @@ from dialerd.core.effects import (
     CallPerson,
     JoinPerson,
     Originate,
+    PrepareMedia,
 )
 from dialerd.core.journal import CampaignAdmitted, CountersMoved
 from dialerd.core.messages import CallRecord, Event, HostUp, LiveChannel, ManagerUp, MediaCapacity
@@ -135,6 +136,12 @@ class Ports:
 
     def hang_up(self, channel: ChannelId) -> None:
         self.network.hang_up(channel)
+
+    def expect(self, order: PrepareMedia) -> None:
+        pass
+
+    def forgo(self, call: CallId) -> None:
+        pass
 
     def attach(self, order: AttachAgent) -> None:
         self.network.attach(order)
