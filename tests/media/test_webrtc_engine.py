@@ -180,7 +180,7 @@ async def test_what_a_bot_says_of_the_call_is_taken_strictly() -> None:
         await until(lambda: any("errors" in message for message in talk.bot.messages), 20.0)
         (refusal,) = [message["errors"] for message in talk.bot.messages if "errors" in message]
         assert [fault["loc"] for fault in refusal] == ["mood"]
-        assert talk.wishes == [TransferWish(None, False, "asks for a person")]
+        assert talk.wishes == [TransferWish(None, None, "asks for a person")]
         last = talk.reports[-1]
         assert (last.disposition, dict(last.captured)) == ("interested", {"budget": 5})
         talk.bot.say({"type": "dialerd", "hangup": "now"})
