@@ -318,6 +318,7 @@ def _media(settings: Settings, engine: Engine) -> MediaPool:
         allow=settings.webhooks.allow,
         cache_dir=settings.media.cache_dir or settings.state_dir / "prompts",
         prompts_dir=settings.media.prompts_dir,
+        asterisk_amd=settings.media.asterisk_amd,
         recordings_dir=settings.recordings_dir,
         sink=engine.post,
         log_arguments=("--log-level", settings.log.level, "--log-format", settings.log.format),

@@ -53,6 +53,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--number", type=int, default=1, help="which of several workers this is, from 1")
     parser.add_argument("--sessions", type=int, required=True, help="calls at a time")
     parser.add_argument("--cache-dir", type=Path, required=True, help="where rendered prompts are kept")
+    parser.add_argument(
+        "--asterisk-amd", action="store_true", help="ask Asterisk's AMD() who has answered, too"
+    )
     parser.add_argument("--prompts-dir", type=Path, help="the recordings that scripts name")
     parser.add_argument(
         "--recordings", type=Path, help="where recordings are kept; without it there are none"
@@ -93,6 +96,7 @@ async def _run(options: argparse.Namespace, password: str) -> None:
         number=options.number,
         grace=options.grace,
         timing=SessionTiming(audio=AudioLimits(options.one_way, options.max_silence)),
+        amd=options.asterisk_amd,
         recordings=options.recordings,
     )
     way = GuardedWay()

@@ -47,6 +47,10 @@ class MediaSettings(Section):
     """A call is ended (`dropped`) in which neither side was audible for so long; 0: never."""
     cache_dir: Path | None = None
     """Rendered prompts; default: `prompts` in the state directory."""
+    asterisk_amd: bool = Field(
+        default=False,
+        description="ask Asterisk's own AMD() who has answered, too: a channel more a call; needs app_amd and amd.conf",
+    )
     prompts_dir: Path | None = None
     """WAV files that scripts play in place of a voice (`audio`); without it no script can name one."""
 

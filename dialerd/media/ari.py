@@ -33,6 +33,8 @@ KEEPALIVE = 10.0
 
 LEG_SUFFIX = "-m"
 BRIDGE_SUFFIX = "-b"
+SNOOP_SUFFIX = "-a"
+"""It ends with the channel that it listens to."""
 PROBE = "probe"
 """In the ids of legs that belong to no call."""
 
@@ -146,6 +148,32 @@ class MediaAri:
         """Whether the media leg of a call exists."""
         status, _ = await self._ask("show a media leg", "GET", f"channels/{channel}{LEG_SUFFIX}")
         return status == 200
+
+    # --- what listens in for answering machine detection: that it cannot be had says nothing of Asterisk ----------
+
+    async def make_snoop(self, channel: ChannelId) -> None:
+        """Make a channel that hears what the callee says. Raises `PortError`."""
+        query = f"spy=in&app={self._instance}&snoopId={channel}{SNOOP_SUFFIX}"
+        _expect("listen in", await self._request("POST", f"channels/{channel}/snoop?{query}", None))
+
+    async def send_to_amd(self, channel: ChannelId) -> bool:
+        """Have `AMD()` hear it; False: it is not in our hands yet. Raises `PortError`."""
+        path = f"channels/{channel}{SNOOP_SUFFIX}/continue?context=dialerd-amd&extension=s&priority=1"
+        status, _ = await self._request("POST", path, None)
+        return status < 300
+
+    async def variable_of_snoop(self, channel: ChannelId, name: str) -> str | None:
+        """A variable of it; None: it has none, or is gone. Raises `PortError`."""
+        path = f"channels/{channel}{SNOOP_SUFFIX}/variable?variable={name}"
+        status, answer = await self._request("GET", path, None)
+        value = _mapping(answer).get("value") if status == 200 else None
+        return value if isinstance(value, str) and value else None
+
+    async def drop_snoop(self, channel: ChannelId) -> None:
+        """End it; one that is gone is no error. Raises `PortError`."""
+        await self._request("DELETE", f"channels/{channel}{SNOOP_SUFFIX}", None)
+
+    # --- bridges -------------------------------------------------------------------------------------
 
     async def make_bridge(self, channel: ChannelId) -> None:
         """Make the bridge of a call."""

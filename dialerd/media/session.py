@@ -18,7 +18,7 @@ from dialerd.core.clock import Millis
 from dialerd.core.effects import AttachAgent
 from dialerd.core.engine import StandIn
 from dialerd.core.errors import DialerError, PortError
-from dialerd.core.model import AgentReport, AnsweredBy, Reason
+from dialerd.core.model import AgentReport, AnsweredBy, ChannelId, Reason
 from dialerd.core.transfer import TransferWish
 from dialerd.media.answer_watch import Act, AnswerWatch, GoOn, HangUp, Hush, Judged, Speak
 from dialerd.media.asterisk_ws import CalleeGone, LegListener
@@ -133,8 +133,12 @@ class Session:
         waited: float = 0.0,
         timing: SessionTiming = SessionTiming(),
         record: Callable[[str], Sink | None] | None = None,
+        amd: Callable[[ChannelId], Awaitable[tuple[AnsweredBy, str] | None]] | None = None,
     ) -> None:
-        """`record` begins a recording of the call, if that can be; None: it is not recorded."""
+        """`record` begins a recording of the call, if that can be; None: it is not recorded.
+
+        `amd` tells who has answered in Asterisk's own opinion; None: it is not asked.
+        """
         self._loop = asyncio.get_running_loop()
         self._order = order
         self._cast = Cast(order, agents, listener.on_stood_in)
@@ -159,6 +163,8 @@ class Session:
         """The agent may say nothing meanwhile."""
         self._watch = AnswerWatch(order.on_machine)
         self._watching: asyncio.TimerHandle | None = None
+        self._amd = amd
+        self._judging: asyncio.Task[None] | None = None
         self._audio = AudioGuard(
             timing.audio,
             hears=lambda: self._hears,
@@ -192,7 +198,7 @@ class Session:
                 self._playout.end()
             if self._recorder is not None:
                 self._recorder.close()
-            parts = [opening] if self._change is None else [opening, self._change]
+            parts = [part for part in (opening, self._change, self._judging) if part is not None]
             for part in parts:
                 part.cancel()
             await asyncio.gather(*parts, return_exceptions=True)
@@ -277,6 +283,7 @@ class Session:
             self._conversation = conversation
             # Nothing is seen of its audio.
             self._on_heard()
+            self._ask_asterisk()
             self._direct(conversation.start, self)
         return True
 
@@ -301,6 +308,7 @@ class Session:
         )
         outlet = self._audio.begin(self._recorded(leg))
         self._playout = Playout(outlet, notices, stall=self._timing.stall)
+        self._ask_asterisk()
         return True
 
     async def _begin(self, taking: Awaitable[Conversation]) -> None:
@@ -432,6 +440,15 @@ class Session:
                 self._act(act)
         if self._watch.waits and self._watching is None:
             self._watching = self._loop.call_later(LOOK, self._look)
+
+    def _ask_asterisk(self) -> None:
+        if self._amd is not None and self._watch.listens:
+            self._judging = self._loop.create_task(self._take_opinion(self._amd(self._order.channel)))
+
+    async def _take_opinion(self, asked: Awaitable[tuple[AnsweredBy, str] | None]) -> None:
+        verdict = await asked
+        if verdict is not None:
+            self._heed(self._watch.judged(*verdict, self._at))
 
     def _look(self) -> None:
         """Time alone may have something done, also where no audio comes."""

@@ -12,6 +12,7 @@ import contextlib
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -22,6 +23,7 @@ from dialerd.core.effects import AttachAgent
 from dialerd.core.errors import DialerError, RequestError
 from dialerd.core.model import AgentReport, ChannelId, Reason
 from dialerd.media import rendezvous, wire
+from dialerd.media.amd import judge
 from dialerd.media.ari import MediaAri
 from dialerd.media.asterisk_ws import LegListener, MediaLeg
 from dialerd.media.call_voice import CallVoice
@@ -61,6 +63,8 @@ class WorkerSettings:
     latest: float = 0.25
     """By how much its event loop may be late, on the mean of half a second: beyond it new calls would suffer."""
     timing: SessionTiming = SessionTiming()
+    amd: bool = False
+    """Whether Asterisk's own answering machine detection is asked too."""
     recordings: Path | None = None
     """Where recordings are kept; None: nothing is recorded."""
 
@@ -322,6 +326,7 @@ class Worker:
             waited=message.waited,
             timing=self._settings.timing,
             record=self._begin_recording if order.record else None,
+            amd=partial(judge, self._ari) if self._settings.amd else None,
         )
         self._sessions[message.call] = session, order
         self._tasks.create_task(self._hold(order, session))
