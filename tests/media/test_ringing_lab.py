@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +37,22 @@ async def bridges(dialer: Dialer) -> dict[str, list[str]]:
     return {entry["id"]: entry["channels"] for entry in found}
 
 
+async def channel_names(dialer: Dialer) -> list[str]:
+    """What Asterisk calls each channel."""
+    async with (
+        aiohttp.ClientSession(headers=dialer.ari.headers) as http,
+        http.get(f"{dialer.ari.root}channels") as reply,
+    ):
+        return [str(entry["name"]) for entry in await reply.json()]
+
+
+def has_ended(running_lab: Lab, number: str) -> bool:
+    """Whether the carrier has noted the call to `number`."""
+    path = running_lab.facts["cdr"]["carrier"]
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5)) as database:
+        return bool(database.execute("SELECT 1 FROM cdr WHERE dst = ?", (number,)).fetchall())
+
+
 async def prepared(dialer: Dialer, *channels: str) -> None:
     """Return once each has its leg in its bridge, alone."""
     wanted = {f"{channel}-b": [f"{channel}-m"] for channel in channels}
@@ -51,15 +69,19 @@ async def test_what_rings_is_prepared_and_what_rings_in_vain_leaves_nothing(
         late, vain = dialer.call("15550100185"), dialer.call("15550100155")
         await prepared(dialer, dialer.channel(late), dialer.channel(vain))
         assert dialer.heard.of(TryAnswered) == []
+        legs = [name for name in await channel_names(dialer) if name.startswith("WebSocket/")]
+        assert len(legs) == 2
+        assert all(name.startswith("WebSocket/lab-media/") for name in legs), "a worker sweeps its own by it"
         dialer.telephony.hang_up(dialer.channel(vain))
         await dialer.ended(vain)
         await prepared(dialer, dialer.channel(late))
         await dialer.heard.wait(AgentHeard, seconds=10)
         await dialer.ended(late)
         assert dialer.label(late) == "not_interested"
-        assert carrier_saw(running_lab, "15550100185")["heard"] == "yes"
         assert dialer.heard.of(MediaFailed) == []
         await dialer.nothing_is_left()
+        await until(lambda: has_ended(running_lab, "15550100185"))
+        assert carrier_saw(running_lab, "15550100185")["heard"] == "yes"
 
 
 async def test_early_media_is_ringing_too(running_lab: Lab, tmp_path: Path) -> None:
