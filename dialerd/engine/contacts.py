@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from dialerd.core.clock import Instant, to_iso
@@ -15,6 +16,8 @@ from dialerd.ports import CallFilter, Clock, Page, Store
 
 MOST = 100
 """Campaigns, and calls, that are told of; the newest ones."""
+ERASING = 5.0
+"""Seconds that who has a person erased waits for the end of it."""
 
 
 class Contacts:
@@ -52,14 +55,20 @@ class Contacts:
     async def erase(self, phone: E164) -> bool:
         """Erase what is stored under a number, its do-not-call entry aside; False: the rest of it goes within minutes.
 
-        From here on the number is not called until nothing is left. Raises `RequestError` 409 during a live call.
+        From here on the number is not called until nothing is left. A number that stands in the place of an erased one
+        tells of nobody. Raises `RequestError` 409 during a live call.
         """
+        if phone.erased:
+            return True
         carried = await self._engine.command(EraseNumber(phone))
         if isinstance(carried.answer, Refused):
             raise conflict(carried.answer.detail, state=carried.answer.state)
         done = False
         try:
-            done = await self._upkeep.erase(phone)
+            async with asyncio.timeout(ERASING):
+                done = await self._upkeep.erase(phone)
+        except TimeoutError:
+            return False
         finally:
             if not done:
                 self._upkeep.wake()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -101,6 +103,9 @@ async def test_an_erased_person_is_nowhere_and_the_figures_stay(
     again = await api.post("/v1/campaigns", json=request([{"phone": ONE, "loan_amount": 1}]), headers=keyed)
     assert (again.status_code, ONE in again.text) == (201, False)
     assert (await api.delete(PERSON)).status_code == 204, "a second time there is nothing to do"
+    async with asyncio.timeout(5):
+        stand_in = f"/v1/contacts/{quote(listed[0]['phone'])}"
+        assert (await api.delete(stand_in)).status_code == 204, "who stands in for an erased person is nobody"
 
 
 async def test_nobody_is_erased_during_a_call(api: httpx.AsyncClient, daemon: Installation) -> None:
