@@ -136,6 +136,8 @@ def daemon_on(running: Lab, shelf: Shelf, store: str) -> Iterator[tuple[Daemon, 
         "DIALERD_TRUNKS__LAB__MAX_CHANNELS": "200",
         "DIALERD_TRUNKS__LAB__CALLS_PER_SECOND": "1000",
         "DIALERD_MEDIA__MAX_SESSIONS": "250",
+        # SIPp answers and sends no audio.
+        "DIALERD_MEDIA__ONE_WAY_SECONDS": "0",
         "DIALERD_LOG__LEVEL": "warning",
     }
     with copy_of(shelf, store, "dialed") as copy:
