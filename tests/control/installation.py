@@ -91,8 +91,8 @@ TRANSFERS = TransferRules(
 class Clock:
     """The system's clocks, the wall clock movable."""
 
-    def __init__(self) -> None:
-        self.shift = 0
+    def __init__(self, shift: int = 0) -> None:
+        self.shift = shift
 
     def now(self) -> Now:
         return Now(Instant(int(time.time() * 1000) + self.shift), Mono(time.monotonic_ns() // 1000))
@@ -289,9 +289,10 @@ async def installation(
     caps: tuple[tuple[Millis, int], ...] = (),
     requests_per_minute: int = 0,
     parse: Callable[[str], Awaitable[Any]] = parse_script,
+    clock: Clock | None = None,
 ) -> AsyncIterator[Installation]:
     """A running installation with its working files under `state_dir`; without `compliance` no hour is illegal."""
-    store, media, telephony, clock = ToldStore(), MemoryMedia(), SilentTelephony(), Clock()
+    store, media, telephony, clock = ToldStore(), MemoryMedia(), SilentTelephony(), clock or Clock()
     await store.open()
     policy = Policy(min_gap=Millis(0), refund_spacing=(Millis(0),) * 3, caps=caps, transfers=TRANSFERS)
     compliance = compliance or Compliance(None, ZONES)
