@@ -10,6 +10,8 @@ from dialerd.core.record import record
 
 EMBEDDED = "embedded"
 """The engine that is always there: it speaks scripts."""
+DIRECT = "asterisk"
+"""The kind of engines to which Asterisk itself leads."""
 
 
 @record

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from dialerd.core.engine import EMBEDDED, StandIn
+from dialerd.core.engine import DIRECT, EMBEDDED, StandIn
 from dialerd.core.errors import Fault, InvariantError, conflict, invalid, not_found
 from dialerd.core.journal import RequestDone
 from dialerd.core.model import NO_SCRIPT, ScriptId
@@ -28,8 +28,6 @@ from dialerd.ports import Clock, Declared, Page, Script, Store, VoiceAgent
 
 MOST_DECLARED = 100
 _LONGEST_CHAIN = 10
-DIRECT = "asterisk"
-"""The kind of engines to which Asterisk itself leads."""
 
 
 class DeclaredFields(BaseModel):

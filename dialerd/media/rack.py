@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from dialerd.core.effects import AttachAgent
-from dialerd.core.engine import EMBEDDED, EngineState
+from dialerd.core.engine import DIRECT, EMBEDDED, EngineState
 from dialerd.core.errors import PortError
 from dialerd.media.conversation import Agent, Conversation
 from dialerd.media.engine_settings import EngineSettings
@@ -76,6 +76,11 @@ class EngineRack:
         if place is None:
             raise PortError(f"there is no engine {order.engine!r}", retryable=False)
         return place.converse(order)
+
+    def is_direct(self, engine: str) -> bool:
+        """Whether Asterisk leads to it past this process, so that no leg of this process is wanted."""
+        place = self._places.get(engine)
+        return place is not None and place.settings.kind == DIRECT
 
     def close(self) -> None:
         """Look at no engine any more."""

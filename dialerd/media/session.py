@@ -264,6 +264,8 @@ class Session:
         conversation = self._cast.conversation
         if not isinstance(conversation, DirectConversation):
             return False
+        # What another engine's call was prepared with stands in its way.
+        await self._make_leg(self, False).close()
         leg: Leg = conversation.leg
         self._leg = leg
         try:

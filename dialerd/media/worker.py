@@ -244,7 +244,8 @@ class Worker:
         """A phone rings, or has rung in vain."""
         match message:
             case wire.Expect(call, channel, engine):
-                if call not in self._sessions and not self._leaving.is_set():
+                wanted = call not in self._sessions and not self._rack.is_direct(engine)
+                if wanted and not self._leaving.is_set():
                     self._ringing.expect(call, ChannelId(channel), engine)
             case wire.Forgo(call):
                 self._ringing.forgo(call)

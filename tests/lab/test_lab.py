@@ -70,7 +70,7 @@ def call_id(number: str) -> str:
 
 
 def originate(lab: Json, channel_id: str, number: str, **more: object) -> None:
-    """Call a number from the pbx; who answers hears five seconds of speech and may press a key for six."""
+    """Call a number from the pbx; who answers hears five seconds of speech and may press a key for six, or `extension`, more."""
     login = base64.b64encode(f"{lab['ari']['user']}:{lab['ari']['password']}".encode()).decode()
     call = {
         "endpoint": f"PJSIP/{number}@lab",
@@ -273,7 +273,9 @@ def calls(lab: Json) -> dict[str, tuple[Json, Json]]:
     """Every number called, all at once: its record in the carrier and in the pbx."""
     for number, *_ in BEHAVIOURS:
         timeout = 3 if number.endswith("59") else 15
-        originate(lab, call_id(number), number, timeout=timeout)
+        # Who is recorded after the beep is heard, or not, for eight seconds more.
+        patience = "16" if number.endswith("75") else "6"
+        originate(lab, call_id(number), number, timeout=timeout, extension=patience)
 
     def ended(number: str) -> tuple[list[Json], list[Json]] | None:
         rows = cdr(lab, "carrier", "dst", number), cdr(lab, "pbx", "uniqueid", call_id(number))

@@ -14,7 +14,8 @@ import pytest
 from dialerd.asterisk.ari import AriAccess
 from dialerd.core.clock import Millis
 from dialerd.core.effects import AttachAgent
-from dialerd.core.model import E164, AgentReport, CallId, ChannelId, InstanceId
+from dialerd.core.engine import StandIn
+from dialerd.core.model import E164, AgentReport, AnsweredBy, CallId, ChannelId, InstanceId
 from dialerd.core.transfer import TransferWish
 from dialerd.media.address import Address
 from dialerd.media.ari import MediaAri
@@ -76,8 +77,11 @@ class Nobody:
     """Is told nothing that matters."""
 
     def on_heard(self) -> None: ...
+    def on_judged(self, answered_by: AnsweredBy, detail: str) -> None: ...
+    def on_message_left(self) -> None: ...
     def on_report(self, report: AgentReport) -> None: ...
     def on_escalate(self, wish: TransferWish, ask: int) -> None: ...
+    def on_stood_in(self, agent: StandIn, detail: str) -> None: ...
 
 
 @pytest.fixture(scope="module")
