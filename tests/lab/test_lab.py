@@ -70,7 +70,7 @@ def call_id(number: str) -> str:
 
 
 def originate(lab: Json, channel_id: str, number: str, **more: object) -> None:
-    """Call a number from the pbx; who answers hears five seconds of speech and may press a key for six, or `extension`, more."""
+    """Call a number from the pbx; who answers hears five seconds of speech, and may press a key for `extension` (6)."""
     login = base64.b64encode(f"{lab['ari']['user']}:{lab['ari']['password']}".encode()).decode()
     call = {
         "endpoint": f"PJSIP/{number}@lab",
