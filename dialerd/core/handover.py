@@ -143,7 +143,7 @@ def _call_person(turn: Turn, call: Call, transfer: Transfer, name: str, plan: Tr
 def on_refused(turn: Turn, event: PersonRefused) -> None:
     """Its phone was not called at all."""
     found = _find(turn, event.channel)
-    if found is not None:
+    if found is not None and found[1].pending:
         _announce(turn, "call.transfer_refused", found[0], detail=event.detail)
         _go_on(turn, *found, TransferFailure.FAILED)
 

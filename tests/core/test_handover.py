@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from dialerd.core import metrics
@@ -543,6 +543,7 @@ class Fate:
 
 
 @given(happenings)
+@example([("ask", 0), ("refused", 0), ("answered", 0), ("joined", 0), ("refused", 0)])
 @settings(max_examples=300, deadline=None)
 def test_whatever_happens_nobody_is_left_alone(happened: list[tuple[str, int]]) -> None:
     fate = Fate()
