@@ -8,6 +8,7 @@ wrong costs its call a named reason, never the worker.
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import AsyncGenerator, Mapping
 from typing import Any
@@ -42,7 +43,7 @@ GRACE = 0.06
 _log = structlog.get_logger("dialerd.media")
 
 
-class StreamTalk:
+class StreamTalk(ABC):
     """What does not depend on the protocol. A kind of engine sends (`send_…`), and tells what it gets (`take_…`)."""
 
     hears = True
@@ -76,23 +77,23 @@ class StreamTalk:
 
     # --- for the kind to make -----------------------------------------------------------------------
 
+    @abstractmethod
     def send_audio(self, audio: bytes) -> None:
         """20 ms of the callee's audio."""
-        raise NotImplementedError
 
+    @abstractmethod
     def send_key(self, digit: str) -> None:
         """The callee pressed a key."""
-        raise NotImplementedError
 
-    def send_mark(self, name: str) -> None:
+    def send_mark(self, name: str) -> None:  # noqa: B027 - not every protocol has marks
         """What was sent before this mark was played, or dropped."""
 
-    def send_words(self, message: Mapping[str, Any]) -> None:
+    def send_words(self, message: Mapping[str, Any]) -> None:  # noqa: B027 - not every protocol has words
         """Something of ours that the engine may want to know."""
 
+    @abstractmethod
     def part(self) -> None:
         """The call is over: let the connection go."""
-        raise NotImplementedError
 
     # --- the conversation ---------------------------------------------------------------------------
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from dialerd.core.effects import AttachAgent
 from dialerd.core.engine import StandIn
-from dialerd.core.model import AgentReport, InstanceId, Reason
-from dialerd.core.transfer import TransferWish
+from dialerd.core.model import InstanceId
 from dialerd.media.ari import MediaAri
 from dialerd.media.asterisk_ws import LegListener, MediaLeg
 from dialerd.media.direct import DirectEngine
@@ -19,13 +18,14 @@ from dialerd.media.engine_settings import EngineSettings
 from dialerd.media.rack import EngineRack
 from dialerd.media.reception import Reception
 from dialerd.media.remote import Kind
-from dialerd.media.session import Failed, Outcome, Session, SessionTiming
+from dialerd.media.session import Session, SessionTiming
 from dialerd.media.twilio import TwilioStreamEngine
 from dialerd.webhooks.way import GuardedWay
 from tests.adapters.waiting import until
 from tests.media.fake_agent import FakeAgent, call_id, order
 from tests.media.fake_asterisk import INSTANCE, FakeAsterisk, FakeLeg, fake_asterisk
 from tests.media.fake_bot import FakeBot, fake_bot
+from tests.media.told import Told
 
 CALL = call_id()
 TIMING = SessionTiming(first_audio=2.0, stall=2.0)
@@ -34,7 +34,7 @@ STAND_IN = StandIn("helper", "embedded", "s", 3, "en-IN")
 
 
 @dataclass
-class Talk:
+class Talk(Told):
     """A call that the bot holds."""
 
     fake: FakeAsterisk
@@ -42,37 +42,10 @@ class Talk:
     rack: EngineRack
     agent: FakeAgent
     order: AttachAgent
-    outcomes: list[Outcome] = field(default_factory=list)
-    reports: list[AgentReport] = field(default_factory=list)
-    wishes: list[TransferWish] = field(default_factory=list)
-    stood_in: list[tuple[StandIn, str]] = field(default_factory=list)
-    heard: int = 0
     session: Session | None = None
-
-    def on_stood_in(self, agent: StandIn, detail: str) -> None:
-        self.stood_in.append((agent, detail))
-
-    def on_heard(self) -> None:
-        self.heard += 1
-
-    def on_report(self, report: AgentReport) -> None:
-        self.reports.append(report)
-
-    def on_escalate(self, wish: TransferWish, ask: int) -> None:
-        self.wishes.append(wish)
 
     async def leg(self) -> FakeLeg:
         return await self.fake.leg(CALL)
-
-    async def outcome(self) -> Outcome:
-        await until(lambda: self.outcomes)
-        (only,) = self.outcomes
-        return only
-
-    async def failure(self) -> tuple[Reason, str]:
-        outcome = await self.outcome()
-        assert isinstance(outcome, Failed)
-        return outcome.reason, outcome.detail
 
 
 @asynccontextmanager

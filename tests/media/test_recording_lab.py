@@ -14,9 +14,7 @@ import pytest
 from dialerd.asterisk.ari import AriAccess
 from dialerd.core.clock import Millis
 from dialerd.core.effects import AttachAgent
-from dialerd.core.engine import StandIn
-from dialerd.core.model import E164, AgentReport, AnsweredBy, CallId, ChannelId, InstanceId
-from dialerd.core.transfer import TransferWish
+from dialerd.core.model import E164, AgentReport, CallId, ChannelId, InstanceId
 from dialerd.media.address import Address
 from dialerd.media.ari import MediaAri
 from dialerd.media.asterisk_ws import LegListener, MediaLeg
@@ -28,6 +26,7 @@ from dialerd.media.session import Session
 from scripts.running import Lab, lab
 from tests.adapters.waiting import until
 from tests.e2e.listening import Sound
+from tests.media.told import Told
 
 pytestmark = pytest.mark.lab
 
@@ -73,17 +72,6 @@ class Whistlers:
         return Whistler()
 
 
-class Nobody:
-    """Is told nothing that matters."""
-
-    def on_heard(self) -> None: ...
-    def on_judged(self, answered_by: AnsweredBy, detail: str) -> None: ...
-    def on_message_left(self) -> None: ...
-    def on_report(self, report: AgentReport) -> None: ...
-    def on_escalate(self, wish: TransferWish, ask: int) -> None: ...
-    def on_stood_in(self, agent: StandIn, detail: str) -> None: ...
-
-
 @pytest.fixture(scope="module")
 def running_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     with lab(tmp_path_factory.mktemp("lab")) as found:
@@ -118,7 +106,7 @@ async def whistle(running: Lab, folder: Path) -> Path:
                 event = await events.receive_json()
                 if event["type"] == "StasisStart" and event["channel"]["id"] == channel:
                     break
-        session = Session(order, Whistlers(), make_leg, Nobody(), record=writer.begin)  # type: ignore[arg-type]
+        session = Session(order, Whistlers(), make_leg, Told(), record=writer.begin)  # type: ignore[arg-type]
         outcomes: list[object] = []
         await session.run(outcomes.append)
         await ari.hang_up(channel)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -23,12 +23,13 @@ from dialerd.media.playout import FRAME
 from dialerd.media.rack import EngineRack
 from dialerd.media.reception import Reception
 from dialerd.media.samples import to_linear
-from dialerd.media.session import Failed, Finished, Outcome, Session, SessionTiming
+from dialerd.media.session import Finished, Session, SessionTiming
 from dialerd.media.webrtc_engine import WebRtcEngine
 from tests.adapters.waiting import until
 from tests.media.fake_agent import FakeAgent, call_id, order
 from tests.media.fake_asterisk import INSTANCE, FakeAsterisk, FakeLeg, fake_asterisk
 from tests.media.lo_address import usable_address
+from tests.media.told import Told
 from tests.media.webrtc_bench import TONE, frequency_and_level
 from tests.media.webrtc_engine import Engine
 
@@ -44,7 +45,7 @@ def _address() -> Iterator[None]:
 
 
 @dataclass
-class Talk:
+class Talk(Told):
     """A call that the bot holds."""
 
     fake: FakeAsterisk
@@ -52,24 +53,7 @@ class Talk:
     rack: EngineRack
     agent: FakeAgent
     order: AttachAgent
-    outcomes: list[Outcome] = field(default_factory=list)
-    reports: list[AgentReport] = field(default_factory=list)
-    wishes: list[TransferWish] = field(default_factory=list)
-    stood_in: list[tuple[StandIn, str]] = field(default_factory=list)
-    heard: int = 0
     session: Session | None = None
-
-    def on_stood_in(self, agent: StandIn, detail: str) -> None:
-        self.stood_in.append((agent, detail))
-
-    def on_heard(self) -> None:
-        self.heard += 1
-
-    def on_report(self, report: AgentReport) -> None:
-        self.reports.append(report)
-
-    def on_escalate(self, wish: TransferWish, ask: int) -> None:
-        self.wishes.append(wish)
 
     async def leg(self) -> FakeLeg:
         return await self.fake.leg(CALL)
@@ -77,16 +61,6 @@ class Talk:
     async def spoken(self) -> None:
         """The callee hears the bot, and the bot can be told things."""
         await until(lambda: self.heard and self.bot.channel is not None, 20.0)
-
-    async def outcome(self) -> Outcome:
-        await until(lambda: self.outcomes, 20.0)
-        (only,) = self.outcomes
-        return only
-
-    async def failure(self) -> tuple[Reason, str]:
-        outcome = await self.outcome()
-        assert isinstance(outcome, Failed)
-        return outcome.reason, outcome.detail
 
 
 @asynccontextmanager
