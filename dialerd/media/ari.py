@@ -7,6 +7,7 @@ chosen ids make harmless. It never dials.
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import re
 import secrets
@@ -37,6 +38,8 @@ SNOOP_SUFFIX = "-a"
 """It ends with the channel that it listens to."""
 PROBE = "probe"
 """In the ids of legs that belong to no call."""
+VACATED_WAITS = (0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.256)
+"""Seconds between looks whether a bridge and its leg are gone."""
 
 
 class Login(Protocol):
@@ -179,7 +182,10 @@ class MediaAri:
         """Make the bridge of a call."""
         path = f"bridges/{channel}{BRIDGE_SUFFIX}"
         body = {"type": "mixing", "name": self.client}
-        _expect("make a bridge", await self._ask("make a bridge", "POST", path, body))
+        answer = await self._ask("make a bridge", "POST", path, body)
+        # 409: as with legs.
+        if answer[0] != 409:
+            _expect("make a bridge", answer)
 
     async def join(self, channel: ChannelId, *, call: bool = True, leg: bool = True) -> None:
         """Put call and media leg, or one of them, into the bridge.
@@ -198,6 +204,20 @@ class MediaAri:
     async def drop_leg(self, channel: ChannelId) -> None:
         """End the media leg of a call; one that is gone is no error."""
         await self._ask("end a media leg", "DELETE", f"channels/{channel}{LEG_SUFFIX}")
+
+    async def vacated(self, channel: ChannelId) -> None:
+        """Return once Asterisk has neither bridge nor media leg of a call any more.
+
+        It answers their removal before it is done, and their names are not free until then. Raises `PortError`.
+        """
+        for wait in (*VACATED_WAITS, None):
+            leg, _ = await self._ask("show a media leg", "GET", f"channels/{channel}{LEG_SUFFIX}")
+            bridge, _ = await self._ask("show a bridge", "GET", f"bridges/{channel}{BRIDGE_SUFFIX}")
+            if leg == bridge == 404:
+                return
+            if wait is not None:
+                await asyncio.sleep(wait)
+        raise PortError("Asterisk does not remove a bridge and its media leg", retryable=True)
 
     async def hang_up(self, channel: ChannelId) -> None:
         """End a call; one that is gone is no error."""

@@ -118,6 +118,7 @@ class MediaLeg:
             return True
         _log.info("media.not_prepared", channel=self.channel, detail=str(failure or "its socket has gone"))
         await self._take_down()
+        await self._ari.vacated(self.channel)
         self._awaited, self._socket, self._preparing, self._lost = None, None, None, False
         return False
 
@@ -209,6 +210,12 @@ class MediaLeg:
         self._closing = True
         self._socket = None
         await self._take_down()
+
+    async def vacate(self) -> None:
+        """Take down what was made, and return once it is gone: the call is to have another leg. Raises `PortError`."""
+        await self.close()
+        if self._awaited is not None:
+            await self._ari.vacated(self.channel)
 
     async def _take_down(self) -> None:
         if self._awaited is None:

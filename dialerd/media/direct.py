@@ -185,6 +185,11 @@ class DirectLeg:
         except (PortError, TimeoutError) as error:
             _log.info("media.not_removed", channel=self._channel, detail=str(error) or "no answer in time")
 
+    async def vacate(self) -> None:
+        """Take all down, and return once it is gone: the call is to have another leg. Raises `PortError`."""
+        await self.close()
+        await self._ari.vacated(self._channel)
+
 
 def _variables(settings: EngineSettings, order: AttachAgent) -> dict[str, str]:
     """What MEDIA_START tells, as channel variables: those of the contact by their own names."""

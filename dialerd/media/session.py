@@ -48,6 +48,10 @@ class Leg(Outlet, Protocol):
         """Take all down. Never raises."""
         ...
 
+    async def vacate(self) -> None:
+        """Take all down, and return once it is gone, so that the call can have another leg. Raises `PortError`."""
+        ...
+
 
 LegFactory = Callable[[LegListener, bool], Leg]
 """Makes a call's leg, given who listens to it and whether the callee's audio is wanted."""
@@ -265,7 +269,7 @@ class Session:
         if not isinstance(conversation, DirectConversation):
             return False
         # What another engine's call was prepared with stands in its way.
-        await self._make_leg(self, False).close()
+        await self._vacate(self._make_leg(self, False))
         leg: Leg = conversation.leg
         self._leg = leg
         try:
@@ -276,7 +280,7 @@ class Session:
             if not self._cast.has_more:
                 self._fail(Reason.ENGINE_FAILED, str(error))
                 return True
-            await leg.close()
+            await self._vacate(leg)
             self._leg = None
             self._cast.drop(str(error), self._at)
             self._cast.ask()
@@ -288,6 +292,13 @@ class Session:
             self._ask_asterisk()
             self._direct(conversation.start, self)
         return True
+
+    async def _vacate(self, leg: Leg) -> None:
+        """Make room for another leg. What stays of this one hinders that one, which fails by name."""
+        try:
+            await leg.vacate()
+        except PortError as error:
+            _log.info("media.not_vacated", call=self._order.call, detail=str(error))
 
     async def _open_leg(self, leg: Leg) -> bool:
         """Whether the callee can hear; if not, the call is over."""

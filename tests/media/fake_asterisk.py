@@ -97,6 +97,8 @@ class FakeAsterisk:
     direct: dict[str, dict[str, str]] = field(default_factory=dict)
     """The variables of legs that lead to engines."""
     holds_marks: bool = False
+    lingers: float = 0
+    """Seconds for which a bridge with channels is still there after its removal was answered."""
     not_ready: int = 0
     """How many attempts to join fail because the leg is not in the application yet."""
     lost_answers: int = 0
@@ -206,6 +208,8 @@ class FakeAsterisk:
     async def make_bridge(self, request: web.Request) -> web.Response:
         body = await request.json()
         assert body["type"] == "mixing"
+        if request.match_info["id"] in self.bridges:
+            return web.json_response({"message": "Bridge already exists"}, status=409)
         self.names[request.match_info["id"]] = body["name"]
         self.bridges[request.match_info["id"]] = []
         return web.json_response({"id": request.match_info["id"]})
@@ -224,8 +228,18 @@ class FakeAsterisk:
         return web.Response(status=204)
 
     async def drop_bridge(self, request: web.Request) -> web.Response:
-        gone = self.bridges.pop(request.match_info["id"], None) is None
-        return web.Response(status=404 if gone else 204)
+        name = request.match_info["id"]
+        if name not in self.bridges:
+            return web.Response(status=404)
+        if self.bridges[name] and self.lingers:
+            asyncio.get_running_loop().call_later(self.lingers, self.bridges.pop, name, None)
+        else:
+            self.bridges.pop(name)
+        return web.Response(status=204)
+
+    async def show_bridge(self, request: web.Request) -> web.Response:
+        there = request.match_info["id"] in self.bridges
+        return web.json_response({}, status=200 if there else 404)
 
     # --- chan_websocket ------------------------------------------------------------------------------
 
@@ -285,6 +299,7 @@ async def fake_asterisk(**settings: Any) -> AsyncIterator[FakeAsterisk]:
     app.router.add_get("/ari/channels/{id}", fake.show_channel)
     app.router.add_delete("/ari/channels/{id}", fake.drop_channel)
     app.router.add_get("/ari/bridges", fake.list_bridges)
+    app.router.add_get("/ari/bridges/{id}", fake.show_bridge)
     app.router.add_post("/ari/bridges/{id}", fake.make_bridge)
     app.router.add_post("/ari/bridges/{id}/addChannel", fake.join)
     app.router.add_delete("/ari/bridges/{id}", fake.drop_bridge)

@@ -209,10 +209,9 @@ async def test_a_tone_comes_back_whole_over_audiosocket(running_lab: Lab, tmp_pa
     server.close()
 
 
-async def test_a_tone_comes_back_whole_from_an_engine_that_asterisk_leads_to(
-    running_lab: Lab, tmp_path: Path
-) -> None:
-    told: list[dict[str, Any]] = []
+@asynccontextmanager
+async def repeating(address: str, told: list[dict[str, Any]]) -> AsyncIterator[None]:
+    """An engine that Asterisk leads to: it repeats what it hears, keeps what it is told, and goes 2 s after a key."""
 
     async def serve(request: web.Request) -> web.WebSocketResponse:
         socket = web.WebSocketResponse(protocols=["media"])
@@ -227,14 +226,25 @@ async def test_a_tone_comes_back_whole_from_an_engine_that_asterisk_leads_to(
                 await socket.send_bytes(message.data)
         return socket
 
-    host, port = running_lab.facts["media"]["bare-media"].rsplit(":", 1)
+    host, port = address.rsplit(":", 1)
     app = web.Application()
     app.router.add_get("/media", serve)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
     await web.TCPSite(runner, host, int(port)).start()
+    try:
+        yield
+    finally:
+        await runner.cleanup()
+
+
+async def test_a_tone_comes_back_whole_from_an_engine_that_asterisk_leads_to(
+    running_lab: Lab, tmp_path: Path
+) -> None:
+    told: list[dict[str, Any]] = []
     engine = EngineSettings("bot", "asterisk", 10, connection="bare-media")
-    async with dialing(running_lab, tmp_path, engine) as dialer:
+    address = running_lab.facts["media"]["bare-media"]
+    async with repeating(address, told), dialing(running_lab, tmp_path, engine) as dialer:
         number = "15550199605"
         call = dialer.call(number, "bot")
         await dialer.ended(call)
@@ -247,7 +257,6 @@ async def test_a_tone_comes_back_whole_from_an_engine_that_asterisk_leads_to(
         assert said is not None
         whole(tone(dialer.recording(number)[: int((said.begins + 2) * 8_000)]), said.level, 1.3)
         await dialer.nothing_is_left()
-    await runner.cleanup()
     async with dialing(running_lab, tmp_path, engine) as dialer:
         call = dialer.call("15550199610", "bot")
         reason, _ = await dialer.failed(call)

@@ -101,9 +101,11 @@ async def test_an_answer_in_the_middle_of_it_waits_for_what_is_missing(tmp_path:
         assert fake.bridges == {BRIDGE: [LEG, CHANNEL]}
 
 
-async def test_what_has_failed_meanwhile_is_made_anew(tmp_path: Path) -> None:
+@pytest.mark.parametrize("lingers", [0, 0.05])
+async def test_what_has_failed_meanwhile_is_made_anew(tmp_path: Path, lingers: float) -> None:
     async with fake_asterisk() as fake, daemon(tmp_path, fake) as boss:
         await boss.ready()
+        fake.lingers = lingers
         await rings(boss, fake)
         (await fake.leg(CALL)).cut()
         await until(lambda: LEG not in fake.channels)
