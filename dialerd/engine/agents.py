@@ -216,7 +216,7 @@ class Agents:
         """Delete an agent. Raises `RequestError` 404, 409 while a live campaign, a call or an agent uses it."""
         await self._find(ident)
         users = [
-            *self._engine.users(agent=ident),
+            *self._engine.memory.users(agent=ident),
             *(other for other in await self._store.agents_naming(agent=ident) if other != ident),
         ]
         if users:

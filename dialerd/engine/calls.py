@@ -166,7 +166,7 @@ class Calls:
         done: RequestDone | None,
     ) -> dict[str, Any]:
         await self._agents.prepare(chosen)
-        recent = await self._engine.recent_calls(contact.phone)
+        recent = await self._engine.memory.recent_calls(contact.phone)
         command = PlaceCall(
             contact.phone,
             chosen.script_id,

@@ -71,7 +71,7 @@ class Campaigns:
 
     def progress(self, ident: str) -> Happening | None:
         """The figures of a live campaign, as an event; None: the engine does not hold it any more."""
-        found = self._engine.campaign(CampaignId(ident))
+        found = self._engine.memory.campaign(CampaignId(ident))
         if found is None:
             return None
         campaign, counters = found
@@ -103,7 +103,7 @@ class Campaigns:
     async def why(self, ident: str) -> dict[str, Any]:
         """Whether a campaign is dialing, and everything that keeps it from it. Raises `RequestError` 404."""
         campaign, _ = await self._find(ident)
-        reasons = self._engine.blocked(campaign.id) if campaign.status.live else _over(campaign)
+        reasons = self._engine.memory.blocked(campaign.id) if campaign.status.live else _over(campaign)
         return {
             "campaign_id": campaign.id,
             "status": campaign.status.value,
@@ -134,8 +134,8 @@ class Campaigns:
             return [{"reason": "contact", "detail": _ended(contact), "until": None}]
         if not campaign.status.live:
             return _over(campaign)
-        recent = await self._engine.recent_calls(contact.phone)
-        return self._engine.why(campaign, replace(contact, recent=recent))
+        recent = await self._engine.memory.recent_calls(contact.phone)
+        return self._engine.memory.why(campaign, replace(contact, recent=recent))
 
     # --- change ----------------------------------------------------------------------------------
 
@@ -166,7 +166,7 @@ class Campaigns:
         campaign = admitted.campaign
         counters = {"total": admitted.loaded.contacts}
         return {
-            **self._view(*(self._engine.campaign(campaign.id) or (campaign, counters))),
+            **self._view(*(self._engine.memory.campaign(campaign.id) or (campaign, counters))),
             "import": admitted.report,
             "warnings": list(admitted.warnings),
         }
@@ -272,7 +272,7 @@ class Campaigns:
 
     async def _find(self, ident: str) -> tuple[Campaign, Mapping[str, int]]:
         campaign = CampaignId(ident)
-        found = self._engine.campaign(campaign) or await self._store.campaign(campaign)
+        found = self._engine.memory.campaign(campaign) or await self._store.campaign(campaign)
         if found is None:
             raise not_found("campaign", ident)
         return found
@@ -284,7 +284,7 @@ class Campaigns:
         return campaign
 
     def _view(self, campaign: Campaign, counters: Mapping[str, int]) -> dict[str, Any]:
-        blocked = self._engine.blocked(campaign.id) if campaign.status.live else []
+        blocked = self._engine.memory.blocked(campaign.id) if campaign.status.live else []
         return campaign_view(campaign, counters, blocked)
 
 

@@ -36,7 +36,7 @@ class Contacts:
         return {
             "phone": phone,
             "dnc": await self._listed(phone),
-            "live_call": self._engine.live_call(phone),
+            "live_call": self._engine.memory.live_call(phone),
             "being_erased": phone in await self._store.erasures(),
             "frequency": await self._frequency(phone),
             "campaigns": [
@@ -76,16 +76,16 @@ class Contacts:
 
     async def _listed(self, phone: E164) -> dict[str, Any] | None:
         """The entry of the do-not-call list that bars the number now."""
-        match = self._engine.listed(phone)
+        match = self._engine.memory.listed(phone)
         entry = None if match is None else await self._store.dnc_entry(match.pattern)
         return None if entry is None else dnc_view(entry)
 
     async def _frequency(self, phone: E164) -> list[dict[str, Any]]:
         """For each frequency cap how many calls it counts now, and until when it bars the number."""
-        starts = await self._engine.recent_calls(phone)
+        starts = await self._engine.memory.recent_calls(phone)
         now = self._clock.now().wall
         shown = []
-        for window, most in self._engine.policy.caps:
+        for window, most in self._engine.memory.policy.caps:
             within = [start for start in starts if start > now - window]
             full = Instant(within[len(within) - most] + window) if len(within) >= most else None
             shown.append(

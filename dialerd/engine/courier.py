@@ -187,7 +187,7 @@ class Courier:
 
     async def _refill(self) -> None:
         queued = self._engine.outbox.queued
-        hooks = self._engine.webhooks
+        hooks = self._engine.memory.webhooks
         for gone in self._lanes.keys() - hooks.keys():
             del self._lanes[gone]
             self._webhooks.forget(gone)
@@ -229,7 +229,7 @@ class Courier:
 
     def _enabled(self, webhook: WebhookId) -> Webhook | None:
         """The webhook, if it is there and anything is to be sent to it."""
-        hook = self._engine.webhooks.get(webhook)
+        hook = self._engine.memory.webhooks.get(webhook)
         return hook if hook is not None and hook.disabled is None else None
 
     async def _send(self, hook: Webhook, lane: _Lane, delivery: Delivery) -> None:
@@ -346,7 +346,7 @@ class Courier:
     async def _drop(self) -> None:
         now = self._clock.now().wall
         kept = {state: Kept(Instant(now - age), most) for state, (age, most) in self._keep.items()}
-        for webhook in list(self._engine.webhooks):
+        for webhook in list(self._engine.memory.webhooks):
             await self._store.drop_deliveries(webhook, kept)
         await self._store.drop_orphans()
 

@@ -59,7 +59,7 @@ class DoNotCall:
         """The entry that bars a number now, or the one of a prefix. Raises `RequestError` 404: there is none."""
         pattern = self._pattern(phone)
         if not pattern.endswith("*"):
-            match = self._engine.listed(E164(pattern))
+            match = self._engine.memory.listed(E164(pattern))
             if match is None:
                 raise not_found("entry that bars", pattern)
             pattern = match.pattern

@@ -80,7 +80,7 @@ class Forecasts:
         if faults:
             raise invalid(faults)
         campaign = CampaignId(ident)
-        found = self._engine.campaign(campaign) or await self._store.campaign(campaign)
+        found = self._engine.memory.campaign(campaign) or await self._store.campaign(campaign)
         if found is None:
             raise not_found("campaign", ident)
         if not found[0].status.live or found[0].closing:
@@ -138,7 +138,7 @@ class Forecasts:
         running: int = 0,
     ) -> bytes:
         now = self._clock.now().wall
-        status = self._engine.status()
+        status = self._engine.memory.status()
         trunks, notes = self._trunks(status)
         if running:
             notes.append(f"{running} calls are running now: they are left out, with their contacts")
@@ -155,7 +155,7 @@ class Forecasts:
                 now=now,
                 trunks=trunks,
                 paused={line.name: line.paused for line in status.trunks if line.paused is not None},
-                policy=self._engine.policy,
+                policy=self._engine.memory.policy,
                 sessions=status.media_sessions or ANY_SESSIONS,
                 engines=self._engines(status),
                 rivals=tuple(rivals),
@@ -195,7 +195,7 @@ class Forecasts:
         """Write down contacts that may be called; how many are on the do-not-call list."""
         left_out = 0
         async for chunk in contacts:
-            listed = self._engine.suppressed(contact.phone for contact in chunk)
+            listed = self._engine.memory.suppressed(contact.phone for contact in chunk)
             _write(file, contact_line(contact for contact in chunk if contact.phone not in listed))
             left_out += sum(contact.phone in listed for contact in chunk)
             await asyncio.sleep(0)

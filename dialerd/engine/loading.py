@@ -131,12 +131,12 @@ class Loader:
             async for chunk in _each(chunks):
                 # Each part of the work on a chunk takes a millisecond or two: dials go between them.
                 await asyncio.sleep(0)
-                listed = self._engine.suppressed(contact.phone for contact in chunk)
+                listed = self._engine.memory.suppressed(contact.phone for contact in chunk)
                 free = [contact for contact in chunk if contact.phone not in listed]
                 barred = [replace(c, suppressed=True) for c in chunk if c.phone in listed]
                 await asyncio.sleep(0)
                 for contact in free:
-                    reach.judge(contact, self._engine.callee(contact.phone, contact.timezone))
+                    reach.judge(contact, self._engine.memory.callee(contact.phone, contact.timezone))
                 suppressed = await self._store_rows(import_id, campaign, barred)
                 loaded.suppressed += suppressed
                 loaded.contacts += suppressed + await self._store_rows(import_id, campaign, free)

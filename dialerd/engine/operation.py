@@ -60,7 +60,7 @@ class Operation:
         return {
             "instance": self._settings.instance,
             "version": self._settings.version,
-            **status_view(self._engine.status(), self._settings.trunks),
+            **status_view(self._engine.memory.status(), self._settings.trunks),
             "campaigns": counts,
             "webhooks": await self._told(),
         }
@@ -75,11 +75,11 @@ class Operation:
 
     def standing(self) -> EngineStatus:
         """The engine as it stands, for figures."""
-        return self._engine.status()
+        return self._engine.memory.status()
 
     def readiness(self) -> tuple[bool, dict[str, Any]]:
         """Whether calls can be placed, and the state of everything that takes."""
-        shown = status_view(self._engine.status(), self._settings.trunks)
+        shown = status_view(self._engine.memory.status(), self._settings.trunks)
         ready = bool(shown["dialing"])
         parts = {name: shown[name]["state"] for name in ("asterisk", "manager", "store", "media")}
         return ready, {"ready": ready, "problems": shown["problems"], **parts}
@@ -108,13 +108,13 @@ class Operation:
 
     def trunks(self, page: Page) -> dict[str, Any]:
         """The trunks in configuration order."""
-        shown = status_view(self._engine.status(), self._settings.trunks)["trunks"]
+        shown = status_view(self._engine.memory.status(), self._settings.trunks)["trunks"]
         return page_view(shown[page.offset : page.offset + page.limit], len(shown), page)
 
     def trunk(self, name: str) -> dict[str, Any]:
         """One trunk. Raises `RequestError` 404."""
         configured = self._configured(name)
-        found = next(line for line in self._engine.status().trunks if line.name == configured.name)
+        found = next(line for line in self._engine.memory.status().trunks if line.name == configured.name)
         return trunk_view(found, configured)
 
     async def change_trunk(self, name: str, given: Mapping[str, Any]) -> dict[str, Any]:

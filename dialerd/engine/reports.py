@@ -66,7 +66,7 @@ class Reports:
         if ident is None:
             return None
         campaign = CampaignId(ident)
-        found = self._engine.campaign(campaign) or await self._store.campaign(campaign)
+        found = self._engine.memory.campaign(campaign) or await self._store.campaign(campaign)
         return found[0] if found is not None else None
 
 

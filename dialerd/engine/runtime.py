@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import structlog
 
-from dialerd.core import gate
 from dialerd.core.clock import MICROS_PER_MILLI, Instant
 from dialerd.core.commands import (
     AddWebhook,
@@ -25,8 +24,7 @@ from dialerd.core.commands import (
     Panic,
     RemoveWebhook,
 )
-from dialerd.core.compliance import Callee, Compliance
-from dialerd.core.dnc import DncMatch
+from dialerd.core.compliance import Compliance
 from dialerd.core.effects import (
     Announce,
     Effect,
@@ -42,32 +40,26 @@ from dialerd.core.messages import (
     Tick,
 )
 from dialerd.core.model import (
-    E164,
-    Call,
-    CallId,
     Campaign,
     CampaignId,
     ChannelId,
-    Contact,
     InstanceId,
     Policy,
-    ScriptId,
     Trunk,
     TryState,
 )
 from dialerd.core.step import step
 from dialerd.core.usage import HOUR, HOURS
-from dialerd.core.verdict import Check
-from dialerd.core.webhook import Webhook, WebhookId
 from dialerd.core.world import World, call_of
 from dialerd.engine import recovery
 from dialerd.engine.author import author
 from dialerd.engine.barrier import Barrier
 from dialerd.engine.dispatcher import Dispatcher
 from dialerd.engine.failpoint import Failpoint
+from dialerd.engine.memory import Memory
 from dialerd.engine.outage import Outage
 from dialerd.engine.outbox import Outbox
-from dialerd.engine.status import Carried, EngineStatus, check_view, describe
+from dialerd.engine.status import Carried
 from dialerd.engine.taken import Asked, Doubt, Taken
 from dialerd.ports import Clock, Media, Store, Telephony
 
@@ -111,12 +103,13 @@ class Engine:
         self._timer: asyncio.TimerHandle | None = None
         self._barrier = Barrier()
         self._dispatcher: Dispatcher | None = None
-        self._draining = False
         self._idle = asyncio.Event()
         self._outage = Outage()
         self._doubt: Doubt | None = None
         self._last_commit = 0
         self.outbox = Outbox(configured)
+        self.memory = Memory(self._world, store, clock, self._outage)
+        """What is known, as committed."""
 
     # --- what others may do ----------------------------------------------------------------------
 
@@ -152,92 +145,6 @@ class Engine:
                 self._barrier.forget(asked.answer.result()[1])
             raise
         return Carried(answer, await self._barrier.wait_shown(wait) if wait is not None else 0)
-
-    def campaign(self, campaign: CampaignId) -> tuple[Campaign, Mapping[str, int]] | None:
-        """A live campaign and its counters as committed; None: not held here, ask the store."""
-        found = self._world.campaigns.committed.get(campaign)
-        if found is None:
-            return None
-        return found, self._world.counters.committed.get(campaign, {})
-
-    def users(self, *, script: ScriptId | None = None, agent: str | None = None) -> list[str]:
-        """The live campaigns, and the calls of their own, that use a script or an agent, by id."""
-        campaigns = [item for item in self._world.campaigns.committed.values() if item.status.live]
-        using: list[Campaign | Call] = [*campaigns, *self._world.calls.committed.values()]
-        return [
-            item.id
-            for item in using
-            if (script is not None and script in (item.script_id, *(s.script_id for s in item.stand_ins)))
-            or (agent is not None and agent in (item.agent_id, *(s.agent_id for s in item.stand_ins)))
-        ]
-
-    def blocked(self, campaign: CampaignId) -> list[dict[str, str | None]]:
-        """Why a live campaign is not dialing now: `[{reason, detail, until}]`, empty if it is."""
-        found = self._world.campaigns.committed.get(campaign)
-        if found is None:
-            return []
-        return self._reasons(gate.campaign_why(self._world, found, self._clock.now()))
-
-    def why(self, campaign: Campaign, contact: Contact) -> list[dict[str, str | None]]:
-        """Why a contact of a live campaign is not being dialed now, in the order of the gate."""
-        ask = gate.Ask(contact.phone, campaign.terms, campaign, contact, contact.timezone)
-        return self._reasons(gate.why(self._world, ask, self._clock.now()))
-
-    def suppressed(self, phones: Iterable[E164]) -> frozenset[E164]:
-        """Those of `phones` that are on the do-not-call list now. Raises `PortError` while it is not known."""
-        dnc, now = self._world.dnc, self._clock.now().wall
-        if dnc.detail is not None:
-            raise PortError(dnc.detail, retryable=True)
-        return frozenset(phone for phone in phones if dnc.match(phone, now) is not None)
-
-    def listed(self, phone: E164) -> DncMatch | None:
-        """The entry of the do-not-call list that bars `phone` now. Raises `PortError` while it is not known."""
-        dnc = self._world.dnc
-        if dnc.detail is not None:
-            raise PortError(dnc.detail, retryable=True)
-        return dnc.match(phone, self._clock.now().wall)
-
-    def live_call(self, phone: E164) -> CallId | None:
-        """The call to a number that is live now."""
-        return self._world.numbers.committed.get(phone)
-
-    async def recent_calls(self, phone: E164) -> tuple[Instant, ...]:
-        """Starts of the counted calls to a number, as far back as frequency caps look. Raises `PortError`."""
-        caps, now = self._world.policy.caps, self._clock.now().wall
-        if not caps:
-            return ()
-        return await self._store.recent_calls(phone, Instant(now - max(window for window, _ in caps)))
-
-    def callee(self, phone: E164, timezone: str | None) -> Callee:
-        """What is known of a number's place; `timezone` is what its contact says."""
-        return self._world.compliance.callee(phone, timezone)
-
-    def _reasons(self, checks: Iterable[Check]) -> list[dict[str, str | None]]:
-        reasons = [check_view(check) for check in checks]
-        if self._outage.fault is not None:
-            reasons.insert(0, {"reason": "store", "detail": self._outage.fault, "until": None})
-        if self._draining:
-            reasons.insert(0, {"reason": "daemon", "detail": "shutting down", "until": None})
-        return reasons
-
-    @property
-    def webhooks(self) -> Mapping[WebhookId, Webhook]:
-        """Who is told of events, as committed."""
-        return self._world.webhooks.committed
-
-    @property
-    def clock_is_trusted(self) -> bool:
-        """Whether the wall clock agrees with the monotonic one."""
-        return self._world.host.committed[""].clock is None
-
-    @property
-    def policy(self) -> Policy:
-        """The installation-wide rules of dialing."""
-        return self._world.policy
-
-    def status(self) -> EngineStatus:
-        """The daemon as it stands."""
-        return describe(self._world, self._outage.fault, self._draining, self._clock.now())
 
     # --- life ------------------------------------------------------------------------------------
 
@@ -276,7 +183,7 @@ class Engine:
 
     async def drain(self) -> None:
         """Place no new calls; return when the last live one has closed, or at once if none can be closed any more."""
-        self._draining = True
+        self.memory.draining = True
         if not self._world.calls.committed or self._outage.broken is not None:
             return
         self._idle.clear()
@@ -317,7 +224,7 @@ class Engine:
         return asked
 
     def _end_drain(self) -> None:
-        if self._draining and not self._world.calls.committed:
+        if self.memory.draining and not self._world.calls.committed:
             self._idle.set()
 
     def _resting(self) -> bool:
@@ -326,7 +233,7 @@ class Engine:
     async def _take(self, events: Sequence[Event], asked: Sequence[Asked], *, replay: bool = False) -> None:
         now = self._clock.now()
         planning = (
-            not self._draining
+            not self.memory.draining
             and not replay
             and len(self._events) < OVERLOAD
             and self._last_commit < SLOW_COMMIT
@@ -417,7 +324,7 @@ class Engine:
         waits: list[float] = []
         if self._outage.fault is not None:
             waits.append((self._outage.retry_at - now.mono) / 1e6)
-        elif not planned and not self._draining:
+        elif not planned and not self.memory.draining:
             # Nothing was planned in this turn, whatever was due: plan in the next.
             waits.append(0.0)
         for effect in effects:

@@ -134,7 +134,7 @@ class Scripts:
         """Delete a script. Raises `RequestError`: 404, 409 while a live campaign, a call or an agent uses it."""
         script = await self.newest(ident)
         users = [
-            *self._engine.users(script=script.id),
+            *self._engine.memory.users(script=script.id),
             *await self._store.agents_naming(script=script.id),
         ]
         if users:

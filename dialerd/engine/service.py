@@ -66,7 +66,7 @@ class Service:
         `way`: to addresses that calls in Twilio's terms bring; None: none are placed.
         """
         self.upkeep = Upkeep(
-            store, clock, engine.policy, engine, settings.retention, keeper(store, clock, settings)
+            store, clock, engine.memory.policy, engine, settings.retention, keeper(store, clock, settings)
         )
         self.scripts = Scripts(engine, store, media, clock, parse_script)
         self.agents = Agents(engine, store, clock, settings, self.scripts)

@@ -87,7 +87,7 @@ class TwilioCalls:
         contact = self._callee(form)
         terms = self._terms(form)
         instructions = await self._instructions(form) | await self._callbacks(form)
-        recent = await self._engine.recent_calls(contact.phone)
+        recent = await self._engine.memory.recent_calls(contact.phone)
         command = PlaceCall(
             contact.phone,
             NO_SCRIPT,

@@ -36,12 +36,21 @@ PAUSE = 0.02
 _log = structlog.get_logger("dialerd.upkeep")
 
 
-class Mailbox(Protocol):
-    """What is needed of the engine."""
+class ClockCheck(Protocol):
+    """What is needed of the engine's memory."""
 
     @property
     def clock_is_trusted(self) -> bool:
         """Whether the wall clock agrees with the monotonic one."""
+        ...
+
+
+class Mailbox(Protocol):
+    """What is needed of the engine."""
+
+    @property
+    def memory(self) -> ClockCheck:
+        """What it knows."""
         ...
 
     def post(self, event: Event) -> None:
@@ -115,7 +124,7 @@ class Upkeep:
         self._whole = True
         for phone in await self._store.erasures():
             self._whole &= await self.erase(phone)
-        if self._engine is not None and self._engine.clock_is_trusted:
+        if self._engine is not None and self._engine.memory.clock_is_trusted:
             await self._let_go(self._engine)
         for campaign in await self._store.deletions():
             some = partial(self._store.delete_some, campaign, self.callable_before())
@@ -124,7 +133,7 @@ class Upkeep:
                 _log.info("upkeep.campaign_deleted", campaign=campaign, rows=deleted)
         if self._recordings is not None:
             # Last: what was deleted above may have had recordings.
-            trusted = self._engine is not None and self._engine.clock_is_trusted
+            trusted = self._engine is not None and self._engine.memory.clock_is_trusted
             await self._in_bits("recordings", self._recordings.step(by_age=trusted))
             self._whole &= await self._recordings.delete_files()
 

@@ -68,7 +68,7 @@ class Voices:
 
     def engines(self, page: Page) -> dict[str, Any]:
         """A page of the engines: whether each can hold calls, how many it holds and can hold."""
-        status = self._engine.status()
+        status = self._engine.memory.status()
         unknown = EngineUse(0, 0, status.media if not status.media_sessions else "nothing is known of it yet")
         shown = [
             _view(engine, status.engines.get(engine.name, unknown))

@@ -101,7 +101,7 @@ class Hooks:
     def page(self, page: Page) -> dict[str, Any]:
         """A page of webhooks, newest first."""
         hooks = sorted(
-            self._engine.webhooks.values(), key=lambda hook: (hook.created_at, hook.id), reverse=True
+            self._engine.memory.webhooks.values(), key=lambda hook: (hook.created_at, hook.id), reverse=True
         )
         shown = [webhook_view(hook) for hook in hooks[page.offset : page.offset + page.limit]]
         return page_view(shown, len(hooks), page)
@@ -118,12 +118,12 @@ class Hooks:
     @property
     def count(self) -> int:
         """How many there are."""
-        return len(self._engine.webhooks)
+        return len(self._engine.memory.webhooks)
 
     @property
     def disabled(self) -> int:
         """How many of them are told nothing."""
-        return sum(hook.disabled is not None for hook in self._engine.webhooks.values())
+        return sum(hook.disabled is not None for hook in self._engine.memory.webhooks.values())
 
     async def standing(self) -> OutboxStatus:
         """How the deliveries stand. Raises `PortError`."""
@@ -227,7 +227,7 @@ class Hooks:
     # --- finding ---------------------------------------------------------------------------------
 
     def _find(self, ident: str) -> Webhook:
-        hook = self._engine.webhooks.get(WebhookId(ident))
+        hook = self._engine.memory.webhooks.get(WebhookId(ident))
         if hook is None:
             raise not_found("webhook", ident)
         return hook

@@ -223,4 +223,4 @@ def test_a_second_request_is_not_smuggled_in_a_body(daemon: Served, wire: socket
     while part := wire.recv(65536):
         received += part
     assert received.count(b"HTTP/1.1 ") == 2
-    assert daemon.inside.engine.status().halt is None
+    assert daemon.inside.engine.memory.status().halt is None

@@ -120,7 +120,7 @@ async def test_holidays_close_the_days_of_a_later_end_too(
     ident = CampaignId(path.rpartition("/")[2])
 
     def closed() -> set[int]:
-        live = daemon.engine.campaign(ident)
+        live = daemon.engine.memory.campaign(ident)
         assert live is not None
         return {day.year for day in live[0].closed}
 

@@ -54,7 +54,7 @@ async def test_a_command_cancelled_at_any_await_leaves_no_slot_behind(command: o
         for _ in range(60):
             end_everything(rig)
             await settle(10)
-        status = rig.engine.status()
+        status = rig.engine.memory.status()
         assert status.live_calls == 0
         assert all(trunk.channels_in_use == 0 for trunk in status.trunks)
         assert status.slot_drift == 0

@@ -338,7 +338,7 @@ def test_a_receiver_that_is_gone_is_told_nothing_more_until_somebody_enables_it(
         rig.webhooks.answer = lambda message: Reply(410) if "+911" in message.body else Reply(500)
         await rig.list_numbers("+912", "+911")
         await asyncio.sleep(1)
-        assert "410" in (rig.engine.webhooks[HOOK].disabled or "")
+        assert "410" in (rig.engine.memory.webhooks[HOOK].disabled or "")
         await rig.list_numbers("+913")
         await asyncio.sleep(HOUR)
         assert len(rig.webhooks.attempts) == 2
@@ -357,10 +357,10 @@ def test_a_receiver_that_takes_nothing_for_days_is_given_up_and_nothing_of_it_is
         for day in range(3):
             await rig.list_numbers(f"+91{day}")
             await asyncio.sleep(24 * HOUR)
-        assert rig.engine.webhooks[HOOK].disabled is None
+        assert rig.engine.memory.webhooks[HOOK].disabled is None
         await rig.list_numbers("+913")
         await asyncio.sleep(HOUR)
-        assert "taken nothing for 72 hours" in (rig.engine.webhooks[HOOK].disabled or "")
+        assert "taken nothing for 72 hours" in (rig.engine.memory.webhooks[HOOK].disabled or "")
         await rig.list_numbers("+914")
         rig.webhooks.answer = lambda message: TAKEN
         await rig.engine.command(ChangeWebhook(HOOK, {"disabled": None}))
@@ -380,7 +380,7 @@ def test_a_receiver_that_takes_something_now_and_then_is_not_given_up() -> None:
             rig.webhooks.answer = lambda message, day=day: TAKEN if day % 2 else NOBODY  # type: ignore[misc]
             await rig.list_numbers(f"+91{day}")
             await asyncio.sleep(24 * HOUR)
-        assert rig.engine.webhooks[HOOK].disabled is None
+        assert rig.engine.memory.webhooks[HOOK].disabled is None
 
     play(life)
 

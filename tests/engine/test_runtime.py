@@ -116,14 +116,14 @@ async def test_a_failed_commit_sends_nothing_and_dialing_resumes_with_the_store(
     async with running(1) as rig:
         await rig.admit(1)
         rig.store.errors = [PortError("disk full", retryable=True)]
-        await rig.until(lambda: rig.engine.status().store == "disk full")
+        await rig.until(lambda: rig.engine.memory.status().store == "disk full")
         assert rig.telephony.originated == []
-        assert not rig.engine.status().dialing
-        assert rig.engine.blocked(CMP)[0]["reason"] == "store"
+        assert not rig.engine.memory.status().dialing
+        assert rig.engine.memory.blocked(CMP)[0]["reason"] == "store"
         rig.clock.advance(1_500)
         rig.engine.post(MediaCapacity(100))
         await rig.until(lambda: len(rig.telephony.originated) == 1)
-        assert rig.engine.status().dialing
+        assert rig.engine.memory.status().dialing
 
 
 async def test_a_command_is_refused_while_the_store_is_out() -> None:
@@ -167,14 +167,14 @@ async def in_doubt(*fates: bool | Exception) -> AsyncIterator[Rig]:
     async with running(1) as rig:
         await rig.admit(1)
         rig.store.errors, rig.store.fates = [NO_ANSWER], list(fates)
-        await rig.until(lambda: rig.engine.status().store == "no answer")
+        await rig.until(lambda: rig.engine.memory.status().store == "no answer")
         yield rig
 
 
 async def test_nothing_is_dialed_while_a_commit_is_in_doubt() -> None:
     async with in_doubt(OUT, OUT, True) as rig:
-        assert not rig.engine.status().dialing
-        assert rig.engine.blocked(CMP)[0]["reason"] == "store"
+        assert not rig.engine.memory.status().dialing
+        assert rig.engine.memory.blocked(CMP)[0]["reason"] == "store"
         for left in (2, 1):
             rig.clock.advance(1_500)
             rig.engine.post(Tick())
@@ -192,7 +192,7 @@ async def test_a_commit_in_doubt_is_done_once_whatever_became_of_it(stored: bool
             await asyncio.sleep(0.01)
         await rig.until(lambda: len(rig.telephony.originated) == 1)
         assert len(rig.entries(TryOpened)) == 1
-        assert rig.engine.status().dialing
+        assert rig.engine.memory.status().dialing
 
 
 @pytest.mark.parametrize("stored", [True, False])
@@ -200,7 +200,7 @@ async def test_a_command_in_doubt_is_answered_when_it_is_known(stored: bool) -> 
     async with running(0) as rig:
         rig.store.errors, rig.store.fates = [NO_ANSWER], [stored]
         admitting = asyncio.create_task(rig.admit(0))
-        await rig.until(lambda: rig.engine.status().store == "no answer")
+        await rig.until(lambda: rig.engine.memory.status().store == "no answer")
         assert not admitting.done()
         rig.clock.advance(1_500)
         rig.engine.post(Tick())
@@ -224,7 +224,7 @@ async def test_a_panic_in_doubt_hangs_up_at_once_and_holds_when_it_is_known() ->
         rig.clock.advance(1_500)
         rig.engine.post(Tick())
         await panicking
-        assert rig.engine.status().halt is Halt.PANIC
+        assert rig.engine.memory.status().halt is Halt.PANIC
 
 
 async def test_a_panic_does_not_wait_for_a_store_that_is_out() -> None:
@@ -330,7 +330,7 @@ async def test_draining_places_no_call_and_ends_with_the_last_one() -> None:
         for order in rig.telephony.originated:
             rig.engine.post(TryEnded(order.channel, 17, 486))
         await asyncio.wait_for(drained, 2)
-        assert rig.engine.campaign(CMP) is None
+        assert rig.engine.memory.campaign(CMP) is None
         assert rig.clock.now().wall >= START
 
 
@@ -339,9 +339,9 @@ async def test_a_store_that_is_well_again_is_noticed_without_anything_to_write()
         rig.store.errors = [PortError("disk full", retryable=True)]
         with pytest.raises(PortError):
             await rig.admit(0)
-        assert rig.engine.status().store == "disk full"
+        assert rig.engine.memory.status().store == "disk full"
         rig.clock.advance(1_500)
-        await rig.until(lambda: rig.engine.status().store == "ok")
+        await rig.until(lambda: rig.engine.memory.status().store == "ok")
 
 
 async def test_while_the_store_is_out_events_wait_instead_of_hammering_it() -> None:
@@ -350,7 +350,7 @@ async def test_while_the_store_is_out_events_wait_instead_of_hammering_it() -> N
         await rig.until(lambda: len(rig.telephony.originated) == 1)
         rig.store.errors = [PortError("disk full", retryable=True)] * 1_000
         rig.engine.post(TryEnded(rig.telephony.originated[0].channel, 17, 486))
-        await rig.until(lambda: rig.engine.status().store == "disk full")
+        await rig.until(lambda: rig.engine.memory.status().store == "disk full")
         await asyncio.sleep(0.05)
         assert len(rig.store.errors) == 999, "one failed commit, then a second of rest"
         rig.store.errors.clear()
@@ -364,13 +364,13 @@ async def test_a_wake_up_that_comes_a_moment_before_the_rest_is_over_is_not_the_
         await rig.until(lambda: len(rig.telephony.originated) == 1)
         rig.store.errors = [PortError("disk full", retryable=True)]
         rig.engine.post(TryEnded(rig.telephony.originated[0].channel, 17, 486))
-        await rig.until(lambda: rig.engine.status().store == "disk full")
+        await rig.until(lambda: rig.engine.memory.status().store == "disk full")
         rig.clock.mono += 999_000
         # The loop's timer fires after the second it was set to; the engine's clock is a millisecond behind it.
         await asyncio.sleep(1.1)
-        assert rig.engine.status().store == "disk full"
+        assert rig.engine.memory.status().store == "disk full"
         rig.clock.mono += 1_000
-        await rig.until(lambda: rig.engine.status().store == "ok")
+        await rig.until(lambda: rig.engine.memory.status().store == "ok")
 
 
 async def test_the_engine_stops_when_told_though_the_store_is_out() -> None:
@@ -399,11 +399,11 @@ async def test_a_damaged_store_stops_dialing_for_good_and_says_that_it_needs_a_r
         await rig.until(lambda: len(rig.telephony.originated) == 1)
         rig.store.errors = [PortError("the store is damaged: restore it from a backup", retryable=False)]
         rig.engine.post(TryEnded(rig.telephony.originated[0].channel, 17, 486))
-        await rig.until(lambda: "restore" in rig.engine.status().store)
+        await rig.until(lambda: "restore" in rig.engine.memory.status().store)
         rig.clock.advance(60_000)
         with pytest.raises(PortError, match="restore"):
             await rig.engine.command(PauseCampaign(CMP))
-        assert not rig.engine.status().dialing
+        assert not rig.engine.memory.status().dialing
         assert len(rig.telephony.originated) == 1
 
 
@@ -411,24 +411,24 @@ async def test_contacts_that_cannot_be_read_are_a_reason_and_are_read_again() ->
     async with running(2) as rig:
         rig.store.unread = [PortError("the disk does not answer", retryable=True)]
         await rig.admit(2)
-        await rig.until(lambda: [reason["reason"] for reason in rig.engine.blocked(CMP)] == ["store"])
-        assert rig.engine.status().problems == ("store: the disk does not answer",)
+        await rig.until(lambda: [reason["reason"] for reason in rig.engine.memory.blocked(CMP)] == ["store"])
+        assert rig.engine.memory.status().problems == ("store: the disk does not answer",)
         assert rig.telephony.originated == []
         rig.clock.advance(1_500)
         rig.engine.post(Tick())
         await rig.until(lambda: len(rig.telephony.originated) == 2)
-        assert rig.engine.status().dialing
+        assert rig.engine.memory.status().dialing
 
 
 async def test_a_store_found_damaged_by_reading_stops_dialing_for_good() -> None:
     async with running(2) as rig:
         rig.store.unread = [PortError("the store is damaged: restore it from a backup", retryable=False)]
         await rig.admit(2)
-        await rig.until(lambda: "restore" in rig.engine.status().store)
+        await rig.until(lambda: "restore" in rig.engine.memory.status().store)
         rig.clock.advance(60_000)
         rig.engine.post(Tick())
         with pytest.raises(PortError, match="restore"):
             await rig.engine.command(PauseCampaign(CMP))
-        assert rig.engine.blocked(CMP)[0]["reason"] == "store"
+        assert rig.engine.memory.blocked(CMP)[0]["reason"] == "store"
         assert rig.telephony.originated == []
         await asyncio.wait_for(rig.engine.drain(), 2)

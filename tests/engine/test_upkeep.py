@@ -25,12 +25,19 @@ POLICY = Policy(Millis(0), (Millis(0),) * 3)
 
 
 @dataclass
+class Known:
+    """What it knows."""
+
+    clock_is_trusted: bool = True
+
+
+@dataclass
 class MarkingEngine:
     """An engine that only deletes campaigns."""
 
     store: FakeStore
     clock: ManualClock
-    clock_is_trusted: bool = True
+    memory: Known = field(default_factory=Known)
     posted: list[Event] = field(default_factory=list)
 
     def post(self, event: Event) -> None:
@@ -95,9 +102,9 @@ async def test_no_call_goes_that_a_frequency_cap_still_counts(engine: MarkingEng
 
 async def test_nothing_goes_by_a_clock_that_is_not_trusted(engine: MarkingEngine) -> None:
     engine.clock.advance(10_000 * DAY)
-    engine.clock_is_trusted = False
+    engine.memory.clock_is_trusted = False
     await upkeep(engine, calls=1, audit=1, campaigns=1).look()
     assert await left(engine) == (3, 2, 3)
-    engine.clock_is_trusted = True
+    engine.memory.clock_is_trusted = True
     await upkeep(engine, calls=1, audit=1, campaigns=1).look()
     assert await left(engine) == (0, 1, 0)

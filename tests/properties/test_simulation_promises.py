@@ -203,7 +203,7 @@ def really(inputs: Inputs) -> Log:
         running = asyncio.ensure_future(engine.run(ports, ports))
         for event in (HostUp("simulated", "", ()), ManagerUp(), MediaCapacity(100)):
             engine.post(event)
-        while any(engine.campaign(one.id) for one in inputs.campaigns) and loop.at * TICK <= UNTIL:
+        while any(engine.memory.campaign(one.id) for one in inputs.campaigns) and loop.at * TICK <= UNTIL:
             await asyncio.sleep(1)
         running.cancel()
         with suppress(asyncio.CancelledError):
