@@ -186,6 +186,8 @@ def _closed(window: Window, now: Instant, ring: Millis, next_open: Instant | Non
         closed = Opening(False, next_open, None, WINDOW, "the window has not begun")
         return _Known(now, Instant(window.start - 1), closed)
     until = Instant(now + (WEEK if next_open is not None else DAY))
+    if window.end is not None:
+        until = min(until, Instant(window.end - ring))
     for rule, calendar in window.calendars:
         first = _first([calendar], now, ring)
         if first is not None and first[0] == now:

@@ -11,7 +11,7 @@ from importlib import resources
 from itertools import pairwise
 from zoneinfo import ZoneInfo, available_timezones
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from dialerd.core.clock import MINUTE, SECOND, Instant, Millis
@@ -165,7 +165,15 @@ def test_adding_a_rule_never_widens_a_window(
         assert before.next_open <= after.next_open
 
 
+_MONDAYS_AND_PAST = Window(
+    None,
+    Instant(1237896000001),
+    (("campaign-hours", Calendar("Asia/Ust-Nera", (Slot(frozenset({0}), 0, 1440),))),),
+)
+
+
 @given(windows(), st.lists(st.integers(-3 * DAY, 3 * DAY), min_size=1, max_size=8), rings)
+@example((_MONDAYS_AND_PAST, Instant(1237982400000)), [-DAY, 0], Millis(1))
 def test_an_answer_does_not_depend_on_what_was_asked_before(
     case: tuple[Window, Instant], offsets: list[int], ring: Millis
 ) -> None:
