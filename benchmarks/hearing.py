@@ -33,7 +33,11 @@ class Continuity:
     lost: int
     """Frames of what was said that did not come."""
     strange: int
-    """Frames between them that nobody said; silence between two sayings is none."""
+    """Frames between them that nobody said, not even silence; and what came twice or in another order."""
+    pauses: int
+    """Times that silence was put in because the audio was late."""
+    paused: int
+    """Frames of it."""
     late_ms: float
     """The longest that a frame came after its time."""
     gaps_ms: tuple[float, ...]
@@ -80,11 +84,15 @@ def follow(stream: Stream, said: Sequence[bytes]) -> Continuity:
     heard = frames(stream)
     began = next((place for place, frame in enumerate(heard) if frame == said[0]), len(heard))
     place = lost = strange = 0
+    silent: list[bool] = []
     for frame in heard[began:]:
         if place == len(said):
             break
+        silent.append(frame == SILENCE != said[place])
         if frame == said[place]:
             place += 1
+            continue
+        if silent[-1]:
             continue
         ahead = next(
             (step for step, one in enumerate(said[place : place + LOOK_AHEAD]) if one == frame), None
@@ -94,26 +102,35 @@ def follow(stream: Stream, said: Sequence[bytes]) -> Continuity:
         else:
             lost += ahead
             place += ahead + 1
-    return Continuity(place, lost, strange, _lateness(stream, began), _gaps(stream, began))
+    late = _lateness(stream, began)
+    return Continuity(place, lost, strange, *_pauses(silent), late, _gaps(stream, began))
 
 
 def echoed(stream: Stream) -> tuple[Continuity, list[float]]:
     """Hold what came back against what the callee said, by its numbers; and each frame's way there and back, in ms."""
-    numbers = [(place, number_of(frame)) for place, frame in enumerate(frames(stream))]
+    heard = frames(stream)
+    numbers = [(place, number_of(frame)) for place, frame in enumerate(heard)]
     came = [(place, number) for place, number in numbers if number is not None]
     if not came:
-        return Continuity(0, len(stream.said), len(numbers), 0.0, ()), []
-    first, last = came[0][1], max(number for _, number in came)
-    distinct = {number for _, number in came}
+        return Continuity(0, len(stream.said), len(numbers), 0, 0, 0.0, ()), []
+    (began, first), (ended, _) = came[0], came[-1]
+    lost = max(number for _, number in came) - first + 1 - len({number for _, number in came})
+    disordered = sum(after <= before for (_, before), (_, after) in pairwise(came))
+    # What stands after the last one is how the call ended.
+    silent = [frame == SILENCE for frame in heard[began : ended + 1]]
+    strange = len(silent) - sum(silent) - len(came) + disordered
     trips = [
         1_000 * (stream.arrivals[place] - stream.said[number])
         for place, number in came
         if number < len(stream.said)
     ]
-    began = came[0][0]
-    strange = len(numbers) - began - len(came)
-    lost = last - first + 1 - len(distinct)
-    return Continuity(len(came), lost, strange, _lateness(stream, began), _gaps(stream, began)), trips
+    late = _lateness(stream, began)
+    return Continuity(len(came), lost, strange, *_pauses(silent), late, _gaps(stream, began)), trips
+
+
+def _pauses(silent: Sequence[bool]) -> tuple[int, int]:
+    """How often it falls silent, and for how many frames."""
+    return sum(after and not before for before, after in pairwise(silent)), sum(silent)
 
 
 def _lateness(stream: Stream, began: int) -> float:

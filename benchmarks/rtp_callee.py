@@ -1,8 +1,9 @@
 """The audio side of every callee: one UDP port that hears all calls' RTP, and may talk back into each of them.
 
 A process of its own, so that its time is not counted as dialerd's. What it says is numbered frame by frame, so that an
-echo tells which frames came back, when, and whether bit for bit. It knows no SIP: who answers the calls names this
-port in the session description.
+echo tells which frames came back, when, and whether bit for bit. It lets the agent speak first and then
+never stops; each call has its own instant within 20 ms, as telephones have, so that they do not all speak at once. It
+knows no SIP: who answers the calls names this port in the session description.
 
     python -m benchmarks.rtp_callee --port PORT [--talk] --keep FILE
 
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import pickle
 import sys
 import time
@@ -32,9 +34,15 @@ MAGIC = b"\x10\x90\x11\x91"
 TONE = bytes((0xFF, 0x95, 0x8E, 0x95, 0x7F, 0x15, 0x0E, 0x15)) * 20
 """1 kHz in mu-law (ITU-T G.711), one frame."""
 MOST_CALLS = 1_000
+SLOTS = 10
+"""Instants within the time of a frame at which calls speak."""
+MANNERS = 0.5
+"""Seconds for which the callee listens first."""
 _NIBBLES = 8
 _CODES = bytes(0x20 + 4 * nibble for nibble in range(16))
 """Mu-law codes for the digits of a number: far from silence, each decodes to itself."""
+_ONE_ZERO = bytes(0xFF if code == 0x7F else code for code in range(256))
+"""Mu-law has two codes for 0; who passes on linear samples knows one."""
 
 
 @dataclass
@@ -59,11 +67,12 @@ def numbered(number: int) -> bytes:
 
 
 def number_of(frame: bytes) -> int | None:
-    """The number of a frame that begins with `MAGIC`; None: it has none."""
+    """The number of a frame; None: it has none, or is not what was said, bit for bit."""
     digits = frame[len(MAGIC) : len(MAGIC) + _NIBBLES]
     if not frame.startswith(MAGIC) or any(code not in _CODES for code in digits):
         return None
-    return sum(_CODES.index(code) << 4 * place for place, code in enumerate(digits))
+    number = sum(_CODES.index(code) << 4 * place for place, code in enumerate(digits))
+    return number if frame.translate(_ONE_ZERO) == numbered(number).translate(_ONE_ZERO) else None
 
 
 class RtpCallee(asyncio.DatagramProtocol):
@@ -71,6 +80,7 @@ class RtpCallee(asyncio.DatagramProtocol):
 
     def __init__(self, talks: bool) -> None:
         self.streams: dict[tuple[tuple[str, int], int], Stream] = {}
+        self._slots: list[list[Stream]] = [[] for _ in range(SLOTS)]
         self._talks = talks
         self._transport: asyncio.DatagramTransport
 
@@ -87,7 +97,8 @@ class RtpCallee(asyncio.DatagramProtocol):
         if stream is None:
             if len(self.streams) == MOST_CALLS:
                 return
-            stream = self.streams[key] = Stream(*key)
+            self._slots[len(self.streams) % SLOTS].append(stream := Stream(*key))
+            self.streams[key] = stream
         stream.arrivals.append(time.monotonic())
         stream.sequence.append(int.from_bytes(data[2:4], "big"))
         stream.audio += data[HEADER:]
@@ -96,13 +107,17 @@ class RtpCallee(asyncio.DatagramProtocol):
         """Say a numbered frame into each call, every 20 ms."""
         begun = time.monotonic()
         for tick in range(1 << 31):
-            await asyncio.sleep(begun + tick * FRAME_SECONDS - time.monotonic())
-            for stream in list(self.streams.values()):
-                number = len(stream.said)
-                head = bytes((0x80, PCMU)) + (number & 0xFFFF).to_bytes(2, "big")
-                head += (number * FRAME & 0xFFFFFFFF).to_bytes(4, "big") + stream.ssrc.to_bytes(4, "big")
-                stream.said.append(time.monotonic())
-                self._transport.sendto(head + numbered(number), stream.source)
+            await asyncio.sleep(begun + tick * FRAME_SECONDS / SLOTS - time.monotonic())
+            for stream in self._slots[tick % SLOTS]:
+                if time.monotonic() - stream.arrivals[0] >= MANNERS:
+                    self._say(stream)
+
+    def _say(self, stream: Stream) -> None:
+        number = len(stream.said)
+        head = bytes((0x80, PCMU)) + (number & 0xFFFF).to_bytes(2, "big")
+        head += (number * FRAME & 0xFFFFFFFF).to_bytes(4, "big") + stream.ssrc.to_bytes(4, "big")
+        stream.said.append(time.monotonic())
+        self._transport.sendto(head + numbered(number), stream.source)
 
 
 async def _serve(port: int, talks: bool) -> list[Stream]:
@@ -125,6 +140,8 @@ def main() -> None:
     parser.add_argument("--talk", action="store_true", help="talk back into every call")
     parser.add_argument("--keep", type=Path, required=True, help="where to write what was heard")
     options = parser.parse_args()
+    # Nothing here is a cycle, and a look at it all would make every call late.
+    gc.disable()
     heard = uvloop.run(_serve(options.port, options.talk))
     options.keep.write_bytes(pickle.dumps([vars(stream) for stream in heard]))
 
