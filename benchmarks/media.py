@@ -143,7 +143,7 @@ def begun(opened: httpx.Client, calls: int, agent: str) -> str:
 
 
 def in_progress(opened: httpx.Client, campaign: str) -> int:
-    """Answered calls of a campaign now."""
+    """Calls of a campaign that were answered."""
     progress = opened.get(f"/v1/campaigns/{campaign}").json()["dispositions"]
     return int(progress["connected"])
 
@@ -170,6 +170,8 @@ def echo_bot(kind: str, running: Lab) -> Iterator[dict[str, str]]:
         assert process.stdin is not None
         process.stdin.close()
         process.wait(10)
+        if process.stdout is not None:
+            process.stdout.close()
 
 
 def settings_for(calls: int, engines: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
@@ -284,6 +286,7 @@ def figures(seen: Carried, sink: Sink, relay: Sink | None = None) -> list[Figure
     frames = sum(one.frames for one in seen.heard)
     gaps = [gap for one in seen.heard for gap in one.gaps_ms]
     late = max((one.late_ms for one in seen.heard), default=0.0)
+    excused = sum(one.excused for one in seen.heard)
     silent_ms = 1_000 * sum(one.paused for one in seen.heard) / FRAMES_PER_SECOND
     found = [
         Figure(
@@ -296,7 +299,8 @@ def figures(seen: Carried, sink: Sink, relay: Sink | None = None) -> list[Figure
         Figure(
             f"{name}: pauses, where audio was late",
             sum(one.pauses for one in seen.heard),
-            note=f"{silent_ms:,.0f} ms of silence put in, in all calls together",
+            note=f"{silent_ms:,.0f} ms of silence put in, in all calls together; in {excused} of them the callee's own "
+            "process was late, too: the machine was",
         ),
         Figure(f"{name}: gap between frames, p99", percentile(gaps, 99), "ms", note=f"latest {late:.0f} ms"),
         Figure(
