@@ -105,7 +105,7 @@ class Bare:
         host, _, port = self.options.media.rpartition(":")
 
         def greet(_request: WSUpgradeRequest) -> WSListener:
-            return _Ear(self)
+            return self.ear()
 
         server = await ws_create_server(greet, host, int(port), backlog=1024)
         try:
@@ -168,6 +168,10 @@ class Bare:
                 self.spawn(self.release(event["channel"]["id"]))
             self.over()
 
+    def ear(self) -> WSListener:
+        """What takes a media socket that Asterisk brings."""
+        return Ear(self)
+
     def leg(self, channel: str) -> Leg:
         """What is known of the media leg `channel`."""
         return self.legs.setdefault(channel, Leg())
@@ -212,11 +216,15 @@ class Bare:
         if not self.options.hold:
             leg.socket.send(WSMsgType.BINARY, b"\x7f" * 8000)
             return
+        await self.hold(leg)
+        await self.request("DELETE", f"channels/{channel}", None, f"d{channel}")
+
+    async def hold(self, leg: Leg) -> None:
+        """Talk with a callee for as long as is wanted."""
         ends = time.perf_counter() + self.options.hold
         while time.perf_counter() < ends and leg.socket is not None:
             leg.socket.send(WSMsgType.BINARY, b"\x7f" * (8_000 * MESSAGE_SECONDS))
             await asyncio.sleep(MESSAGE_SECONDS)
-        await self.request("DELETE", f"channels/{channel}", None, f"d{channel}")
 
     async def release(self, channel: str) -> None:
         """Remove what `answered` has made, once it has. Asterisk ends a leg with its socket."""
@@ -240,10 +248,12 @@ class Leg:
     """A media leg: its socket, and whether it has entered our application."""
 
     socket: WSTransport | None = None
+    bot: WSTransport | None = None
+    """Who talks with its callee, where somebody else does."""
     entered: asyncio.Event = field(default_factory=asyncio.Event)
 
 
-class _Ear(WSListener):
+class Ear(WSListener):
     """Learns from Asterisk's first words whose socket this is; receives the callee's audio and forgets it."""
 
     def __init__(self, bare: Bare) -> None:
@@ -260,8 +270,8 @@ class _Ear(WSListener):
             transport.disconnect()
 
 
-def main() -> None:
-    """Parse the command line, run, print."""
+def arguments() -> argparse.ArgumentParser:
+    """What the command line may say."""
     parser = argparse.ArgumentParser(description=__doc__)
     for name in ("--ari-url", "--ari-user", "--ari-password"):
         parser.add_argument(name, required=True)
@@ -275,7 +285,12 @@ def main() -> None:
     )
     parser.add_argument("--hold", type=float, default=0, help="seconds of talk with each callee")
     parser.add_argument("--media-client", default="bare-media", help="the websocket_client that does so")
-    print(json.dumps(uvloop.run(Bare(parser.parse_args()).run())))
+    return parser
+
+
+def main() -> None:
+    """Parse the command line, run, print."""
+    print(json.dumps(uvloop.run(Bare(arguments().parse_args()).run())))
 
 
 if __name__ == "__main__":

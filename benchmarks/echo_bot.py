@@ -1,10 +1,11 @@
-"""A bot that greets and then repeats what it hears, for as many calls as come: Twilio Media Streams, or AudioSocket.
+"""A bot that greets and then repeats what it hears, for as many calls as come, as an engine of any kind.
 
-A process of its own, and as cheap as it can be made, so that what is measured is not the bot.
+A process of its own, and as cheap as it can be made, so that what is measured is not the bot. Over WebRTC it is one on
+aiortc, as many are, with its buffer.
 
-    python -m benchmarks.echo_bot --kind twilio-stream --port PORT
+    python -m benchmarks.echo_bot --kind twilio-stream [--port PORT]
 
-It prints `ready` and works until its standard input ends.
+It prints the port at which it takes calls, and works until its standard input ends.
 """
 
 from __future__ import annotations
@@ -12,19 +13,22 @@ from __future__ import annotations
 import argparse
 import asyncio
 import base64
+import gc
 import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import cast
 
 import orjson
 import uvloop
-from picows import WSFrame, WSListener, WSMsgType, WSTransport, WSUpgradeRequest, ws_create_server
+from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_create_server
 
 from benchmarks.rtp_callee import TONE
-from dialerd.media.mulaw import decode_sample
+from dialerd.media.mulaw import decode
 
 GREETING = 1
-"""Frames of tone, by which callees learn that somebody is there. More would stand before every echo."""
-SLIN = b"".join((decode_sample(code) & 0xFFFF).to_bytes(2, "little") for code in TONE)
+"""Frames of tone, by which callees learn that somebody is there."""
+SLIN = decode(TONE)
 FRAME_KIND, UUID_KIND = 0x10, 0x01
 
 
@@ -75,19 +79,50 @@ class AudioSocketBot(asyncio.Protocol):
                     self._transport.write(bytes((FRAME_KIND,)) + len(SLIN).to_bytes(2, "big") + SLIN)
 
 
-def _greet(_request: WSUpgradeRequest) -> WSListener:
-    return TwilioBot()
+class AsteriskBot(WSListener):
+    """One call that Asterisk itself brings, by its chan_websocket."""
+
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        """Audio, or a word about the call."""
+        match frame.msg_type:
+            case WSMsgType.BINARY:
+                transport.send(WSMsgType.BINARY, frame.get_payload_as_bytes())
+            case WSMsgType.TEXT:
+                if orjson.loads(frame.get_payload_as_bytes())["event"] == "MEDIA_START":
+                    transport.send(WSMsgType.BINARY, TONE * GREETING)
+            case WSMsgType.CLOSE:
+                transport.send_close()
+                transport.disconnect()
+
+
+@asynccontextmanager
+async def _serving(kind: str, port: int) -> AsyncIterator[int]:
+    """Calls are taken; gives the port."""
+    if kind == "webrtc":
+        # Imported only where it is needed: its libraries take their time.
+        from benchmarks.webrtc_bot import WebRtcBot
+
+        async with WebRtcBot().serving(port) as chosen:
+            yield chosen
+        return
+    if kind == "audiosocket":
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(AudioSocketBot, "127.0.0.1", port, backlog=512)
+    else:
+        bot = AsteriskBot if kind == "asterisk" else TwilioBot
+        server = await ws_create_server(lambda _request: bot(), "127.0.0.1", port, backlog=512)
+    try:
+        yield int(server.sockets[0].getsockname()[1])
+    finally:
+        server.close()
 
 
 async def _serve(kind: str, port: int) -> None:
-    loop = asyncio.get_running_loop()
-    if kind == "audiosocket":
-        server = await loop.create_server(AudioSocketBot, "127.0.0.1", port, backlog=512)
-    else:
-        server = await ws_create_server(_greet, "127.0.0.1", port, backlog=512)
-    print("ready", flush=True)
-    await loop.run_in_executor(None, sys.stdin.read)
-    server.close()
+    async with _serving(kind, port) as chosen:
+        # What is there by now stays: a look at it all would make every call late.
+        gc.freeze()
+        print(chosen, flush=True)
+        await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
 
 
 def main() -> None:
@@ -95,8 +130,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--kind", choices=("twilio-stream", "audiosocket"), required=True)
-    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument(
+        "--kind", choices=("twilio-stream", "audiosocket", "webrtc", "asterisk"), required=True
+    )
+    parser.add_argument("--port", type=int, default=0, help="where it takes calls; 0: any")
     options = parser.parse_args()
     uvloop.run(_serve(options.kind, options.port))
 

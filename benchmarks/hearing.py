@@ -21,6 +21,8 @@ from tests.sipp import SCENARIOS, Callee, free_port, messages, play
 SILENCE = b"\xff" * FRAME
 LOOK_AHEAD = 250
 """Frames within which one that was passed over is looked for."""
+SHORTLY = 0.5
+"""Seconds within which a machine that stood still is the cause of a pause."""
 LONGEST_CALL_MS = 300_000
 _MEDIA = re.compile(r"^m=audio (\d+) ", re.MULTILINE)
 
@@ -33,7 +35,13 @@ class Continuity:
     lost: int
     """Frames of what was said that did not come."""
     strange: int
-    """Frames between them that nobody said; silence between two sayings is none."""
+    """Frames between them that nobody said, not even silence; and what came twice or in another order."""
+    pauses: int
+    """Times that silence was put in because the audio was late."""
+    paused: int
+    """Frames of it."""
+    excused: int
+    """Of these times, those at which the callee, a process that waits for nobody, was late itself."""
     late_ms: float
     """The longest that a frame came after its time."""
     gaps_ms: tuple[float, ...]
@@ -41,7 +49,7 @@ class Continuity:
 
 
 @contextmanager
-def answering(folder: Path, *, talks: bool) -> Iterator[tuple[Callee, Path]]:
+def answering(folder: Path, *, talks: bool, tones: bool = False) -> Iterator[tuple[Callee, Path]]:
     """SIPp that answers every call, whose audio a process of its own hears; yields it and where that tells."""
     port = free_port()
     kept = folder / "heard"
@@ -50,7 +58,10 @@ def answering(folder: Path, *, talks: bool) -> Iterator[tuple[Callee, Path]]:
     scenario = SCENARIOS["answer"].replace("[media_port]", str(port)).replace("[media_ip]", "127.0.0.1")
     scenario = scenario.replace('timeout="120000"', f'timeout="{LONGEST_CALL_MS}"')
     ears = subprocess.Popen(
-        command + ["--talk"] * talks, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        command + ["--talk"] * talks + ["--tones"] * tones,
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
     )
     try:
         assert ears.stdout is not None
@@ -62,6 +73,8 @@ def answering(folder: Path, *, talks: bool) -> Iterator[tuple[Callee, Path]]:
         assert ears.stdin is not None
         ears.stdin.close()
         ears.wait(30)
+        if ears.stdout is not None:
+            ears.stdout.close()
 
 
 def streams(kept: Path) -> list[Stream]:
@@ -80,11 +93,15 @@ def follow(stream: Stream, said: Sequence[bytes]) -> Continuity:
     heard = frames(stream)
     began = next((place for place, frame in enumerate(heard) if frame == said[0]), len(heard))
     place = lost = strange = 0
+    silent: list[bool] = []
     for frame in heard[began:]:
         if place == len(said):
             break
+        silent.append(frame == SILENCE != said[place])
         if frame == said[place]:
             place += 1
+            continue
+        if silent[-1]:
             continue
         ahead = next(
             (step for step, one in enumerate(said[place : place + LOOK_AHEAD]) if one == frame), None
@@ -94,26 +111,40 @@ def follow(stream: Stream, said: Sequence[bytes]) -> Continuity:
         else:
             lost += ahead
             place += ahead + 1
-    return Continuity(place, lost, strange, _lateness(stream, began), _gaps(stream, began))
+    pauses = _pauses(stream, began, silent)
+    return Continuity(place, lost, strange, *pauses, _lateness(stream, began), _gaps(stream, began))
 
 
 def echoed(stream: Stream) -> tuple[Continuity, list[float]]:
     """Hold what came back against what the callee said, by its numbers; and each frame's way there and back, in ms."""
-    numbers = [(place, number_of(frame)) for place, frame in enumerate(frames(stream))]
+    heard = frames(stream)
+    numbers = [(place, number_of(frame)) for place, frame in enumerate(heard)]
     came = [(place, number) for place, number in numbers if number is not None]
     if not came:
-        return Continuity(0, len(stream.said), len(numbers), 0.0, ()), []
-    first, last = came[0][1], max(number for _, number in came)
-    distinct = {number for _, number in came}
+        return Continuity(0, len(stream.said), len(numbers), 0, 0, 0, 0.0, ()), []
+    (began, first), (ended, _) = came[0], came[-1]
+    lost = max(number for _, number in came) - first + 1 - len({number for _, number in came})
+    disordered = sum(after <= before for (_, before), (_, after) in pairwise(came))
+    # What stands after the last one is how the call ended.
+    silent = [frame == SILENCE for frame in heard[began : ended + 1]]
+    strange = len(silent) - sum(silent) - len(came) + disordered
     trips = [
         1_000 * (stream.arrivals[place] - stream.said[number])
         for place, number in came
         if number < len(stream.said)
     ]
-    began = came[0][0]
-    strange = len(numbers) - began - len(came)
-    lost = last - first + 1 - len(distinct)
-    return Continuity(len(came), lost, strange, _lateness(stream, began), _gaps(stream, began)), trips
+    pauses, late = _pauses(stream, began, silent), _lateness(stream, began)
+    return Continuity(len(came), lost, strange, *pauses, late, _gaps(stream, began)), trips
+
+
+def _pauses(stream: Stream, began: int, silent: Sequence[bool]) -> tuple[int, int, int]:
+    """How often it falls silent, for how many frames, and how often when the callee itself was late about then."""
+    places = [
+        began + place for place, (before, after) in enumerate(pairwise(silent), 1) if after and not before
+    ]
+    late = [at for before, at in pairwise(stream.said) if at - before > 2 * FRAME_SECONDS]
+    excused = sum(any(abs(stream.arrivals[place] - at) < SHORTLY for at in late) for place in places)
+    return len(places), sum(silent), excused
 
 
 def _lateness(stream: Stream, began: int) -> float:

@@ -68,12 +68,10 @@ class Load:
     """Seconds for which lists are imported one after another meanwhile."""
 
 
-_BUSY_SOON = SCENARIOS["busy"].replace(
-    "<send>", '<pause distribution="uniform" min="50" max="150"/><send>', 1
-)
+BUSY_SOON = SCENARIOS["busy"].replace("<send>", '<pause distribution="uniform" min="50" max="150"/><send>', 1)
 LOADS = (
-    Load("busy after 50–150 ms", _BUSY_SOON, channels=8, calls=sized(3_000, 60)),
-    Load("busy, beside imports", _BUSY_SOON, channels=8, calls=sized(2_000, 60), beside=sized(20, 1)),
+    Load("busy after 50–150 ms", BUSY_SOON, channels=8, calls=sized(3_000, 60)),
+    Load("busy, beside imports", BUSY_SOON, channels=8, calls=sized(2_000, 60), beside=sized(20, 1)),
     Load(
         "hang up after 0.3–0.9 s",
         SCENARIOS["hang-up"].replace(

@@ -3,7 +3,8 @@
 SIPp answers; a process of its own hears every call's RTP, frame by frame, and knows what was said: by the embedded
 agent, or by itself, numbered, to a bot that repeats it. What is missing was lost, and when the first sound came is seen
 on the wire. A bare script bridges as many calls and forgets what it hears: the ratio is our worker's processor time
-beside its. A second one does so by AudioSocket(), without a bridge: the other kind of leg.
+beside its. A second one does so by AudioSocket(), without a bridge: the other kind of leg. A third one passes the
+audio on to the same bot, by the protocol of Twilio Media Streams, and nothing else.
 
     python -m benchmarks.media [--json] [--calls 100] [--seconds 60] [--kind twilio-stream]
 """
@@ -36,15 +37,19 @@ from dialerd.agent.script import parse_script
 from dialerd.agent.speech import Speech
 from dialerd.core.engine import EMBEDDED
 from scripts.running import ROOT, Daemon, Lab, daemon, lab
-from tests.sipp import free_port
+from tests.media.lo_address import usable_address
 
 FRAME = 160
 FRAMES_PER_SECOND = 50
 RATE = 20
 """Calls a second at which they begin."""
-NAMES = {"twilio-stream": "twilio", "audiosocket": "socket"}
+NAMES = {"twilio-stream": "twilio", "audiosocket": "socket", "asterisk": "direct", "webrtc": "webrtc"}
 """Of the engines, as the settings name them."""
 KINDS = (EMBEDDED, *NAMES)
+MOST = {"webrtc": 10}
+"""Calls at a time that a kind of engine is meant for."""
+CONNECTION = "bare-media"
+"""Of the lab's websocket_client.conf, by which Asterisk itself leads to a bot."""
 SETTLE = 3.0
 """Seconds after the last one has begun before anything is measured."""
 LONG = " ".join(
@@ -138,29 +143,38 @@ def begun(opened: httpx.Client, calls: int, agent: str) -> str:
 
 
 def in_progress(opened: httpx.Client, campaign: str) -> int:
-    """Answered calls of a campaign now."""
+    """Calls of a campaign that were answered."""
     progress = opened.get(f"/v1/campaigns/{campaign}").json()["dispositions"]
     return int(progress["connected"])
 
 
 @contextmanager
-def echo_bot(kind: str) -> Iterator[str]:
-    """A bot that repeats what it hears; yields where it takes calls."""
-    port = free_port()
-    command = [sys.executable, "-m", "benchmarks.echo_bot", "--kind", kind, "--port", str(port)]
+def echo_bot(kind: str, running: Lab) -> Iterator[dict[str, str]]:
+    """A bot that repeats what it hears; yields where the daemon finds it."""
+    command = [sys.executable, "-m", "benchmarks.echo_bot", "--kind", kind]
+    if kind == "asterisk":
+        command += ["--port", running.facts["media"][CONNECTION].rpartition(":")[2]]
     process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     try:
         assert process.stdout is not None
-        if process.stdout.readline() != b"ready\n":
+        port = process.stdout.readline().decode().strip()
+        if not port:
             raise RuntimeError(f"the {kind} bot did not start")
-        yield f"ws://127.0.0.1:{port}/" if kind == "twilio-stream" else f"tcp://127.0.0.1:{port}"
+        yield {
+            "twilio-stream": {"URL": f"ws://127.0.0.1:{port}/"},
+            "audiosocket": {"URL": f"tcp://127.0.0.1:{port}"},
+            "asterisk": {"CONNECTION": CONNECTION},
+            "webrtc": {"URL": f"http://127.0.0.1:{port}/api/offer"},
+        }[kind]
     finally:
         assert process.stdin is not None
         process.stdin.close()
         process.wait(10)
+        if process.stdout is not None:
+            process.stdout.close()
 
 
-def settings_for(calls: int, engines: Mapping[str, str]) -> dict[str, str]:
+def settings_for(calls: int, engines: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
     """Settings of a daemon that holds so many calls by engines of these kinds."""
     settings = {
         "DIALERD_TRUNKS__LAB__MAX_CHANNELS": str(calls + 10),
@@ -168,13 +182,9 @@ def settings_for(calls: int, engines: Mapping[str, str]) -> dict[str, str]:
         "DIALERD_MEDIA__MAX_SESSIONS": str(calls + 10),
         "DIALERD_LOG__LEVEL": "warning",
     }
-    for kind, url in engines.items():
-        section = f"DIALERD_ENGINES__{NAMES[kind].upper()}__"
-        settings |= {
-            f"{section}KIND": kind,
-            f"{section}URL": url,
-            f"{section}MAX_SESSIONS": str(calls + 10),
-        }
+    for kind, where in engines.items():
+        own = {"KIND": kind, "MAX_SESSIONS": str(calls + 10), **where}
+        settings |= {f"DIALERD_ENGINES__{NAMES[kind].upper()}__{name}": value for name, value in own.items()}
     return settings
 
 
@@ -182,10 +192,12 @@ def carried(kind: str, calls: int, seconds: float, folder: Path) -> Carried:
     """Calls held by one engine, and what their callees heard."""
     script = said() if kind == EMBEDDED else []
     with ExitStack() as stack:
-        urls = {kind: stack.enter_context(echo_bot(kind))} if kind != EMBEDDED else {}
+        if kind == "webrtc":
+            stack.enter_context(usable_address())
         sipp, kept = stack.enter_context(answering(folder / "sipp", talks=kind != EMBEDDED))
         running = stack.enter_context(lab(folder / "lab", trunk=sipp.address))
-        with daemon(running, **settings_for(calls, urls)) as process:
+        found_at = {kind: stack.enter_context(echo_bot(kind, running))} if kind != EMBEDDED else {}
+        with daemon(running, **settings_for(calls, found_at)) as process:
             source = running.folder / "story.yaml"
             source.write_text(SCRIPT)
             process.ctl("script", "add", str(source))
@@ -206,23 +218,20 @@ def carried(kind: str, calls: int, seconds: float, folder: Path) -> Carried:
     return Carried(kind, calls, tuple(heard), tuple(first_sounds(log, found)), tuple(trips), *used)
 
 
-def sinks(calls: int, seconds: float, folder: Path) -> tuple[Sink, Sink]:
-    """As many calls by the bare sinks."""
+def sinks(calls: int, seconds: float, folder: Path, *, relayed: bool) -> tuple[Sink, Sink, Sink | None]:
+    """As many calls by the bare scripts: by chan_websocket and a bridge, by AudioSocket, and relayed to a bot."""
     with (
         answering(folder / "sipp", talks=True) as (sipp, _),
         lab(folder / "lab", trunk=sipp.address) as running,
+        echo_bot("twilio-stream", running) as bot,
     ):
-        return sinks_of(running, calls, seconds)
-
-
-def sinks_of(running: Lab, calls: int, seconds: float) -> tuple[Sink, Sink]:
-    """The bare sinks: through chan_websocket and a bridge, and by AudioSocket without one."""
-    socket = ("--media", running.facts["media"]["bare-media"], "--channels", str(calls + 10))
-    deadline = ("--deadline", str(seconds + calls / RATE + 120))
-    return (
-        bare(running, "bare", calls, seconds, *socket, *deadline),
-        bare(running, "bare_audiosocket", calls, seconds),
-    )
+        held = ["--media", running.facts["media"][CONNECTION], "--channels", str(calls + 10)]
+        held += ["--deadline", str(seconds + calls / RATE + 120)]
+        return (
+            bare(running, "bare", calls, seconds, *held),
+            bare(running, "bare_audiosocket", calls, seconds),
+            bare(running, "bare_twilio", calls, seconds, *held, "--bot", bot["URL"]) if relayed else None,
+        )
 
 
 @dataclass(frozen=True)
@@ -258,7 +267,8 @@ def bare(running: Lab, script: str, calls: int, seconds: float, *more: str) -> S
         process.kill()
         process.wait()
     found = json.loads(told)
-    if found.get("unbridged") or found.get("late") or found.get("held", calls) < calls:
+    silent = found.get("relayed", calls * seconds) < calls * seconds
+    if found.get("unbridged") or found.get("late") or found.get("held", calls) < calls or silent:
         raise RuntimeError(f"not every bare call was held: {found}")
     return Sink(own, asterisk)
 
@@ -268,20 +278,29 @@ def pbx(running: Lab) -> int:
     return int((running.folder / "pbx.pid").read_text())
 
 
-def figures(seen: Carried, sink: Sink) -> list[Figure]:
-    """What is told of an engine."""
+def figures(seen: Carried, sink: Sink, relay: Sink | None = None) -> list[Figure]:
+    """What is told of an engine. `relay`: a bare script that speaks its protocol too."""
     name = seen.kind
     lost = sum(one.lost for one in seen.heard)
     strange = sum(one.strange for one in seen.heard)
     frames = sum(one.frames for one in seen.heard)
     gaps = [gap for one in seen.heard for gap in one.gaps_ms]
     late = max((one.late_ms for one in seen.heard), default=0.0)
+    excused = sum(one.excused for one in seen.heard)
+    silent_ms = 1_000 * sum(one.paused for one in seen.heard) / FRAMES_PER_SECOND
     found = [
         Figure(
             f"{name}: frames lost",
             lost + strange,
             at_most=0,
-            note=f"{lost} lost, {strange} strange of {frames:,} in {len(seen.heard)} of {seen.calls} calls",
+            note=f"{lost} lost, {strange} changed, doubled or in another order of {frames:,} "
+            f"in {len(seen.heard)} of {seen.calls} calls",
+        ),
+        Figure(
+            f"{name}: pauses, where audio was late",
+            sum(one.pauses for one in seen.heard),
+            note=f"{silent_ms:,.0f} ms of silence put in, in all calls together; in {excused} of them the callee's own "
+            "process was late, too: the machine was",
         ),
         Figure(f"{name}: gap between frames, p99", percentile(gaps, 99), "ms", note=f"latest {late:.0f} ms"),
         Figure(
@@ -299,28 +318,38 @@ def figures(seen: Carried, sink: Sink) -> list[Figure]:
             f"Asterisk {seen.asterisk_ms:.2f}",
         ),
     ]
+    if relay is not None:
+        found.append(
+            Figure(
+                f"{name}: worker's CPU ÷ bare relay's",
+                seen.worker_ms / relay.own,
+                at_most=1.5,
+                note=f"{seen.worker_ms:.2f} ÷ {relay.own:.2f} ms a second a call; the relay speaks the protocol, too",
+            )
+        )
     if seen.trips_ms:
         found.append(
             Figure(
-                f"{name}: one way, callee → engine, p50",
+                f"{name}: one way, half of there and back, p50",
                 percentile(seen.trips_ms, 50) / 2,
                 "ms",
-                note=f"half of there and back: {spread(seen.trips_ms)}",
+                note=f"there and back, with what is held back against jitter: {spread(seen.trips_ms)}",
             )
         )
     return found
 
 
 def measure(kinds: Sequence[str], calls: int, seconds: float) -> list[Figure]:
-    """The bare sinks, then every engine."""
+    """The bare scripts, then every engine."""
     with tempfile.TemporaryDirectory(prefix="dialerd-bench-") as name:
-        print("measuring: bare sinks …", file=sys.stderr)
-        websocket, audiosocket = sinks(calls, seconds, Path(name))
+        print("measuring: bare scripts …", file=sys.stderr)
+        websocket, audiosocket, relay = sinks(calls, seconds, Path(name), relayed="twilio-stream" in kinds)
     found = legs(websocket, audiosocket)
     for kind in kinds:
         with tempfile.TemporaryDirectory(prefix="dialerd-bench-") as name:
             print(f"measuring: {kind} …", file=sys.stderr)
-            found += figures(carried(kind, calls, seconds, Path(name)), websocket)
+            seen = carried(kind, min(calls, MOST.get(kind, calls)), seconds, Path(name))
+        found += figures(seen, websocket, relay if kind == "twilio-stream" else None)
     return found
 
 

@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import signal
 import sys
+from functools import cache
 from pathlib import Path
 
 import uvloop
@@ -110,14 +112,26 @@ async def _run(options: argparse.Namespace, password: str) -> None:
     worker = Worker(settings, agent, ari, Reception(options.listen), kinds, way.allow)
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, worker.stop)
+    _spare_collector()
     await worker.serve()
 
 
 def _webrtc(settings: EngineSettings) -> RemoteEngine:
+    return _webrtc_engines()(settings)
+
+
+@cache
+def _webrtc_engines() -> Kind:
     # Imported only where it is needed: its libraries take 40 MB.
     from dialerd.media.webrtc_engine import WebRtcEngine
 
-    return WebRtcEngine(settings)
+    _spare_collector()
+    return WebRtcEngine
+
+
+def _spare_collector() -> None:
+    """What is there by now stays: a look at it takes longer than any call has audio queued."""
+    gc.freeze()
 
 
 if __name__ == "__main__":

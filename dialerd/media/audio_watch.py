@@ -17,6 +17,8 @@ _UNIT = 128
 AUDIBLE = 2
 """On the mean of a frame, in those steps: 42 dB below the loudest. Lines hum below it, voices do not."""
 _LEVELS = bytes(min(255, abs(decode_sample(code)) // _UNIT) for code in range(256))
+_HUM = bytes(code for code in range(256) if _LEVELS[code] < AUDIBLE)
+"""Codes that are not audible."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,8 @@ class AudioWatch:
 
     def spoke(self, audio: bytes, at: float) -> None:
         """The agent's audio was queued."""
-        if max(audio.translate(_LEVELS), default=0) >= AUDIBLE:
+        # Of every frame of an engine: no look at single bytes.
+        if audio.translate(None, _HUM):
             self._spoken = max(self._spoken, at) + len(audio) / RATE
 
     def fell_silent(self, at: float) -> None:

@@ -31,7 +31,7 @@ MESSAGE = 50 * FRAME
 """Bytes handed on at a time."""
 CUSHION = 3 * FRAME
 """Bytes of silence in front of audio that comes as it is made, so that its jitter leaves no gaps; doubled whenever that
-was not enough."""
+was not enough, and halved again after a speech for which it was."""
 MOST_CUSHION = 12 * FRAME
 LINGER = 0.3
 """Seconds without audio after which the engine counts as silent."""
@@ -65,7 +65,7 @@ class StreamTalk(ABC):
         """The text in which what comes is heard."""
         self._said = False
         """Whether the engine has sent any audio."""
-        self._cushion = CUSHION
+        self._cushion = Cushion()
         self._waker: asyncio.Future[bool] | None = None
         """Waits for something to play."""
         self._over = False
@@ -294,6 +294,7 @@ class StreamTalk(ABC):
                 if await self._wait(left - loop.time()):
                     continue
                 if not self._partial:
+                    self._cushion.settle()
                     return
                 item = self._padded()
             if isinstance(item, bytes):
@@ -301,11 +302,12 @@ class StreamTalk(ABC):
                 if now >= dry_at:
                     if dry_at:
                         # It is within its speech, and late.
-                        self._cushion = min(2 * self._cushion, MOST_CUSHION)
+                        self._cushion.grow()
                     dry_at = now
-                    if len(item) < self._cushion:
-                        yield SILENCE * ((self._cushion - len(item)) // FRAME)
-                        dry_at += (self._cushion - len(item)) / BYTES_PER_SECOND
+                    missing = self._cushion.size - len(item)
+                    if missing > 0:
+                        yield SILENCE * (missing // FRAME)
+                        dry_at += missing / BYTES_PER_SECOND
                 dry_at += len(item) / BYTES_PER_SECOND
             yield item
 
@@ -351,6 +353,25 @@ class StreamTalk(ABC):
         """The rest of a frame, made whole by silence."""
         rest, self._partial = self._partial, b""
         return rest + SILENCE[len(rest) :]
+
+
+class Cushion:
+    """How much silence stands before audio that comes as it is made."""
+
+    def __init__(self, least: int = CUSHION) -> None:
+        self.size = self._least = least
+        self._was_late = False
+
+    def grow(self) -> None:
+        """It was not enough."""
+        self.size = min(2 * self.size, MOST_CUSHION)
+        self._was_late = True
+
+    def settle(self) -> None:
+        """A speech is over."""
+        if not self._was_late:
+            self.size = max(self.size // 2, self._least)
+        self._was_late = False
 
 
 def _give_up(waker: asyncio.Future[bool]) -> None:

@@ -20,7 +20,7 @@ from dialerd.media.about import about
 from dialerd.media.engine_settings import EngineSettings
 from dialerd.media.reach import ask, reach
 from dialerd.media.remote import Seat
-from dialerd.media.stream_talk import StreamTalk
+from dialerd.media.stream_talk import Cushion, StreamTalk
 from dialerd.media.webrtc import LinkSettings, LinkTiming, WebRtcLink
 from dialerd.media.webrtc_signalling import Door, signalling
 
@@ -54,7 +54,7 @@ class WebRtcTalk(StreamTalk):
     ) -> None:
         super().__init__(order, seat)
         # What comes over a link is evened out already.
-        self._cushion = 0
+        self._cushion = Cushion(0)
         self._settings = settings
         self._partings = partings
         # One for each call: it holds what the bot's HTTP server keeps open, and nothing of it is left after the call.

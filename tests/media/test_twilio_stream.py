@@ -10,6 +10,7 @@ import pytest
 from dialerd.core.model import AgentReport, Reason
 from dialerd.core.transfer import TransferWish
 from dialerd.core.twilio import call_sid, signature
+from dialerd.media.playout import SILENCE
 from dialerd.media.session import Finished, SessionTiming
 from tests.adapters.waiting import until
 from tests.media.fake_agent import FRAME
@@ -395,3 +396,18 @@ async def test_a_bot_whose_audio_comes_late_is_given_more_time_each_time_it_does
         third = heard.index(TONE, second + 160)
         frames = [gap // 160 - 1 for gap in (second - first, third - second)]
         assert frames == [5, 11], "60 ms of silence at first, then 120, then 240"
+
+
+async def test_a_bot_that_was_late_once_is_not_held_back_for_the_rest_of_the_call() -> None:
+    resting = SILENCE * 500
+    before = []
+    async with talking() as talk:
+        stream, leg = await talk.bot.stream(), await talk.leg()
+        await stream.speak(TONE)
+        await asyncio.sleep(0.15)
+        for _ in range(3):
+            await stream.speak(TONE)
+            await until(lambda: bytes(leg.audio).endswith(TONE + resting))
+            before.append(len(bytes(leg.audio).split(TONE)[-2]) // 160)
+            leg.audio.clear()
+    assert before == [5, 5, 2], "120 ms where it was late, and for caution before the next one; then 60 again"
