@@ -20,7 +20,7 @@ import uvloop
 from picows import WSFrame, WSListener, WSMsgType, WSTransport, WSUpgradeRequest, ws_create_server
 
 from benchmarks.rtp_callee import TONE
-from dialerd.media.mulaw import decode_sample
+from dialerd.core.mulaw import decode_sample
 
 GREETING = 1
 """Frames of tone, by which callees learn that somebody is there. More would stand before every echo."""

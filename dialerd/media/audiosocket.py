@@ -10,9 +10,9 @@ from __future__ import annotations
 import asyncio
 from urllib.parse import urlsplit
 
+from dialerd.core import mulaw
 from dialerd.core.effects import AttachAgent
 from dialerd.core.errors import PortError
-from dialerd.media import mulaw
 from dialerd.media.engine_settings import EngineSettings
 from dialerd.media.reach import place_of, reach, told
 from dialerd.media.remote import Seat

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dialerd.core import mulaw
 from dialerd.core.model import AgentReport, Reason
-from dialerd.media import mulaw
 from dialerd.media.audiosocket import AudioSocketEngine
 from dialerd.media.session import Finished
 from tests.adapters.waiting import until

@@ -372,6 +372,6 @@ async def test_the_fallback_takes_the_call_within_the_time_a_callee_waits(
 
 def _sine(hertz: int) -> list[int]:
     """A second of a tone, mu-law."""
-    from dialerd.media.mulaw import encode_sample
+    from dialerd.core.mulaw import encode_sample
 
     return [encode_sample(round(8_000 * np.sin(2 * np.pi * hertz * at / 8_000))) for at in range(8_000)]

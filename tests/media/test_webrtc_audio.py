@@ -13,7 +13,7 @@ from av.packet import Packet
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dialerd.media.mulaw import encode_sample
+from dialerd.core.mulaw import encode_sample
 from dialerd.media.playout import FRAME, SILENCE
 from dialerd.media.samples import Samples, to_linear, to_mu_law
 from dialerd.media.webrtc_callee import LONGEST_QUEUE, CalleeTrack, OpusEncoder
