@@ -67,10 +67,14 @@ class BotDialer(Dialer):
                 AttachAgent(
                     call, event.channel, "", 0, language, E164("+" + self.numbers[call]), "Priya", {"loan": 5},
                     engine=engine, agent_id="bot", caller_id="+15550100100", stand_ins=self.stand_ins,
+                    codec=self.codecs[call][0],
                 )
             )  # fmt: skip
         else:
             super().__call__(event)
+
+    def engine_of(self, call: CallId) -> str:
+        return self.scripts[call][0]
 
     async def start_pool(self) -> None:
         self.pool = MediaPool(
