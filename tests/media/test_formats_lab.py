@@ -204,7 +204,6 @@ async def test_what_only_wideband_carries_comes_back_from_engines_of_the_other_k
             await until(lambda: set(dialer.capacity().values()) == {EngineState(10)})
             numbers = {engine.name: f"1555019801{at}" for at, engine in enumerate(engines)}
             calls = [dialer.call(number, name, codecs=WIDE) for name, number in numbers.items()]
-            # What comes back is whistled at once: the narrow one is heard all the same, since silence is sent.
             await all_heard(dialer, calls, 3.0)
             heard = {
                 name: whistled(wide_recording(dialer, number), 16_000) for name, number in numbers.items()
