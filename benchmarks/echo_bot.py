@@ -24,12 +24,12 @@ import uvloop
 from picows import WSFrame, WSListener, WSMsgType, WSTransport, ws_create_server
 
 from benchmarks.rtp_callee import TONE
-from dialerd.media.mulaw import decode
+from dialerd.core.mulaw import decode_sample
 
 GREETING = 1
 """Frames of tone, by which callees learn that somebody is there."""
-SLIN = decode(TONE)
-FRAME_KIND, UUID_KIND = 0x10, 0x01
+SLIN = b"".join((decode_sample(code) & 0xFFFF).to_bytes(2, "little") for code in TONE)
+FRAME_KIND, WIDE_KIND, UUID_KIND = 0x10, 0x12, 0x01
 
 
 class TwilioBot(WSListener):
@@ -72,7 +72,7 @@ class AudioSocketBot(asyncio.Protocol):
                 return
             message = bytes(self._buffer[:size])
             del self._buffer[:size]
-            if message[0] == FRAME_KIND:
+            if message[0] in (FRAME_KIND, WIDE_KIND):
                 self._transport.write(message)
             elif message[0] == UUID_KIND:
                 for _ in range(GREETING):

@@ -26,7 +26,7 @@ from typing import cast
 
 import uvloop
 
-from dialerd.media.mulaw import encode_sample
+from dialerd.core.mulaw import encode_sample
 
 FRAME = 160
 """Samples, and bytes, of 20 ms of mu-law at 8 kHz."""

@@ -234,6 +234,8 @@ def test_a_missing_file_and_bad_toml_are_named(tmp_path: Path) -> None:
         ("caller_id_rest_minutes = -1", "caller_id_rest_minutes", "must be greater than or equal to 0"),
         ("max_channels = 0", "max_channels", "must be greater than or equal to 1"),
         ("calls_per_second = 0", "calls_per_second", "must be greater than 0"),
+        ("codecs = []", "codecs", "at least 1 item"),
+        ('codecs = ["alaw", "alaw"]', "codecs", "must name each codec once"),
         ('registration = "sip:me@carrier"', "registration", "must be the name of a PJSIP registration"),
         ('adaptive = "often"', "adaptive", "must be a valid boolean"),
     ],
@@ -401,6 +403,18 @@ max_sessions = 4
 parameters = {campaign = "loans"}
 """
 
+AUDIOSOCKET = """
+[engines.a]
+kind = "audiosocket"
+url = "tcp://127.0.0.1:9092"
+"""
+
+DIRECT = """
+[engines.d]
+kind = "asterisk"
+connection = "bot"
+"""
+
 WEBRTC = """
 [engines.b]
 kind = "webrtc"
@@ -428,6 +442,33 @@ def test_a_webrtc_engine_needs_its_url_alone_and_asks_nobody_else_for_the_way(
     assert "whisper" not in repr((settings, engine))
 
 
+def test_engines_tell_the_format_of_their_audio(tmp_path: Path) -> None:
+    plain = load(written(tmp_path, GOOD + ENGINE + AUDIOSOCKET + DIRECT + WEBRTC)).engine_list
+    assert [engine.format for engine in plain] == ["", "slin", "ulaw", "ulaw"]
+    wide = GOOD + 'codecs = ["g722", "alaw"]\n'
+    for section in (AUDIOSOCKET, DIRECT, WEBRTC):
+        settings = load(written(tmp_path, wide + section + 'format = "slin16"\n'))
+        assert [engine.format for engine in settings.engine_list] == ["slin16"]
+        assert settings.trunk_list[0].codecs == ("g722", "alaw")
+    # Asterisk converts for an engine that it leads to: no trunk need carry as much.
+    assert load(written(tmp_path, GOOD + DIRECT + 'format = "slin48"\n')).engine_list[0].format == "slin48"
+
+
+def test_every_engine_that_no_trunk_suits_is_named(tmp_path: Path) -> None:
+    text = (
+        GOOD
+        + 'codecs = ["alaw", "g722"]\n'
+        + AUDIOSOCKET
+        + 'format = "slin16"\n'
+        + WEBRTC
+        + 'format = "slin16"\n'
+    )
+    told = faults(written(tmp_path, text))["settings"]
+    assert "engines.a: " in told
+    assert "engines.b: " in told
+    assert 'codecs = ["g722", …]' in told
+
+
 def test_engines_reach_the_media_workers_and_their_secrets_are_not_shown(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -448,6 +489,13 @@ def test_engines_reach_the_media_workers_and_their_secrets_are_not_shown(
         ('[engines.Bot]\nkind = "twilio-stream"', "engines", "lower-case letters"),
         ('[engines.b]\nkind = "webrtc"', "engines.b.webrtc.url", "required"),
         (WEBRTC.replace("https:", "ws:"), "engines.b.webrtc.url", "http:// or https://"),
+        (WEBRTC + 'format = "alaw"', "engines.b.webrtc.format", "'ulaw' or 'slin16'"),
+        (WEBRTC + 'format = "slin16"\ncodecs = ["pcmu"]', "engines.b.webrtc", "needs \"opus\" among the codecs"),
+        (WEBRTC + 'format = "slin16"', "settings", "engines.b: format \"slin16\" wants wideband audio, but no trunk"),
+        (AUDIOSOCKET + 'format = "slin16"', "settings", "engines.a: format \"slin16\" wants wideband audio"),
+        (AUDIOSOCKET + 'format = "slin24"', "engines.a.audiosocket.format", "'slin' or 'slin16'"),
+        (ENGINE + 'format = "slin16"', "engines.bot.twilio-stream.format", "not permitted"),
+        (DIRECT + 'format = "opus"', "engines.d.asterisk.format", "'ulaw'"),
         (WEBRTC + 'dialect = "whip"', "engines.b.webrtc.dialect", "'json' or 'sdp'"),
         (WEBRTC + 'codecs = ["pcmu", "pcmu"]', "engines.b.webrtc.codecs", "each codec once"),
         (WEBRTC + 'codecs = ["g729"]', "engines.b.webrtc.codecs.0", "'pcmu' or 'opus'"),

@@ -22,6 +22,7 @@ from dialerd.agent.clips import FRAME, ClipCache, clip_key
 from dialerd.agent.prompts import Prompts
 from dialerd.agent.text import spoken_form
 from dialerd.agent.voices import PROGRAM, Voice, Voices, find_voices
+from dialerd.core import mulaw
 from dialerd.core.errors import PortError
 
 RATE = 8_000
@@ -35,7 +36,8 @@ WORDS_PER_MINUTE = "165"
 _HEADER = 44
 """Bytes of a RIFF header as espeak-ng writes it; the sizes in it are not meant."""
 _SILENCE = b"\xff"
-_FORMAT = "ulaw8000-1"
+_FORMAT = "ulaw8000-2"
+_MU_LAW = np.frombuffer(mulaw.codes(), dtype=np.uint8)
 
 
 class Speech:
@@ -164,7 +166,7 @@ def encode(wave: bytes) -> bytes:
 
 def telephone(said: npt.NDArray[np.int16], rate: int) -> bytes:
     """Samples as mu-law at 8 kHz, filled up to whole frames."""
-    clip = _ULAW[soxr.resample(said, rate, RATE).view(np.uint16)].tobytes() if len(said) else b""
+    clip = _MU_LAW[soxr.resample(said, rate, RATE).view(np.uint16)].tobytes() if len(said) else b""
     return clip + _SILENCE * (-len(clip) % FRAME) or _SILENCE * FRAME
 
 
@@ -173,20 +175,6 @@ def samples(wave: bytes) -> tuple[npt.NDArray[np.int16], int]:
     if wave[:4] != b"RIFF" or wave[36:40] != b"data":
         raise PortError(f"{PROGRAM} wrote no audio", retryable=True)
     return np.frombuffer(wave[_HEADER : len(wave) & ~1], dtype="<i2"), int.from_bytes(wave[24:28], "little")
-
-
-def _ulaw_table() -> npt.NDArray[np.uint8]:
-    """Mu-law (ITU-T G.711) for each of the 65,536 samples, by their unsigned value."""
-    samples = np.arange(65_536).astype(np.uint16).view(np.int16).astype(np.int32)
-    magnitude = np.minimum(np.where(samples < 0, ~samples, samples), 32_635) + 132
-    exponent = np.floor(np.log2(magnitude)).astype(np.int32) - 7
-    mantissa = (magnitude >> (exponent + 3)) & 0x0F
-    sign = np.where(samples < 0, 0x80, 0)
-    table: npt.NDArray[np.uint8] = (~(sign | (exponent << 4) | mantissa) & 0xFF).astype(np.uint8)
-    return table
-
-
-_ULAW = _ulaw_table()
 
 
 def _words(error: Exception) -> str:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import webrtcvad
 
 from dialerd.agent.clips import FRAME
+from dialerd.core import mulaw
 
 STRICTNESS = 2
 """Of the voice detector, 0 to 3."""
@@ -26,6 +27,7 @@ BEFORE = 12
 SHORTEST, LONGEST = 8, 250
 """Frames; whoever talks on for five seconds says no keyword, and music is none."""
 _RATE = 8_000
+_LINEAR = np.array(mulaw.LINEAR, dtype=np.int16)
 
 
 class Utterances:
@@ -83,13 +85,3 @@ class Utterances:
         self._latest.clear()
         self._before.clear()
         return b"".join(sound) if sound and self._spoken >= SHORTEST else None
-
-
-def _linear_table() -> npt.NDArray[np.int16]:
-    """The samples that mu-law (ITU-T G.711) stands for."""
-    codes = ~np.arange(256, dtype=np.int32) & 0xFF
-    magnitude = (((codes & 0x0F) << 3) + 132 << ((codes >> 4) & 7)) - 132
-    return np.where(codes & 0x80, -magnitude, magnitude).astype(np.int16)
-
-
-_LINEAR = _linear_table()

@@ -61,7 +61,7 @@ def body(order: Originate, instance: InstanceId, *, keep_cause: bool) -> bytes:
             "appArgs": DIALED,
             "callerId": order.caller_id,
             "timeout": _seconds(order.ring_timeout),
-            "formats": "ulaw",
+            "formats": ",".join(order.codecs),
             "variables": variables,
         }
     )

@@ -38,7 +38,14 @@ from dialerd.config.calls import (
     transfer_rules,
 )
 from dialerd.config.dialing import DialingSettings
-from dialerd.config.media import Engines, MediaSettings, TwilioSettings, engine_list, engine_names
+from dialerd.config.media import (
+    Engines,
+    MediaSettings,
+    TwilioSettings,
+    engine_list,
+    engine_names,
+    wideband_faults,
+)
 from dialerd.config.section import NAME, Section
 from dialerd.config.trunks import TrunkSettings
 from dialerd.config.webhooks import WebhookSettings
@@ -234,6 +241,13 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
+    def _wideband_has_a_trunk(self) -> Settings:
+        faults = wideband_faults(self.engines, [trunk.codecs[0] for trunk in self.trunks.values()])
+        if faults:
+            raise ValueError("; ".join(faults))
+        return self
+
+    @model_validator(mode="after")
     def _targets_agree(self) -> Settings:
         faults = plan_faults(self.transfers, self.transfer.default)
         if faults:
@@ -338,6 +352,7 @@ class Settings(BaseSettings):
                 prefixes=tuple(prefix.removeprefix("+") for prefix in trunk.prefixes),
                 strip=trunk.strip,
                 prepend=trunk.prepend,
+                codecs=tuple(trunk.codecs),
                 registration=trunk.registration,
                 adaptive=trunk.adaptive,
                 caller_id_cap=trunk.caller_id_daily_cap,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -20,6 +21,7 @@ from dialerd.engine.settings import TwilioAccess
 from dialerd.media.address import Address
 from dialerd.media.audio_watch import AudioLimits
 from dialerd.media.engine_settings import CODECS, DATA_CHANNEL, Codec, Dialect, EngineSettings
+from dialerd.media.formats import SLIN16, WIDEBAND
 
 MAX_PORT = 65_535
 SHORTEST_SILENCE = 5.0
@@ -152,6 +154,9 @@ class AudioSocketSection(_EngineSection):
 
     kind: Literal["audiosocket"]
     url: str = Field(description="tcp://HOST:PORT")
+    format: Literal["slin", "slin16"] = Field(
+        default="slin", description="of its samples: slin: 8 kHz (0x10); slin16: 16 kHz (0x12)"
+    )
 
     @field_validator("url")
     @classmethod
@@ -168,6 +173,10 @@ class DirectSection(_EngineSection):
     kind: Literal["asterisk"]
     connection: str = Field(
         pattern=f"^{PJSIP_NAME.pattern}$", description="a section of Asterisk's websocket_client.conf"
+    )
+    format: Literal["ulaw", "alaw", "g722", "slin", "slin16", "slin24", "slin48"] = Field(
+        default="ulaw",
+        description="of the audio on its socket; whatever the carrier speaks, Asterisk converts",
     )
     health_url: str | None = Field(
         default=None, description="http(s):// that answers 2xx while it can hold calls; asked again and again"
@@ -199,6 +208,9 @@ class WebRtcSection(_EngineSection):
     codecs: list[Codec] = Field(
         default=list(CODECS), min_length=1, max_length=2, description="offered in this order"
     )
+    format: Literal["ulaw", "slin16"] = Field(
+        default="ulaw", description="slin16: wideband over trunks that are; such calls are offered Opus alone"
+    )
     data_channel: str = Field(default=DATA_CHANNEL, min_length=1, max_length=64, description="its label")
     first_message: dict[str, Any] = Field(
         default={}, description='said on it first, in the engine\'s own terms: { type = "response.create" }'
@@ -220,6 +232,12 @@ class WebRtcSection(_EngineSection):
         if len(set(value)) < len(value):
             raise ValueError("must name each codec once")
         return value
+
+    @model_validator(mode="after")
+    def _wideband_is_opus(self) -> WebRtcSection:
+        if self.format == SLIN16.name and "opus" not in self.codecs:
+            raise ValueError('format "slin16" needs "opus" among the codecs: PCMU carries no wideband')
+        return self
 
     @field_validator("ice_servers")
     @classmethod
@@ -251,6 +269,18 @@ def engine_list(engines: Engines, twilio: TwilioSettings) -> tuple[EngineSetting
     return tuple(_told(name, section, twilio) for name, section in engines.items())
 
 
+def wideband_faults(engines: Engines, codecs: Iterable[str]) -> list[str]:
+    """Engines that want wideband audio where no trunk offers a codec (`codecs`) that carries any."""
+    if WIDEBAND.intersection(codecs):
+        return []
+    return [
+        f'engines.{name}: format "slin16" wants wideband audio, but no trunk\'s first codec carries any: '
+        f'give a trunk codecs = ["g722", …], or leave the format out'
+        for name, section in engines.items()
+        if isinstance(section, AudioSocketSection | WebRtcSection) and section.format == SLIN16.name
+    ]
+
+
 def _told(name: str, section: EngineSection, twilio: TwilioSettings) -> EngineSettings:
     fields: dict[str, Any] = {"connect": section.connect_seconds}
     if isinstance(section, DirectSection):
@@ -261,6 +291,8 @@ def _told(name: str, section: EngineSection, twilio: TwilioSettings) -> EngineSe
         }
     else:
         fields["url"] = section.url or ""
+    if not isinstance(section, TwilioStreamSection):
+        fields["format"] = section.format
     if isinstance(section, TwilioStreamSection | WebRtcSection):
         fields |= {
             "health_url": section.health_url or "",

@@ -21,6 +21,11 @@ class TrunkSettings(Section):
     max_channels: int = Field(default=10, ge=1, le=10_000)
     calls_per_second: float = Field(default=1.0, gt=0, le=1_000)
     number_format: Literal["e164", "digits"] = "e164"
+    codecs: list[Literal["ulaw", "alaw", "g722", "opus"]] = Field(
+        default=["ulaw"],
+        min_length=1,
+        description="offered to its carrier, as far as its endpoint allows; the first decides how calls are carried",
+    )
     registration: str | None = Field(
         default=None, description="the PJSIP registration without which its carrier takes no calls"
     )
@@ -50,6 +55,13 @@ class TrunkSettings(Section):
         twice = sorted({number for number in value if value.count(number) > 1})
         if twice:
             raise ValueError(f"named twice: {', '.join(twice)}")
+        return value
+
+    @field_validator("codecs")
+    @classmethod
+    def _codecs_once(cls, value: list[str]) -> list[str]:
+        if len(set(value)) < len(value):
+            raise ValueError("must name each codec once")
         return value
 
     @field_validator("caller_id_daily_cap")

@@ -43,6 +43,7 @@ from dialerd.core.messages import (
 )
 from dialerd.core.model import (
     DO_NOT_CALL,
+    MU_LAW,
     Call,
     ContactState,
     Label,
@@ -135,7 +136,7 @@ def mark_ringing(turn: Turn, call: Call, attempt: Try) -> None:
     tries.save_try(turn, call, replace(attempt, state=TryState.RINGING, ringing_at=turn.now.wall))
     slowdown.note_taken(turn, call, attempt.trunk)
     if call.hangup is None:
-        turn.do(PrepareMedia(call.id, attempt.channel, call.engine))
+        turn.do(PrepareMedia(call.id, attempt.channel, call.engine, _codec(turn, attempt)))
     if call.instructions:
         turn.announce("call.ringing", {"call": call.id, "campaign": call.campaign_id}, call.phone)
 
@@ -175,8 +176,15 @@ def on_answered(turn: Turn, event: TryAnswered) -> None:
             instructions=call.instructions,
             on_machine=answering.on_machine(turn, call),
             record=call.terms.record,
+            codec=_codec(turn, attempt),
         )
     )
+
+
+def _codec(turn: Turn, attempt: Try) -> str:
+    """What the try's carrier speaks; of a trunk that was taken out of the settings it is not known."""
+    line = turn.world.lines.get(attempt.trunk)
+    return line.trunk.codecs[0] if line is not None else MU_LAW
 
 
 def _zone(turn: Turn, call: Call) -> str | None:

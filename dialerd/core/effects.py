@@ -17,6 +17,7 @@ from dialerd.core.clock import (
 from dialerd.core.engine import EMBEDDED, StandIn
 from dialerd.core.model import (
     E164,
+    MU_LAW,
     CallId,
     CampaignId,
     ChannelId,
@@ -42,6 +43,8 @@ class Originate:
     caller_id: E164
     ring_timeout: Millis
     max_call: Millis
+    codecs: tuple[str, ...] = (MU_LAW,)
+    """What the carrier is offered."""
 
 
 @record
@@ -58,6 +61,8 @@ class PrepareMedia:
     call: CallId
     channel: ChannelId
     engine: str = EMBEDDED
+    codec: str = MU_LAW
+    """See `AttachAgent`."""
 
 
 @record
@@ -95,6 +100,8 @@ class AttachAgent:
     """See `Call.instructions`."""
     on_machine: OnMachine = OnMachine.CONTINUE
     record: bool = False
+    codec: str = MU_LAW
+    """What its carrier speaks, as Asterisk names codecs."""
 
 
 @record

@@ -28,6 +28,8 @@ InstanceId = NewType("InstanceId", str)
 ScriptId = NewType("ScriptId", str)
 TrunkName = NewType("TrunkName", str)
 
+MU_LAW = "ulaw"
+"""The codec of telephones (ITU-T G.711), as Asterisk names it."""
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 
 
@@ -499,6 +501,8 @@ class Trunk:
     """Leading digits that are taken off (after the format), if the number has them."""
     prepend: str = ""
     """Digits that are put in front then: an access code, or a national prefix."""
+    codecs: tuple[str, ...] = (MU_LAW,)
+    """What its carrier is offered, as Asterisk names codecs; the first decides how its calls are carried."""
     registration: str | None = None
     """The PJSIP registration without which its carrier takes no calls; None: it needs none."""
     adaptive: bool = True

@@ -60,6 +60,7 @@ def open_try(turn: Turn, call: Call, line: Line, caller_id: E164) -> Call:
             caller_id=caller_id,
             ring_timeout=ring_timeout,
             max_call=world.policy.max_call,
+            codecs=trunk.codecs,
         )
     )
     return call

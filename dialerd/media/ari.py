@@ -108,8 +108,8 @@ class MediaAri:
         """A channel id that no call has, for a media leg that shows whether Asterisk can make one."""
         return ChannelId(f"{self._instance}-{PROBE}_{secrets.token_hex(6)}")
 
-    async def make_leg(self, channel: ChannelId, token: str) -> None:
-        """Make the media channel of a call. Asterisk then brings its socket, which shows the token."""
+    async def make_leg(self, channel: ChannelId, token: str, form: str) -> None:
+        """Make the media channel of a call, in the format `form`. Asterisk brings its socket, which shows the token."""
         body = {
             "channelId": channel + LEG_SUFFIX,
             "app": self._instance,
@@ -117,7 +117,7 @@ class MediaAri:
             "transport": "websocket",
             "encapsulation": "none",
             "connection_type": "client",
-            "format": "ulaw",
+            "format": form,
             "transport_data": "f(json)",
             "variables": {TOKEN: token},
         }
@@ -127,7 +127,9 @@ class MediaAri:
         if answer[0] != 409:
             _expect(what, answer)
 
-    async def make_direct_leg(self, channel: ChannelId, client: str, variables: Mapping[str, str]) -> None:
+    async def make_direct_leg(
+        self, channel: ChannelId, client: str, form: str, variables: Mapping[str, str]
+    ) -> None:
         """Make a media channel whose socket Asterisk brings to the connection `client`. Raises `PortError`.
 
         That it cannot says nothing of Asterisk: the engine behind the connection may be down.
@@ -139,7 +141,7 @@ class MediaAri:
             "transport": "websocket",
             "encapsulation": "none",
             "connection_type": "client",
-            "format": "ulaw",
+            "format": form,
             "transport_data": "f(json)",
             "variables": dict(variables),
         }

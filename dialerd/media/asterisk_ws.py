@@ -18,6 +18,7 @@ from picows import WSFrame, WSMsgType, WSTransport
 from dialerd.core.errors import PortError
 from dialerd.core.model import ChannelId
 from dialerd.media.ari import LEG_SUFFIX, MediaAri, Refused
+from dialerd.media.formats import ULAW, Format
 from dialerd.media.reception import PATH, Awaited, Reception, part_with
 
 JOIN_WAITS = (0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128)
@@ -67,7 +68,9 @@ class MediaLeg:
         listener: LegListener | None = None,
         *,
         hears: bool = False,
+        form: Format = ULAW,
     ) -> None:
+        self.form = form
         self._ari = ari
         self._reception = reception
         self.channel = channel
@@ -145,7 +148,7 @@ class MediaLeg:
             await self._join(call=False)
 
     async def _make_leg(self, awaited: Awaited) -> None:
-        socket = await bring(self._ari, self._reception, self.channel, awaited)
+        socket = await bring(self._ari, self._reception, self.channel, awaited, self.form)
         if self._closing:
             return
         self._socket = socket
@@ -301,13 +304,13 @@ _NOBODY = _Nobody()
 
 
 async def bring(
-    ari: MediaAri, reception: Reception, channel: ChannelId, awaited: Awaited
+    ari: MediaAri, reception: Reception, channel: ChannelId, awaited: Awaited, form: Format = ULAW
 ) -> WSTransport | None:
     """Have Asterisk make the media leg of `channel` and bring its socket; None: it was renounced meanwhile.
 
     Raises `PortError` if Asterisk cannot or does not.
     """
-    await ari.make_leg(channel, awaited.token)
+    await ari.make_leg(channel, awaited.token, form.name)
     socket = await awaited.wait(ARRIVAL_DEADLINE)
     what = "bring the socket of a media leg"
     if socket is not None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dialerd.media.mulaw import decode_sample
+from dialerd.core.mulaw import decode_sample
 
 RATE = 8_000
 """Bytes a second."""

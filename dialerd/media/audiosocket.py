@@ -1,8 +1,8 @@
 """Engines of the kind `audiosocket`: programs that listen for AudioSocket, as Asterisk's application speaks it.
 
 We connect for each call and say which one it is (a UUID whose last twelve digits are the call's own). Audio goes both
-ways as 16-bit samples at 8 kHz, keys to the engine; either side hangs up with a message. The protocol knows no marks
-and no clear: an engine that is interrupted stops sending.
+ways as 16-bit samples, at 8 kHz or, if the settings say so, at 16; keys go to the engine; either side hangs up with a
+message. The protocol knows no marks and no clear: an engine that is interrupted stops sending.
 """
 
 from __future__ import annotations
@@ -12,15 +12,19 @@ from urllib.parse import urlsplit
 
 from dialerd.core.effects import AttachAgent
 from dialerd.core.errors import PortError
-from dialerd.media import mulaw
 from dialerd.media.engine_settings import EngineSettings
+from dialerd.media.formats import SLIN, SLIN16
 from dialerd.media.reach import place_of, reach, told
 from dialerd.media.remote import Seat
 from dialerd.media.stream_talk import StreamTalk
+from dialerd.media.transcoding import conversion
 
-HANG_UP, IDENT, KEY, AUDIO, ERROR = 0x00, 0x01, 0x03, 0x10, 0xFF
-MOST_UNSENT = 32 * 1024
-"""Bytes that the engine may leave unread: two seconds. What comes on top of them is not kept for it."""
+HANG_UP, IDENT, KEY, ERROR = 0x00, 0x01, 0x03, 0xFF
+AUDIO = {0x10: SLIN, 0x12: SLIN16}
+"""Kinds of messages with audio, which tell its rate. Asterisk has more of them, for rates not spoken here."""
+KINDS = {form: kind for kind, form in AUDIO.items()}
+MOST_UNSENT = 2
+"""Seconds of audio that the engine may leave unread. What comes on top of them is not kept for it."""
 
 
 class AudioSocketEngine:
@@ -42,9 +46,10 @@ class AudioSocketTalk(StreamTalk):
     """One call's connection."""
 
     def __init__(self, settings: EngineSettings, order: AttachAgent, seat: Seat) -> None:
-        super().__init__(order, seat)
+        super().__init__(order, seat, SLIN16 if settings.format == SLIN16.name else SLIN)
         self._settings = settings
         self._peer: asyncio.Transport | None = None
+        self._taken = {kind: conversion(form, self.form) for kind, form in AUDIO.items()}
         self._odd = b""
         """Half of a sample, whose other half is on its way."""
 
@@ -69,8 +74,9 @@ class AudioSocketTalk(StreamTalk):
 
     def send_audio(self, audio: bytes) -> None:
         """See `StreamTalk`."""
-        if self._peer is not None and self._peer.get_write_buffer_size() <= MOST_UNSENT:
-            self._send(AUDIO, mulaw.decode(audio))
+        most = MOST_UNSENT * self.form.bytes_per_second
+        if self._peer is not None and self._peer.get_write_buffer_size() <= most:
+            self._send(KINDS[self.form], audio)
 
     def send_key(self, digit: str) -> None:
         """See `StreamTalk`."""
@@ -94,11 +100,11 @@ class AudioSocketTalk(StreamTalk):
         """A message of the engine's."""
         if self._peer is None:
             return
-        if kind == AUDIO:
+        if kind in AUDIO:
             samples = self._odd + payload
             whole = len(samples) - len(samples) % 2
             self._odd = samples[whole:]
-            self.take_audio(mulaw.encode(samples[:whole]))
+            self.take_audio(self._taken[kind](samples[:whole]))
         elif kind == HANG_UP:
             peer, self._peer = self._peer, None
             peer.close()

@@ -1,6 +1,7 @@
 """What an engine of conversations is to a media worker, as protocols.
 
-The embedded agent implements them; whoever composes a worker names it. Audio is mu-law at 8 kHz in whole frames.
+The embedded agent implements them; whoever composes a worker names it. Audio is mu-law at 8 kHz in whole frames, but
+of a `Voiced` conversation.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dialerd.core.clock import Millis
 from dialerd.core.effects import AttachAgent
 from dialerd.core.model import AgentReport
 from dialerd.core.transfer import TransferWish
+from dialerd.media.formats import Format
 from dialerd.media.playout import Cue
 
 
@@ -120,6 +122,16 @@ class DirectConversation(Conversation, Protocol):
     @property
     def leg(self) -> Any:
         """A `dialerd.media.session.Leg` of its own, which connects callee and engine."""
+        ...
+
+
+@runtime_checkable
+class Voiced(Protocol):
+    """A conversation whose audio is not mu-law."""
+
+    @property
+    def form(self) -> Format:
+        """Of what it hears and says, as long as it lasts."""
         ...
 
 

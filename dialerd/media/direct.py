@@ -23,6 +23,7 @@ from dialerd.media.ari import MediaAri, Refused
 from dialerd.media.asterisk_ws import JOIN_WAITS, CalleeGone
 from dialerd.media.conversation import Stage
 from dialerd.media.engine_settings import EngineSettings
+from dialerd.media.formats import ULAW
 from dialerd.media.reach import ask
 from dialerd.media.remote import Seat
 
@@ -61,7 +62,7 @@ class DirectTalk:
     def __init__(self, settings: EngineSettings, ari: MediaAri, order: AttachAgent, seat: Seat) -> None:
         self._seat = seat
         self._stage: Stage | None = None
-        self.leg = DirectLeg(ari, order.channel, settings.connection, _variables(settings, order), self)
+        self.leg = DirectLeg(ari, order.channel, settings, _variables(settings, order), self)
 
     def joined(self) -> None:
         """Callee and engine are connected."""
@@ -109,17 +110,20 @@ class DirectTalk:
 class DirectLeg:
     """The media leg between callee and engine: a `dialerd.media.session.Leg` through which nothing is sent."""
 
+    form = ULAW
+    """None of its audio is seen here."""
+
     def __init__(
         self,
         ari: MediaAri,
         channel: ChannelId,
-        connection: str,
+        settings: EngineSettings,
         variables: Mapping[str, str],
         talk: DirectTalk,
     ) -> None:
         self._ari = ari
         self._channel = channel
-        self._connection = connection
+        self._settings = settings
         self._variables = variables
         self._talk = talk
         self._watching: asyncio.Task[None] | None = None
@@ -128,7 +132,8 @@ class DirectLeg:
         """Connect callee and engine. Raises `CalleeGone`, `PortError`."""
         try:
             await self._ari.make_bridge(self._channel)
-            await self._ari.make_direct_leg(self._channel, self._connection, self._variables)
+            connection, form = self._settings.connection, self._settings.format or ULAW.name
+            await self._ari.make_direct_leg(self._channel, connection, form, self._variables)
             await self._join()
         except PortError as error:
             if not await self._ari.is_live(self._channel):

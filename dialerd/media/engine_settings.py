@@ -31,6 +31,8 @@ class EngineSettings:
     parameters: Mapping[str, str] = field(default_factory=dict)
     connection: str = ""
     """Of Asterisk's websocket_client.conf, where Asterisk itself leads to the engine."""
+    format: str = ""
+    """Of its audio, as Asterisk names formats; empty: the kind's own."""
     token: str = field(default="", repr=False)
     account_sid: str = ""
     auth_token: str = field(default="", repr=False)

@@ -13,16 +13,16 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from dialerd.core.clock import Millis
+from dialerd.media.formats import FRAMES_PER_SECOND, ULAW, Format
 
-FRAME = 160
+FRAME = ULAW.frame
 """Bytes of 20 ms, mu-law at 8 kHz."""
-FRAMES_PER_SECOND = 50
-BYTES_PER_SECOND = FRAME * FRAMES_PER_SECOND
-SILENCE = b"\xff" * FRAME
-MESSAGE = FRAME * 400
-"""Bytes of audio in one message: Asterisk takes 65,500."""
-QUEUE = FRAME * 800
-"""Bytes that may wait in Asterisk: it asks for a pause at 900 frames and drops above 1,000."""
+BYTES_PER_SECOND = ULAW.bytes_per_second
+SILENCE = ULAW.silence
+MESSAGE = 64_000
+"""Bytes of audio in one message, whole frames of every format: Asterisk takes 65,500."""
+QUEUE = 800
+"""Frames that may wait in Asterisk: it asks for a pause at 900 and drops above 1,000."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +74,19 @@ class Notices:
 
 
 class Playout:
-    """Plays through `outlet`; a new text or wait replaces the one before. `stall` is in seconds."""
+    """Plays through `outlet`, in the format `form`; a new text or wait replaces the one before.
 
-    def __init__(self, outlet: Outlet, notices: Notices, *, stall: float) -> None:
+    `stall` is in seconds.
+    """
+
+    def __init__(self, outlet: Outlet, notices: Notices, *, stall: float, form: Format = ULAW) -> None:
         self._loop = asyncio.get_running_loop()
         self._outlet = outlet
         self._notices = notices
         self._stall = stall
+        self._form = form
+        self._pace = form.bytes_per_second
+        self._queue = QUEUE * form.frame
         self._heard = False
         self._task: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -106,16 +112,17 @@ class Playout:
         self.end()
         self._flush()
 
-    def listen(self, number: int, duration: Millis, background: bytes = SILENCE) -> None:
+    def listen(self, number: int, duration: Millis, background: bytes = b"") -> None:
         """Send silence, since carriers end calls that carry no audio; `silence(number)` follows.
 
         `background`: whole frames that are sent instead, over and over.
         """
         self.end()
-        size = FRAME * (duration * FRAMES_PER_SECOND // 1_000)
-        self._begin(self._send((background * (-(-size // len(background))))[:size]))
+        size = self._form.frame * (duration * FRAMES_PER_SECOND // 1_000)
+        sound = background or self._form.silence
+        self._begin(self._send((sound * (-(-size // len(sound))))[:size]))
         self._listening = True
-        self._held = background is not SILENCE
+        self._held = bool(background)
         self._timer = self._loop.call_later(duration / 1_000, self._tell_silence, number)
 
     def hold(self, background: bytes) -> None:
@@ -176,7 +183,7 @@ class Playout:
                 else:
                     await self._send(clip, is_agent=True)
         self._awaited = (self._mark(), number)
-        wait = max(0.0, self._waiting / BYTES_PER_SECOND) + self._stall
+        wait = max(0.0, self._waiting / self._pace) + self._stall
         self._timer = self._loop.call_later(wait, self._tell_stalled, "has played nothing")
 
     def _mark(self) -> int:
@@ -188,7 +195,7 @@ class Playout:
         while True:
             await self._send(background)
             # No more than is needed: it must not be in the way of what comes next.
-            await asyncio.sleep(max(0.0, self._waiting / BYTES_PER_SECOND - 0.5))
+            await asyncio.sleep(max(0.0, self._waiting / self._pace - 0.5))
 
     async def _send(self, audio: bytes, *, is_agent: bool = False) -> None:
         for start in range(0, len(audio), MESSAGE):
@@ -205,8 +212,8 @@ class Playout:
         if waiting <= 0:
             # The queue has run dry: count anew from here.
             self._since, self._sent = self._loop.time(), 0
-        elif waiting + size > QUEUE:
-            await asyncio.sleep((waiting + size - QUEUE) / BYTES_PER_SECOND)
+        elif waiting + size > self._queue:
+            await asyncio.sleep((waiting + size - self._queue) / self._pace)
         if self._outlet.is_clear:
             return
         try:
@@ -218,7 +225,7 @@ class Playout:
     @property
     def _waiting(self) -> float:
         """Bytes that Asterisk has not played yet, as far as the clock tells."""
-        return self._sent - (self._loop.time() - self._since) * BYTES_PER_SECOND
+        return self._sent - (self._loop.time() - self._since) * self._pace
 
     def _flush(self) -> None:
         self._since, self._sent = self._loop.time(), 0

@@ -15,8 +15,10 @@ import structlog
 from dialerd.core.effects import AttachAgent
 from dialerd.core.engine import DIRECT, EMBEDDED, EngineState
 from dialerd.core.errors import PortError
+from dialerd.media import formats
 from dialerd.media.conversation import Agent, Conversation
 from dialerd.media.engine_settings import EngineSettings
+from dialerd.media.formats import Format
 from dialerd.media.remote import Kind, RemoteEngine
 
 STRIKES = 2
@@ -81,6 +83,12 @@ class EngineRack:
         """Whether Asterisk leads to it past this process, so that no leg of this process is wanted."""
         place = self._places.get(engine)
         return place is not None and place.settings.kind == DIRECT
+
+    def leg_format(self, engine: str, codec: str) -> Format:
+        """In which format the calls of an engine are carried whose carrier speaks `codec`."""
+        place = self._places.get(engine)
+        wanted = "" if place is None or place.settings.kind == DIRECT else place.settings.format
+        return formats.of_leg(codec, wanted)
 
     def close(self) -> None:
         """Look at no engine any more."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 from typing import Protocol
 
-from dialerd.media.playout import Outlet
 from dialerd.media.tracks import RATE, Tracks
 
 STEP = 1.0
@@ -66,34 +65,3 @@ class Recorder:
     @property
     def _now(self) -> int:
         return round((self._loop.time() - self._begun) * RATE)
-
-
-class RecordedOutlet:
-    """An outlet whose audio is heard by a recorder, too."""
-
-    def __init__(self, outlet: Outlet, recorder: Recorder) -> None:
-        self._outlet = outlet
-        self._recorder = recorder
-
-    @property
-    def is_clear(self) -> bool:
-        """See `Outlet`."""
-        return self._outlet.is_clear
-
-    async def wait_clear(self) -> None:
-        """See `Outlet`."""
-        await self._outlet.wait_clear()
-
-    def send(self, audio: bytes) -> None:
-        """See `Outlet`."""
-        self._recorder.hear_agent(audio)
-        self._outlet.send(audio)
-
-    def mark(self, number: int) -> None:
-        """See `Outlet`."""
-        self._outlet.mark(number)
-
-    def flush(self) -> None:
-        """See `Outlet`."""
-        self._recorder.cut_agent()
-        self._outlet.flush()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 
-from dialerd.media.mulaw import encode_sample
+from dialerd.core.mulaw import encode_sample
 from dialerd.media.playout import SILENCE
 
 _RATE = 8_000

@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from dialerd.core.effects import PrepareMedia
 from dialerd.core.model import ChannelId
 from dialerd.media.asterisk_ws import MediaLeg
 
@@ -16,7 +17,7 @@ from dialerd.media.asterisk_ws import MediaLeg
 class RingingLegs:
     """Legs by call. `longest` is how many seconds one is kept: its end may never be told."""
 
-    def __init__(self, make: Callable[[ChannelId], MediaLeg], longest: float) -> None:
+    def __init__(self, make: Callable[[PrepareMedia], MediaLeg], longest: float) -> None:
         self._make = make
         self._longest = longest
         self._ready: dict[str, _Ready] = {}
@@ -27,15 +28,16 @@ class RingingLegs:
         """The calls, and the engine of each."""
         return {call: ready.engine for call, ready in self._ready.items()}
 
-    def expect(self, call: str, channel: ChannelId, engine: str) -> None:
+    def expect(self, order: PrepareMedia) -> None:
         """Make the leg of a call; again: nothing, unless it rings at another channel now."""
+        call, channel = order.call, order.channel
         ready = self._ready.get(call)
         if ready is not None and ready.leg.channel == channel:
             return
         self.forgo(call)
-        leg = self._make(channel)
+        leg = self._make(order)
         limit = asyncio.get_running_loop().call_later(self._longest, self.forgo, call)
-        self._ready[call] = _Ready(leg, engine, limit)
+        self._ready[call] = _Ready(leg, order.engine, limit)
         leg.prepare()
 
     def take(self, call: str, channel: ChannelId) -> MediaLeg | None:

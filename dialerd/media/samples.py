@@ -5,13 +5,12 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from dialerd.media.mulaw import decode_sample, encode_sample
+from dialerd.core import mulaw
 
 Samples = npt.NDArray[np.int16]
 
-_LINEAR = np.array([decode_sample(code) for code in range(256)], dtype=np.int16)
-_MU_LAW = np.array([encode_sample(value) for value in (*range(32_768), *range(-32_768, 0))], dtype=np.uint8)
-"""By the sample as an unsigned number."""
+_LINEAR = np.array(mulaw.LINEAR, dtype=np.int16)
+_MU_LAW = np.frombuffer(mulaw.codes(), dtype=np.uint8)
 
 
 def to_linear(audio: bytes) -> Samples:

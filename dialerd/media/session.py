@@ -26,15 +26,21 @@ from dialerd.media.audio_guard import AudioGuard
 from dialerd.media.audio_watch import AudioLimits
 from dialerd.media.cast import Agents, Cast, in_words
 from dialerd.media.conversation import Conversation, DirectConversation, Redirectable
-from dialerd.media.playout import SILENCE, Cue, Notices, Outlet, Playout
-from dialerd.media.recorder import RecordedOutlet, Recorder, Sink
-from dialerd.media.ringing import RINGING
+from dialerd.media.formats import ULAW, Format
+from dialerd.media.interpreter import Interpreter, OverheardOutlet, Overhearer
+from dialerd.media.playout import Cue, Notices, Outlet, Playout
+from dialerd.media.recorder import Recorder, Sink
 
 _log = structlog.get_logger("dialerd.media")
 
 
 class Leg(Outlet, Protocol):
     """The audio side of a call (`dialerd.media.asterisk_ws.MediaLeg`)."""
+
+    @property
+    def form(self) -> Format:
+        """The format of its audio."""
+        ...
 
     async def open(self) -> None:
         """Connect with the call. Raises `CalleeGone` or `PortError`."""
@@ -156,6 +162,7 @@ class Session:
         self._conversation: Conversation | None = None
         """Set once it has begun."""
         self._leg: Leg | None = None
+        self._interpreter = Interpreter(ULAW)
         self._playout: Playout | None = None
         self._record = record
         self._recorder: Recorder | None = None
@@ -319,8 +326,9 @@ class Session:
             stalled=self.on_lost,
             broken=self._on_broken,
         )
-        outlet = self._audio.begin(self._recorded(leg))
-        self._playout = Playout(outlet, notices, stall=self._timing.stall)
+        self._interpreter = Interpreter(leg.form)
+        outlet = self._overheard(leg)
+        self._playout = Playout(outlet, notices, stall=self._timing.stall, form=leg.form)
         self._ask_asterisk()
         return True
 
@@ -331,22 +339,25 @@ class Session:
         except Exception as error:  # noqa: BLE001 - as above
             return self._on_broken(error)
         self._conversation = conversation
+        self._interpreter.begin(conversation)
         self._direct(conversation.start, self)
 
-    def _recorded(self, leg: Leg) -> Outlet:
-        """The way out for audio, beside which it is recorded if it is to be."""
+    def _overheard(self, leg: Leg) -> Outlet:
+        """The way out for audio, beside which it is watched, and recorded if it is to be."""
+        self._audio.begin()
+        overhearers: list[Overhearer] = [self._audio] if self._audio.is_on else []
         sink = self._record(self._order.call) if self._record is not None else None
-        if sink is None:
-            return leg
-        self._recorder = Recorder(sink)
-        return RecordedOutlet(leg, self._recorder)
+        if sink is not None:
+            self._recorder = Recorder(sink)
+            overhearers.append(self._recorder)
+        return OverheardOutlet(leg, leg.form, *overhearers) if overhearers else leg
 
     # --- the stage -----------------------------------------------------------------------------------
 
     def play(self, number: int, audio: AsyncGenerator[bytes | Cue]) -> None:
         """See `dialerd.media.conversation.Stage`."""
         if self._playout is not None and not self._muted:
-            self._playout.play(number, audio)
+            self._playout.play(number, self._interpreter.said(audio))
 
     def stop(self) -> None:
         """See `dialerd.media.conversation.Stage`."""
@@ -357,7 +368,7 @@ class Session:
     def listen(self, number: int, duration: Millis) -> None:
         """See `dialerd.media.conversation.Stage`."""
         if self._playout is not None and not self._muted:
-            self._playout.listen(number, duration, RINGING if self._holding else SILENCE)
+            self._playout.listen(number, duration, self._interpreter.ringing() if self._holding else b"")
 
     def report(self, report: AgentReport) -> None:
         """See `dialerd.media.conversation.Stage`."""
@@ -400,15 +411,16 @@ class Session:
 
     def on_audio(self, audio: bytes) -> None:
         """See `LegListener`."""
+        plain = self._interpreter.plain(audio)
         if self._recorder is not None:
-            self._recorder.hear_callee(audio)
-        self._audio.heard(audio)
+            self._recorder.hear_callee(plain)
+        self._audio.heard(plain)
         if self._watch.listens:
-            self._heed(self._watch.hear(audio, self._at))
+            self._heed(self._watch.hear(plain, self._at))
             if not self._hears and self._leg is not None:
                 self._leg.deafen()
         if self._conversation is not None and self._conversation.hears and not self._muted:
-            self._direct(self._conversation.heard, audio, self._at)
+            self._direct(self._conversation.heard, self._interpreter.heard(audio, plain), self._at)
 
     def on_lost(self, detail: str) -> None:
         """See `LegListener`."""
@@ -443,7 +455,7 @@ class Session:
     def _ring(self) -> None:
         """While a person is being called the callee hears it ring, unless the agent says something."""
         if self._holding and self._playout is not None and not self._end.done():
-            self._playout.hold(RINGING)
+            self._playout.hold(self._interpreter.ringing())
 
     # --- who has answered ----------------------------------------------------------------------------
 
@@ -492,7 +504,7 @@ class Session:
         if message is None or self._playout is None:
             self.detach()
         else:
-            self._playout.play(MESSAGE, message)
+            self._playout.play(MESSAGE, self._interpreter.said(message))
 
     # --- the end -------------------------------------------------------------------------------------
 

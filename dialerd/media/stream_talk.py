@@ -21,18 +21,19 @@ from dialerd.core.errors import PortError
 from dialerd.core.model import AgentReport
 from dialerd.media import words
 from dialerd.media.conversation import Stage
-from dialerd.media.playout import BYTES_PER_SECOND, FRAME, SILENCE, Cue
+from dialerd.media.formats import FRAMES_PER_SECOND, ULAW, Format
+from dialerd.media.playout import Cue
 from dialerd.media.remote import Seat
 
-KEPT = 120 * BYTES_PER_SECOND
-"""Bytes of audio that are kept for one call; what an engine sends beyond is dropped, and counted."""
+KEPT = 120
+"""Seconds of audio that are kept for one call; what an engine sends beyond is dropped, and counted."""
 MOST_MARKS = 1_000
-MESSAGE = 50 * FRAME
-"""Bytes handed on at a time."""
-CUSHION = 3 * FRAME
-"""Bytes of silence in front of audio that comes as it is made, so that its jitter leaves no gaps; doubled whenever that
-was not enough, and halved again after a speech for which it was."""
-MOST_CUSHION = 12 * FRAME
+MESSAGE = 50
+"""Frames handed on at a time."""
+CUSHION = 3
+"""Frames of silence in front of audio that comes as it is made, so that its jitter leaves no gaps; doubled whenever
+that was not enough, and halved again after a speech for which it was."""
+MOST_CUSHION = 12
 LINGER = 0.3
 """Seconds without audio after which the engine counts as silent."""
 REST = Millis(10_000)
@@ -44,11 +45,15 @@ _log = structlog.get_logger("dialerd.media")
 
 
 class StreamTalk(ABC):
-    """What does not depend on the protocol. A kind of engine sends (`send_…`), and tells what it gets (`take_…`)."""
+    """What does not depend on the protocol. A kind of engine sends (`send_…`), and tells what it gets (`take_…`).
+
+    All of its audio is in the format `form`.
+    """
 
     hears = True
 
-    def __init__(self, order: AttachAgent, seat: Seat) -> None:
+    def __init__(self, order: AttachAgent, seat: Seat, form: Format = ULAW) -> None:
+        self.form = form
         self.order = order
         self.seat = seat
         self._stage: Stage | None = None
@@ -79,7 +84,7 @@ class StreamTalk(ABC):
 
     @abstractmethod
     def send_audio(self, audio: bytes) -> None:
-        """20 ms of the callee's audio."""
+        """20 ms of the callee's audio, in the talk's format."""
 
     @abstractmethod
     def send_key(self, digit: str) -> None:
@@ -156,20 +161,20 @@ class StreamTalk(ABC):
                 "engine.flooded",
                 call=self.order.call,
                 engine=self.order.engine,
-                dropped_seconds=round(self._dropped / BYTES_PER_SECOND, 1),
+                dropped_seconds=round(self._dropped / self.form.bytes_per_second, 1),
             )
         return self._report
 
     # --- what the engine does -----------------------------------------------------------------------
 
     def take_audio(self, audio: bytes) -> None:
-        """Audio for the callee, mu-law, of any length."""
+        """Audio for the callee, in the talk's format, of any length."""
         if not audio or self._over or self._closed:
             return
         if not self._said:
             self._said = True
             self.seat.taken()
-        room = KEPT - self._size
+        room = KEPT * self.form.bytes_per_second - self._size
         self._dropped += max(0, len(audio) - room)
         audio = audio[: max(0, room)]
         if audio:
@@ -283,6 +288,7 @@ class StreamTalk(ABC):
     async def _live(self) -> AsyncGenerator[bytes | Cue]:
         """What the engine says, until it says nothing for a while."""
         loop = asyncio.get_running_loop()
+        pace = self.form.bytes_per_second
         dry_at = 0.0
         while True:
             item = self._next()
@@ -304,11 +310,11 @@ class StreamTalk(ABC):
                         # It is within its speech, and late.
                         self._cushion.grow()
                     dry_at = now
-                    missing = self._cushion.size - len(item)
+                    missing = self._cushion.size - len(item) // self.form.frame
                     if missing > 0:
-                        yield SILENCE * (missing // FRAME)
-                        dry_at += missing / BYTES_PER_SECOND
-                dry_at += len(item) / BYTES_PER_SECOND
+                        yield self.form.silence * missing
+                        dry_at += missing / FRAMES_PER_SECOND
+                dry_at += len(item) / pace
             yield item
 
     async def _wait(self, seconds: float) -> bool:
@@ -330,7 +336,7 @@ class StreamTalk(ABC):
         """The next frames, or the next mark; None: there is no whole frame."""
         gathered = [self._partial]
         size = len(self._partial)
-        while self._kept and size < MESSAGE:
+        while self._kept and size < MESSAGE * self.form.frame:
             piece = self._kept[0]
             if isinstance(piece, Cue):
                 break
@@ -339,7 +345,7 @@ class StreamTalk(ABC):
             size += len(piece)
             self._size -= len(piece)
         audio = b"".join(gathered)
-        whole = len(audio) - len(audio) % FRAME
+        whole = len(audio) - len(audio) % self.form.frame
         self._partial = audio[whole:]
         if whole:
             return audio[:whole]
@@ -352,7 +358,7 @@ class StreamTalk(ABC):
     def _padded(self) -> bytes:
         """The rest of a frame, made whole by silence."""
         rest, self._partial = self._partial, b""
-        return rest + SILENCE[len(rest) :]
+        return rest + self.form.silence[len(rest) :]
 
 
 class Cushion:

@@ -6,7 +6,7 @@ time; what a flush has cut was never heard and is not here.
 
 from __future__ import annotations
 
-from dialerd.media.mulaw import interleave
+from dialerd.core.mulaw import interleave
 
 RATE = 8_000
 """Samples, and bytes of mu-law, in a second."""

@@ -33,6 +33,7 @@ from av import AudioFrame
 
 from dialerd.core.errors import PortError
 from dialerd.media.engine_settings import CODECS, DATA_CHANNEL, Codec
+from dialerd.media.formats import ULAW, Format
 from dialerd.media.webrtc_callee import CalleeTrack
 from dialerd.media.webrtc_signalling import Signalling
 from dialerd.media.webrtc_voice import EngineVoice
@@ -58,7 +59,7 @@ class LinkListener(Protocol):
     """Who is told what an engine does. Must not wait, must not raise."""
 
     def on_voice(self, audio: bytes) -> None:
-        """Whole frames of mu-law for the callee, in their time; between spurts nothing comes."""
+        """Whole frames for the callee, in the link's format, in their time; between spurts nothing comes."""
         ...
 
     def on_message(self, message: Mapping[str, Any]) -> None:
@@ -93,6 +94,8 @@ class LinkSettings:
     ice_servers: tuple[RTCIceServer, ...] = ()
     codecs: tuple[Codec, ...] = CODECS
     """In the order of preference."""
+    form: Format = ULAW
+    """Of the audio here; with samples of 16 kHz Opus alone is offered."""
     label: str = DATA_CHANNEL
     first: Mapping[str, Any] = field(default_factory=dict)
     """What an engine is told on the data channel before anything else but the call; empty: nothing."""
@@ -126,8 +129,8 @@ class WebRtcLink:
         self._over = False
         self.ignored = 0
         """Messages that were no JSON objects, or too long."""
-        self.callee = CalleeTrack()
-        self.voice = EngineVoice(self._play, self._loop.time)
+        self.callee = CalleeTrack(settings.form)
+        self.voice = EngineVoice(self._play, self._loop.time, settings.form)
         self.codec: Codec | None = None
         """What the callee's audio is sent as; None: not agreed yet."""
 
@@ -171,13 +174,18 @@ class WebRtcLink:
         peer.on("connectionstatechange", self._on_state)
         transceiver = peer.addTransceiver(self.callee, direction="sendrecv")
         known = {codec.mimeType.lower(): codec for codec in RTCRtpSender.getCapabilities("audio").codecs}
-        transceiver.setCodecPreferences([known[f"audio/{codec}"] for codec in self._settings.codecs])
+        transceiver.setCodecPreferences([known[f"audio/{codec}"] for codec in self._codecs])
         _shorten(transceiver.receiver)
         channel = peer.createDataChannel(self._settings.label)
         channel.on("open", self._on_channel)
         channel.on("message", self._on_message)
         self._channel = channel
         return transceiver
+
+    @property
+    def _codecs(self) -> tuple[Codec, ...]:
+        """What is offered."""
+        return self._settings.codecs if self._settings.form == ULAW else ("opus",)
 
     async def _agree(self, peer: RTCPeerConnection, answer: str) -> None:
         self.codec = codec = _codec_of(answer)
@@ -200,7 +208,7 @@ class WebRtcLink:
     # --- to the engine -------------------------------------------------------------------------------
 
     def hear(self, audio: bytes) -> None:
-        """20 ms of the callee's audio, mu-law."""
+        """20 ms of the callee's audio, in the link's format."""
         self.callee.put(audio)
 
     def press(self, digit: str) -> None:

@@ -17,11 +17,15 @@ from av import AudioFrame, CodecContext
 from av.packet import Packet
 
 from dialerd.media.engine_settings import Codec
-from dialerd.media.playout import FRAME, SILENCE
-from dialerd.media.samples import to_linear
+from dialerd.media.formats import FRAMES_PER_SECOND, SLIN, ULAW, Format
+from dialerd.media.playout import FRAME
+from dialerd.media.transcoding import conversion
 
 RATE = 8_000
+"""Of the track's clock, whatever it carries."""
 TIME_BASE = Fraction(1, RATE)
+BIT_RATES = {8_000: 24_000, 16_000: 32_000}
+"""Of Opus, by the samples a second."""
 LONGEST_QUEUE = 10
 """Frames of 20 ms that wait for the sender."""
 PATIENCE = 0.060
@@ -32,7 +36,7 @@ MOST_LEAD = 0.060
 
 
 class Encoder(Protocol):
-    """Makes the payload of 20 ms of mu-law."""
+    """Makes the payload of 20 ms."""
 
     def encode(self, frame: bytes) -> bytes:
         """The payload of one frame."""
@@ -40,7 +44,7 @@ class Encoder(Protocol):
 
 
 class PcmuEncoder:
-    """The frame itself."""
+    """Of mu-law: the frame itself."""
 
     def encode(self, frame: bytes) -> bytes:
         """See `Encoder`."""
@@ -48,42 +52,49 @@ class PcmuEncoder:
 
 
 class OpusEncoder:
-    """Opus, mono, of 8 kHz: its clock is 48 kHz on the wire all the same (RFC 7587)."""
+    """Opus, mono, of the bandwidth that `form` has: its clock is 48 kHz on the wire all the same (RFC 7587)."""
 
-    def __init__(self) -> None:
+    def __init__(self, form: Format = ULAW) -> None:
+        self._rate = form.rate
+        self._linear = conversion(form, SLIN if form == ULAW else form)
         self._codec = CodecContext.create("libopus", "w")
-        self._codec.bit_rate = 24_000
+        self._codec.bit_rate = BIT_RATES[form.rate]
         self._codec.format = "s16"
         self._codec.layout = "mono"
-        self._codec.sample_rate = RATE
-        self._codec.time_base = TIME_BASE
+        self._codec.sample_rate = form.rate
+        self._codec.time_base = Fraction(1, form.rate)
         self._codec.options = {"application": "voip", "frame_duration": "20", "compression_level": "5"}
         self._pts = 0
 
     def encode(self, frame: bytes) -> bytes:
         """See `Encoder`."""
-        samples = AudioFrame(format="s16", layout="mono", samples=FRAME)
-        samples.sample_rate = RATE
+        count = self._rate // FRAMES_PER_SECOND
+        samples = AudioFrame(format="s16", layout="mono", samples=count)
+        samples.sample_rate = self._rate
         samples.pts = self._pts
-        samples.time_base = TIME_BASE
-        samples.planes[0].update(to_linear(frame).tobytes())
-        self._pts += FRAME
+        samples.time_base = Fraction(1, self._rate)
+        samples.planes[0].update(self._linear(frame))
+        self._pts += count
         # One frame in, one packet out: both are 20 ms.
         return b"".join(bytes(packet) for packet in self._codec.encode(samples))
 
 
-def encoder(codec: Codec) -> Encoder:
+def encoder(codec: Codec, form: Format) -> Encoder:
     """An encoder for one call."""
-    return OpusEncoder() if codec == "opus" else PcmuEncoder()
+    return OpusEncoder(form) if codec == "opus" else PcmuEncoder()
 
 
 class CalleeTrack(MediaStreamTrack):
-    """20 ms packets of the callee's audio; `codec` must be set before the sender draws the first."""
+    """20 ms packets of the callee's audio; `codec` must be set before the sender draws the first.
+
+    Frames are of the format `form`: mu-law, or samples, of which only Opus is made.
+    """
 
     kind = "audio"
 
-    def __init__(self) -> None:
+    def __init__(self, form: Format = ULAW) -> None:
         super().__init__()
+        self._form = form
         self.dropped = 0
         """Frames that came too late, or faster than they could leave."""
         self.invented = 0
@@ -97,7 +108,7 @@ class CalleeTrack(MediaStreamTrack):
 
     def encode_as(self, codec: Codec) -> None:
         """Use `codec`, which the engine agreed to."""
-        self._encoder = encoder(codec)
+        self._encoder = encoder(codec, self._form)
 
     def put(self, frame: bytes) -> None:
         """20 ms of the callee's audio. Returns at once."""
@@ -149,7 +160,7 @@ class CalleeTrack(MediaStreamTrack):
         if frame is not None:
             return frame
         self.invented += 1
-        return SILENCE
+        return self._form.silence
 
     def _lead(self) -> float:
         """Seconds by which the audio that has left is ahead of the clock."""

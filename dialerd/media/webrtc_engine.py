@@ -18,6 +18,7 @@ from dialerd.core.effects import AttachAgent
 from dialerd.core.errors import PortError
 from dialerd.media.about import about
 from dialerd.media.engine_settings import EngineSettings
+from dialerd.media.formats import SLIN16, ULAW, is_wide
 from dialerd.media.reach import ask, reach
 from dialerd.media.remote import Seat
 from dialerd.media.stream_talk import Cushion, StreamTalk
@@ -52,7 +53,7 @@ class WebRtcTalk(StreamTalk):
     def __init__(
         self, settings: EngineSettings, order: AttachAgent, seat: Seat, partings: set[asyncio.Task[None]]
     ) -> None:
-        super().__init__(order, seat)
+        super().__init__(order, seat, SLIN16 if is_wide(order.codec, settings.format) else ULAW)
         # What comes over a link is evened out already.
         self._cushion = Cushion(0)
         self._settings = settings
@@ -67,6 +68,7 @@ class WebRtcTalk(StreamTalk):
             LinkSettings(
                 ice_servers=tuple(_ice_server(url, settings) for url in settings.ice_servers),
                 codecs=settings.codecs,
+                form=self.form,
                 label=settings.data_channel,
                 first=settings.first_message,
                 pings=settings.dialect == "json",

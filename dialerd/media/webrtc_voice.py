@@ -1,4 +1,4 @@
-"""A WebRTC engine's audio on its way to the callee: decoded frames in, whole frames of mu-law out, silence left out.
+"""A WebRTC engine's audio on its way to the callee: decoded frames in, whole frames for the call out, silence left out.
 
 An engine sends all the time, silence too. Here begins a spurt with the first frame that can be heard, and ends once
 nothing was to be heard for a while; between spurts nothing goes out, so that whoever plays may drain and the clocks of
@@ -14,12 +14,12 @@ from collections.abc import Callable
 import numpy as np
 from av import AudioFrame, AudioResampler
 
-from dialerd.media.playout import BYTES_PER_SECOND, FRAME
+from dialerd.media.formats import FRAMES_PER_SECOND, ULAW, Format
 from dialerd.media.samples import Samples, to_mu_law
 
 RATE = 8_000
-QUIET = b"\xff\xfe\x7f\x7e"
-"""Mu-law of samples up to 8, of 32,767: they cannot be heard, and codecs leave such noise in silence."""
+QUIET = 11
+"""Samples of up to so much, of 32,767, cannot be heard; codecs leave such noise in silence."""
 TRAIL = 15
 """Frames of silence after which a spurt is over: shorter pauses are within words."""
 CUSHION = 3
@@ -31,17 +31,20 @@ MOST_WAITING = 10
 
 
 class EngineVoice:
-    """Takes frames, hands mu-law to `play`. `clock` is monotonic, in seconds."""
+    """Takes frames, hands audio of the format `form` to `play`: mu-law or samples. `clock` is monotonic, in seconds."""
 
-    def __init__(self, play: Callable[[bytes], None], clock: Callable[[], float]) -> None:
+    def __init__(
+        self, play: Callable[[bytes], None], clock: Callable[[], float], form: Format = ULAW
+    ) -> None:
         self.dropped = 0
         """Frames of the engine that came faster than they could be played."""
         self.received = 0
         """Frames of 20 ms that came."""
         self._play = play
         self._clock = clock
-        self._telephone = Telephone()
-        self._rest = b""
+        self._form = form
+        self._telephone = Telephone(form.rate)
+        self._rest: Samples = np.zeros(0, np.int16)
         self._held: list[bytes] = []
         self._cushion = CUSHION
         self._speaking = False
@@ -59,15 +62,18 @@ class EngineVoice:
         self._end_spurt()
 
     def _take_samples(self, samples: Samples) -> None:
-        audio = self._rest + to_mu_law(samples)
-        whole = len(audio) - len(audio) % FRAME
-        self._rest = audio[whole:]
-        for start in range(0, whole, FRAME):
-            self._take_frame(audio[start : start + FRAME])
+        if len(self._rest):
+            samples = np.concatenate((self._rest, samples))
+        size = self._form.rate // FRAMES_PER_SECOND
+        whole = len(samples) - len(samples) % size
+        self._rest = samples[whole:]
+        for start in range(0, whole, size):
+            self._take_frame(samples[start : start + size])
 
-    def _take_frame(self, frame: bytes) -> None:
+    def _take_frame(self, samples: Samples) -> None:
         self.received += 1
-        is_quiet = not frame.strip(QUIET)
+        is_quiet = int(samples.max()) <= QUIET and int(samples.min()) >= -QUIET
+        frame = to_mu_law(samples) if self._form == ULAW else samples.tobytes()
         self._quiet = self._quiet + 1 if is_quiet else 0
         if self._quiet > TRAIL:
             return self._end_spurt()
@@ -108,27 +114,28 @@ class EngineVoice:
     @property
     def _waiting(self) -> float:
         """Frames that are not played yet, as far as the clock tells."""
-        return (self._sent - (self._clock() - self._since) * BYTES_PER_SECOND) / FRAME
+        return (self._sent - (self._clock() - self._since) * self._form.bytes_per_second) / self._form.frame
 
 
 class Telephone:
-    """A stream of frames of any rate, format and layout, made into mono samples at 8 kHz bit by bit.
+    """A stream of frames of any rate, format and layout, made into mono samples at `rate` bit by bit.
 
     swresample holds back 2 ms; streams of soxr, used elsewhere, come in blocks and hold back 75.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, rate: int = RATE) -> None:
+        self._rate = rate
         self._resampler: AudioResampler | None = None
         self._form: tuple[str, str, int] | None = None
 
     def take(self, frame: AudioFrame) -> list[Samples]:
         """What is ready after `frame`; it may be less or more than that is long."""
         form = frame.format.name, frame.layout.name, frame.sample_rate
-        if form == ("s16", "mono", RATE):
+        if form == ("s16", "mono", self._rate):
             return [_samples(frame)]
         if self._resampler is None or form != self._form:
             self._form = form
-            self._resampler = AudioResampler("s16", "mono", RATE)
+            self._resampler = AudioResampler("s16", "mono", self._rate)
         return [_samples(each) for each in self._resampler.resample(frame)]
 
 

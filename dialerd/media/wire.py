@@ -16,6 +16,7 @@ from dialerd.core.effects import AttachAgent
 from dialerd.core.engine import EMBEDDED, EngineState, StandIn
 from dialerd.core.model import (
     E164,
+    MU_LAW,
     AgentReport,
     AnsweredBy,
     CallId,
@@ -28,7 +29,7 @@ from dialerd.core.model import (
 from dialerd.core.transfer import TransferWish
 from dialerd.media.engine_settings import EngineSettings
 
-VERSION = 5
+VERSION = 6
 """Of this protocol. A daemon ends a worker of another version."""
 MAX_LINE = 4 * 1024 * 1024
 
@@ -61,6 +62,7 @@ class Expect:
     call: str
     channel: str
     engine: str = EMBEDDED
+    codec: str = MU_LAW
     kind: Literal["expect"] = "expect"
 
 
@@ -96,6 +98,7 @@ class Attach:
     instructions: Mapping[str, Any] = field(default_factory=dict)
     on_machine: OnMachine = OnMachine.CONTINUE
     record: bool = False
+    codec: str = MU_LAW
     kind: Literal["attach"] = "attach"
 
     @classmethod
@@ -125,6 +128,7 @@ class Attach:
             instructions=self.instructions,
             on_machine=self.on_machine,
             record=self.record,
+            codec=self.codec,
         )
 
 

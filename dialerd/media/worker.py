@@ -19,9 +19,9 @@ import structlog
 
 from dialerd.core import model
 from dialerd.core.clock import Millis
-from dialerd.core.effects import AttachAgent
+from dialerd.core.effects import AttachAgent, PrepareMedia
 from dialerd.core.errors import DialerError, RequestError
-from dialerd.core.model import AgentReport, ChannelId, Reason
+from dialerd.core.model import AgentReport, CallId, ChannelId, Reason
 from dialerd.media import rendezvous, wire
 from dialerd.media.amd import judge
 from dialerd.media.ari import MediaAri
@@ -100,9 +100,7 @@ class Worker:
         self._ari = ari
         self._reception = reception
         self._sessions: dict[str, tuple[Session, AttachAgent]] = {}
-        self._ringing = RingingLegs(
-            lambda channel: MediaLeg(ari, reception, channel), settings.longest_ringing
-        )
+        self._ringing = RingingLegs(self._new_leg, settings.longest_ringing)
         self._dismissed = False
         """The daemon has taken leave: with the last call this worker ends, unless another one comes before."""
         self._rack = EngineRack(agent, kinds or {}, self._announce)
@@ -243,10 +241,10 @@ class Worker:
     def _foresee(self, message: wire.Expect | wire.Forgo) -> None:
         """A phone rings, or has rung in vain."""
         match message:
-            case wire.Expect(call, channel, engine):
+            case wire.Expect(call, channel, engine, codec):
                 wanted = call not in self._sessions and not self._rack.is_direct(engine)
                 if wanted and not self._leaving.is_set():
-                    self._ringing.expect(call, ChannelId(channel), engine)
+                    self._ringing.expect(PrepareMedia(CallId(call), ChannelId(channel), engine, codec))
             case wire.Forgo(call):
                 self._ringing.forgo(call)
 
@@ -313,9 +311,7 @@ class Worker:
             return self._refuse(message.call, f"all {self._settings.sessions} sessions are taken")
 
         def make_leg(listener: LegListener, hears: bool) -> MediaLeg:
-            leg = self._ringing.take(order.call, order.channel)
-            if leg is None:
-                return MediaLeg(self._ari, self._reception, order.channel, listener, hears=hears)
+            leg = self._ringing.take(order.call, order.channel) or self._new_leg(order)
             leg.give(listener, hears=hears)
             return leg
 
@@ -331,6 +327,10 @@ class Worker:
         )
         self._sessions[message.call] = session, order
         self._tasks.create_task(self._hold(order, session))
+
+    def _new_leg(self, order: AttachAgent | PrepareMedia) -> MediaLeg:
+        form = self._rack.leg_format(order.engine, order.codec)
+        return MediaLeg(self._ari, self._reception, order.channel, form=form)
 
     async def _hold(self, order: AttachAgent, session: Session) -> None:
         try:

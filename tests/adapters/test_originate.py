@@ -51,6 +51,11 @@ def test_the_request() -> None:
     assert list(orjson.loads(body(ORDER, INSTANCE, keep_cause=False))["variables"]) == ["TIMEOUT(absolute)"]
 
 
+def test_the_carrier_is_offered_the_codecs_of_its_trunk() -> None:
+    asked = orjson.loads(body(replace(ORDER, codecs=("g722", "alaw")), INSTANCE, keep_cause=False))
+    assert asked["formats"] == "g722,alaw"
+
+
 @pytest.mark.parametrize(
     "number",
     [

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from dialerd.core.commands import Panic
+from dialerd.core.effects import AttachAgent, Originate, PrepareMedia
 from dialerd.core.messages import TryAnswered
 from dialerd.core.model import ChannelId
 from dialerd.sim.callees import Behaviour
@@ -18,6 +19,25 @@ def test_an_answered_call_has_its_media_from_the_ringing_on() -> None:
     driver.run()
     assert driver.expected == [order.channel for order in driver.attached]
     assert driver.prepared == set()
+
+
+def test_the_carrier_is_offered_its_trunks_codecs_and_the_media_side_is_told_the_first() -> None:
+    effects: list[object] = []
+
+    class Listening(Driver):
+        def _carry_out(self, effect: object) -> None:
+            effects.append(effect)
+            super()._carry_out(effect)  # type: ignore[arg-type]
+
+    wide = replace(trunk(), codecs=("g722", "alaw"))
+    ready = Driver.ready(wide)
+    driver = Listening(ready.world, ready.trunks, now=ready.now)
+    driver.behave = lambda order: ANSWERS
+    driver.admit(campaign(), contacts(1))
+    driver.run()
+    assert [each.codecs for each in effects if isinstance(each, Originate)] == [("g722", "alaw")]
+    told = [each.codec for each in effects if isinstance(each, PrepareMedia | AttachAgent)]
+    assert told == ["g722", "g722"]
 
 
 def test_a_phone_that_rings_in_vain_leaves_nothing_prepared() -> None:

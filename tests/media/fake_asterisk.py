@@ -24,6 +24,8 @@ from tests.adapters.waiting import until
 
 INSTANCE = "lab"
 PASSWORD = "right horse"
+FRAMES = {"ulaw": 160, "alaw": 160, "slin16": 640}
+"""Bytes of 20 ms of the formats that media legs may have."""
 
 
 def channel_of(call: str) -> str:
@@ -49,6 +51,8 @@ class FakeLeg:
     channel: str
     client: str = f"{INSTANCE}-media"
     variables: dict[str, str] = field(default_factory=dict)
+    form: str = "ulaw"
+    """The format it was asked for."""
     socket: ClientWebSocketResponse | None = None
     audio: bytearray = field(default_factory=bytearray)
     commands: list[dict[str, str]] = field(default_factory=list)
@@ -96,6 +100,8 @@ class FakeAsterisk:
     """Sections of its websocket_client.conf beside ours."""
     direct: dict[str, dict[str, str]] = field(default_factory=dict)
     """The variables of legs that lead to engines."""
+    direct_forms: dict[str, str] = field(default_factory=dict)
+    """Their formats."""
     holds_marks: bool = False
     lingers: float = 0
     """Seconds for which a bridge with channels is still there after its removal was answered."""
@@ -152,12 +158,13 @@ class FakeAsterisk:
         assert body["connection_type"] == "client"
         if not body["external_host"].startswith(f"{INSTANCE}-media"):
             return self._make_direct_leg(body)
-        assert (body["transport"], body["format"], body["app"]) == ("websocket", "ulaw", INSTANCE)
+        assert (body["transport"], body["app"]) == ("websocket", INSTANCE)
+        assert body["format"] in FRAMES
         name = body["channelId"]
         if name in self.channels:
             return web.json_response({"message": "Channel with given unique ID already exists"}, status=409)
         self.channels.add(name)
-        self.legs[name] = leg = FakeLeg(name, body["external_host"], body["variables"])
+        self.legs[name] = leg = FakeLeg(name, body["external_host"], body["variables"], body["format"])
         if self.brings:
             task = asyncio.create_task(self._bring(leg))
             self.tasks.add(task)
@@ -174,6 +181,7 @@ class FakeAsterisk:
             return web.json_response({"message": "Unable to allocate channel"}, status=500)
         self.channels.add(body["channelId"])
         self.direct[body["channelId"]] = body["variables"]
+        self.direct_forms[body["channelId"]] = body["format"]
         return web.json_response({"id": body["channelId"]})
 
     async def list_channels(self, _request: web.Request) -> web.Response:
@@ -251,7 +259,7 @@ class FakeAsterisk:
                 http.ws_connect(f"ws://{self._uri(leg.client)}/media", protocols=["media"]) as socket,
             ):
                 leg.socket = socket
-                await leg.say("MEDIA_START", format="ulaw", channel_variables=leg.variables)
+                await leg.say("MEDIA_START", format=leg.form, channel_variables=leg.variables)
                 async for message in socket:
                     await self._take(leg, message.type, message.data)
         leg.closed = True
@@ -265,7 +273,7 @@ class FakeAsterisk:
 
     async def _take(self, leg: FakeLeg, kind: WSMsgType, data: Any) -> None:
         if kind is WSMsgType.BINARY:
-            assert len(data) % 160 == 0
+            assert len(data) % FRAMES[leg.form] == 0
             assert len(data) <= 65_500
             leg.audio += data
         elif kind is WSMsgType.TEXT:

@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 
 from dialerd.agent.speech import encode, render
+from dialerd.core.mulaw import decode_sample, encode_sample
 from dialerd.media.cadence import FRAME, RATE
-from dialerd.media.mulaw import decode_sample, encode_sample
 
 Samples = npt.NDArray[np.float64]
 

@@ -75,7 +75,8 @@ async def talking(
         talk = Talk(fake, made, rack, agent, order(engine="bot", **changes))
 
         def make_leg(listener: LegListener, hears: bool) -> MediaLeg:
-            return MediaLeg(ari, reception, talk.order.channel, listener, hears=hears)
+            form = rack.leg_format(talk.order.engine, talk.order.codec)
+            return MediaLeg(ari, reception, talk.order.channel, listener, hears=hears, form=form)
 
         talk.session = session = Session(talk.order, rack, make_leg, talk, timing=timing)
         task = asyncio.create_task(session.run(talk.outcomes.append))

@@ -12,13 +12,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dialerd.core import mulaw
 from dialerd.core.model import AgentReport, Reason
-from dialerd.media import mulaw
 from dialerd.media.audiosocket import AudioSocketEngine
+from dialerd.media.formats import SLIN, SLIN16, ULAW, Format
 from dialerd.media.session import Finished
 from tests.adapters.waiting import until
 from tests.media.fake_agent import FRAME, call_id
+from tests.media.fake_asterisk import FakeLeg
 from tests.media.talking import Talk, talking
+from tests.media.test_transcoding import level, tone
 
 CALL = call_id()
 
@@ -62,13 +65,15 @@ class FakeServer:
 
 
 @asynccontextmanager
-async def served() -> AsyncIterator[tuple[FakeServer, Talk]]:
+async def served(**changes: Any) -> AsyncIterator[tuple[FakeServer, Talk]]:
+    """`changes` are the engine's `format` and the carrier's `codec`."""
     server = FakeServer()
     listening = await asyncio.start_server(server.serve, "127.0.0.1", 0)
     server.port = listening.sockets[0].getsockname()[1]
     engine: dict[str, Any] = {"kind": "audiosocket", "url": f"tcp://127.0.0.1:{server.port}"}
+    engine["format"] = changes.pop("form", "slin")
     try:
-        async with talking(engine=engine, kinds={"audiosocket": AudioSocketEngine}) as talk:
+        async with talking(engine=engine, kinds={"audiosocket": AudioSocketEngine}, **changes) as talk:
             yield server, talk
     finally:
         listening.close()
@@ -93,6 +98,49 @@ async def test_the_engine_is_told_which_call_it_is_and_hears_the_callee_and_its_
         talk.session.detach()
         await until(lambda: server.closed)
         assert server.messages[-1] == (0x00, b"")
+
+
+async def test_a_wideband_engine_is_sent_sixteen_kilohertz_as_asterisk_sends_it() -> None:
+    async with served(form="slin16", codec="g722") as (server, talk):
+        said = bytes(number * 7 % 256 for number in range(6_400))
+        for at in range(0, len(said), 333):
+            await server.send(0x12, said[at : at + 333], pieces=100)
+        leg = await talk.leg()
+        assert leg.form == "slin16"
+        await until(lambda: said in bytes(leg.audio))
+        assert leg.socket is not None
+        await leg.socket.send_bytes(said[:640])
+        await until(lambda: server.of(0x12))
+        assert server.of(0x12) == [said[:640]]
+        assert server.of(0x10) == []
+
+
+async def test_a_wideband_engine_hears_sixteen_kilohertz_of_a_narrow_carrier_too() -> None:
+    async with served(form="slin16", codec="ulaw") as (server, talk):
+        await server.send(0x12, SLIN16.silence)
+        leg = await talk.leg()
+        assert leg.form == "ulaw"
+        await until(lambda: talk.heard)
+        await leg.speak(FRAME, FRAME)
+        await until(lambda: len(server.of(0x12)) == 2)
+        assert {len(payload) for payload in server.of(0x12)} == {640}
+
+
+def sounding(leg: FakeLeg, form: Format) -> list[bytes]:
+    """The frames of what the callee heard that are no silence."""
+    every = [bytes(leg.audio[at : at + form.frame]) for at in range(0, len(leg.audio), form.frame)]
+    return [frame for frame in every if frame != form.silence]
+
+
+async def test_an_engine_may_answer_in_the_other_rate() -> None:
+    """Each message tells its own."""
+    for form, kind, frame in (("slin16", 0x10, SLIN), ("slin", 0x12, SLIN16)):
+        async with served(form=form, codec="g722") as (server, talk):
+            await server.send(kind, tone(frame, 700))
+            leg = await talk.leg()
+            carried = SLIN16 if form == "slin16" else ULAW
+            await until(lambda leg=leg, carried=carried: len(sounding(leg, carried)) >= 45)
+            assert abs(level(carried, b"".join(sounding(leg, carried)))) < 0.3
 
 
 async def test_audio_in_odd_pieces_reaches_the_callee_whole() -> None:

@@ -67,10 +67,14 @@ class BotDialer(Dialer):
                 AttachAgent(
                     call, event.channel, "", 0, language, E164("+" + self.numbers[call]), "Priya", {"loan": 5},
                     engine=engine, agent_id="bot", caller_id="+15550100100", stand_ins=self.stand_ins,
+                    codec=self.codecs[call][0],
                 )
             )  # fmt: skip
         else:
             super().__call__(event)
+
+    def engine_of(self, call: CallId) -> str:
+        return self.scripts[call][0]
 
     async def start_pool(self) -> None:
         self.pool = MediaPool(
@@ -381,6 +385,6 @@ async def test_the_fallback_takes_the_call_within_the_time_a_callee_waits(
 
 def _sine(hertz: int) -> list[int]:
     """A second of a tone, mu-law."""
-    from dialerd.media.mulaw import encode_sample
+    from dialerd.core.mulaw import encode_sample
 
     return [encode_sample(round(8_000 * np.sin(2 * np.pi * hertz * at / 8_000))) for at in range(8_000)]

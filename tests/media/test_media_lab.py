@@ -29,6 +29,7 @@ from dialerd.core.effects import (
     Originate,
     PrepareMedia,
 )
+from dialerd.core.engine import EMBEDDED
 from dialerd.core.messages import (
     AgentFinished,
     AgentHeard,
@@ -82,6 +83,7 @@ class Dialer:
     holding: asyncio.Task[None] | None = None
     numbers: dict[CallId, str] = field(default_factory=dict)
     scripts: dict[CallId, tuple[str, str]] = field(default_factory=dict)
+    codecs: dict[CallId, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def ari(self) -> AriAccess:
@@ -97,29 +99,51 @@ class Dialer:
                 script, language = self.scripts[call_of(channel)]
                 self.pool.attach(
                     AttachAgent(
-                        call_of(channel), channel, script, 1, language, E164("+15550100100"), "Priya", {}
+                        call_of(channel),
+                        channel,
+                        script,
+                        1,
+                        language,
+                        E164("+15550100100"),
+                        "Priya",
+                        {},
+                        codec=self.codecs[call_of(channel)][0],
                     )
                 )
             case TryRinging(channel):
-                self.pool.expect(PrepareMedia(call_of(channel), channel))
+                call = call_of(channel)
+                self.pool.expect(PrepareMedia(call, channel, self.engine_of(call), self.codecs[call][0]))
             case TryEnded(channel):
                 self.pool.detach(call_of(channel))
                 self.pool.forgo(call_of(channel))
             case AgentFinished(call) | MediaFailed(call):
                 self.telephony.hang_up(self.channel(call))
 
+    def engine_of(self, call: CallId) -> str:
+        """Who holds the call."""
+        return EMBEDDED
+
     def channel(self, call: CallId) -> ChannelId:
         return ChannelId(f"lab-{call}-1")
 
-    def call(self, number: str, script: str = "short", language: str = "en-IN") -> CallId:
+    def call(
+        self,
+        number: str,
+        script: str = "short",
+        language: str = "en-IN",
+        codecs: tuple[str, ...] = ("ulaw",),
+    ) -> CallId:
+        """Over the trunk whose endpoint has these codecs."""
         call = CallId(f"cal_{next(_calls):012x}")
         self.numbers[call] = number
         self.scripts[call] = script, language
+        self.codecs[call] = codecs
+        endpoint = "lab" if codecs == ("ulaw",) else f"lab-{codecs[0]}"
         assert self.telephony is not None
         self.telephony.originate(
             Originate(
-                self.channel(call), None, TrunkName("lab"), E164(f"+{number}"), "lab", number,
-                E164("+15550100100"), Millis(15_000), Millis(120_000),
+                self.channel(call), None, TrunkName("lab"), E164(f"+{number}"), endpoint, number,
+                E164("+15550100100"), Millis(15_000), Millis(120_000), codecs,
             )
         )  # fmt: skip
         return call

@@ -15,11 +15,11 @@ from dialerd.asterisk.ari import AriAccess
 from dialerd.core.clock import Millis
 from dialerd.core.effects import AttachAgent
 from dialerd.core.model import E164, AgentReport, CallId, ChannelId, InstanceId
+from dialerd.core.mulaw import encode_sample
 from dialerd.media.address import Address
 from dialerd.media.ari import MediaAri
 from dialerd.media.asterisk_ws import LegListener, MediaLeg
 from dialerd.media.conversation import Stage
-from dialerd.media.mulaw import encode_sample
 from dialerd.media.reception import Reception
 from dialerd.media.recordings import Kept, Outcome, RecordingWriter
 from dialerd.media.session import Session

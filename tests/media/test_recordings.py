@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dialerd.core.mulaw import decode_sample, encode_sample, interleave
 from dialerd.media import recordings
-from dialerd.media.mulaw import decode_sample, encode_sample, interleave
 from dialerd.media.recordings import PARTS, Kept, Lost, Outcome, RecordingWriter
 from dialerd.media.tracks import AHEAD, RATE, SLACK, Tracks
 from dialerd.media.wavefile import HEADER_BYTES

@@ -13,8 +13,10 @@ import pytest
 from dialerd.core.effects import PrepareMedia
 from dialerd.core.messages import AgentFinished, AgentHeard, MediaFailed
 from dialerd.core.model import ChannelId, Reason
+from dialerd.media.formats import ALAW, ULAW
+from dialerd.media.transcoding import conversion
 from tests.adapters.waiting import until
-from tests.media.fake_agent import DNC, call_id, order
+from tests.media.fake_agent import DNC, FRAME, call_id, order
 from tests.media.fake_asterisk import FakeAsterisk, channel_of, fake_asterisk
 from tests.media.pool_daemon import Daemon, daemon, processes_of
 
@@ -59,6 +61,20 @@ async def test_the_answer_waits_for_one_step_only(tmp_path: Path) -> None:
         await leg.press("9")
         assert await boss.heard.wait(AgentFinished) == AgentFinished(CALL, DNC)
         await until(lambda: nothing_is_left(fake))
+
+
+async def test_it_is_made_in_the_format_that_the_carrier_speaks(tmp_path: Path) -> None:
+    async with fake_asterisk() as fake, daemon(tmp_path, fake) as boss:
+        await boss.ready()
+        boss.pool.expect(PrepareMedia(CALL, CHANNEL, codec="alaw"))
+        await until(lambda: fake.bridges.get(BRIDGE) == [LEG])
+        fake.answer(CALL)
+        boss.pool.attach(order(codec="alaw"))
+        await boss.heard.wait(AgentHeard)
+        leg = await fake.leg(CALL)
+        assert leg.form == "alaw"
+        # The agent's frames, which are mu-law, and nothing in their place.
+        await until(lambda: conversion(ULAW, ALAW)(FRAME) * 10 in bytes(leg.audio))
 
 
 async def test_nothing_is_sent_before_the_answer(tmp_path: Path) -> None:

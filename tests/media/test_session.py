@@ -16,6 +16,7 @@ from dialerd.core.model import AgentReport, AnsweredBy, InstanceId, OnMachine, R
 from dialerd.core.transfer import TransferWish
 from dialerd.media.ari import MediaAri
 from dialerd.media.asterisk_ws import LegListener, MediaLeg
+from dialerd.media.formats import ULAW, Format
 from dialerd.media.playout import SILENCE
 from dialerd.media.reception import Reception
 from dialerd.media.recorder import Sink
@@ -113,6 +114,7 @@ async def held(
     waited: float = 0.0,
     deadline: float = 20.0,
     record: Callable[[str], Sink | None] | None = None,
+    form: Format = ULAW,
     **ordered: Any,
 ) -> AsyncIterator[Held]:
     agent = agent or FakeAgent()
@@ -123,7 +125,7 @@ async def held(
     outcomes: list[Outcome] = []
 
     def make_leg(listener: LegListener, hears: bool) -> MediaLeg:
-        return MediaLeg(ari, reception, order().channel, listener, hears=hears)
+        return MediaLeg(ari, reception, order().channel, listener, hears=hears, form=form)
 
     session = Session(order(**ordered), agent, make_leg, relay, waited=waited, timing=timing, record=record)
     task = asyncio.create_task(session.run(outcomes.append))

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from dialerd.media.engine_settings import Codec, Dialect
+from dialerd.media.formats import SLIN16
 from dialerd.media.samples import to_linear
 from dialerd.media.webrtc import LinkTiming
 from tests.media.lo_address import usable_address
@@ -44,6 +45,25 @@ async def test_a_tone_is_heard_on_both_sides_as_it_was_sent(
     assert abs(frequency - 1_000) < 5
     assert abs(level) < 1
     assert link.voice.dropped <= stalled * 50
+
+
+async def test_a_wideband_link_carries_both_ways_what_a_telephone_cannot() -> None:
+    def whistle(numbers: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        return 8_000 * np.sin(2 * np.pi * 6_000 * numbers / 48_000)
+
+    async with bench(Engine(whistle)) as it:
+        # Opus alone is offered: PCMU carries no wideband.
+        link = it.link(form=SLIN16)
+        await link.open()
+        await say_for(link, 3.0, frame=whistle(3 * np.arange(320)).astype(np.int16).tobytes())
+        said = np.frombuffer(b"".join(audio for _, audio in it.listener.voice), np.int16)
+        heard = np.concatenate(it.engine.heard)
+        await link.close()
+    assert link.codec == "opus"
+    for samples, rate in ((said[8_000:], 16_000), (heard[24_000:120_000], 48_000)):
+        frequency, level = frequency_and_level(samples, rate)
+        assert abs(frequency - 6_000) < 5
+        assert abs(level) < 1.5
 
 
 async def test_the_engines_audio_comes_without_gaps() -> None:

@@ -13,7 +13,8 @@ from av.packet import Packet
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dialerd.media.mulaw import encode_sample
+from dialerd.core.mulaw import encode_sample
+from dialerd.media.formats import SLIN16, ULAW, Format
 from dialerd.media.playout import FRAME, SILENCE
 from dialerd.media.samples import Samples, to_linear, to_mu_law
 from dialerd.media.webrtc_callee import LONGEST_QUEUE, CalleeTrack, OpusEncoder
@@ -159,16 +160,41 @@ def test_opus_of_the_telephones_bandwidth_is_read_by_any_decoder() -> None:
     assert abs(20 * np.log10(np.sqrt((samples**2).mean()) * np.sqrt(2) / 8_000)) < 1
 
 
+def test_opus_of_wideband_audio_carries_what_a_telephone_cannot() -> None:
+    encoder = OpusEncoder(SLIN16)
+    decoder = CodecContext.create("libopus", "r")
+    decoder.format, decoder.layout, decoder.sample_rate = "s16", "stereo", 48_000  # type: ignore[assignment]
+    said = wave(16_000, 32_000, frequency=6_000).tobytes()
+    heard: list[Samples] = []
+    for start in range(0, len(said), SLIN16.frame):
+        payload = encoder.encode(said[start : start + SLIN16.frame])
+        assert 0 < len(payload) < 200
+        for frame in decoder.decode(Packet(payload)):
+            heard.append(frame.to_ndarray().reshape(-1, 2)[:, 0])
+    samples = np.concatenate(heard)[12_000:].astype(float)
+    assert abs(np.abs(np.fft.rfft(samples)).argmax() * 48_000 / len(samples) - 6_000) < 2
+    assert abs(20 * np.log10(np.sqrt((samples**2).mean()) * np.sqrt(2) / 8_000)) < 1.5
+
+
+async def test_a_wideband_track_fills_in_silence_of_its_own_format() -> None:
+    track = CalleeTrack(SLIN16)
+    track.encode_as("opus")
+    track.put(wave(16_000, 320).tobytes())
+    packets = await drawn(track, 3)
+    assert [packet.pts for packet in packets] == [0, 160, 320]
+    assert track.invented == 2
+
+
 # --- from the engine -----------------------------------------------------------------------------
 
 
 class Ear:
     """Plays as Asterisk does: a frame every 20 ms of its clock."""
 
-    def __init__(self) -> None:
+    def __init__(self, form: Format = ULAW) -> None:
         self.now = 100.0
         self.played: list[tuple[float, bytes]] = []
-        self.voice = EngineVoice(lambda audio: self.played.append((self.now, audio)), lambda: self.now)
+        self.voice = EngineVoice(lambda audio: self.played.append((self.now, audio)), lambda: self.now, form)
 
     def say(self, *kinds: str, every: float = 0.020) -> None:
         for kind in kinds:
@@ -193,6 +219,18 @@ def test_a_spurt_begins_with_a_cushion_and_loses_nothing() -> None:
     ear.say(*"..." + "x" * 50)
     assert len(ear.played[0][1]) == CUSHION * FRAME
     assert ear.frames == 50
+    assert ear.voice.dropped == 0
+
+
+def test_a_wideband_spurt_is_samples_of_sixteen_kilohertz_and_begins_and_ends_alike() -> None:
+    ear = Ear(SLIN16)
+    ear.say(*"..." + "x" * 50 + "." * 30)
+    assert len(ear.played[0][1]) == CUSHION * SLIN16.frame
+    heard = np.frombuffer(b"".join(audio for _, audio in ear.played), np.int16).astype(float)
+    # What the resampler of the test's 8 kHz holds back, and the silence in which it is given out.
+    assert abs(len(heard) / 320 - (50 + TRAIL)) <= 2
+    loud = heard[640 : 45 * 320]
+    assert abs(20 * np.log10(np.sqrt((loud**2).mean()) * np.sqrt(2) / 8_000)) < 0.2
     assert ear.voice.dropped == 0
 
 

@@ -94,6 +94,7 @@ def test_every_field_of_an_order_arrives_as_the_core_says_it() -> None:
         stand_ins=(StandIn("helper", "embedded", "s", 3, "en-IN", "male"),),
         instructions={"twiml": "<Response/>"},
         on_machine=OnMachine.MESSAGE,
+        codec="g722",
         record=True,
     )
     plain = order()

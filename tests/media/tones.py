@@ -27,13 +27,13 @@ class Tone:
     """Where it is missing, and for how many seconds."""
 
 
-def samples(path: Path, seconds: float = 10.0) -> np.ndarray:
-    """A recording, 8 kHz and 16 bit, once it is written: that takes a moment longer than the call."""
+def samples(path: Path, seconds: float = 10.0, rate: int = RATE) -> np.ndarray:
+    """A recording of 16 bit, once it is written: that takes a moment longer than the call."""
     deadline = time.monotonic() + seconds
     while True:
         try:
             with wave.open(str(path)) as file:
-                assert (file.getframerate(), file.getsampwidth(), file.getnchannels()) == (RATE, 2, 1)
+                assert (file.getframerate(), file.getsampwidth(), file.getnchannels()) == (rate, 2, 1)
                 count = file.getnframes()
                 if count * 2 + 44 >= path.stat().st_size:
                     return np.frombuffer(file.readframes(count), dtype="<i2").astype(float)
@@ -61,6 +61,22 @@ def tone(sound: np.ndarray, hertz: float = 1_000.0) -> Tone | None:
         float(np.median(strength[first : last + 1])),
         tuple(_gaps(there[first : last + 1])),
     )
+
+
+def clean(sound: np.ndarray, hertz: float, rate: int = RATE) -> float:
+    """By how many decibels a tone is above all else, in the cleanest quarter of a second; `-inf`: there is none."""
+    step = rate // 4
+    numbers = np.arange(step) / rate
+    best = float("-inf")
+    for at in range(0, len(sound) - step + 1, step):
+        part = sound[at : at + step]
+        base = np.stack((np.cos(2 * np.pi * hertz * numbers), np.sin(2 * np.pi * hertz * numbers)), axis=1)
+        found, *_ = np.linalg.lstsq(base, part, rcond=None)
+        pure = base @ found
+        rest = float(np.sum((part - pure) ** 2))
+        if float(np.sum(pure**2)) > step * 500**2 and rest > 0:
+            best = max(best, float(10 * np.log10(np.sum(pure**2) / rest)))
+    return best
 
 
 def _gaps(there: np.ndarray) -> list[tuple[float, float]]:

@@ -1,6 +1,7 @@
 """Mu-law (ITU-T G.711) and linear 16-bit samples, by tables. It knows no streams.
 
-The standard library's `audioop` did this until Python 3.13.
+It is here because the voice agent and the media workers both speak mu-law and may not know each other: there is no
+other table of it. The standard library's `audioop` did this until Python 3.13.
 """
 
 from __future__ import annotations
@@ -29,9 +30,10 @@ def encode_sample(value: int) -> int:
     return ~(sign | (exponent << 4) | mantissa) & 0xFF
 
 
-_LINEAR = [decode_sample(code) & 0xFFFF for code in range(256)]
-_LOW = bytes(value & 0xFF for value in _LINEAR)
-_HIGH = bytes(value >> 8 for value in _LINEAR)
+LINEAR = tuple(decode_sample(code) for code in range(256))
+"""The linear value of every mu-law byte."""
+_LOW = bytes(value & 0xFF for value in LINEAR)
+_HIGH = bytes(value >> 8 & 0xFF for value in LINEAR)
 
 
 def decode(audio: bytes) -> bytes:
@@ -43,15 +45,19 @@ def decode(audio: bytes) -> bytes:
 
 
 @cache
-def _codes() -> bytes:
-    """The mu-law byte of every 16-bit value."""
-    return bytes(encode_sample(value - 65_536 if value > 32_767 else value) for value in range(65_536))
+def codes() -> bytes:
+    """The mu-law byte of every 16-bit value, by the value as an unsigned number."""
+    # Eight values at a time have one code, from 4 on.
+    runs = b"".join(bytes((encode_sample(value),)) * 8 for value in range(4, 32_768, 8))
+    positive = (bytes((encode_sample(0),)) * 4 + runs)[:32_768]
+    negative = (positive[1:] + positive[-1:])[::-1]
+    return positive + negative.translate(bytes(code & 0x7F for code in range(256)))
 
 
 def encode(samples: bytes) -> bytes:
     """16-bit little-endian samples as mu-law."""
-    codes = _codes()
-    return bytes([codes[value] for (value,) in _SAMPLE.iter_unpack(samples)])
+    table = codes()
+    return bytes([table[value] for (value,) in _SAMPLE.iter_unpack(samples)])
 
 
 def interleave(left: bytes, right: bytes) -> bytes:
