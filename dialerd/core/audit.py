@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 
 from dialerd.core import call as calls
-from dialerd.core import handover
+from dialerd.core import handover, sessions
 from dialerd.core.clock import Millis, mono_after
 from dialerd.core.effects import (
     CountChannels,
@@ -119,6 +119,12 @@ def _balance(turn: Turn) -> None:
         if queue.live != live[ident]:
             _drifted(turn, f"campaign {ident}: {queue.live} counted, {live[ident]} live")
             turn.set_queue(ident, replace(queue, live=live[ident]))
+    engaged = Counter(call.speaking_engine for call in world.calls.values() if not call.agent_done)
+    for engine in {*world.engaged.committed, *engaged}:
+        counted = world.engaged.get(engine) or 0
+        if counted != engaged[engine]:
+            _drifted(turn, f"engine {engine}: {counted} sessions counted, {engaged[engine]} held")
+            sessions.engage(turn, engine, engaged[engine] - counted)
     for phone in list(world.numbers.committed):
         holder = world.numbers.get(phone)
         if holder is not None and world.calls.get(holder) is None:

@@ -252,7 +252,7 @@ class World:
     braked: Table[CampaignId, int] = field(default_factory=Table)
     """Campaigns with too many abandoned calls, and how many calls at a time each may have."""
     engaged: Table[str, int] = field(default_factory=Table)
-    """Calls of each engine, from the turn that opens them."""
+    """Calls that hold a session of each engine: from the turn that opens them to their agent's last word."""
     numbers: Table[E164, CallId] = field(default_factory=Table)
     """The live call to a number: one at most, over all campaigns."""
     rested: Table[E164, Instant] = field(default_factory=Table)
