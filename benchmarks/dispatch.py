@@ -30,6 +30,7 @@ from dialerd.core.effects import (
     JoinPerson,
     Originate,
     PrepareMedia,
+    ReturnCallee,
 )
 from dialerd.core.messages import (
     CallRecord,
@@ -96,6 +97,9 @@ class BusyNetwork:
         """Never asked."""
 
     def join_person(self, order: JoinPerson) -> None:
+        """Never asked."""
+
+    def return_callee(self, order: ReturnCallee) -> None:
         """Never asked."""
 
     def ring_callee(self, channel: ChannelId) -> None:

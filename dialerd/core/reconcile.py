@@ -53,7 +53,8 @@ def on_manager_down(turn: Turn, event: ManagerDown) -> None:
 
 def on_host_up(turn: Turn, event: HostUp) -> None:
     """Asterisk is back: adopt what lives, hang up what is nobody's, look for evidence of the rest."""
-    turn.set_host(replace(turn.host, boot=event.boot, detail="connected", version=event.version))
+    about = replace(turn.host, boot=event.boot, detail="connected", version=event.version, audit_owed=True)
+    turn.set_host(about)
     live = {found.channel: found for found in event.live}
     missing: set[ChannelId] = set()
     for call in list(turn.world.calls.values()):

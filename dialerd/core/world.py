@@ -90,6 +90,8 @@ class Host:
     """Differences that the last audit found for the first time."""
     sweeps: tuple[str, ...] = ()
     """Do-not-call patterns whose contacts are being taken out of the queues; the first one now."""
+    audit_owed: bool = False
+    """Calls were open, or may have been, since Asterisk was last looked at without any."""
     drift: int = 0
     """Differences between our books and Asterisk's that audits have found and healed (`slot_drift`)."""
 

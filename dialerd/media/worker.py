@@ -37,6 +37,7 @@ from dialerd.media.recordings import PARTS, Kept, Lost, Recording, RecordingWrit
 from dialerd.media.remote import Kind
 from dialerd.media.ringing_legs import RingingLegs
 from dialerd.media.session import Failed, Finished, Outcome, Session, SessionTiming
+from dialerd.media.vigil import Vigil
 
 MAX_BACKLOG = 16 * 1024 * 1024
 """Bytes a daemon may leave unread before it counts as dead."""
@@ -103,6 +104,7 @@ class Worker:
         self._ringing = RingingLegs(
             lambda channel: MediaLeg(ari, reception, channel), settings.longest_ringing
         )
+        self._vigil = Vigil(ari, self._held)
         self._dismissed = False
         """The daemon has taken leave: with the last call this worker ends, unless another one comes before."""
         self._rack = EngineRack(agent, kinds or {}, self._announce)
@@ -158,6 +160,7 @@ class Worker:
         server = await asyncio.start_unix_server(self._serve_daemon, sock=listening, limit=wire.MAX_LINE)
         keeping_ready = self._tasks.create_task(self._readiness.keep())
         await self._leaving.wait()
+        self._vigil.end()
         self._settings.socket.unlink(missing_ok=True)
         server.close()
         for task in (keeping_ready, *self._renderings):
@@ -186,6 +189,7 @@ class Worker:
         if self._grace is not None:
             self._grace.cancel()
             self._grace = None
+        self._vigil.end()
         self._outbox.forget(asyncio.get_running_loop().time())
         calls = tuple(sorted({*self._sessions, *self._outbox.calls}))
         engines = {call: session.engine for call, (session, _) in self._sessions.items()}
@@ -211,6 +215,13 @@ class Worker:
     def _wait_for_daemon(self) -> None:
         loop = asyncio.get_running_loop()
         self._grace = loop.call_later(self._settings.grace, self._leaving.set)
+        self._vigil.begin()
+
+    def _held(self) -> dict[ChannelId, Callable[[], None]]:
+        """The calls that go on, and how each is released."""
+        return {
+            order.channel: session.detach for session, order in self._sessions.values() if not session.is_over
+        }
 
     def _send(self, message: wire.ToDaemon) -> None:
         daemon = self._daemon

@@ -14,6 +14,7 @@ from dialerd.core.effects import (
     JoinPerson,
     Originate,
     PrepareMedia,
+    ReturnCallee,
 )
 from dialerd.core.messages import (
     CallRecord,
@@ -73,6 +74,10 @@ class Telephony(Protocol):
 
     def join_person(self, order: JoinPerson) -> None:
         """Bring callee and person together. PersonJoined or PersonNotJoined follows; asked twice is no harm."""
+        ...
+
+    def return_callee(self, order: ReturnCallee) -> None:
+        """Put the callee back into the bridge with its agent; there already, or neither is there any more: nothing."""
         ...
 
     def ring_callee(self, channel: ChannelId) -> None:

@@ -30,6 +30,7 @@ from dialerd.core.effects import (
     JoinPerson,
     Originate,
     PrepareMedia,
+    ReturnCallee,
 )
 from dialerd.core.engine import EngineState
 from dialerd.core.errors import Fault, PortError, invalid
@@ -167,6 +168,9 @@ class SilentTelephony:
         self.persons.append(order)
 
     def join_person(self, order: JoinPerson) -> None:
+        pass
+
+    def return_callee(self, order: ReturnCallee) -> None:
         pass
 
     def ring_callee(self, channel: ChannelId) -> None:

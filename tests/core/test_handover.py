@@ -29,6 +29,7 @@ from dialerd.core.effects import (
     HoldForTransfer,
     JoinPerson,
     ReleaseMedia,
+    ReturnCallee,
     RingCallee,
     TellTransferFailed,
 )
@@ -273,6 +274,40 @@ def test_who_cannot_be_brought_together_is_let_go_and_the_agent_goes_on() -> Non
     assert [told.reason for told in driver.of(TellTransferFailed)] == ["failed"]
     driver.events(PersonGone(driver.person, 16))
     assert len(driver.of(TellTransferFailed)) == 1
+
+
+@pytest.mark.parametrize("how", ["gone", "not joined", "gone while no daemon was there", "never heard of"])
+@pytest.mark.parametrize("target", ["support", "desk"])
+def test_a_callee_who_may_be_with_a_person_already_goes_back_to_its_agent_if_that_comes_to_nothing(
+    how: str, target: str
+) -> None:
+    driver = talking()
+    driver.ask(target=target)
+    driver.events(PersonAnswered(driver.person))
+    if how == "gone":
+        driver.events(PersonGone(driver.person, 16))
+    elif how == "not joined":
+        driver.events(PersonNotJoined(driver.person, "it does not answer"))
+    elif how == "never heard of":
+        driver.run(until=driver.elapsed + 40_000)
+    else:
+        driver.reborn()
+    (back,) = driver.of(ReturnCallee)
+    assert back.channel == driver.callee
+    assert back.most < RULES.max_call, "the call lasts no longer for it"
+    after = driver.done[driver.done.index(back) :]
+    told = TellTransferFailed if target == "desk" else CallPerson
+    assert [kind for kind in map(type, after) if kind in (TellTransferFailed, CallPerson)] == [told]
+
+
+def test_a_callee_without_an_agent_hears_it_ring_again() -> None:
+    driver = talking()
+    driver.ask(target="support")
+    driver.events(AgentFinished(driver.call.id, AgentReport()))
+    driver.events(PersonAnswered(driver.person))
+    driver.events(PersonGone(driver.person, 16))
+    assert driver.of(ReturnCallee) == []
+    assert driver.of(RingCallee) == [RingCallee(driver.callee)] * 2
 
 
 def test_a_target_that_there_is_not_is_told_at_once() -> None:

@@ -14,6 +14,7 @@ from dialerd.core.effects import (
     JoinPerson,
     Originate,
     PrepareMedia,
+    ReturnCallee,
 )
 from dialerd.core.journal import CampaignAdmitted, Entry
 from dialerd.core.messages import (
@@ -114,6 +115,7 @@ class RecordingTelephony:
     persons: list[CallPerson] = field(default_factory=list)
     joined: list[JoinPerson] = field(default_factory=list)
     rung: list[ChannelId] = field(default_factory=list)
+    returned: list[ReturnCallee] = field(default_factory=list)
     live: tuple[LiveChannel, ...] = ()
     records: tuple[CallRecord, ...] = ()
 
@@ -134,6 +136,9 @@ class RecordingTelephony:
 
     def join_person(self, order: JoinPerson) -> None:
         self.joined.append(order)
+
+    def return_callee(self, order: ReturnCallee) -> None:
+        self.returned.append(order)
 
     def ring_callee(self, channel: ChannelId) -> None:
         self.rung.append(channel)

@@ -235,6 +235,22 @@ async def test_a_label_chosen_while_no_daemon_was_there_is_told_to_the_next(tmp_
             await boss.hears(wire.Ended)
 
 
+async def test_a_callee_who_leaves_while_no_daemon_is_there_is_not_talked_to(tmp_path: Path) -> None:
+    async with fake_asterisk() as fake, running(tmp_path, fake) as run:
+        fake.answer(CALL)
+        fake.answer(call_id(2))
+        async with daemon(run.path) as boss:
+            boss.attach()
+            boss.attach(2)
+            await boss.hears(wire.Heard, 2)
+        fake.channels.discard(channel_of(CALL))
+        await until(lambda: list(fake.bridges) == [f"{channel_of(call_id(2))}-b"])
+        async with daemon(run.path) as boss:
+            assert await boss.hears(wire.Ended) == wire.Ended(CALL, AgentReport(), number=1)
+            boss.say(wire.Detach(call_id(2)))
+            assert (await boss.hears(wire.Ended, 2)).call == call_id(2), "whose callee was there"
+
+
 async def test_without_a_daemon_it_hangs_up_and_ends(tmp_path: Path) -> None:
     async with fake_asterisk() as fake, running(tmp_path, fake, grace=2.0) as run:
         fake.answer(CALL)

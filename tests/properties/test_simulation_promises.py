@@ -21,6 +21,7 @@ from dialerd.core.effects import (
     JoinPerson,
     Originate,
     PrepareMedia,
+    ReturnCallee,
 )
 from dialerd.core.journal import CampaignAdmitted, CountersMoved
 from dialerd.core.messages import CallRecord, Event, HostUp, LiveChannel, ManagerUp, MediaCapacity
@@ -159,6 +160,9 @@ class Ports:
         pass
 
     def join_person(self, order: JoinPerson) -> None:
+        pass
+
+    def return_callee(self, order: ReturnCallee) -> None:
         pass
 
     def ring_callee(self, channel: ChannelId) -> None:
