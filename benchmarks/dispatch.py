@@ -14,7 +14,7 @@ import asyncio
 import contextlib
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import uvloop
@@ -45,7 +45,7 @@ from dialerd.core.messages import (
 from dialerd.core.model import E164, CallId, ChannelId, InstanceId, Policy, Trunk, TrunkName
 from dialerd.engine.runtime import Engine
 from dialerd.numbering import callee_zones, pin_zones, tzdata_version
-from dialerd.ports import Script, Sink, Snapshot, Store
+from dialerd.ports import MediaWorker, Script, Sink, Snapshot, Store
 from dialerd.store.choice import store_at
 
 CHANNELS = 200
@@ -136,6 +136,9 @@ class NoMedia:
     def redirect(self, call: CallId, instructions: Mapping[str, Any]) -> bool:
         """Nobody redirects here."""
         return False
+
+    def standing(self) -> Sequence[MediaWorker]:
+        return ()
 
     def held(self) -> frozenset[CallId] | None:
         return None

@@ -22,7 +22,7 @@ from dialerd.core.messages import (
     LiveChannel,
 )
 from dialerd.core.model import CallId, CampaignId, ChannelId, Contact, ContactId, ContactKind
-from dialerd.ports import Dnc, OpenState, ReadyBatch, Script, Snapshot
+from dialerd.ports import Dnc, MediaWorker, OpenState, ReadyBatch, Script, Snapshot
 from tests.core.world_builder import START
 
 
@@ -182,6 +182,9 @@ class RecordingMedia:
     def redirect(self, call: CallId, instructions: Mapping[str, Any]) -> bool:
         """Nobody redirects here."""
         return False
+
+    def standing(self) -> Sequence[MediaWorker]:
+        return ()
 
     def held(self) -> frozenset[CallId] | None:
         return None

@@ -174,6 +174,26 @@ async def test_more_calls_than_sessions(tmp_path: Path) -> None:
         await boss.hears(wire.Heard, 2)
 
 
+async def test_the_daemon_says_what_may_be_held_and_how_long_audio_may_be_missing(tmp_path: Path) -> None:
+    async with fake_asterisk() as fake, running(tmp_path, fake) as run, daemon(run.path) as boss:
+        for number in (1, 2, 3):
+            fake.answer(call_id(number))
+        boss.attach(1)
+        boss.attach(2)
+        await boss.hears(wire.Heard, 2)
+        boss.say(wire.Limits(1))
+        assert await boss.hears(wire.Ready, 2) == wire.Ready(1)
+        boss.attach(3)
+        refused = await boss.hears(wire.Ended)
+        assert (refused.call, refused.detail) == (call_id(3), "all 1 sessions are taken")
+        boss.say(wire.Limits(3, silence=0.5))
+        fake.answer(call_id(4))
+        boss.attach(4)
+        dropped = await boss.hears(wire.Ended, 2)
+        assert (dropped.call, dropped.failed) == (call_id(4), Reason.DROPPED)
+        assert dropped.detail == "max silence: neither side was audible for 0.5 s", "those before have none"
+
+
 async def test_an_agent_that_is_not_ready_says_why_and_recovers(tmp_path: Path) -> None:
     agent = FakeAgent(fault="espeak-ng is not installed")
     async with fake_asterisk() as fake, running(tmp_path, fake, agent) as run, daemon(run.path) as boss:

@@ -41,7 +41,7 @@ from dialerd.core.windows import Slot
 from dialerd.core.world import World, call_of
 from dialerd.engine import recovery
 from dialerd.engine.runtime import Engine
-from dialerd.ports import OpenState, Snapshot
+from dialerd.ports import MediaWorker, OpenState, Snapshot
 from dialerd.sim.callees import Callees, Habits, Spread
 from dialerd.sim.network import Network
 from dialerd.sim.people import People
@@ -170,6 +170,9 @@ class Ports:
 
     def release_media(self, channel: ChannelId) -> None:
         pass
+
+    def standing(self) -> Sequence[MediaWorker]:
+        return ()
 
     def held(self) -> None:
         return None
