@@ -68,6 +68,8 @@ class Host:
 
     boot: str | None = None
     """Identity of the connected Asterisk boot; None: not connected, nothing may be sent."""
+    lost_at: Instant | None = None
+    """When the connection was lost for the last time."""
     detail: str = "not connected yet"
     version: str | None = None
     manager: str | None = "the manager interface (AMI) is not connected yet"

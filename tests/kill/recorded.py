@@ -10,8 +10,9 @@ from pathlib import Path
 from tests.kill.accounts import Books
 from tests.kill.ledger import CallRow, ContactRow
 
-LONGER = 0.5
-"""Seconds by which a recording may be longer than its call: both are told by clocks of their own."""
+LONGER = 1.0
+"""Seconds by which a recording may be longer than its call: so long may pass, without a daemon, until the hang-up of
+its callee is noticed."""
 SHORTER = 2.0
 """Seconds that may be missing at its beginning and its end."""
 
