@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -27,8 +28,8 @@ from dialerd.media.ari import MediaAri
 from dialerd.media.asterisk_ws import LegListener, MediaLeg
 from dialerd.media.call_voice import CallVoice
 from dialerd.media.conversation import Agent
+from dialerd.media.outbox import KEPT, Outbox
 from dialerd.media.outbox import Kept as Letter
-from dialerd.media.outbox import Outbox
 from dialerd.media.preparation import Preparation
 from dialerd.media.rack import EngineRack
 from dialerd.media.readiness import Readiness, fault_of
@@ -151,6 +152,7 @@ class Worker:
             async with asyncio.TaskGroup() as self._tasks:
                 await self._serve(listening)
         finally:
+            self._forget(leaving=True)
             if self._writer is not None:
                 await self._writer.stop()
             self._outbox.save(self._settings.outcomes)
@@ -197,7 +199,7 @@ class Worker:
             self._grace.cancel()
             self._grace = None
         self._vigil.end()
-        self._outbox.forget(asyncio.get_running_loop().time())
+        self._forget()
         calls = tuple(sorted({*self._sessions, *self._outbox.calls}))
         engines = {call: session.engine for call, (session, _) in self._sessions.items()}
         self._send(wire.Hello(wire.VERSION, calls, engines, self._ringing.engines))
@@ -253,7 +255,9 @@ class Worker:
             case wire.Redirect() | wire.Detach() | wire.Hold() | wire.TransferFailed():
                 self._direct(message)
             case wire.Acknowledge():
-                self._outbox.acknowledge(message.number, asyncio.get_running_loop().time())
+                loop = asyncio.get_running_loop()
+                self._outbox.acknowledge(message.number, loop.time())
+                loop.call_later(KEPT, self._forget)
             case wire.Prepare():
                 self._preparation.prepare(message)
             case wire.Ping():
@@ -364,6 +368,13 @@ class Worker:
                 self._tell(wire.Ended(order.call, report))
             case Failed(reason, detail, report):
                 self._tell(wire.Ended(order.call, report, reason, detail))
+
+    def _forget(self, *, leaving: bool = False) -> None:
+        """Let go of what the store is sure to know by now: a daemon that outlives this worker writes what it has."""
+        now = math.inf if leaving else asyncio.get_running_loop().time()
+        for message in self._outbox.forget(now):
+            if isinstance(message, wire.Recorded) and self._writer is not None:
+                self._writer.known(message.call)
 
     def _tell(self, message: Letter) -> None:
         self._send(self._outbox.put(message))

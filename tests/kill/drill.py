@@ -228,7 +228,9 @@ class Drill:
         with closing(Listener(self.running.facts["ari"], self.running.folder)) as pbx:
             until(lambda: not pbx.channels(), CLEARED, "channels are left in Asterisk")
             until(lambda: not pbx.bridges(), CLEARED, "bridges are left in Asterisk")
-        until(lambda: not list(self.recordings.glob("parts*/*")), CLEARED, "recordings are not made whole")
+        until(
+            lambda: not list(self.recordings.glob("parts*/*.wav")), CLEARED, "recordings are not made whole"
+        )
 
     def _is_over(self, campaign: str) -> bool:
         return self.ledger.status(campaign) == "completed"
@@ -249,9 +251,10 @@ class Drill:
         """What the PBX and the disk saw of campaigns beside what is recorded of them."""
         assert self.onlooker is not None
         contacts, others = self.contacts(campaigns), self.ledger.recordings()
+        killed = [*self.worker_kills, *(life.ended for life in self.lives if life.ended is not None)]
         return [
             persons.reckon(contacts, self.onlooker.seen(), self._steady(), self.pbx_kills),
-            recorded.reckon(contacts, self.recordings, self.worker_kills, others),
+            recorded.reckon(contacts, self.recordings, killed, self.harms, others),
         ]
 
     def _steady(self) -> list[Span]:

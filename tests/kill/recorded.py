@@ -7,8 +7,10 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from dialerd.media.recordings import NOTE
 from tests.kill.accounts import Books
 from tests.kill.ledger import CallRow, ContactRow
+from tests.kill.onlooker import Span
 
 LONGER = 1.0
 """Seconds by which a recording may be longer than its call: so long may pass, without a daemon, until the hang-up of
@@ -21,9 +23,14 @@ def reckon(
     contacts: Mapping[str, ContactRow],
     folder: Path,
     killed: Sequence[float],
-    others: frozenset[str] = frozenset(),
+    harms: Sequence[Span],
+    others: frozenset[str],
 ) -> Books:
-    """Hold every recording against its file. `killed`: when media workers died; `others`: paths of other calls."""
+    """Hold every recording against its file.
+
+    `killed`: when daemons and media workers died; `harms`: when the way to a server was harmed; `others`: paths of
+    recordings that other calls have.
+    """
     breaches: list[str] = []
     figures: Counter[str] = Counter()
     told = set(others)
@@ -34,17 +41,18 @@ def reckon(
                 continue
             figures["recordings"] += 1
             told.add(call.recording.path)
-            breaches += [f"{call.id}: {breach}" for breach in _recording(call, folder, killed)]
+            breaches += [f"{call.id}: {breach}" for breach in _recording(call, folder, killed, harms)]
     breaches += [f"{path}: nothing is stored about this file" for path in sorted(files(folder) - told)]
     return Books(tuple(breaches), figures)
 
 
 def files(folder: Path) -> set[str]:
-    """Every file in the folder of recordings."""
-    return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+    """Every recording in the folder, those in the making too."""
+    found = (path for path in folder.rglob("*") if path.is_file() and path.suffix != NOTE)
+    return {str(path.relative_to(folder)) for path in found}
 
 
-def _recording(call: CallRow, folder: Path, killed: Sequence[float]) -> Iterator[str]:
+def _recording(call: CallRow, folder: Path, killed: Sequence[float], harms: Sequence[Span]) -> Iterator[str]:
     kept, attempt = call.recording, call.tries[-1]
     assert kept is not None
     path = folder / kept.path
@@ -67,9 +75,10 @@ def _recording(call: CallRow, folder: Path, killed: Sequence[float]) -> Iterator
         yield "it has a recording, and was not answered"
         return
     lasted = attempt.ended_at - attempt.answered_at
-    if length > lasted + LONGER:
+    harmed = any(begin <= attempt.ended_at + LONGER and attempt.answered_at <= end for begin, end in harms)
+    if length > lasted + LONGER and not harmed:
         yield f"its recording of {length:.3f} s is longer than the call, {lasted:.3f} s"
-    broken = any(attempt.answered_at <= at <= attempt.ended_at for at in killed)
+    broken = harmed or any(attempt.answered_at <= at <= attempt.ended_at for at in killed)
     handed_over = call.transfer is not None and call.transfer["outcome"] == "answered"
     if length < lasted - SHORTER and not (broken or handed_over):
         yield f"its recording of {length:.3f} s is much shorter than the call, {lasted:.3f} s"

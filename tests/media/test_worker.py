@@ -47,7 +47,7 @@ class Daemon:
         self.say(
             wire.Attach(
                 said.call, said.channel, said.script_id, said.script_version, said.language, said.phone,
-                said.name, said.variables, on_machine=said.on_machine,
+                said.name, said.variables, on_machine=said.on_machine, record=said.record,
             )
         )  # fmt: skip
 
@@ -269,6 +269,38 @@ async def test_a_callee_who_leaves_while_no_daemon_is_there_is_not_talked_to(tmp
             assert await boss.hears(wire.Ended) == wire.Ended(CALL, AgentReport(), number=1)
             boss.say(wire.Detach(call_id(2)))
             assert (await boss.hears(wire.Ended, 2)).call == call_id(2), "whose callee was there"
+
+
+async def test_a_recording_is_told_of_until_the_store_is_sure_to_know(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "recordings"
+    async with fake_asterisk() as fake, running(tmp_path, fake, recordings=folder) as run:
+        fake.answer(CALL)
+        async with daemon(run.path) as boss:
+            boss.attach(record=True)
+            await boss.hears(wire.Heard)
+            boss.say(wire.Detach(CALL))
+            told = await boss.hears(wire.Recorded)
+            assert (folder / told.recording.path).exists()
+        # Its daemon was killed, and so is it: what it holds in memory is lost.
+        notes = list((folder / "parts").iterdir())
+        kept = {note.name: note.read_text() for note in notes}
+        assert list(kept.values()) == [told.recording.path]
+    for name, path in kept.items():
+        (folder / "parts" / name).write_text(path)
+    (tmp_path / "media.outcomes").unlink(missing_ok=True)
+    monkeypatch.setattr("dialerd.media.worker.KEPT", 0.05)
+    monkeypatch.setattr("dialerd.media.outbox.KEPT", 0.05)
+    async with (
+        fake_asterisk() as fake,
+        running(tmp_path, fake, recordings=folder) as run,
+        daemon(run.path) as boss,
+    ):
+        again = await boss.hears(wire.Recorded)
+        assert (again.call, again.recording) == (told.call, told.recording)
+        boss.say(wire.Acknowledge(again.number))
+        await until(lambda: list((folder / "parts").iterdir()) == [])
 
 
 async def test_without_a_daemon_it_hangs_up_and_ends(tmp_path: Path) -> None:
