@@ -60,6 +60,18 @@ def test_a_daemon_that_dies_on_either_side_of_each_boundary_calls_nobody_too_oft
 
 
 @STORES
+def test_media_workers_killed_twenty_times_leave_nobody_alone_and_no_recording_lost(
+    tmp_path: Path, rng: random.Random, server: Server | None
+) -> None:
+    with stage(tmp_path, postgres=server) as drill:
+        campaigns = drill.campaigns(numbers(500, 6, rng), TERMS, rate=8.0)
+        ordeals.kill_workers(drill, rng, 20)
+        books = ordeals.reckon(drill, campaigns, TERMS, 300)
+    assert len(drill.worker_kills) >= 15
+    assert books.figures["lost"] == 0, "Asterisk lived, and its call records tell all"
+
+
+@STORES
 def test_an_asterisk_killed_ten_times_loses_calls_and_refunds_none_that_rang(
     tmp_path: Path, rng: random.Random, server: Server | None
 ) -> None:
