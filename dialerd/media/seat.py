@@ -7,6 +7,7 @@ which worker is not decided here. It carries no audio and waits for nothing but 
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
@@ -26,6 +27,9 @@ from dialerd.ports import MediaWorker, MediaWorkerState, Sink
 
 STRIKES = 3
 """Connections in a row that a living worker may spoil before it is replaced."""
+
+REMEMBERED = 100
+"""Recordings of which a worker that dies may have told seconds before: the next one tells of them again."""
 
 LONGEST_RINGING = 300.0
 """Seconds for which something may be ready for a phone that rings."""
@@ -97,6 +101,8 @@ class WorkerSeat:
         """Calls that were not answered, while it was not there."""
         self._untold: dict[CallId, str] = {}
         """Transfers that failed while it was not there."""
+        self._recordings: deque[str] = deque(maxlen=REMEMBERED)
+        """Paths of the last recordings that were told of."""
         self._ready: wire.Ready | None = None
         self._answers: list[asyncio.Future[wire.Prepared]] = []
         """What it says of the scripts it was given when it was connected; empty: it has them all."""
@@ -311,8 +317,18 @@ class WorkerSeat:
             case _ if isinstance(message, Letter):
                 if isinstance(message, wire.StoodIn) and message.call in self.calls:
                     self.calls[CallId(message.call)] = message.engine
-                self._owner.sink(event_of(message))
+                if not self._knows(message):
+                    self._owner.sink(event_of(message))
                 self._say(wire.Acknowledge(message.number))
+
+    def _knows(self, message: wire.ToDaemon) -> bool:
+        """Whether it is a recording that the worker before this one has told of already."""
+        if not isinstance(message, wire.Recorded):
+            return False
+        if message.recording.path in self._recordings:
+            return True
+        self._recordings.append(message.recording.path)
+        return False
 
     def _take_end(self, message: wire.Ended) -> None:
         call = CallId(message.call)
