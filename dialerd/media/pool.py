@@ -163,7 +163,9 @@ class MediaPool:
     def held(self) -> frozenset[CallId] | None:
         """See `dialerd.ports.Media`."""
         seats = tuple(self._all)
-        if not all(seat.settled for seat in seats) or all(seat.link is None for seat in seats):
+        if not all(seat.settled for seat in seats):
+            return None
+        if all(seat.link is None and not seat.vacant for seat in seats):
             return None
         return frozenset(self._waiting).union(*(seat.calls for seat in seats))
 

@@ -139,6 +139,11 @@ class WorkerSeat:
         return self._ready.engines if self._ready is not None else {}
 
     @property
+    def vacant(self) -> bool:
+        """Whether it is certain that nobody holds a call there."""
+        return self.link is None and self.supervisor.vacant
+
+    @property
     def load(self) -> float:
         """How much of it is taken: 0 nothing, 1 all."""
         return self._taken / self._sessions if self._sessions else 1.0
@@ -381,6 +386,10 @@ class WorkerSeat:
         self._released.clear()
         self._untold.clear()
         self._forgone.clear()
+        if self.vacant:
+            # A worker takes seconds to start, and callees whom nobody talks to any more must not wait for it.
+            self.settled = True
+            self._owner.on_changed(self)
 
     def _say(self, message: wire.ToWorker) -> None:
         if self.link is not None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError
@@ -32,6 +33,11 @@ from dialerd.media.engine_settings import EngineSettings
 VERSION = 6
 """Of this protocol. A daemon ends a worker of another version."""
 MAX_LINE = 4 * 1024 * 1024
+
+
+def outcomes_of(socket: Path) -> Path:
+    """Where a worker that listens at `socket` writes what no daemon has taken."""
+    return socket.with_suffix(".outcomes")
 
 
 class Garbled(ValueError):

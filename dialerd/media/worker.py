@@ -79,7 +79,7 @@ class WorkerSettings:
     @property
     def outcomes(self) -> Path:
         """Where outcomes are written that no daemon has taken."""
-        return self.socket.with_suffix(".outcomes")
+        return wire.outcomes_of(self.socket)
 
     @property
     def parts(self) -> str:

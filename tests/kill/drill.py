@@ -5,6 +5,7 @@ It starts and kills; what the outcome must be is said by the tests, with the boo
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import random
@@ -14,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -74,6 +76,8 @@ SPARED = 4
 POLL = 0.05
 ORPHANED = 20.0
 """Seconds after which a media worker without a daemon must be gone: its grace is 10 s."""
+SETTLED = 1.0
+"""Seconds from when a daemon has reached Asterisk until it must know what became of calls and people."""
 CLEARED = 20.0
 """Seconds after which nothing may be left of calls that are over: two audits find what was."""
 FAULTS = ("engine.turn_failed", "engine.event_failed", "engine.step_raised", "part_died", "Traceback")
@@ -258,9 +262,20 @@ class Drill:
         ]
 
     def _steady(self) -> list[Span]:
-        """When a daemon ran and nothing was done to anything around it."""
+        """When a daemon knew what was going on, and nothing was done to anything around it."""
         lives = [(life.began, math.inf if life.ended is None else life.ended) for life in self.lives]
-        return [span for life in lives for span in without(life, self.harms)]
+        connected = self._connected()
+        ready = [
+            (next((at for at in connected if began <= at < ended), ended) + SETTLED, ended)
+            for began, ended in lives
+        ]
+        return [span for life in ready if life[0] < life[1] for span in without(life, self.harms)]
+
+    def _connected(self) -> list[float]:
+        """When a daemon had reached Asterisk, by their log."""
+        lines = self.daemon.log.read_text(errors="replace").splitlines()
+        told = [json.loads(line) for line in lines if '"ari.recovered"' in line]
+        return [datetime.fromisoformat(line["timestamp"]).timestamp() for line in told]
 
     @property
     def recordings(self) -> Path:

@@ -10,8 +10,6 @@ from tests.kill.accounts import Books
 from tests.kill.ledger import CallRow, ContactRow
 from tests.kill.onlooker import Seen, Span
 
-SETTLED = 4.0
-"""Seconds from the start of a daemon until it must know what goes on."""
 AT_ONCE = 0.3
 """Seconds of a talk so short that it may be over before anybody was told of it."""
 ALONE = 3.0
@@ -24,15 +22,18 @@ _OURS = re.compile(r"(?P<callee>.+-cal_[0-9a-f]{12}-\d+)(?P<person>-h\d+)?")
 def reckon(
     contacts: Mapping[str, ContactRow],
     seen: Seen,
-    lives: Sequence[Span],
+    settled: Sequence[Span],
     deaths: Sequence[float],
 ) -> Books:
-    """Hold every call's transfer, and every channel, against the promise. `lives` are those of the daemon, `deaths`
-    those of Asterisk."""
+    """Hold every call's transfer, and every channel, against the promise.
+
+    `settled`: when a daemon knew what was going on; `deaths`: those of Asterisk.
+    """
     calls = {call.id: call for contact in contacts.values() for call in contact.calls}
-    settled = [(began + SETTLED, ended) for began, ended in lives]
     figures: Counter[str] = Counter()
-    breaches = [breach for call in calls.values() for breach in _recorded(call, seen, lives, deaths, figures)]
+    breaches = [
+        breach for call in calls.values() for breach in _recorded(call, seen, settled, deaths, figures)
+    ]
     figures["longest alone, ms"] = 0
     for name in seen.lines:
         found = _OURS.fullmatch(name)
@@ -58,7 +59,7 @@ def joined_at(call: CallRow, seen: Seen) -> list[Span]:
 
 
 def _recorded(
-    call: CallRow, seen: Seen, lives: Sequence[Span], deaths: Sequence[float], figures: Counter[str]
+    call: CallRow, seen: Seen, settled: Sequence[Span], deaths: Sequence[float], figures: Counter[str]
 ) -> Iterator[str]:
     persons, talks = persons_of(call, seen), joined_at(call, seen)
     transfer = call.transfer
@@ -77,16 +78,16 @@ def _recorded(
         yield f"{call.id}: recorded as with a person, the PBX never saw the two together ({persons})"
     if outcome == "answered" or not talks:
         return
-    if any(_unwatched(span, lives, deaths) for span in talks):
+    if any(_unwatched(span, settled, deaths) for span in talks):
         figures["talks that nobody could record"] += 1
     elif max(end - begin for begin, end in talks) > AT_ONCE:
         yield f"{call.id}: was with a person, recorded as {outcome} ({call.disposition}, {call.reason})"
 
 
-def _unwatched(talk: Span, lives: Sequence[Span], deaths: Sequence[float]) -> bool:
+def _unwatched(talk: Span, settled: Sequence[Span], deaths: Sequence[float]) -> bool:
     """Whether the daemon, or Asterisk, died as the talk began: nobody was told that it did."""
     begin = talk[0]
-    told = any(began + SETTLED <= begin and begin + AT_ONCE <= ended for began, ended in lives)
+    told = any(since <= begin and begin + AT_ONCE <= until for since, until in settled)
     return not told or any(begin - AT_ONCE <= death <= begin + AT_ONCE for death in deaths)
 
 

@@ -76,8 +76,8 @@ def test_each_breach_is_found(row: CallRow, what: Seen, words: str) -> None:
 
 def test_time_without_a_daemon_is_nobodys_fault_and_that_of_one_that_has_settled_is() -> None:
     left = seen(TOGETHER[0], replace(TOGETHER[1], until=104.0))
-    assert found(call(), left, ((0.0, 103.0), (103.5, 106.0), (106.5, math.inf))) == ""
-    assert "alone" in found(call(), left, ((0.0, 102.5), (102.6, math.inf)))
+    assert found(call(), left, ((0.0, 103.0), (107.5, math.inf))) == ""
+    assert "alone" in found(call(), left, ((0.0, 102.5), (106.6, math.inf)))
 
 
 def test_a_talk_that_began_as_the_daemon_died_may_be_unknown() -> None:

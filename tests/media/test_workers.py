@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -48,7 +49,7 @@ def no_process_is_left(tmp_path: Path) -> Iterator[None]:
 @asynccontextmanager
 async def two(folder: Path, fake: FakeAsterisk, **settings: Any) -> AsyncIterator[Daemon]:
     """Two workers that hold four calls together."""
-    async with daemon(folder, fake, workers=2, **{"max_sessions": 4, **settings}) as boss:
+    async with daemon(folder, fake, **{"workers": 2, "max_sessions": 4, **settings}) as boss:
         yield boss
 
 
@@ -220,6 +221,28 @@ async def test_a_worker_says_how_late_its_loop_is(tmp_path: Path) -> None:
         os.kill(boss.pid_of(2), signal.SIGUSR1)
         await until(lambda: boss.pool.standing()[1].lag > 0.25, seconds=20)
         assert boss.pool.standing()[0].lag < 0.25
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_calls_whose_worker_died_with_the_daemon_do_not_wait_for_the_next_one(
+    tmp_path: Path, workers: int
+) -> None:
+    slow = (sys.executable, "-c", "import time; time.sleep(60)")
+    async with fake_asterisk() as fake:
+        async with two(tmp_path, fake, workers=workers) as boss:
+            await sessions(boss, 4)
+            place(boss, fake, 1, 2)
+            await boss.heard.wait(AgentHeard, 2)
+            kept = {call for call, home in homes(boss).items() if home != workers}
+            lost = boss.pid_of(workers)
+            boss.die()
+            boss.running = None
+        os.kill(lost, signal.SIGKILL)
+        await until(lambda: lost not in processes_of(tmp_path))
+        async with two(tmp_path, fake, workers=workers, command=slow) as boss:
+            assert (await boss.heard.wait(MediaHeld)).calls == kept
+            assert standing(boss)[-1][1] == "gone"
+            assert boss.pool.held() == kept
 
 
 async def test_nothing_is_told_of_calls_before_each_worker_was_asked(tmp_path: Path) -> None:
