@@ -42,7 +42,7 @@ lab-tests: setup ## tests on the real Asterisk
 
 test: check unit lab-tests ## everything: lint, types, contracts, unit, store and end-to-end tests
 
-test-kill: setup ## the kill drill on both stores: daemon, Asterisk, PostgreSQL and connections die over and over (45 minutes; KILL_SEED=N repeats one)
+test-kill: setup ## the kill drill on both stores: daemon, media workers, Asterisk, PostgreSQL and connections die over and over (an hour; KILL_SEED=N repeats one)
 	$(BIN)/python -m pytest tests/kill -m kill -s
 
 lab-up: setup ## start the lab: a PBX and a simulated carrier

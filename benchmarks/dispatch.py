@@ -14,7 +14,7 @@ import asyncio
 import contextlib
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import uvloop
@@ -30,6 +30,7 @@ from dialerd.core.effects import (
     JoinPerson,
     Originate,
     PrepareMedia,
+    ReturnCallee,
 )
 from dialerd.core.messages import (
     CallRecord,
@@ -44,7 +45,7 @@ from dialerd.core.messages import (
 from dialerd.core.model import E164, CallId, ChannelId, InstanceId, Policy, Trunk, TrunkName
 from dialerd.engine.runtime import Engine
 from dialerd.numbering import callee_zones, pin_zones, tzdata_version
-from dialerd.ports import Script, Sink, Snapshot, Store
+from dialerd.ports import MediaWorker, Script, Sink, Snapshot, Store
 from dialerd.store.choice import store_at
 
 CHANNELS = 200
@@ -98,6 +99,9 @@ class BusyNetwork:
     def join_person(self, order: JoinPerson) -> None:
         """Never asked."""
 
+    def return_callee(self, order: ReturnCallee) -> None:
+        """Never asked."""
+
     def ring_callee(self, channel: ChannelId) -> None:
         """Never asked."""
 
@@ -132,6 +136,9 @@ class NoMedia:
     def redirect(self, call: CallId, instructions: Mapping[str, Any]) -> bool:
         """Nobody redirects here."""
         return False
+
+    def standing(self) -> Sequence[MediaWorker]:
+        return ()
 
     def held(self) -> frozenset[CallId] | None:
         return None

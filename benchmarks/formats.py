@@ -71,14 +71,14 @@ ROWS = (
 
 
 @contextmanager
-def repeating(kind: str) -> Iterator[str]:
+def repeating(kind: str, running: Lab) -> Iterator[str]:
     """An engine that repeats what it hears; yields where it takes calls."""
     if kind == "webrtc":
         with webrtc_engine() as (url, _):
             yield url
     else:
-        with echo_bot(kind) as url:
-            yield url
+        with echo_bot(kind, running) as where:
+            yield where["URL"]
 
 
 def settings_for(row: Row, url: str, calls: int) -> dict[str, str]:
@@ -157,7 +157,7 @@ def measured(row: Row, running: Lab, calls: int, seconds: float) -> list[Figure]
     """What a row's calls take and give."""
     numbers = [f"15550199{number:02d}0" for number in range(calls)]
     with (
-        repeating(row.kind) as url,
+        repeating(row.kind, running) as url,
         daemon(running, **settings_for(row, url, calls)) as process,
     ):
         process.ctl("agent", "create", "--id", "bench", "--name", "bench", "--engine", "bot")

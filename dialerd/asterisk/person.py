@@ -10,16 +10,16 @@ import asyncio
 import contextlib
 import re
 import unicodedata
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
 
 from dialerd.asterisk.ari import AriError, AriHttp
-from dialerd.asterisk.events import PERSON, TRANSFER_SUFFIX
+from dialerd.asterisk.events import BRIDGE_SUFFIX, PERSON, TRANSFER_SUFFIX
 from dialerd.core.clock import SECOND, Millis
-from dialerd.core.effects import CallPerson, JoinPerson
+from dialerd.core.effects import CallPerson, JoinPerson, ReturnCallee
 from dialerd.core.messages import (
     Event,
 )
@@ -110,16 +110,64 @@ class _Step:
     body: dict[str, Any]
 
 
+@dataclass(slots=True)
+class _Turn:
+    """Who acts on a callee now, and how many wait for it."""
+
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    takers: int = 0
+
+
 class Joining:
-    """Brings persons and callees together, and says what came of it."""
+    """Brings persons and callees together, and says what came of it.
+
+    What is asked for one callee is done in the order it was asked: requests of two orders would cross otherwise, and
+    the callee would end where the earlier one left it.
+    """
 
     def __init__(self, http: AriHttp, sink: Callable[[Event], None]) -> None:
         self._http = http
         self._sink = sink
         self._sounds: dict[str, asyncio.Event] = {}
+        self._turns: dict[ChannelId, _Turn] = {}
+        self._joined: set[ChannelId] = set()
+        """Persons who are being connected."""
 
     async def join(self, order: JoinPerson) -> None:
-        """Let the person hear what is announced, then bridge it with the callee; `PersonJoined` or `-NotJoined`."""
+        """Let the person hear what is announced, then bridge it with the callee; `PersonJoined` or `-NotJoined`.
+
+        Asked again meanwhile, as after a reconnect: it is done once.
+        """
+        if order.person in self._joined:
+            return
+        self._joined.add(order.person)
+        try:
+            async with self._turn_of(order.channel):
+                await self._join(order)
+        finally:
+            self._joined.discard(order.person)
+
+    async def take_back(self, order: ReturnCallee) -> None:
+        """Put a callee back into its agent's bridge; what Asterisk says to that changes nothing."""
+        bridge = f"bridges/{order.channel}{BRIDGE_SUFFIX}/addChannel"
+        async with self._turn_of(order.channel):
+            with contextlib.suppress(AriError):
+                await self._http.post(bridge, orjson.dumps({"channel": [order.channel]}))
+                await self._http.post(f"channels/{order.channel}/variable", orjson.dumps(_limit(order.most)))
+
+    @contextlib.asynccontextmanager
+    async def _turn_of(self, channel: ChannelId) -> AsyncIterator[None]:
+        turn = self._turns.setdefault(channel, _Turn())
+        turn.takers += 1
+        try:
+            async with turn.lock:
+                yield
+        finally:
+            turn.takers -= 1
+            if not turn.takers:
+                del self._turns[channel]
+
+    async def _join(self, order: JoinPerson) -> None:
         try:
             if order.announcement is not None:
                 await self._announce(order.person, order.announcement)
@@ -169,11 +217,16 @@ class Joining:
             del self._sounds[playback]
 
 
+def _limit(most: Millis) -> dict[str, str]:
+    """How long a channel may last from now on."""
+    return {"variable": "TIMEOUT(absolute)", "value": str(_seconds(most))}
+
+
 def _steps(order: JoinPerson) -> tuple[_Step, ...]:
     bridge = f"bridges/{order.channel}{TRANSFER_SUFFIX}"
-    limit = {"variable": "TIMEOUT(absolute)", "value": str(_seconds(order.most))}
+    variable = f"channels/{order.channel}/variable"
     return (
-        _Step("set how long a transferred call may last", f"channels/{order.channel}/variable", limit),
+        _Step("set how long a transferred call may last", variable, _limit(order.most)),
         _Step("make a bridge", bridge, {"type": "mixing"}),
         _Step(
             "bridge a callee and a person", f"{bridge}/addChannel", {"channel": [order.channel, order.person]}

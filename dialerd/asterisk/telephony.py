@@ -36,7 +36,7 @@ from dialerd.asterisk.events import (
 from dialerd.asterisk.host import Host, host_of, live_of, media_of, persons_of
 from dialerd.asterisk.outage import Backoff, Outage
 from dialerd.asterisk.person import Joining
-from dialerd.core.effects import CallPerson, JoinPerson, Originate
+from dialerd.core.effects import CallPerson, JoinPerson, Originate, ReturnCallee
 from dialerd.core.errors import PortError
 from dialerd.core.messages import (
     CallRecord,
@@ -201,6 +201,10 @@ class AsteriskTelephony:
     def join_person(self, order: JoinPerson) -> None:
         """See `dialerd.ports.Telephony`."""
         self._spawn(self._joining.join(order))
+
+    def return_callee(self, order: ReturnCallee) -> None:
+        """See `dialerd.ports.Telephony`."""
+        self._spawn(self._joining.take_back(order))
 
     def ring_callee(self, channel: ChannelId) -> None:
         """See `dialerd.ports.Telephony`."""

@@ -151,6 +151,10 @@ def _print_status(out: Output, found: dict[str, Any]) -> None:
     out.line(f"manager (AMI): {found['manager']['state']}")
     out.line(f"store: {found['store']['state']}")
     out.line(f"media: {found['media']['state']} ({found['media']['sessions']} sessions)")
+    for worker in found["media"]["workers"]:
+        why = f": {worker['detail']}" if worker["detail"] else ""
+        held = f"{worker['sessions']} of {worker['sessions_limit']} calls, {worker['lag_seconds']:g} s late"
+        out.line(f"  worker {worker['worker']}: {worker['state']}, {held}{why}")
     out.line(f"live calls: {found['live_calls']} (slot drift healed: {found['slot_drift']})")
     out.line(f"do-not-call list: {found['dnc_entries']} entries")
     hooks = found["webhooks"]

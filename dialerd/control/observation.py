@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -10,6 +10,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from dialerd.engine.status import EngineStatus
 from dialerd.engine.tally import Tally
 from dialerd.engine.webhooks import OutboxStatus
+from dialerd.ports import MediaWorker, MediaWorkerState
 
 
 class Pulse:
@@ -35,10 +36,11 @@ def exposition(
     version: str,
     outbox: OutboxStatus | None = None,
     deleted: Mapping[str, int] | None = None,
+    workers: Sequence[MediaWorker] = (),
 ) -> bytes:
     """All figures, as text; `outbox` None: it cannot be read. `deleted`: rows of what, since the start."""
     registry = CollectorRegistry()
-    registry.register(_Collected(status, tally, pulse, streams, version, outbox, deleted or {}))
+    registry.register(_Collected(status, tally, pulse, streams, version, outbox, deleted or {}, workers))
     return generate_latest(registry)
 
 
@@ -52,7 +54,9 @@ class _Collected:
         version: str,
         outbox: OutboxStatus | None,
         deleted: Mapping[str, int],
+        workers: Sequence[MediaWorker],
     ) -> None:
+        self._workers = workers
         self._deleted = deleted
         self._outbox = outbox
         self._status = status
@@ -65,6 +69,7 @@ class _Collected:
         """Every family."""
         yield from self._daemon()
         yield from self._calls()
+        yield from self._media()
         yield from self._trunks()
         yield from self._webhooks()
 
@@ -118,6 +123,28 @@ class _Collected:
         for rule, count in sorted(status.refusals.items()):
             refusals.add_metric([rule], count)
         yield refusals
+
+    def _media(self) -> Iterator[Metric]:
+        label = ["worker"]
+        ready = GaugeMetricFamily(
+            "dialerd_media_worker_ready", "1 if the media worker is given calls.", labels=label
+        )
+        held = GaugeMetricFamily("dialerd_media_worker_sessions", "Calls that it holds.", labels=label)
+        limit = GaugeMetricFamily(
+            "dialerd_media_worker_sessions_limit", "Calls that it may hold.", labels=label
+        )
+        lag = GaugeMetricFamily(
+            "dialerd_media_worker_loop_lag_seconds",
+            "Seconds by which its event loop was late at most, of the last few.",
+            labels=label,
+        )
+        for worker in self._workers:
+            name = [str(worker.number)]
+            ready.add_metric(name, int(worker.state is MediaWorkerState.READY))
+            held.add_metric(name, worker.sessions)
+            limit.add_metric(name, worker.limit)
+            lag.add_metric(name, worker.lag)
+        yield from (ready, held, limit, lag)
 
     def _trunks(self) -> Iterator[Metric]:
         label = ["trunk"]

@@ -1,4 +1,5 @@
-"""The books against Asterisk: slots, channels, media and numbers, compared again and again while calls are open.
+"""The books against Asterisk: slots, channels, media and numbers, compared again and again while calls are open, and
+once more when the last one is over or Asterisk was connected: what is left then is nobody's.
 
 A snapshot of Asterisk is older than what we know, so a difference counts only if the next snapshot shows it too.
 It is healed and counted (`slot_drift`), never ignored: a slot that leaks silently is what stalls campaigns. A try of
@@ -10,7 +11,7 @@ from __future__ import annotations
 from collections import Counter
 
 from dialerd.core import call as calls
-from dialerd.core import handover
+from dialerd.core import handover, sessions
 from dialerd.core.clock import Millis, mono_after
 from dialerd.core.effects import (
     CountChannels,
@@ -37,12 +38,20 @@ def audit(turn: Turn) -> None:
     """Ask for a snapshot when one is due."""
     world, now = turn.world, turn.now
     boot = turn.host.boot
+    if len(world.calls) and not turn.host.audit_owed:
+        turn.set_host(replace(turn.host, audit_owed=True))
     if now.mono < world.next_audit or boot is None:
         return
     world.next_audit = mono_after(now.mono, world.policy.audit)
-    if len(world.calls) or turn.host.suspects:
+    if is_owed(turn):
         turn.do(CountChannels(boot))
     _balance(turn)
+
+
+def is_owed(turn: Turn) -> bool:
+    """Whether Asterisk is to be looked at, though nothing else may happen until then."""
+    host = turn.host
+    return host.boot is not None and (host.audit_owed or bool(host.suspects))
 
 
 def on_counted(turn: Turn, event: ChannelsCounted) -> None:
@@ -65,7 +74,8 @@ def on_counted(turn: Turn, event: ChannelsCounted) -> None:
         *(f"agent {call.id}" for call in running.values() if _is_mute(call, event)),
     }
     confirmed = suspects & host.suspects
-    turn.set_host(replace(host, suspects=frozenset(suspects - confirmed)))
+    still = len(turn.world.calls) > 0
+    turn.set_host(replace(host, suspects=frozenset(suspects - confirmed), audit_owed=still))
     missing = set()
     for found in sorted(confirmed):
         kind, _, name = found.partition(" ")
@@ -119,6 +129,12 @@ def _balance(turn: Turn) -> None:
         if queue.live != live[ident]:
             _drifted(turn, f"campaign {ident}: {queue.live} counted, {live[ident]} live")
             turn.set_queue(ident, replace(queue, live=live[ident]))
+    engaged = Counter(call.speaking_engine for call in world.calls.values() if not call.agent_done)
+    for engine in {*world.engaged.committed, *engaged}:
+        counted = world.engaged.get(engine) or 0
+        if counted != engaged[engine]:
+            _drifted(turn, f"engine {engine}: {counted} sessions counted, {engaged[engine]} held")
+            sessions.engage(turn, engine, engaged[engine] - counted)
     for phone in list(world.numbers.committed):
         holder = world.numbers.get(phone)
         if holder is not None and world.calls.get(holder) is None:

@@ -7,7 +7,7 @@ attempt either goes on over another trunk, or is closed and its contact finished
 
 from __future__ import annotations
 
-from dialerd.core import answering, ending, handover, outcome, retry, slowdown, tries
+from dialerd.core import answering, ending, handover, outcome, retry, sessions, slowdown, tries
 from dialerd.core.clock import Millis, mono_after
 from dialerd.core.donotcall import list_callee, take_out
 from dialerd.core.effects import (
@@ -292,6 +292,7 @@ def on_media_failed(turn: Turn, event: MediaFailed) -> None:
 
 
 def _agent_done(turn: Turn, call: Call) -> None:
+    sessions.release(turn, call)
     call = replace(call, agent_done=True)
     turn.world.calls.put(call.id, call)
     if call.current.state is TryState.ENDED:

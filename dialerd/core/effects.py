@@ -143,6 +143,17 @@ class JoinPerson:
 
 
 @record
+class ReturnCallee:
+    """Nobody was connected though it had begun: the callee goes back to its agent, wherever it is by now.
+
+    `most` is how long the call may last from here.
+    """
+
+    channel: ChannelId
+    most: Millis
+
+
+@record
 class RingCallee:
     """Let a callee hear ringing whose agent is gone while a person is being called for it."""
 
@@ -267,6 +278,7 @@ Effect = (
     | DetachAgent
     | CallPerson
     | JoinPerson
+    | ReturnCallee
     | RingCallee
     | TellTransferFailed
     | HoldForTransfer

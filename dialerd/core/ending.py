@@ -200,7 +200,7 @@ def close(
     world = turn.world
     ended_at = call.current.ended_at if call.current.ended_at is not None else turn.now.wall
     world.calls.remove(call.id)
-    sessions.engage(turn, call.speaking_engine, -1)
+    sessions.release(turn, call)
     world.numbers.remove(call.phone)
     answered_at = call.answered_at
     rang = any(attempt.state is not TryState.NOT_SENT for attempt in call.tries)

@@ -312,9 +312,9 @@ def capacity_checks(
             until = Instant(now.wall + max(0, free_at - now.mono + 999) // 1000)
             yield Check("campaign-rate", Scope.CAMPAIGN, free_at <= now.mono, rate, until)
     host = world.host[""]
-    live = len(world.calls)
-    used = f"{live} of {host.sessions} in use" if host.sessions else host.media_detail
-    yield Check(sessions.RULE, Scope.DAEMON, live < host.sessions, used)
+    held = sessions.in_use(world)
+    used = f"{held} of {host.sessions} in use" if host.sessions else host.media_detail
+    yield Check(sessions.RULE, Scope.DAEMON, held < host.sessions, used)
     engine = engine if campaign is None else campaign.engine
     if host.sessions and engine != EMBEDDED:
         yield sessions.check(world, engine)

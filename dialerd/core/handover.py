@@ -17,6 +17,7 @@ from dialerd.core.effects import (
     HoldForTransfer,
     JoinPerson,
     ReleaseMedia,
+    ReturnCallee,
     RingCallee,
     TellTransferFailed,
 )
@@ -235,11 +236,24 @@ def _go_on(turn: Turn, call: Call, transfer: Transfer, failure: TransferFailure)
     name = plan.fallback if plan is not None else None
     following = turn.world.policy.transfers.plans.get(name) if name is not None else None
     may = call.hangup is None and turn.host.boot is not None and turn.host.halt is not Halt.PANIC
+    if transfer.state is TransferState.JOINING and call.hangup is None:
+        _take_back(turn, call)
     if may and name is not None and following is not None and name not in transfer.tried:
         patience = following.patience or transfer.timeout
         _call_person(turn, call, replace(transfer, timeout=patience), name, following)
     else:
         _fail(turn, call, transfer, failure)
+
+
+def _take_back(turn: Turn, call: Call) -> None:
+    """The callee may be in the bridge with a person already who is gone, or never came."""
+    channel = call.current.channel
+    if call.agent_done:
+        turn.do(RingCallee(channel))
+        return
+    answered = call.answered_at if call.answered_at is not None else turn.now.wall
+    most = max(1_000, turn.world.policy.max_call - (turn.now.wall - answered))
+    turn.do(ReturnCallee(channel, Millis(most)))
 
 
 def _fail(turn: Turn, call: Call, transfer: Transfer, failure: TransferFailure) -> None:

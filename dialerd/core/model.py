@@ -466,7 +466,7 @@ class Call:
 
     @property
     def speaking_engine(self) -> str:
-        """Whose session the call holds."""
+        """Whose session the call holds until its agent is done."""
         return self.engine if self.takeover is None else self.takeover.engine
 
 

@@ -38,7 +38,8 @@ SWEEP = Millis(1_000)
 
 def on_host_down(turn: Turn, event: HostDown) -> None:
     """Asterisk is away: nothing is sent until it is back; what is live may go on there."""
-    turn.set_host(replace(turn.host, boot=None, detail=event.detail))
+    lost_at = turn.host.lost_at if turn.host.boot is None else turn.now.wall
+    turn.set_host(replace(turn.host, boot=None, lost_at=lost_at, detail=event.detail))
 
 
 def on_manager_up(turn: Turn, event: ManagerUp) -> None:
@@ -53,7 +54,8 @@ def on_manager_down(turn: Turn, event: ManagerDown) -> None:
 
 def on_host_up(turn: Turn, event: HostUp) -> None:
     """Asterisk is back: adopt what lives, hang up what is nobody's, look for evidence of the rest."""
-    turn.set_host(replace(turn.host, boot=event.boot, detail="connected", version=event.version))
+    about = replace(turn.host, boot=event.boot, detail="connected", version=event.version, audit_owed=True)
+    turn.set_host(about)
     live = {found.channel: found for found in event.live}
     missing: set[ChannelId] = set()
     for call in list(turn.world.calls.values()):
@@ -169,6 +171,10 @@ def _resolve(turn: Turn, call: Call, record: CallRecord | None, event: EvidenceF
         # An Asterisk that died took the call down. In the same boot somebody hung up, as calls end; if our side
         # was at fault, the media worker says so.
         fault = Reason.DROPPED if attempt.boot != event.boot else None
+        lost_at = turn.host.lost_at
+        if fault is not None and record is None and lost_at is not None and lost_at > attempt.answered_at:
+            # However long Asterisk was away: nobody talked meanwhile.
+            ended_at = lost_at
         ending.end_answered(turn, call, _ended(attempt, ended_at, record), fault)
     elif record is not None and record.answered:
         answered = calls.mark_answered(turn, call, attempt)

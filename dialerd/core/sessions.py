@@ -1,7 +1,8 @@
 """Sessions of engines: how many calls each holds or is about to be given, and whether it can take one more.
 
 A call holds its engine's session from the turn that opens it, long before anybody answers: so no answer finds its
-engine full. Campaigns that found theirs full are looked at again when one of its sessions is free.
+engine full. It gives it back with its agent's last word, though callee and a person may talk on for an hour. Campaigns
+that found theirs full are looked at again when one of its sessions is free.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from dialerd.core.engine import EMBEDDED, EngineState, Takeover
 from dialerd.core.journal import AgentReplaced
 from dialerd.core.messages import AgentStoodIn, MediaCapacity
-from dialerd.core.model import CampaignId
+from dialerd.core.model import Call, CampaignId
 from dialerd.core.record import replace
 from dialerd.core.turn import Turn
 from dialerd.core.verdict import Check, Scope
@@ -26,6 +27,11 @@ def state(host: Host, engine: str) -> EngineState:
     return host.engines.get(engine, unknown)
 
 
+def in_use(world: World) -> int:
+    """Sessions of all engines that calls hold."""
+    return sum(world.engaged.values())
+
+
 def check(world: World, engine: str) -> Check:
     """Whether an engine can take one more call."""
     found, used = state(world.host[""], engine), world.engaged.get(engine) or 0
@@ -39,6 +45,12 @@ def engage(turn: Turn, engine: str, delta: int) -> None:
     world.engaged.put(engine, max(0, (world.engaged.get(engine) or 0) + delta))
     if delta < 0:
         wake_waiting(world, engine)
+
+
+def release(turn: Turn, call: Call) -> None:
+    """The agent of `call` has gone, or will never come; its session is given back once."""
+    if not call.agent_done:
+        engage(turn, call.speaking_engine, -1)
 
 
 def wait(world: World, engine: str, campaign: CampaignId) -> None:
@@ -67,9 +79,10 @@ def on_stood_in(turn: Turn, event: AgentStoodIn) -> None:
     takeover = Takeover(event.agent_id, event.engine, event.detail)
     if call is None or call.takeover == takeover:
         return
-    engage(turn, call.speaking_engine, -1)
-    call = replace(call, takeover=takeover)
-    engage(turn, call.speaking_engine, 1)
+    former, call = call, replace(call, takeover=takeover)
+    if not call.agent_done:
+        engage(turn, former.speaking_engine, -1)
+        engage(turn, call.speaking_engine, 1)
     turn.world.calls.put(call.id, call)
     turn.record(AgentReplaced(call))
     turn.announce(

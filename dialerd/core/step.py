@@ -104,7 +104,7 @@ def step(
     next_look = world.next_instant()
     if next_look is not None:
         turn.do(WakeAtWall(next_look))
-    if len(world.calls):
+    if len(world.calls) or audit.is_owed(turn):
         turn.do(WakeAt(mono_after(now.mono, reconcile.SWEEP), for_silence=True))
     return turn, answers
 

@@ -68,6 +68,8 @@ class Host:
 
     boot: str | None = None
     """Identity of the connected Asterisk boot; None: not connected, nothing may be sent."""
+    lost_at: Instant | None = None
+    """When the connection was lost for the last time."""
     detail: str = "not connected yet"
     version: str | None = None
     manager: str | None = "the manager interface (AMI) is not connected yet"
@@ -90,6 +92,8 @@ class Host:
     """Differences that the last audit found for the first time."""
     sweeps: tuple[str, ...] = ()
     """Do-not-call patterns whose contacts are being taken out of the queues; the first one now."""
+    audit_owed: bool = False
+    """Calls were open, or may have been, since Asterisk was last looked at without any."""
     drift: int = 0
     """Differences between our books and Asterisk's that audits have found and healed (`slot_drift`)."""
 
@@ -252,7 +256,7 @@ class World:
     braked: Table[CampaignId, int] = field(default_factory=Table)
     """Campaigns with too many abandoned calls, and how many calls at a time each may have."""
     engaged: Table[str, int] = field(default_factory=Table)
-    """Calls of each engine, from the turn that opens them."""
+    """Calls that hold a session of each engine: from the turn that opens them to their agent's last word."""
     numbers: Table[E164, CallId] = field(default_factory=Table)
     """The live call to a number: one at most, over all campaigns."""
     rested: Table[E164, Instant] = field(default_factory=Table)

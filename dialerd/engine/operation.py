@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -17,9 +17,9 @@ from dialerd.engine.fields import Number, read_model
 from dialerd.engine.runtime import Engine
 from dialerd.engine.settings import ServiceSettings
 from dialerd.engine.status import EngineStatus
-from dialerd.engine.views import page_view, status_view, trunk_view
+from dialerd.engine.views import page_view, status_view, trunk_view, worker_view
 from dialerd.engine.webhooks import Hooks
-from dialerd.ports import CampaignFilter, Page, Store
+from dialerd.ports import CampaignFilter, Media, MediaWorker, Page, Store
 
 BY_ORDER = "by order: it is not used until somebody resumes it"
 
@@ -39,9 +39,12 @@ class TrunkFields(BaseModel):
 class Operation:
     """The daemon, for those who operate it."""
 
-    def __init__(self, engine: Engine, store: Store, settings: ServiceSettings, hooks: Hooks) -> None:
+    def __init__(
+        self, engine: Engine, store: Store, media: Media, settings: ServiceSettings, hooks: Hooks
+    ) -> None:
         self._engine = engine
         self._store = store
+        self._media = media
         self._settings = settings
         self._hooks = hooks
 
@@ -57,10 +60,12 @@ class Operation:
                 counts[status.value] = None
             else:
                 counts[status.value] = total
+        shown = status_view(self._engine.memory.status(), self._settings.trunks)
+        shown["media"]["workers"] = [worker_view(worker) for worker in self._media.standing()]
         return {
             "instance": self._settings.instance,
             "version": self._settings.version,
-            **status_view(self._engine.memory.status(), self._settings.trunks),
+            **shown,
             "campaigns": counts,
             "webhooks": await self._told(),
         }
@@ -76,6 +81,10 @@ class Operation:
     def standing(self) -> EngineStatus:
         """The engine as it stands, for figures."""
         return self._engine.memory.status()
+
+    def media_workers(self) -> Sequence[MediaWorker]:
+        """The media workers as they stand, for figures."""
+        return self._media.standing()
 
     def readiness(self) -> tuple[bool, dict[str, Any]]:
         """Whether calls can be placed, and the state of everything that takes."""

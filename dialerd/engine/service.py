@@ -88,4 +88,4 @@ class Service:
         self.feed = feed
         self.tally = tally
         self.webhooks = Hooks(engine, store, clock, courier, webhooks)
-        self.operation = Operation(engine, store, settings, self.webhooks)
+        self.operation = Operation(engine, store, media, settings, self.webhooks)

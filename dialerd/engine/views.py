@@ -19,7 +19,7 @@ from dialerd.core.webhook import Webhook
 from dialerd.core.windows import Slot
 from dialerd.engine.callparts import number, recording_view, transfer_view
 from dialerd.engine.status import EngineStatus, TrunkStatus
-from dialerd.ports import ApiKey, CallRow, KeptDeed, Page, Script, TryRow, VoiceAgent
+from dialerd.ports import ApiKey, CallRow, KeptDeed, MediaWorker, Page, Script, TryRow, VoiceAgent
 
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
@@ -372,6 +372,18 @@ def status_view(status: EngineStatus, configured: Sequence[Trunk]) -> dict[str, 
         "slot_drift": status.slot_drift,
         "dnc_entries": status.dnc_entries,
         "trunks": [trunk_view(line, plans[line.name]) for line in status.trunks],
+    }
+
+
+def worker_view(worker: MediaWorker) -> dict[str, Any]:
+    """A media worker as it stands."""
+    return {
+        "worker": worker.number,
+        "state": worker.state.value,
+        "sessions": worker.sessions,
+        "sessions_limit": worker.limit,
+        "lag_seconds": round(worker.lag, 3),
+        "detail": worker.detail or None,
     }
 
 

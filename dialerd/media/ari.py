@@ -226,9 +226,9 @@ class MediaAri:
         await self._ask("end a call", "DELETE", f"channels/{channel}?reason_code=16")
 
     async def is_live(self, channel: ChannelId) -> bool:
-        """Whether the call's channel exists."""
+        """Whether the call's channel exists, unless Asterisk cannot tell."""
         status, _ = await self._ask("show a call", "GET", f"channels/{channel}")
-        return status == 200
+        return status != 404
 
     async def sweep(self) -> int:
         """Remove bridges and media legs that a dead worker of this number has left; returns how many."""

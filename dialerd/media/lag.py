@@ -23,6 +23,7 @@ class Lag:
     def __init__(self, latest: float) -> None:
         self._latest = latest
         self._looks: deque[float] = deque(maxlen=LOOKS)
+        self._most = 0.0
         self.too_late = False
 
     @property
@@ -30,9 +31,15 @@ class Lag:
         """Seconds by which it was late of late."""
         return sum(self._looks) / LOOKS
 
+    def take_most(self) -> float:
+        """Seconds by which it was late at most since this was last asked."""
+        most, self._most = self._most, 0.0
+        return most
+
     def note(self, late: float) -> bool:
         """What the newest look has shown, in seconds; whether `too_late` has changed by it."""
         self._looks.append(max(0.0, late))
+        self._most = max(self._most, late)
         before = self.too_late
         self.too_late = self.mean > (self._latest / 2 if before else self._latest)
         return self.too_late != before

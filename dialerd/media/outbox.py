@@ -64,21 +64,19 @@ class Outbox:
         return numbered
 
     def acknowledge(self, number: int, now: float) -> None:
-        """The daemon has message `number`; it and others are dropped once they have been so for long enough."""
+        """The daemon has message `number`; it is dropped once that has been so for long enough (`forget`)."""
         letter = self._letters.get(number)
         if letter is not None and letter.acknowledged_at is None:
             letter.acknowledged_at = now
-        self.forget(now)
 
-    def forget(self, now: float) -> None:
-        """Drop what was acknowledged `KEPT` seconds ago."""
+    def forget(self, now: float) -> list[Kept]:
+        """Drop what was acknowledged `KEPT` seconds ago; returns it."""
         old = [
             number
             for number, letter in self._letters.items()
             if letter.acknowledged_at is not None and letter.acknowledged_at + KEPT <= now
         ]
-        for number in old:
-            del self._letters[number]
+        return [self._letters.pop(number).message for number in old]
 
     def __iter__(self) -> Iterator[Kept]:
         """Everything that a daemon which has just connected must be told."""
@@ -128,6 +126,6 @@ class Outbox:
 def _is_stale(kept: Kept, fresh: Kept) -> bool:
     if isinstance(kept, TransferAsked):
         return isinstance(fresh, TransferAsked | Ended)
-    if isinstance(kept, Judged):
-        return isinstance(fresh, Judged)
+    if isinstance(kept, Judged | Recorded):
+        return isinstance(fresh, type(kept))
     return isinstance(kept, Reported) and isinstance(fresh, Reported | Ended)

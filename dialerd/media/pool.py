@@ -30,7 +30,7 @@ from dialerd.media.pool_timing import USUAL, PoolTiming
 from dialerd.media.seat import WorkerSeat
 from dialerd.media.shares import engines_of, share, together
 from dialerd.media.supervisor import Supervisor
-from dialerd.ports import Script, Sink
+from dialerd.ports import MediaWorker, Script, Sink
 
 _LEFT = re.compile(r"media-([1-9][0-9]?)\.(?:sock|outcomes)")
 """Files of workers beside the first one."""
@@ -77,6 +77,7 @@ class MediaPool:
         self._max_sessions = max_sessions
         self._engines, self._allow = tuple(engines), tuple(allow)
         self._timing = timing
+        self._audio = audio
         self._first = Address.parse(listen)
         self._secret = ari.password
         self._program = [
@@ -162,9 +163,15 @@ class MediaPool:
     def held(self) -> frozenset[CallId] | None:
         """See `dialerd.ports.Media`."""
         seats = tuple(self._all)
-        if not all(seat.settled for seat in seats) or all(seat.link is None for seat in seats):
+        if not all(seat.settled for seat in seats):
+            return None
+        if all(seat.link is None and not seat.vacant for seat in seats):
             return None
         return frozenset(self._waiting).union(*(seat.calls for seat in seats))
+
+    def standing(self) -> tuple[MediaWorker, ...]:
+        """See `dialerd.ports.Media`."""
+        return tuple(seat.standing for seat in self._all if not seat.has_left)
 
     async def prepare(self, script: Script, language: str, voice: str | None = None) -> None:
         """See `dialerd.ports.Media`. Before `run` it only takes note.
@@ -339,7 +346,7 @@ class MediaPool:
             number,
             lambda on_death: Supervisor(socket, program, self._secret, on_death, self._timing.supervisor),
             self,
-            sessions=sessions,
+            limits=wire.Limits(sessions, self._audio.one_way, self._audio.silence),
             engines=wire.Engines(engines, self._allow),
             timing=self._timing,
             retiring=retiring,

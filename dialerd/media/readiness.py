@@ -53,6 +53,15 @@ class Readiness:
         """Set once Asterisk was swept and all has been tried to get ready."""
 
     @property
+    def is_late(self) -> bool:
+        """Whether all that is wrong is that its loop does not keep up."""
+        return bool(self._late) and not self._fault
+
+    def take_lag(self) -> float:
+        """Seconds by which the loop was late at most since this was last asked."""
+        return self._lag.take_most()
+
+    @property
     def fault(self) -> str:
         """Empty: nothing is wrong."""
         return self._fault or self._late

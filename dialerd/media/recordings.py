@@ -1,7 +1,8 @@
 """Recordings on the disk: written by one thread, so that no call ever waits for it.
 
 A recording grows under `parts` and is moved to the folder of its day when it is whole; what a worker that died has left
-there is mended by the next one that starts. Whatever goes wrong costs the recording, never the call. No name of a file
+there is mended by the next one that starts. A note stays there until the store is sure to know of the file: of one that
+nobody could tell the next worker tells. Whatever goes wrong costs the recording, never the call. No name of a file
 tells of a person.
 """
 
@@ -29,6 +30,8 @@ LEAVES = 512 * 1024 * 1024
 STOP_DEADLINE = 5.0
 PARTS = "parts"
 """Where recordings grow."""
+NOTE = ".kept"
+"""The ending of notes: each has the path of a recording that is whole."""
 
 _log = structlog.get_logger("dialerd.media")
 
@@ -86,7 +89,9 @@ class RecordingWriter:
     on_end: Callable[[Outcome], None]
     parts: str = PARTS
     """The folder below it where they grow: of this writer alone, which mends what it finds there."""
-    _jobs: queue.SimpleQueue[tuple[Recording, bytes | None] | None] = field(default_factory=queue.SimpleQueue)
+    _jobs: queue.SimpleQueue[tuple[Recording, bytes | None] | str | None] = field(
+        default_factory=queue.SimpleQueue
+    )
     _waiting: int = 0
     _thread: threading.Thread | None = None
     _loop: asyncio.AbstractEventLoop | None = None
@@ -119,11 +124,18 @@ class RecordingWriter:
             self._waiting += len(audio)
         self._jobs.put((recording, audio))
 
+    def known(self, call: str) -> None:
+        """The store knows of a recording: no note of it is needed any more."""
+        self._jobs.put(call)
+
     # --- in the thread -------------------------------------------------------------------------------
 
     def _run(self) -> None:
         self._mend()
         while (job := self._jobs.get()) is not None:
+            if isinstance(job, str):
+                self._note(job).unlink(missing_ok=True)
+                continue
             recording, audio = job
             if audio is None:
                 self._tell(self._end(recording))
@@ -186,15 +198,26 @@ class RecordingWriter:
         day = datetime.now(UTC).strftime("%Y/%m/%d")
         place = self.folder / day
         place.mkdir(mode=0o750, parents=True, exist_ok=True)
-        (self.folder / self.parts / f"{call}.wav").replace(place / f"{call}.wav")
-        return Kept(call, f"{day}/{call}.wav", size + wavefile.HEADER_BYTES, wavefile.length(size))
+        path = f"{day}/{call}.wav"
+        # First: a file that is in its place and of which nobody knows would stay for ever.
+        self._note(call).write_text(path)
+        (self.folder / self.parts / f"{call}.wav").replace(self.folder / path)
+        return Kept(call, path, size + wavefile.HEADER_BYTES, wavefile.length(size))
+
+    def _note(self, call: str) -> Path:
+        return self.folder / self.parts / f"{call}{NOTE}"
 
     def _mend(self) -> None:
-        """What a worker that died has left: as much of each recording as reached the disk."""
+        """What a worker that died has left: of each recording what reached the disk, and what it may not have told."""
         try:
             left = sorted((self.folder / self.parts).glob("*.wav"))
+            notes = sorted((self.folder / self.parts).glob(f"*{NOTE}"))
         except OSError:
             return
+        parts = {part.stem for part in left}
+        for note in notes:
+            if note.stem not in parts:
+                self._tell_again(note)
         for part in left:
             try:
                 outcome = self._mended(part)
@@ -202,6 +225,17 @@ class RecordingWriter:
                 outcome = Lost(part.stem, f"{self.folder}: {error.strerror or error}")
             if outcome is not None:
                 self._tell(outcome)
+
+    def _tell_again(self, note: Path) -> None:
+        """A recording that was made whole; it may have been deleted since."""
+        with contextlib.suppress(OSError):
+            path = note.read_text()
+            try:
+                size = (self.folder / path).stat().st_size
+            except FileNotFoundError:
+                note.unlink(missing_ok=True)
+            else:
+                self._tell(Kept(note.stem, path, size, wavefile.length(size - wavefile.HEADER_BYTES)))
 
     def _mended(self, part: Path) -> Outcome | None:
         """None: a worker that lives is writing it."""

@@ -7,6 +7,7 @@ which worker is not decided here. It carries no audio and waits for nothing but 
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
@@ -22,10 +23,13 @@ from dialerd.media.letters import Letter, event_of
 from dialerd.media.link import LinkLost, WorkerLink, WorkerSilent
 from dialerd.media.pool_timing import PoolTiming
 from dialerd.media.supervisor import Supervisor
-from dialerd.ports import Sink
+from dialerd.ports import MediaWorker, MediaWorkerState, Sink
 
 STRIKES = 3
 """Connections in a row that a living worker may spoil before it is replaced."""
+
+REMEMBERED = 100
+"""Recordings of which a worker that dies may have told seconds before: the next one tells of them again."""
 
 LONGEST_RINGING = 300.0
 """Seconds for which something may be ready for a phone that rings."""
@@ -55,7 +59,7 @@ class SeatOwner(Protocol):
 
 
 class WorkerSeat:
-    """The place of worker `number`, which may hold `sessions` calls and has these `engines`.
+    """The place of worker `number`, which has these `limits` and `engines`.
 
     `run` holds the worker; orders are taken at any time. `retiring`: it is given no calls, and ends with its last one.
     """
@@ -66,7 +70,7 @@ class WorkerSeat:
         supervise: Callable[[Callable[[], None]], Supervisor],
         owner: SeatOwner,
         *,
-        sessions: int,
+        limits: wire.Limits,
         engines: wire.Engines,
         timing: PoolTiming,
         retiring: bool = False,
@@ -85,7 +89,9 @@ class WorkerSeat:
         self.link: WorkerLink | None = None
         self.supervisor = supervise(self._fail_calls)
         self._owner = owner
-        self._sessions = sessions
+        self._limits = limits
+        self._sessions = 0 if retiring else limits.sessions
+        self._lag = 0.0
         self._engines = engines
         self._shares = {engine.name: engine.max_sessions for engine in engines.engines}
         self._timing = timing
@@ -95,10 +101,13 @@ class WorkerSeat:
         """Calls that were not answered, while it was not there."""
         self._untold: dict[CallId, str] = {}
         """Transfers that failed while it was not there."""
+        self._recordings: deque[str] = deque(maxlen=REMEMBERED)
+        """Paths of the last recordings that were told of."""
         self._ready: wire.Ready | None = None
         self._answers: list[asyncio.Future[wire.Prepared]] = []
         """What it says of the scripts it was given when it was connected; empty: it has them all."""
-        self._left = False
+        self.has_left = False
+        """It has retired: there is no such worker any more."""
 
     # --- what it can hold ----------------------------------------------------------------------------
 
@@ -110,9 +119,29 @@ class WorkerSeat:
         return min(self._ready.sessions, self._sessions)
 
     @property
+    def standing(self) -> MediaWorker:
+        """How it is, for who asks."""
+        return MediaWorker(self.number, self._state, len(self.calls), self._sessions, self._lag, self.detail)
+
+    @property
+    def _state(self) -> MediaWorkerState:
+        if self.link is None:
+            return MediaWorkerState.GONE
+        if self.retiring:
+            return MediaWorkerState.DRAINING
+        if self._ready is not None and self._ready.late:
+            return MediaWorkerState.LATE
+        return MediaWorkerState.READY if self.capacity else MediaWorkerState.UNREADY
+
+    @property
     def engines(self) -> Mapping[str, EngineState]:
         """What its engines can hold."""
         return self._ready.engines if self._ready is not None else {}
+
+    @property
+    def vacant(self) -> bool:
+        """Whether it is certain that nobody holds a call there."""
+        return self.link is None and self.supervisor.vacant
 
     @property
     def load(self) -> float:
@@ -189,7 +218,7 @@ class WorkerSeat:
         """Hold a worker, and replace it when it dies, until cancelled; a retiring one until it has left."""
         loop = asyncio.get_running_loop()
         failures = 0
-        while not self._left and not (self.retiring and failures >= STRIKES):
+        while not self.has_left and not (self.retiring and failures >= STRIKES):
             begun = loop.time()
             try:
                 await self._serve(await self.supervisor.reach())
@@ -199,7 +228,7 @@ class WorkerSeat:
                 if isinstance(error, WorkerSilent) or (failures and failures % STRIKES == 0):
                     await self.supervisor.bury()
             await self.supervisor.check()
-            if failures and not self._left:
+            if failures and not self.has_left:
                 wait = self._timing.backoff * 2.0 ** min(failures - 1, 10)
                 await asyncio.sleep(min(wait, self._timing.longest_backoff))
 
@@ -247,6 +276,8 @@ class WorkerSeat:
         self.settled = True
         _log.info("media.worker_connected", worker=self.number, pid=link.pid, calls=len(self.calls))
         self.link = link
+        # An adopted worker has those of the daemon before.
+        self._say(self._limits)
         self._say(self._engines)
         self._answers = [link.ask(script) for script in self._owner.scripts()]
         for call in self._released & self.calls.keys():
@@ -286,11 +317,23 @@ class WorkerSeat:
             case wire.Ready():
                 self._ready = message
                 self._changed()
+            case wire.Pong():
+                self._lag = message.lag
             case _ if isinstance(message, Letter):
                 if isinstance(message, wire.StoodIn) and message.call in self.calls:
                     self.calls[CallId(message.call)] = message.engine
-                self._owner.sink(event_of(message))
+                if not self._knows(message):
+                    self._owner.sink(event_of(message))
                 self._say(wire.Acknowledge(message.number))
+
+    def _knows(self, message: wire.ToDaemon) -> bool:
+        """Whether it is a recording that the worker before this one has told of already."""
+        if not isinstance(message, wire.Recorded):
+            return False
+        if message.recording.path in self._recordings:
+            return True
+        self._recordings.append(message.recording.path)
+        return False
 
     def _take_end(self, message: wire.Ended) -> None:
         call = CallId(message.call)
@@ -318,8 +361,8 @@ class WorkerSeat:
 
     def _retire(self) -> None:
         """A worker that there is to be no more ends with its last call."""
-        if not self.calls and not self._left:
-            self._left = True
+        if not self.calls and not self.has_left:
+            self.has_left = True
             _log.info("media.worker_retired", worker=self.number)
             self._say(wire.Leave(hang_up=False))
 
@@ -327,6 +370,7 @@ class WorkerSeat:
         """There is no worker for the moment: nothing may be dialed that would need it."""
         self.link = None
         self._ready = None
+        self._lag = 0.0
         self.settled = True
         if detail != self.detail and not self.retiring:
             self.detail = detail
@@ -342,6 +386,10 @@ class WorkerSeat:
         self._released.clear()
         self._untold.clear()
         self._forgone.clear()
+        if self.vacant:
+            # A worker takes seconds to start, and callees whom nobody talks to any more must not wait for it.
+            self.settled = True
+            self._owner.on_changed(self)
 
     def _say(self, message: wire.ToWorker) -> None:
         if self.link is not None:

@@ -58,6 +58,8 @@ class Supervisor:
         self._on_death = on_death
         self._timing = timing
         self._process: WorkerProcess | None = None
+        self.vacant = False
+        """The worker was killed, and has left no last words: no call is held here."""
 
     async def reach(self) -> WorkerLink:
         """A connection to the worker that lives, or to a new one. Raises `PortError`."""
@@ -112,12 +114,16 @@ class Supervisor:
         while True:
             try:
                 link = await WorkerLink.connect(self._socket)
-            except (OSError, LinkLost):
+            except (OSError, LinkLost) as error:
+                # One that leaves removes its socket first, and writes its last words after that.
+                killed = isinstance(error, ConnectionRefusedError)
+                self.vacant = killed and not wire.outcomes_of(self._socket).exists()
                 gone = self._process is None or self._process.ended.is_set()
                 if gone or loop.time() >= deadline:
                     return None
                 await asyncio.sleep(self._timing.knock)
                 continue
+            self.vacant = False
             if link.hello.version == wire.VERSION:
                 return link
             await self._dismiss(link)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError
@@ -27,11 +28,17 @@ from dialerd.core.model import (
     Recording,
 )
 from dialerd.core.transfer import TransferWish
+from dialerd.media.audio_watch import AudioLimits
 from dialerd.media.engine_settings import EngineSettings
 
 VERSION = 6
 """Of this protocol. A daemon ends a worker of another version."""
 MAX_LINE = 4 * 1024 * 1024
+
+
+def outcomes_of(socket: Path) -> Path:
+    """Where a worker that listens at `socket` writes what no daemon has taken."""
+    return socket.with_suffix(".outcomes")
 
 
 class Garbled(ValueError):
@@ -133,6 +140,22 @@ class Attach:
 
 
 @dataclass(frozen=True, slots=True)
+class Limits:
+    """What the worker may hold, and how long audio may be missing in calls that it is given from now on."""
+
+    sessions: int
+    """Of its calls those beyond go on."""
+    one_way: float = AudioLimits().one_way
+    silence: float = AudioLimits().silence
+    kind: Literal["limits"] = "limits"
+
+    @property
+    def audio(self) -> AudioLimits:
+        """As a call's audio is watched with."""
+        return AudioLimits(self.one_way, self.silence)
+
+
+@dataclass(frozen=True, slots=True)
 class Engines:
     """The engines that there are; those of an earlier message are gone, but for the calls they hold.
 
@@ -204,6 +227,7 @@ class Leave:
 
 ToWorker = (
     Prepare
+    | Limits
     | Engines
     | Expect
     | Forgo
@@ -241,6 +265,8 @@ class Ready:
     detail: str = ""
     engines: Mapping[str, EngineState] = field(default_factory=dict)
     """The same of every engine beside the embedded one."""
+    late: bool = False
+    """All that is wrong is that its event loop does not keep up."""
     kind: Literal["ready"] = "ready"
 
 
@@ -352,6 +378,8 @@ class Ended:
 class Pong:
     """Answer to `Ping`."""
 
+    lag: float = 0.0
+    """Seconds by which the worker's event loop was late at most since the last one."""
     kind: Literal["pong"] = "pong"
 
 

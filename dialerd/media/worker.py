@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import socket
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -20,7 +21,6 @@ import structlog
 from dialerd.core import model
 from dialerd.core.clock import Millis
 from dialerd.core.effects import AttachAgent, PrepareMedia
-from dialerd.core.errors import DialerError, RequestError
 from dialerd.core.model import AgentReport, CallId, ChannelId, Reason
 from dialerd.media import rendezvous, wire
 from dialerd.media.amd import judge
@@ -28,8 +28,9 @@ from dialerd.media.ari import MediaAri
 from dialerd.media.asterisk_ws import LegListener, MediaLeg
 from dialerd.media.call_voice import CallVoice
 from dialerd.media.conversation import Agent
+from dialerd.media.outbox import KEPT, Outbox
 from dialerd.media.outbox import Kept as Letter
-from dialerd.media.outbox import Outbox
+from dialerd.media.preparation import Preparation
 from dialerd.media.rack import EngineRack
 from dialerd.media.readiness import Readiness, fault_of
 from dialerd.media.reception import Reception
@@ -37,6 +38,7 @@ from dialerd.media.recordings import PARTS, Kept, Lost, Recording, RecordingWrit
 from dialerd.media.remote import Kind
 from dialerd.media.ringing_legs import RingingLegs
 from dialerd.media.session import Failed, Finished, Outcome, Session, SessionTiming
+from dialerd.media.vigil import Vigil
 
 MAX_BACKLOG = 16 * 1024 * 1024
 """Bytes a daemon may leave unread before it counts as dead."""
@@ -51,6 +53,7 @@ class WorkerSettings:
 
     socket: Path
     sessions: int
+    """Until the daemon says something else; so is the audio's part of `timing`."""
     number: int = 1
     """Which of several workers it is."""
     grace: float = 10.0
@@ -69,9 +72,14 @@ class WorkerSettings:
     """Where recordings are kept; None: nothing is recorded."""
 
     @property
+    def limits(self) -> wire.Limits:
+        """What it may hold, and for how long audio may be missing."""
+        return wire.Limits(self.sessions, self.timing.audio.one_way, self.timing.audio.silence)
+
+    @property
     def outcomes(self) -> Path:
         """Where outcomes are written that no daemon has taken."""
-        return self.socket.with_suffix(".outcomes")
+        return wire.outcomes_of(self.socket)
 
     @property
     def parts(self) -> str:
@@ -96,11 +104,14 @@ class Worker:
         `allow` is told where addresses that single calls bring may lead beside the public internet.
         """
         self._settings = settings
+        self._limits = settings.limits
+        """Those of the daemon that it serves, once that has said so."""
         self._agent = agent
         self._ari = ari
         self._reception = reception
         self._sessions: dict[str, tuple[Session, AttachAgent]] = {}
         self._ringing = RingingLegs(self._new_leg, settings.longest_ringing)
+        self._vigil = Vigil(ari, self._held)
         self._dismissed = False
         """The daemon has taken leave: with the last call this worker ends, unless another one comes before."""
         self._rack = EngineRack(agent, kinds or {}, self._announce)
@@ -121,12 +132,11 @@ class Worker:
             longest_retry=settings.longest_retry,
             latest=settings.latest,
         )
+        self._preparation = Preparation(agent, self._readiness, self._send)
         self._daemon: asyncio.StreamWriter | None = None
         self._leaving = asyncio.Event()
         self._grace: asyncio.TimerHandle | None = None
-        self._preparing = asyncio.Lock()
         self._tasks: asyncio.TaskGroup
-        self._renderings: set[asyncio.Task[None]] = set()
 
     async def serve(self) -> None:
         """Serve until told to leave, or until no daemon has come for `grace`. Raises `PortError`."""
@@ -140,6 +150,7 @@ class Worker:
             async with asyncio.TaskGroup() as self._tasks:
                 await self._serve(listening)
         finally:
+            self._forget(leaving=True)
             if self._writer is not None:
                 await self._writer.stop()
             self._outbox.save(self._settings.outcomes)
@@ -156,11 +167,11 @@ class Worker:
         server = await asyncio.start_unix_server(self._serve_daemon, sock=listening, limit=wire.MAX_LINE)
         keeping_ready = self._tasks.create_task(self._readiness.keep())
         await self._leaving.wait()
+        self._vigil.end()
         self._settings.socket.unlink(missing_ok=True)
         server.close()
-        for task in (keeping_ready, *self._renderings):
-            task.cancel()
-        await asyncio.gather(self._end_calls(), self._ringing.close())
+        keeping_ready.cancel()
+        await asyncio.gather(self._end_calls(), self._ringing.close(), self._preparation.cancel())
         if self._daemon is not None:
             self._daemon.close()
 
@@ -169,7 +180,8 @@ class Worker:
         if not self._readiness.tried.is_set():
             return
         fault = self._readiness.fault
-        ready = wire.Ready(0 if fault else self._settings.sessions, fault, self._rack.states())
+        sessions = 0 if fault else self._limits.sessions
+        ready = wire.Ready(sessions, fault, self._rack.states(), late=self._readiness.is_late)
         if ready != self._ready:
             self._ready = ready
             self._send(ready)
@@ -184,7 +196,8 @@ class Worker:
         if self._grace is not None:
             self._grace.cancel()
             self._grace = None
-        self._outbox.forget(asyncio.get_running_loop().time())
+        self._vigil.end()
+        self._forget()
         calls = tuple(sorted({*self._sessions, *self._outbox.calls}))
         engines = {call: session.engine for call, (session, _) in self._sessions.items()}
         self._send(wire.Hello(wire.VERSION, calls, engines, self._ringing.engines))
@@ -209,6 +222,13 @@ class Worker:
     def _wait_for_daemon(self) -> None:
         loop = asyncio.get_running_loop()
         self._grace = loop.call_later(self._settings.grace, self._leaving.set)
+        self._vigil.begin()
+
+    def _held(self) -> dict[ChannelId, Callable[[], None]]:
+        """The calls that go on, and how each is released."""
+        return {
+            order.channel: session.detach for session, order in self._sessions.values() if not session.is_over
+        }
 
     def _send(self, message: wire.ToDaemon) -> None:
         daemon = self._daemon
@@ -224,17 +244,22 @@ class Worker:
                 self._foresee(message)
             case wire.Attach():
                 self._attach(message)
+            case wire.Limits():
+                self._limits = message
+                self._announce()
             case wire.Engines(engines, allow):
                 self._allow(allow)
                 self._rack.configure(engines)
             case wire.Redirect() | wire.Detach() | wire.Hold() | wire.TransferFailed():
                 self._direct(message)
             case wire.Acknowledge():
-                self._outbox.acknowledge(message.number, asyncio.get_running_loop().time())
+                loop = asyncio.get_running_loop()
+                self._outbox.acknowledge(message.number, loop.time())
+                loop.call_later(KEPT, self._forget)
             case wire.Prepare():
-                self._prepare(message)
+                self._preparation.prepare(message)
             case wire.Ping():
-                self._send(wire.Pong())
+                self._send(wire.Pong(round(self._readiness.take_lag(), 4)))
             case wire.Leave():
                 self._leave(message)
 
@@ -269,33 +294,6 @@ class Worker:
         if message.hang_up or not self._sessions:
             self._leaving.set()
 
-    def _prepare(self, message: wire.Prepare) -> None:
-        # At once, so that a call which is attached next finds its script; the rendering takes its time.
-        try:
-            self._agent.learn(message.script_id, message.version, message.body)
-        except DialerError as error:
-            self._send(wire.Prepared(message.request, str(error)))
-            return
-        task = self._tasks.create_task(self._render(message))
-        self._renderings.add(task)
-        task.add_done_callback(self._renderings.discard)
-
-    async def _render(self, message: wire.Prepare) -> None:
-        fault, refused = None, False
-        await self._readiness.tried.wait()
-        try:
-            # One after the other: the calls' own sentences come between.
-            async with self._preparing:
-                await self._agent.prepare(message.script_id, message.version, message.language, message.voice)
-        except RequestError as error:
-            fault, refused = "; ".join(each.msg for each in error.faults) or error.detail, True
-        except DialerError as error:
-            fault = self._readiness.agent_fault or str(error)
-        except Exception as error:  # noqa: BLE001 - one script must not end the worker
-            _log.error("media.agent_broken", script=message.script_id, exc_info=error)
-            fault = f"{type(error).__name__}: {error}"
-        self._send(wire.Prepared(message.request, fault, refused))
-
     # --- calls ---------------------------------------------------------------------------------------
 
     def _attach(self, message: wire.Attach) -> None:
@@ -307,8 +305,8 @@ class Worker:
             return self._refuse(message.call, f"the order is wrong: {error}")
         # One that is over takes no place, though its leg is still being taken down.
         taken = sum(not session.is_over for session, _ in self._sessions.values())
-        if taken >= self._settings.sessions or self._leaving.is_set():
-            return self._refuse(message.call, f"all {self._settings.sessions} sessions are taken")
+        if taken >= self._limits.sessions or self._leaving.is_set():
+            return self._refuse(message.call, f"all {self._limits.sessions} sessions are taken")
 
         def make_leg(listener: LegListener, hears: bool) -> MediaLeg:
             leg = self._ringing.take(order.call, order.channel) or self._new_leg(order)
@@ -321,7 +319,7 @@ class Worker:
             make_leg,
             CallVoice(message.call, self._send, self._tell),
             waited=message.waited,
-            timing=self._settings.timing,
+            timing=replace(self._settings.timing, audio=self._limits.audio),
             record=self._begin_recording if order.record else None,
             amd=partial(judge, self._ari) if self._settings.amd else None,
         )
@@ -370,6 +368,13 @@ class Worker:
                 self._tell(wire.Ended(order.call, report))
             case Failed(reason, detail, report):
                 self._tell(wire.Ended(order.call, report, reason, detail))
+
+    def _forget(self, *, leaving: bool = False) -> None:
+        """Let go of what the store is sure to know by now: a daemon that outlives this worker writes what it has."""
+        now = math.inf if leaving else asyncio.get_running_loop().time()
+        for message in self._outbox.forget(now):
+            if isinstance(message, wire.Recorded) and self._writer is not None:
+                self._writer.known(message.call)
 
     def _tell(self, message: Letter) -> None:
         self._send(self._outbox.put(message))

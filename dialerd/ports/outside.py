@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -14,6 +14,7 @@ from dialerd.core.effects import (
     JoinPerson,
     Originate,
     PrepareMedia,
+    ReturnCallee,
 )
 from dialerd.core.messages import (
     CallRecord,
@@ -25,9 +26,7 @@ from dialerd.core.model import (
     ChannelId,
 )
 from dialerd.core.webhook import WebhookId
-from dialerd.ports.records import (
-    Script,
-)
+from dialerd.ports.records import MediaWorker, Script
 
 Sink = Callable[[Event], None]
 """Where an adapter posts what happened. Never blocks, never raises; call it from the event loop's thread."""
@@ -73,6 +72,10 @@ class Telephony(Protocol):
 
     def join_person(self, order: JoinPerson) -> None:
         """Bring callee and person together. PersonJoined or PersonNotJoined follows; asked twice is no harm."""
+        ...
+
+    def return_callee(self, order: ReturnCallee) -> None:
+        """Put the callee back into the bridge with its agent; there already, or neither is there any more: nothing."""
         ...
 
     def ring_callee(self, channel: ChannelId) -> None:
@@ -129,6 +132,10 @@ class Media(Protocol):
 
     def held(self) -> frozenset[CallId] | None:
         """The calls that the workers hold, as far as they have said; None: no worker is connected."""
+        ...
+
+    def standing(self) -> Sequence[MediaWorker]:
+        """How each worker is, by its number."""
         ...
 
     async def prepare(self, script: Script, language: str, voice: str | None = None) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 
 from dialerd.core.clock import Instant
@@ -309,3 +310,33 @@ class TryRow:
     ended_at: Instant | None
     cause: int | None
     sip_code: int | None
+
+
+class MediaWorkerState(StrEnum):
+    """Whether a media worker takes calls."""
+
+    READY = "ready"
+    UNREADY = "unready"
+    """It is starting, or something is wrong that its detail names."""
+    LATE = "late"
+    """Its event loop does not keep up: it keeps its calls and gets no new ones."""
+    DRAINING = "draining"
+    """There are to be fewer workers: it ends with its last call."""
+    GONE = "gone"
+    """It is not there, or does not answer; another one is being started."""
+
+
+@dataclass(frozen=True, slots=True)
+class MediaWorker:
+    """A media worker as it stands."""
+
+    number: int
+    state: MediaWorkerState
+    sessions: int
+    """Calls that it holds."""
+    limit: int
+    """Calls that it may hold; 0: it is to hold none."""
+    lag: float
+    """Seconds by which its event loop was late at most, of the last few."""
+    detail: str
+    """Why it takes no calls."""

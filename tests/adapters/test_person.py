@@ -15,7 +15,7 @@ from dialerd.asterisk import person
 from dialerd.asterisk.events import ChannelNames, SoundEnded, parse
 from dialerd.asterisk.host import media_of, persons_of
 from dialerd.core.clock import Millis
-from dialerd.core.effects import CallPerson, JoinPerson
+from dialerd.core.effects import CallPerson, JoinPerson, ReturnCallee
 from dialerd.core.messages import (
     HostUp,
     LiveChannel,
@@ -163,6 +163,28 @@ async def test_a_person_hears_what_is_announced_first_if_that_can_be(refuses: st
             assert len(fake.posted) == 1
             await fake.say(type="PlaybackFinished", playback={"id": f"{PERSON}-a"})
         await side.heard.wait(PersonJoined)
+
+
+async def test_a_callee_is_taken_back_after_all_that_was_asked_for_it_before() -> None:
+    """A person who hangs up during the announcement; the callee ends with its agent, not in the bridge of the two."""
+    async with connected() as (fake, side):
+        join = JoinPerson(CALLEE, PERSON, Millis(1_800_000), "new-call")
+        side.telephony.join_person(join)
+        await until(lambda: fake.posted)
+        side.telephony.join_person(join)
+        side.telephony.return_callee(ReturnCallee(CALLEE, Millis(540_000)))
+        await asyncio.sleep(0.02)
+        assert len(fake.posted) == 1, "and asked twice it is done once"
+        await fake.say(type="PlaybackFinished", playback={"id": f"{PERSON}-a"})
+        await until(lambda: len(fake.posted) == 6)
+        assert [path for path, _ in fake.posted[1:4]] == [
+            f"channels/{CALLEE}/variable", f"bridges/{CALLEE}-t", f"bridges/{CALLEE}-t/addChannel",
+        ]  # fmt: skip
+        assert fake.posted[4:] == [
+            (f"bridges/{CALLEE}-b/addChannel", {"channel": [CALLEE]}),
+            (f"channels/{CALLEE}/variable", {"variable": "TIMEOUT(absolute)", "value": "540"}),
+        ]
+        assert side.heard.of(PersonJoined) == [PersonJoined(PERSON)]
 
 
 async def test_a_callee_without_an_agent_hears_it_ring() -> None:

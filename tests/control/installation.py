@@ -30,6 +30,7 @@ from dialerd.core.effects import (
     JoinPerson,
     Originate,
     PrepareMedia,
+    ReturnCallee,
 )
 from dialerd.core.engine import EngineState
 from dialerd.core.errors import Fault, PortError, invalid
@@ -56,7 +57,7 @@ from dialerd.engine.settings import RecordingRules, ServiceSettings, TwilioAcces
 from dialerd.engine.tally import Tally
 from dialerd.intake.process import Intake
 from dialerd.numbering import callee_zones, holiday_dates
-from dialerd.ports import CallFilter, CallRow, Page, Script, Snapshot, TryRow
+from dialerd.ports import CallFilter, CallRow, MediaWorker, MediaWorkerState, Page, Script, Snapshot, TryRow
 from dialerd.sim import forecast
 from dialerd.sim.disk import FakeDisk
 from dialerd.sim.store import FakeStore
@@ -169,6 +170,9 @@ class SilentTelephony:
     def join_person(self, order: JoinPerson) -> None:
         pass
 
+    def return_callee(self, order: ReturnCallee) -> None:
+        pass
+
     def ring_callee(self, channel: ChannelId) -> None:
         pass
 
@@ -203,6 +207,10 @@ class MemoryMedia:
     attached: list[AttachAgent] = field(default_factory=list)
     redirected: list[tuple[CallId, dict[str, Any]]] = field(default_factory=list)
     fault: str | None = None
+    workers: Sequence[MediaWorker] = (
+        MediaWorker(1, MediaWorkerState.READY, 3, 50, 0.004, ""),
+        MediaWorker(2, MediaWorkerState.LATE, 7, 50, 0.5, "its event loop is 0.50 s late"),
+    )
 
     async def prepare(self, script: Script, language: str, voice: str | None = None) -> None:
         if self.fault is not None:
@@ -231,6 +239,9 @@ class MemoryMedia:
     def redirect(self, call: CallId, instructions: Mapping[str, Any]) -> bool:
         self.redirected.append((call, dict(instructions)))
         return True
+
+    def standing(self) -> Sequence[MediaWorker]:
+        return self.workers
 
     def held(self) -> frozenset[CallId]:
         return frozenset(order.call for order in self.attached)

@@ -36,6 +36,17 @@ async def test_before_anything_is_connected_it_says_so(api: httpx.AsyncClient) -
     assert found["dialerd_loop_lag_seconds",] >= 0
 
 
+async def test_each_media_worker_has_figures_of_its_own(api: httpx.AsyncClient) -> None:
+    found = await figures(api)
+    told = {
+        name: (found[f"dialerd_media_worker_{name}", "1"], found[f"dialerd_media_worker_{name}", "2"])
+        for name in ("ready", "sessions", "sessions_limit", "loop_lag_seconds")
+    }
+    assert told == {
+        "ready": (1, 0), "sessions": (3, 7), "sessions_limit": (50, 50), "loop_lag_seconds": (0.004, 0.5),
+    }  # fmt: skip
+
+
 async def test_a_call_moves_the_figures_and_what_stood_in_the_way_is_counted(
     api: httpx.AsyncClient, daemon: Installation
 ) -> None:

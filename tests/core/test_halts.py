@@ -142,6 +142,30 @@ def test_a_call_that_asterisk_has_lost_is_closed_by_the_audit_and_its_slot_is_fr
     assert len(driver.placed) == 2
 
 
+def test_what_the_last_call_left_in_asterisk_is_removed_when_no_other_call_follows() -> None:
+    driver = Driver.ready()
+    driver.behave = lambda order: BUSY
+    driver.admit(campaign(), contacts(1))
+    stray = ChannelId("d1-cal_ffffffffffff-1")
+    driver.live.add(stray)
+    driver.run()
+    assert driver.hung_up == [stray]
+    assert not driver.world.host.committed[""].audit_owed, "and then it is left alone"
+
+
+def test_sessions_that_no_call_holds_are_given_back_by_the_audit() -> None:
+    driver = Driver.ready()
+    driver.behave = lambda order: TALKS
+    driver.admit(campaign(), contacts(1))
+    driver.run(until=3_000)
+    driver.world.engaged.put("embedded", 7)
+    driver.world.engaged.put("gone", 1)
+    driver.world.adopt()
+    driver.run(until=10_000)
+    assert driver.world.engaged.committed == {"embedded": 1, "gone": 0}
+    assert driver.world.host.committed[""].drift == 2
+
+
 def test_one_snapshot_alone_proves_nothing() -> None:
     driver = Driver.ready()
     driver.behave = lambda order: TALKS

@@ -11,7 +11,16 @@ from hypothesis import strategies as st
 
 from dialerd.core import metrics
 from dialerd.core.clock import Instant, Millis, Mono, Now
-from dialerd.core.commands import Command, HangUpCall, Panic, Refused, StopCampaign, TransferCall
+from dialerd.core.commands import (
+    Command,
+    Done,
+    HangUpCall,
+    Panic,
+    PlaceCall,
+    Refused,
+    StopCampaign,
+    TransferCall,
+)
 from dialerd.core.effects import (
     CallPerson,
     DetachAgent,
@@ -20,6 +29,7 @@ from dialerd.core.effects import (
     HoldForTransfer,
     JoinPerson,
     ReleaseMedia,
+    ReturnCallee,
     RingCallee,
     TellTransferFailed,
 )
@@ -39,7 +49,16 @@ from dialerd.core.messages import (
     TransferAsked,
     TryEnded,
 )
-from dialerd.core.model import AgentReport, Call, ChannelId, InstanceId, Reason
+from dialerd.core.model import (
+    E164,
+    AgentReport,
+    Call,
+    ChannelId,
+    InstanceId,
+    Reason,
+    ScriptId,
+    Terms,
+)
 from dialerd.core.person import (
     PersonAnswered,
     PersonGone,
@@ -257,6 +276,40 @@ def test_who_cannot_be_brought_together_is_let_go_and_the_agent_goes_on() -> Non
     assert len(driver.of(TellTransferFailed)) == 1
 
 
+@pytest.mark.parametrize("how", ["gone", "not joined", "gone while no daemon was there", "never heard of"])
+@pytest.mark.parametrize("target", ["support", "desk"])
+def test_a_callee_who_may_be_with_a_person_already_goes_back_to_its_agent_if_that_comes_to_nothing(
+    how: str, target: str
+) -> None:
+    driver = talking()
+    driver.ask(target=target)
+    driver.events(PersonAnswered(driver.person))
+    if how == "gone":
+        driver.events(PersonGone(driver.person, 16))
+    elif how == "not joined":
+        driver.events(PersonNotJoined(driver.person, "it does not answer"))
+    elif how == "never heard of":
+        driver.run(until=driver.elapsed + 40_000)
+    else:
+        driver.reborn()
+    (back,) = driver.of(ReturnCallee)
+    assert back.channel == driver.callee
+    assert back.most < RULES.max_call, "the call lasts no longer for it"
+    after = driver.done[driver.done.index(back) :]
+    told = TellTransferFailed if target == "desk" else CallPerson
+    assert [kind for kind in map(type, after) if kind in (TellTransferFailed, CallPerson)] == [told]
+
+
+def test_a_callee_without_an_agent_hears_it_ring_again() -> None:
+    driver = talking()
+    driver.ask(target="support")
+    driver.events(AgentFinished(driver.call.id, AgentReport()))
+    driver.events(PersonAnswered(driver.person))
+    driver.events(PersonGone(driver.person, 16))
+    assert driver.of(ReturnCallee) == []
+    assert driver.of(RingCallee) == [RingCallee(driver.callee)] * 2
+
+
 def test_a_target_that_there_is_not_is_told_at_once() -> None:
     driver = talking()
     driver.ask(target="nobody")
@@ -370,6 +423,38 @@ def test_a_phone_of_which_nothing_is_heard_is_given_up() -> None:
     driver.run(until=begun + 10_000 + 10_000 + 1_500)
     assert driver.of(HangUp) == [HangUp(person)]
     assert [told.reason for told in driver.of(TellTransferFailed)] == ["no_answer"]
+
+
+@pytest.mark.parametrize("warm", [True, False])
+def test_an_agent_that_is_gone_holds_no_session_while_callee_and_person_talk(warm: bool) -> None:
+    driver = talking()
+    driver.events(MediaCapacity(1))
+    call, later = driver.call.id, PlaceCall(E164("+919876599999"), ScriptId("s"), 1, "en-IN", Terms())
+    driver.ask(warm=warm)
+    driver.events(PersonAnswered(driver.person))
+    driver.events(PersonJoined(driver.person))
+    refused = driver.command(later)
+    assert isinstance(refused, Refused)
+    assert [check.rule for check in refused.why] == ["engine-session"], "its agent says its last word still"
+    driver.events(AgentFinished(call, AgentReport()))
+    assert driver.world.lines["lab"].in_use == 1, "the trunk's channel is held until it is destroyed"
+    assert isinstance(driver.command(later), Done)
+    driver.events(AgentFinished(call, AgentReport()))
+    held = driver.world.engaged.committed["embedded"]
+    assert held == 1, "that of the second call; a word that is said again gives nothing back twice"
+
+
+def test_after_a_restart_a_session_is_held_until_it_is_known_that_no_agent_is_there() -> None:
+    driver = talking()
+    driver.connect()
+    person = driver.person
+    driver.events(AgentFinished(driver.call.id, AgentReport()))
+    driver.reborn(LiveChannel(person, answered=True))
+    assert driver.world.engaged.committed["embedded"] == 1
+    assert driver.of(DetachAgent)[-1] == DetachAgent(driver.call.id)
+    driver.reborn(LiveChannel(person, answered=True), held=False)
+    assert driver.transfer.state is TransferState.CONNECTED
+    assert driver.world.engaged.committed["embedded"] == 0
 
 
 def test_a_connected_call_lasts_as_long_as_a_transfer_may() -> None:
@@ -552,6 +637,10 @@ def test_whatever_happens_nobody_is_left_alone(happened: list[tuple[str, int]]) 
         if fate.hung_up:
             break
         fate.happens(what, millis)
+        held = [call for call in driver.world.calls.committed.values() if not call.agent_done]
+        assert driver.world.engaged.committed["embedded"] == len(held), (
+            "a session is held as long as its agent"
+        )
     if driver.world.host.committed[""].boot is None:
         driver.events(HostUp("boot-1", "22.10.1", (LiveChannel(fate.callee, answered=True),), ()))
     driver.events(TryEnded(fate.callee, 16), AgentFinished(fate.ident, AgentReport()))
@@ -560,6 +649,7 @@ def test_whatever_happens_nobody_is_left_alone(happened: list[tuple[str, int]]) 
     (closed,) = driver.closed
     assert (closed.disposition == "escalated") == fate.joined
     assert driver.world.lines["lab"].in_use == 0
+    assert driver.world.engaged.committed["embedded"] == 0
     assert driver.kept(CMP) == driver.recount(CMP)
     kept = next(iter(driver.disk.calls.committed.values())).call.transfer
     if kept is not None:

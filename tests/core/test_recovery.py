@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dialerd.core.clock import Instant, Millis
+from dialerd.core.clock import Instant, Millis, Mono, Now
 from dialerd.core.messages import (
     AgentFinished,
     CallRecord,
@@ -54,6 +54,23 @@ def test_a_call_whose_asterisk_died_was_dropped() -> None:
     driver.events(AgentFinished(call.id, AgentReport()))
     (closed,) = driver.closed
     assert (closed.disposition, closed.reason) == ("connected", Reason.DROPPED)
+
+
+def test_a_call_lasted_no_longer_because_its_asterisk_was_away_for_long() -> None:
+    driver, call = talking()
+    assert call.answered_at is not None
+    driver.events(HostDown("refused"))
+    lost = driver.now.wall
+    driver.now = Now(Instant(lost + 600_000), Mono(driver.now.mono + 600_000_000))
+    driver.events(HostDown("refused still"))
+    gone(driver, call, "boot-2")
+    driver.events(AgentFinished(call.id, AgentReport()))
+    (closed,) = driver.closed
+    assert (closed.reason, closed.ended_at, closed.duration) == (
+        Reason.DROPPED,
+        lost,
+        lost - call.answered_at,
+    )
 
 
 def test_a_hang_up_that_may_not_have_arrived_is_asked_for_again() -> None:

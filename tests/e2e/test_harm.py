@@ -64,7 +64,7 @@ def stops(site: Site, campaign: str, called: list[str], reason: str, *words: str
 def goes_on(site: Site, campaign: str) -> None:
     """Dialing has gone on by itself: everybody was called as promised, and the books agree with the callees."""
     site.operator.await_end(campaign)
-    books = site.books(campaign, TERMS)
+    books = site.books([campaign], TERMS)
     assert books.breaches == ()
     assert books.figures["lost"] == 0
     assert site.ledger.miscounted(campaign) == {}

@@ -115,6 +115,11 @@ class Exchange:
         (line,) = self.api.get("/v1/status").json()["trunks"]
         return int(line["channels_in_use"])
 
+    def sessions(self) -> int:
+        """Sessions of the embedded engine that calls hold."""
+        engines = self.api.get("/v1/engines").json()["data"]
+        return int(next(one["sessions_in_use"] for one in engines if one["engine"] == "embedded"))
+
     def nothing_is_left(self) -> None:
         until(lambda: not self.listener.channels(), 10, "channels are left in Asterisk")
         until(lambda: not self.listener.bridges(), 10, "bridges are left in Asterisk")
@@ -179,6 +184,7 @@ def test_a_person_is_connected_hears_what_it_is_about_and_is_heard(exchange: Exc
     assert float(exchange.listener.variable(channel, "TIMEOUT(absolute)")) > 3_000 - (
         time.monotonic() - begun
     )
+    until(lambda: exchange.sessions() == 0, 10, "the agent is gone, and its session is held")
     assert exchange.in_use() == 1
     exchange.api.post(f"/v1/calls/{ident}/hangup")
     shown = exchange.await_end(ident)
@@ -273,6 +279,7 @@ def test_a_phone_answers_and_the_call_ends_with_the_person(exchange: Exchange) -
     phone, brief = exchange.answered(), exchange.answered()
     exchange.transfer(phone, "phone", warm=False)
     exchange.await_transfer(phone, state="connected")
+    until(lambda: exchange.sessions() == 1, 10, "a session is held for a callee who was handed over cold")
     exchange.transfer(brief, "brief")
     shown = exchange.await_end(brief)
     assert (shown["disposition"], shown["transfer"]["outcome"]) == ("escalated", "answered")

@@ -59,7 +59,15 @@ def test_a_worker_that_is_killed_costs_its_own_calls_and_dialing_goes_on(tmp_pat
         status = process.ctl("status")
         assert status["dialing"], status["problems"]
         assert "media worker 2 of 2" in status["media"]["state"]
-        until(lambda: process.ctl("status")["media"] == {"state": "ok", "sessions": 20})
+        shown = status["media"]["workers"]
+        assert [(worker["worker"], worker["state"], worker["sessions_limit"]) for worker in shown] == [
+            (1, "ready", 10),
+            (2, "gone", 10),
+        ]
+        assert shown[0]["sessions"] == 5
+        until(lambda: process.ctl("status")["media"]["sessions"] == 20)
+        shown = process.ctl("status")["media"]
+        assert (shown["state"], [worker["state"] for worker in shown["workers"]]) == ("ok", ["ready"] * 2)
         after = workers(process)
         assert after[1] == before[1]
         assert after[2] != before[2]

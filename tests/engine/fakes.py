@@ -14,6 +14,7 @@ from dialerd.core.effects import (
     JoinPerson,
     Originate,
     PrepareMedia,
+    ReturnCallee,
 )
 from dialerd.core.journal import CampaignAdmitted, Entry
 from dialerd.core.messages import (
@@ -21,7 +22,7 @@ from dialerd.core.messages import (
     LiveChannel,
 )
 from dialerd.core.model import CallId, CampaignId, ChannelId, Contact, ContactId, ContactKind
-from dialerd.ports import Dnc, OpenState, ReadyBatch, Script, Snapshot
+from dialerd.ports import Dnc, MediaWorker, OpenState, ReadyBatch, Script, Snapshot
 from tests.core.world_builder import START
 
 
@@ -114,6 +115,7 @@ class RecordingTelephony:
     persons: list[CallPerson] = field(default_factory=list)
     joined: list[JoinPerson] = field(default_factory=list)
     rung: list[ChannelId] = field(default_factory=list)
+    returned: list[ReturnCallee] = field(default_factory=list)
     live: tuple[LiveChannel, ...] = ()
     records: tuple[CallRecord, ...] = ()
 
@@ -134,6 +136,9 @@ class RecordingTelephony:
 
     def join_person(self, order: JoinPerson) -> None:
         self.joined.append(order)
+
+    def return_callee(self, order: ReturnCallee) -> None:
+        self.returned.append(order)
 
     def ring_callee(self, channel: ChannelId) -> None:
         self.rung.append(channel)
@@ -177,6 +182,9 @@ class RecordingMedia:
     def redirect(self, call: CallId, instructions: Mapping[str, Any]) -> bool:
         """Nobody redirects here."""
         return False
+
+    def standing(self) -> Sequence[MediaWorker]:
+        return ()
 
     def held(self) -> frozenset[CallId] | None:
         return None

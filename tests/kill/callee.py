@@ -14,7 +14,7 @@ from pathlib import Path
 from tests.sipp import Callee, play
 
 NEVER = 60_000
-"""Milliseconds that a phone rings which nobody takes."""
+"""Milliseconds for which a phone rings that nobody takes, and a callee stays who waits for the caller's end."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Behaviour:
     code: int = 200
     """The final answer."""
     talks: int = 0
-    """After how long an answered callee hangs up."""
+    """After how long an answered callee hangs up; `NEVER`: when the caller does."""
     reason: str = ""
     """The reason dialerd must record, for a callee that cannot be reached."""
 
@@ -39,7 +39,8 @@ def _last_two(first: int, last: int) -> tuple[str, ...]:
 
 
 PLAN = (
-    Behaviour("brief", _last_two(0, 28), rings=200, talks=700),
+    Behaviour("brief", _last_two(0, 24), rings=200, talks=700),
+    Behaviour("stays", _last_two(25, 28), rings=200, talks=NEVER),
     Behaviour("talks", _last_two(29, 38), rings=200, talks=4_000),
     Behaviour("late", _last_two(39, 44), rings=2_500, talks=700),
     Behaviour("at-once", _last_two(45, 49), talks=700),

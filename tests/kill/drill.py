@@ -5,31 +5,81 @@ It starts and kills; what the outcome must be is said by the tests, with the boo
 
 from __future__ import annotations
 
+import json
+import math
 import os
 import random
 import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import datetime
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from urllib.parse import urlsplit
 
 from dialerd.engine.failpoint import VARIABLE, Point
 from scripts.running import LAB, ROOT, Daemon, Lab, lab, run_json
-from tests.kill import callee, witness
+from tests.e2e.listening import Listener
+from tests.kill import callee, persons, recorded, witness
 from tests.kill.accounts import Books, Terms, compare
-from tests.kill.ledger import Ledger
+from tests.kill.ledger import ContactRow, Ledger
+from tests.kill.onlooker import Onlooker, Span, without
 from tests.kill.proxy import Proxy, proxy
 from tests.kill.witness import Sight
 from tests.postgres import Server
 
 SCRIPT = ROOT / "config" / "scripts" / "personal-loan-cross-sell.yaml"
+HANDOVER = """\
+name: drill
+variables: {person: {default: "no"}}
+start: hello
+no_input: {seconds: 2, repeats: 0, then: goodbye}
+do_not_call: {keys: 9, goto: stop}
+escalation: {keys: 0, fallback: sorry}
+states:
+  hello:
+    next: [{when: person == "yes", goto: escalate}, {goto: offer}]
+  offer: {keys: {1: goodbye}}
+  sorry: {end: true}
+  stop: {end: dnc}
+  goodbye: {end: true}
+languages:
+  en-IN:
+    no_match: No.
+    transferring: Hold on.
+    say:
+      offer: This is the bank, with an offer that is as long as it is good. Press 1 to have it.
+      sorry: Nobody is free.
+      stop: We will not call again.
+      goodbye: Goodbye.
+"""
+TARGETS = {
+    "ANYBODY": {"target": "extension:anybody@lab-people", "timeout_seconds": "2", "fallback": "busy"},
+    "BUSY": {"target": "endpoint:busy-phone", "fallback": "desk"},
+    "DESK": {"target": "queue:lab-desk"},
+    "RECEPTION": {
+        "target": "extension:anybody@lab-people",
+        "timeout_seconds": "2",
+        "warm": "true",
+        "announcement": "beep",
+        "fallback": "phone",
+    },
+    "PHONE": {"target": "endpoint:silent-phone"},
+}
+"""Whom callees are connected with. What each does: the lab's dialplan, and the behaviours of `callee` for phones."""
+SPARED = 4
+"""Every so many endings are callees who are not connected with a person."""
 POLL = 0.05
 ORPHANED = 20.0
 """Seconds after which a media worker without a daemon must be gone: its grace is 10 s."""
+SETTLED = 1.0
+"""Seconds from when a daemon has reached Asterisk until it must know what became of calls and people."""
+CLEARED = 20.0
+"""Seconds after which nothing may be left of calls that are over: two audits find what was."""
 FAULTS = ("engine.turn_failed", "engine.event_failed", "engine.step_raised", "part_died", "Traceback")
 """What must never be in the daemon's log, whatever is killed around it."""
 
@@ -60,6 +110,10 @@ class Drill:
     """The address of the daemon's PostgreSQL database, past the proxy; None: its store is a file."""
     lives: list[Life] = field(default_factory=list)
     pbx_kills: list[float] = field(default_factory=list)
+    worker_kills: list[float] = field(default_factory=list)
+    harms: list[Span] = field(default_factory=list)
+    """When something was done to a server or the way there, until dialing had resumed."""
+    onlooker: Onlooker | None = None
     _daemon: Daemon | None = None
 
     @property
@@ -103,6 +157,18 @@ class Drill:
         assert self.daemon.process.wait(seconds) == -signal.SIGKILL, self.daemon.log
         self.lives[-1].ended = time.time()
 
+    # --- the media workers -------------------------------------------------------------------------
+
+    def kill_worker(self, rng: random.Random) -> bool:
+        """SIGKILL one of them, if there is one."""
+        found = [pid for pid in _processes(self.state) if b"dialerd.worker" in _command(pid)]
+        if not found:
+            return False
+        with suppress(ProcessLookupError):
+            os.kill(rng.choice(sorted(found)), signal.SIGKILL)
+        self.worker_kills.append(time.time())
+        return True
+
     # --- Asterisk ----------------------------------------------------------------------------------
 
     def kill_asterisk(self) -> None:
@@ -128,28 +194,93 @@ class Drill:
 
     # --- campaigns ---------------------------------------------------------------------------------
 
-    def campaign(self, numbers: Sequence[str], terms: Terms, rate: float) -> str:
-        """Create and start a campaign; the daemon must be ready."""
+    def campaigns(self, numbers: Sequence[str], terms: Terms, rate: float) -> Sequence[str]:
+        """Create and start campaigns for these numbers; the daemon must be ready.
+
+        All are recorded. Most callees are connected with a person: those of the first one cold, of the second warm.
+        """
+        half = len(numbers) // 2
+        return (
+            self._campaign("anybody", numbers[:half], terms, rate / 2),
+            self._campaign("reception", numbers[half:], terms, rate / 2),
+        )
+
+    def _campaign(self, target: str, numbers: Sequence[str], terms: Terms, rate: float) -> str:
         contacts = self.running.folder / "contacts.csv"
-        contacts.write_text("phone\n" + "\n".join(numbers) + "\n")
+        rows = [f"{number},{'no' if int(number[-2:]) % SPARED == 0 else 'yes'}" for number in numbers]
+        contacts.write_text("phone,person\n" + "\n".join(rows) + "\n")
         created = self.daemon.ctl(
-            "campaign", "create", "--name", "drill", "--script", "personal-loan-cross-sell",
-            "--language", "en-IN", "--csv", str(contacts), "--start-now",
+            "campaign", "create", "--name", target, "--script", "drill",
+            "--language", "en-IN", "--csv", str(contacts), "--start-now", "--record", "--transfer-target", target,
             "--max-attempts", str(terms.max_attempts), "--retry-interval", str(terms.retry_interval / 60),
             "--ring-timeout", str(terms.ring_timeout), "--calls-per-second", str(rate),
         )  # fmt: skip
         return str(created["campaign_id"])
 
-    def await_end(self, campaign: str, seconds: float) -> None:
-        """Return when the campaign is completed and nothing of it is left in the daemon."""
-        until(lambda: self.ledger.status(campaign) == "completed", seconds, "the campaign does not complete")
+    def is_running(self, campaigns: Sequence[str]) -> bool:
+        """Whether none of them is over."""
+        return all(self.ledger.status(campaign) == "running" for campaign in campaigns)
+
+    def await_end(self, campaigns: Sequence[str], seconds: float) -> None:
+        """Return when they are completed and nothing is left of them in the daemon, in Asterisk or half on disk."""
+        for campaign in campaigns:
+            over = partial(self._is_over, campaign)
+            until(over, seconds, f"{campaign} does not complete")
         status = self.daemon.ctl("status")
         assert status["live_calls"] == 0
         assert [trunk["channels_in_use"] for trunk in status["trunks"]] == [0] * len(status["trunks"])
+        with closing(Listener(self.running.facts["ari"], self.running.folder)) as pbx:
+            until(lambda: not pbx.channels(), CLEARED, "channels are left in Asterisk")
+            until(lambda: not pbx.bridges(), CLEARED, "bridges are left in Asterisk")
+        until(
+            lambda: not list(self.recordings.glob("parts*/*.wav")), CLEARED, "recordings are not made whole"
+        )
 
-    def books(self, campaign: str, terms: Terms) -> Books:
-        """What the callees saw of a campaign beside what is recorded of it."""
-        return compare(self.ledger.contacts(campaign), self.sights(), terms)
+    def _is_over(self, campaign: str) -> bool:
+        return self.ledger.status(campaign) == "completed"
+
+    def contacts(self, campaigns: Sequence[str]) -> dict[str, ContactRow]:
+        """The contacts of these campaigns by number."""
+        return {
+            phone: contact
+            for campaign in campaigns
+            for phone, contact in self.ledger.contacts(campaign).items()
+        }
+
+    def books(self, campaigns: Sequence[str], terms: Terms) -> Books:
+        """What the callees saw of campaigns beside what is recorded of them."""
+        return compare(self.contacts(campaigns), self.sights(), terms)
+
+    def other_books(self, campaigns: Sequence[str]) -> list[Books]:
+        """What the PBX and the disk saw of campaigns beside what is recorded of them."""
+        assert self.onlooker is not None
+        contacts, others = self.contacts(campaigns), self.ledger.recordings()
+        killed = [*self.worker_kills, *(life.ended for life in self.lives if life.ended is not None)]
+        return [
+            persons.reckon(contacts, self.onlooker.seen(), self._steady(), self.pbx_kills),
+            recorded.reckon(contacts, self.recordings, killed, self.harms, others),
+        ]
+
+    def _steady(self) -> list[Span]:
+        """When a daemon knew what was going on, and nothing was done to anything around it."""
+        lives = [(life.began, math.inf if life.ended is None else life.ended) for life in self.lives]
+        connected = self._connected()
+        ready = [
+            (next((at for at in connected if began <= at < ended), ended) + SETTLED, ended)
+            for began, ended in lives
+        ]
+        return [span for life in ready if life[0] < life[1] for span in without(life, self.harms)]
+
+    def _connected(self) -> list[float]:
+        """When a daemon had reached Asterisk, by their log."""
+        lines = self.daemon.log.read_text(errors="replace").splitlines()
+        told = [json.loads(line) for line in lines if '"ari.recovered"' in line]
+        return [datetime.fromisoformat(line["timestamp"]).timestamp() for line in told]
+
+    @property
+    def recordings(self) -> Path:
+        """The folder of recordings."""
+        return self.state / "recordings"
 
     def sights(self) -> dict[str, list[Sight]]:
         """All that the callees saw so far."""
@@ -193,10 +324,13 @@ def stage(
             keep_in(drill, postgres)
         if proxied:
             interpose(drill, scope)
+        drill.onlooker = scope.enter_context(Onlooker(running.facts["ari"]).watching())
         drill.start()
         scope.callback(lambda: drill.daemon.stop())
         drill.daemon.wait_ready()
-        drill.daemon.ctl("script", "add", str(SCRIPT))
+        script = folder / "drill.yaml"
+        script.write_text(HANDOVER)
+        drill.daemon.ctl("script", "add", str(script), "--id", "drill")
         yield drill
         drill.daemon.stop()
         until(lambda: not _processes(drill.state), ORPHANED, "a process of the daemon is left")
@@ -211,6 +345,13 @@ def _settings(env: Mapping[str, str]) -> dict[str, str]:
         "DIALERD_TRUNKS__SPARE__NUMBER_FORMAT": "digits",
         "DIALERD_TRUNKS__SPARE__MAX_CHANNELS": "60",
         "DIALERD_TRUNKS__SPARE__CALLS_PER_SECOND": "20",
+        "DIALERD_MEDIA__WORKERS": "2",
+        "DIALERD_TRANSFER__MAX_MINUTES": "0.1",
+        **{
+            f"DIALERD_TRANSFERS__{name}__{key.upper()}": value
+            for name, target in TARGETS.items()
+            for key, value in target.items()
+        },
     }
 
 
@@ -246,6 +387,12 @@ def _processes(state: Path) -> list[int]:
             if entry.name.isdigit() and mark in (entry / "environ").read_bytes().split(b"\0"):
                 found.append(int(entry.name))
     return found
+
+
+def _command(pid: int) -> bytes:
+    with suppress(OSError):
+        return (Path("/proc") / str(pid) / "cmdline").read_bytes()
+    return b""
 
 
 def until(condition: Callable[[], bool], seconds: float, what: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 import re
 import sqlite3
 import time
@@ -42,6 +43,16 @@ class TryRow:
 
 
 @dataclass(frozen=True)
+class RecordingRow:
+    """A recording as recorded."""
+
+    path: str
+    size: int
+    length: float
+    """Seconds."""
+
+
+@dataclass(frozen=True)
 class CallRow:
     """An attempt as recorded."""
 
@@ -52,6 +63,9 @@ class CallRow:
     counted: bool
     ended_at: float | None
     tries: tuple[TryRow, ...]
+    transfer: Mapping[str, Any] | None = None
+    """Its last transfer."""
+    recording: RecordingRow | None = None
 
     @property
     def refunded(self) -> bool:
@@ -113,6 +127,12 @@ class Ledger:
             if kept.get(key, 0) != counted[key]
         }
 
+    def recordings(self) -> frozenset[str]:
+        """The path of every recording."""
+        return frozenset(
+            path for [path] in self._rows("SELECT recording FROM calls WHERE recording IS NOT NULL")
+        )
+
     def status(self, campaign: str) -> str:
         """The campaign's state."""
         [[status]] = self._rows("SELECT status FROM campaigns WHERE id = ?", campaign)
@@ -158,14 +178,22 @@ class Ledger:
             opened, ringing, answered, ended = map(_seconds, instants)
             tries[call].append(TryRow(channel, trunk, state, opened or 0.0, ringing, answered, ended, code))
         found: dict[str, list[CallRow]] = defaultdict(list)
-        for phone, ident, status, disposition, reason, counted, ended in self._rows(
-            "SELECT phone, id, status, disposition, reason, counted, ended_at FROM calls"
-            " WHERE campaign_id = ? ORDER BY id",
+        for phone, ident, status, disposition, reason, counted, ended, transfer, *recording in self._rows(
+            "SELECT phone, id, status, disposition, reason, counted, ended_at, transfer, recording,"
+            " recording_bytes, recording_ms FROM calls WHERE campaign_id = ? ORDER BY id",
             campaign,
         ):
             found[phone].append(
                 CallRow(
-                    ident, status, disposition, reason, bool(counted), _seconds(ended), tuple(tries[ident])
+                    ident,
+                    status,
+                    disposition,
+                    reason,
+                    bool(counted),
+                    _seconds(ended),
+                    tuple(tries[ident]),
+                    None if transfer is None else json.loads(transfer),
+                    _recording(*recording),
                 )
             )
         return found
@@ -193,3 +221,7 @@ def _asked(url: str, query: str, values: Sequence[Any]) -> list[Any]:
 
 def _seconds(millis: int | None) -> float | None:
     return None if millis is None else millis / 1000
+
+
+def _recording(path: str | None, size: int | None, millis: int | None) -> RecordingRow | None:
+    return None if path is None else RecordingRow(path, size or 0, (millis or 0) / 1000)

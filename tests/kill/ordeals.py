@@ -20,6 +20,8 @@ LONGEST_LIFE = 6.5
 """Seconds that a daemon lives at most between two kills; it needs two of them to start."""
 PATIENCE = 15.0
 """Seconds after which a daemon with nothing due to be dialed is killed all the same."""
+REBOOTS = 5.0
+"""Seconds that an Asterisk which was started again, and a daemon's way back to it, may take."""
 RESUMES = 60.0
 """Seconds after which dialing counts as not resumed at all."""
 
@@ -60,6 +62,23 @@ def _until_it_dials(drill: Drill) -> None:
         time.sleep(POLL)
 
 
+def kill_workers(drill: Drill, rng: random.Random, kills: int) -> None:
+    """SIGKILL media workers while calls are up; every other time the daemon just before or after."""
+    killed = 0
+    for kill in range(kills):
+        _await_dialing(drill, "after a media worker's death")
+        time.sleep(rng.uniform(0.5, 3.0))
+        if kill % 4 == 1:
+            drill.kill()
+        killed += drill.kill_worker(rng)
+        if kill % 4 == 3:
+            time.sleep(rng.uniform(0.0, 0.2))
+            drill.kill()
+        if kill % 2:
+            drill.start()
+    print(f"  {killed} kills of media workers")
+
+
 def die_at(drill: Drill, rng: random.Random, points: Sequence[Point]) -> None:
     """Have the daemon die at each of these points in turn."""
     drill.kill()
@@ -75,17 +94,21 @@ def kill_asterisk(drill: Drill, rng: random.Random, kills: int) -> None:
     for _ in range(kills):
         _await_dialing(drill, "after Asterisk's death")
         time.sleep(rng.uniform(0.5, 4.0))
+        begun = time.time()
         drill.kill_asterisk()
+        drill.harms.append((begun, time.time() + REBOOTS))
     print(f"  {kills} kills of Asterisk")
 
 
 def harm_connections(drill: Drill, harms: Sequence[Harm]) -> None:
     """Do each of these in turn, with dialing between them."""
     for harm in harms:
+        begun = time.time()
         harm.begin()
         time.sleep(harm.seconds)
         harm.end()
         waited = _await_dialing(drill, f"after {harm.what}")
+        drill.harms.append((begun, time.time()))
         print(f"  {harm.what} for {harm.seconds:g} s: dialing {waited:.1f} s after")
 
 
@@ -115,22 +138,23 @@ def harms_of_store(database: Server, link: Proxy) -> list[Harm]:
     ]
 
 
-def reckon(drill: Drill, campaign: str, terms: Terms, seconds: float) -> Books:
-    """Let the campaign end, and hold what is recorded against what the callees saw."""
-    drill.await_end(campaign, seconds)
-    books = drill.books(campaign, terms)
+def reckon(drill: Drill, campaigns: Sequence[str], terms: Terms, seconds: float) -> Books:
+    """Let the campaigns end, and hold what is recorded against what was seen; returns the callees' side of it."""
+    drill.await_end(campaigns, seconds)
+    books = [drill.books(campaigns, terms), *drill.other_books(campaigns)]
     resumed = drill.resumed()
     if resumed:
         print(
             f"  from start to first try: median {statistics.median(resumed):.1f} s, "
             f"worst {max(resumed):.1f} s, in {len(resumed)} of {len(drill.lives)} lives"
         )
-    print(f"  {books}")
+    for book in books:
+        print(f"  {book}")
     print(f"  load average of the last minute: {os.getloadavg()[0]:.1f}")
-    assert books.breaches == ()
-    assert drill.ledger.miscounted(campaign) == {}
+    assert [breach for book in books for breach in book.breaches] == []
+    assert [drill.ledger.miscounted(campaign) for campaign in campaigns] == [{}] * len(campaigns)
     assert drill.faults() == []
-    return books
+    return books[0]
 
 
 def _await_dialing(drill: Drill, when: str) -> float:

@@ -38,11 +38,11 @@ def test_a_daemon_killed_at_a_hundred_instants_calls_nobody_too_often(
     tmp_path: Path, rng: random.Random, server: Server | None
 ) -> None:
     with stage(tmp_path, postgres=server) as drill:
-        campaign = drill.campaign(numbers(2_000, 1, rng), TERMS, rate=12.0)
+        campaigns = drill.campaigns(numbers(2_000, 1, rng), TERMS, rate=12.0)
         busy = ordeals.kill_daemon(drill, rng, 100)
-        assert drill.ledger.status(campaign) == "running", "dialing must span all kills"
+        assert drill.is_running(campaigns), "dialing must span all kills"
         assert busy >= 80
-        books = ordeals.reckon(drill, campaign, TERMS, 600)
+        books = ordeals.reckon(drill, campaigns, TERMS, 600)
         assert drill.resumed()
     assert books.figures["lost"] == 0, "Asterisk lived, and its call records tell all"
 
@@ -52,11 +52,23 @@ def test_a_daemon_that_dies_on_either_side_of_each_boundary_calls_nobody_too_oft
     tmp_path: Path, rng: random.Random, server: Server | None
 ) -> None:
     with stage(tmp_path, postgres=server) as drill:
-        campaign = drill.campaign(numbers(300, 2, rng), TERMS, rate=12.0)
+        campaigns = drill.campaigns(numbers(300, 2, rng), TERMS, rate=12.0)
         ordeals.die_at(drill, rng, list(Point))
-        books = ordeals.reckon(drill, campaign, TERMS, 200)
+        books = ordeals.reckon(drill, campaigns, TERMS, 200)
     assert books.figures["lost"] == 0
     assert books.figures["tries never sent"] > 0, "that of after-commit never left"
+
+
+@STORES
+def test_media_workers_killed_twenty_times_leave_nobody_alone_and_no_recording_lost(
+    tmp_path: Path, rng: random.Random, server: Server | None
+) -> None:
+    with stage(tmp_path, postgres=server) as drill:
+        campaigns = drill.campaigns(numbers(500, 6, rng), TERMS, rate=8.0)
+        ordeals.kill_workers(drill, rng, 20)
+        books = ordeals.reckon(drill, campaigns, TERMS, 300)
+    assert len(drill.worker_kills) >= 15
+    assert books.figures["lost"] == 0, "Asterisk lived, and its call records tell all"
 
 
 @STORES
@@ -64,10 +76,10 @@ def test_an_asterisk_killed_ten_times_loses_calls_and_refunds_none_that_rang(
     tmp_path: Path, rng: random.Random, server: Server | None
 ) -> None:
     with stage(tmp_path, postgres=server) as drill:
-        campaign = drill.campaign(numbers(400, 3, rng), TERMS, rate=8.0)
+        campaigns = drill.campaigns(numbers(400, 3, rng), TERMS, rate=8.0)
         ordeals.kill_asterisk(drill, rng, 10)
-        books = ordeals.reckon(drill, campaign, TERMS, 300)
-        assert survivors(drill.ledger.contacts(campaign), drill.sights(), drill.pbx_kills) == []
+        books = ordeals.reckon(drill, campaigns, TERMS, 300)
+        assert survivors(drill.contacts(campaigns), drill.sights(), drill.pbx_kills) == []
     assert books.figures["lost"] > 0
 
 
@@ -78,7 +90,7 @@ def test_connections_that_are_cut_stall_or_go_half_open_leak_nothing(
     with stage(tmp_path, proxied=True, postgres=server) as drill:
         assert drill.ari is not None
         assert drill.ami is not None
-        campaign = drill.campaign(numbers(700, 4, rng), TERMS, rate=8.0)
+        campaigns = drill.campaigns(numbers(700, 4, rng), TERMS, rate=8.0)
         harms = [
             *ordeals.harms_of("ARI", drill.ari),
             Harm("a request held back on ARI's events socket", drill.ari.strand, 12.0, drill.ari.heal),
@@ -86,7 +98,7 @@ def test_connections_that_are_cut_stall_or_go_half_open_leak_nothing(
             *ordeals.harms_of("AMI", drill.ami),
         ]
         ordeals.harm_connections(drill, harms)
-        books = ordeals.reckon(drill, campaign, TERMS, 300)
+        books = ordeals.reckon(drill, campaigns, TERMS, 300)
     assert books.figures["lost"] == 0, "the same Asterisk lived through it all, and its call records tell all"
 
 
@@ -95,10 +107,10 @@ def test_a_store_that_crashes_and_is_cut_off_loses_nothing_and_repeats_nothing(
 ) -> None:
     with stage(tmp_path, proxied=True, postgres=postgres) as drill:
         assert drill.store is not None
-        campaign = drill.campaign(numbers(900, 5, rng), TERMS, rate=8.0)
+        campaigns = drill.campaigns(numbers(900, 5, rng), TERMS, rate=8.0)
         harms = ordeals.harms_of_store(postgres, drill.store) * 2
         rng.shuffle(harms)
         assert len(harms) >= 10
         ordeals.harm_connections(drill, harms)
-        books = ordeals.reckon(drill, campaign, TERMS, 300)
+        books = ordeals.reckon(drill, campaigns, TERMS, 300)
     assert books.figures["lost"] == 0, "Asterisk lived through it all, and its call records tell all"

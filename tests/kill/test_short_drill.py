@@ -42,11 +42,12 @@ def rng(request: pytest.FixtureRequest) -> random.Random:
 
 def test_a_daemon_that_is_killed_and_cut_off_calls_nobody_too_often(drill: Drill, rng: random.Random) -> None:
     assert drill.ari is not None
-    campaign = drill.campaign(numbers(150, 1, rng), TWICE, rate=15.0)
+    campaigns = drill.campaigns(numbers(150, 1, rng), TWICE, rate=15.0)
     busy = ordeals.kill_daemon(drill, rng, 8, longest=3.0)
+    ordeals.kill_workers(drill, rng, 2)
     ordeals.die_at(drill, rng, rng.sample(list(Point), 2))
     ordeals.harm_connections(drill, [Harm("ARI cut", drill.ari.cut, 0.2, drill.ari.heal)])
-    books = ordeals.reckon(drill, campaign, TWICE, 90)
+    books = ordeals.reckon(drill, campaigns, TWICE, 90)
     assert busy > 0
     assert books.figures["lost"] == 0, "Asterisk lived, and its call records tell all"
 
@@ -55,10 +56,10 @@ def test_a_daemon_that_is_killed_and_cut_off_calls_nobody_too_often(drill: Drill
 def test_an_asterisk_that_is_killed_loses_calls_and_refunds_none_that_rang(
     drill: Drill, rng: random.Random
 ) -> None:
-    campaign = drill.campaign(numbers(40, 2, rng), ONCE, rate=15.0)
+    campaigns = drill.campaigns(numbers(40, 2, rng), ONCE, rate=15.0)
     ordeals.kill_asterisk(drill, rng, 1)
-    ordeals.reckon(drill, campaign, ONCE, 90)
-    assert survivors(drill.ledger.contacts(campaign), drill.sights(), drill.pbx_kills) == []
+    ordeals.reckon(drill, campaigns, ONCE, 90)
+    assert survivors(drill.contacts(campaigns), drill.sights(), drill.pbx_kills) == []
 
 
 @pytest.mark.parametrize("drill", ["postgres"], indirect=True)
@@ -66,12 +67,12 @@ def test_a_store_that_is_killed_and_cut_off_loses_nothing(
     drill: Drill, rng: random.Random, postgres: Server
 ) -> None:
     assert drill.store is not None
-    campaign = drill.campaign(numbers(80, 3, rng), TWICE, rate=8.0)
+    campaigns = drill.campaigns(numbers(80, 3, rng), TWICE, rate=8.0)
     harms = [
         Harm("PostgreSQL crashed", lambda: postgres.stop(signal.SIGQUIT), 0.0, postgres.start),
         Harm("PostgreSQL cut", drill.store.cut, 0.2, drill.store.heal),
         Harm("PostgreSQL stalled", lambda: drill.store.stall(*Way), 5.0, drill.store.heal),
     ]
     ordeals.harm_connections(drill, harms)
-    books = ordeals.reckon(drill, campaign, TWICE, 90)
+    books = ordeals.reckon(drill, campaigns, TWICE, 90)
     assert books.figures["lost"] == 0, "Asterisk lived, and its call records tell all"

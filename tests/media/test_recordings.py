@@ -136,9 +136,33 @@ async def test_a_recording_is_a_wav_file_in_the_folder_of_its_day(tmp_path: Path
         assert (file.getnchannels(), file.getsampwidth(), file.getframerate()) == (2, 2, 8_000)
         left, right = sides(file.readframes(file.getnframes()))
     assert (heard(left), heard(right)) == ([(0, 8_000)], [(8_000, 12_000)])
-    assert list((tmp_path / "recordings" / PARTS).iterdir()) == []
+    assert list((tmp_path / "recordings" / PARTS).glob("*.wav")) == []
     await writer.stop()
     assert len(told.outcomes) == 1
+
+
+async def test_a_recording_of_which_nobody_could_be_told_is_told_by_the_next_worker(tmp_path: Path) -> None:
+    told = Told()
+    first = RecordingWriter(tmp_path, told)
+    for number in (1, 2, 3):
+        recording = first.begin(f"cal_00000000000{number}")
+        recording.write(interleave(LOUD * 8_000, LOUD * 8_000))
+        recording.finish()
+    kept = [await told.wait(count) for count in (1, 2, 3)]
+    first.known("cal_000000000002")
+    await first.stop()
+    assert isinstance(kept[2], Kept)
+    (tmp_path / kept[2].path).unlink()
+    again = Told()
+    second = RecordingWriter(tmp_path, again)
+    second.start()
+    await second.stop()
+    assert again.outcomes == [kept[0]], "the second is known, the third was deleted since"
+    second = RecordingWriter(tmp_path, again)
+    second.start()
+    second.known("cal_000000000001")
+    await second.stop()
+    assert list((tmp_path / PARTS).iterdir()) == []
 
 
 async def test_a_worker_that_died_leaves_a_recording_that_the_next_one_makes_whole(tmp_path: Path) -> None:
@@ -190,7 +214,7 @@ async def test_a_full_disk_costs_the_recording_and_is_named(
     lost = await told.wait()
     assert isinstance(lost, Lost)
     assert "No space left on device" in lost.detail
-    assert list((tmp_path / PARTS).iterdir()) == []
+    assert list((tmp_path / PARTS).glob("*.wav")) == []
     monkeypatch.undo()
     fine = writer.begin("cal_000000000002")
     fine.write(bytes(32_000))
@@ -211,7 +235,7 @@ async def test_a_disk_on_which_little_is_left_is_left_to_others(
     lost = await told.wait()
     assert isinstance(lost, Lost)
     assert "left on the disk" in lost.detail
-    assert list((tmp_path / PARTS).iterdir()) == []
+    assert list((tmp_path / PARTS).glob("*.wav")) == []
     await writer.stop()
 
 

@@ -27,6 +27,7 @@ TO_WORKER: list[wire.ToWorker] = [
     wire.Attach("cal_1", "lab-cal_1-1", "offer", 2, "hi-IN", "+15550100100", None, {}),
     wire.Attach("cal_1", "lab-cal_1-1", "offer", 2, "hi-IN", "+15550100100", None, {}, 0.0, "male"),
     wire.Attach("cal_1", "lab-cal_1-1", "offer", 2, "hi-IN", "+15550100100", None, {}, record=True),
+    wire.Limits(7, 0.0, 12.5),
     wire.Detach("cal_1"),
     wire.TransferFailed("cal_1", "busy"),
     wire.Hold("cal_1", warm=True),
@@ -45,7 +46,8 @@ TO_DAEMON: list[wire.ToDaemon] = [
     wire.Recorded("cal_1", Recording("2026/01/15/cal_1.wav", 1_000, Millis(9)), 7),
     wire.Unrecorded("cal_1", "No space left on device", 8),
     wire.Ended("cal_1", AgentReport(), Reason.DROPPED, "lost", 5),
-    wire.Pong(),
+    wire.Pong(0.25),
+    wire.Ready(0, "its event loop is late", late=True),
 ]  # fmt: skip
 
 

@@ -47,7 +47,7 @@ class Daemon:
         self.say(
             wire.Attach(
                 said.call, said.channel, said.script_id, said.script_version, said.language, said.phone,
-                said.name, said.variables, on_machine=said.on_machine,
+                said.name, said.variables, on_machine=said.on_machine, record=said.record,
             )
         )  # fmt: skip
 
@@ -174,6 +174,26 @@ async def test_more_calls_than_sessions(tmp_path: Path) -> None:
         await boss.hears(wire.Heard, 2)
 
 
+async def test_the_daemon_says_what_may_be_held_and_how_long_audio_may_be_missing(tmp_path: Path) -> None:
+    async with fake_asterisk() as fake, running(tmp_path, fake) as run, daemon(run.path) as boss:
+        for number in (1, 2, 3):
+            fake.answer(call_id(number))
+        boss.attach(1)
+        boss.attach(2)
+        await boss.hears(wire.Heard, 2)
+        boss.say(wire.Limits(1))
+        assert await boss.hears(wire.Ready, 2) == wire.Ready(1)
+        boss.attach(3)
+        refused = await boss.hears(wire.Ended)
+        assert (refused.call, refused.detail) == (call_id(3), "all 1 sessions are taken")
+        boss.say(wire.Limits(3, silence=0.5))
+        fake.answer(call_id(4))
+        boss.attach(4)
+        dropped = await boss.hears(wire.Ended, 2)
+        assert (dropped.call, dropped.failed) == (call_id(4), Reason.DROPPED)
+        assert dropped.detail == "max silence: neither side was audible for 0.5 s", "those before have none"
+
+
 async def test_an_agent_that_is_not_ready_says_why_and_recovers(tmp_path: Path) -> None:
     agent = FakeAgent(fault="espeak-ng is not installed")
     async with fake_asterisk() as fake, running(tmp_path, fake, agent) as run, daemon(run.path) as boss:
@@ -233,6 +253,54 @@ async def test_a_label_chosen_while_no_daemon_was_there_is_told_to_the_next(tmp_
             await boss.hears(wire.Pong)
         async with daemon(run.path) as boss:
             await boss.hears(wire.Ended)
+
+
+async def test_a_callee_who_leaves_while_no_daemon_is_there_is_not_talked_to(tmp_path: Path) -> None:
+    async with fake_asterisk() as fake, running(tmp_path, fake) as run:
+        fake.answer(CALL)
+        fake.answer(call_id(2))
+        async with daemon(run.path) as boss:
+            boss.attach()
+            boss.attach(2)
+            await boss.hears(wire.Heard, 2)
+        fake.channels.discard(channel_of(CALL))
+        await until(lambda: list(fake.bridges) == [f"{channel_of(call_id(2))}-b"])
+        async with daemon(run.path) as boss:
+            assert await boss.hears(wire.Ended) == wire.Ended(CALL, AgentReport(), number=1)
+            boss.say(wire.Detach(call_id(2)))
+            assert (await boss.hears(wire.Ended, 2)).call == call_id(2), "whose callee was there"
+
+
+async def test_a_recording_is_told_of_until_the_store_is_sure_to_know(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "recordings"
+    async with fake_asterisk() as fake, running(tmp_path, fake, recordings=folder) as run:
+        fake.answer(CALL)
+        async with daemon(run.path) as boss:
+            boss.attach(record=True)
+            await boss.hears(wire.Heard)
+            boss.say(wire.Detach(CALL))
+            told = await boss.hears(wire.Recorded)
+            assert (folder / told.recording.path).exists()
+        # Its daemon was killed, and so is it: what it holds in memory is lost.
+        notes = list((folder / "parts").iterdir())
+        kept = {note.name: note.read_text() for note in notes}
+        assert list(kept.values()) == [told.recording.path]
+    for name, path in kept.items():
+        (folder / "parts" / name).write_text(path)
+    (tmp_path / "media.outcomes").unlink(missing_ok=True)
+    monkeypatch.setattr("dialerd.media.worker.KEPT", 0.05)
+    monkeypatch.setattr("dialerd.media.outbox.KEPT", 0.05)
+    async with (
+        fake_asterisk() as fake,
+        running(tmp_path, fake, recordings=folder) as run,
+        daemon(run.path) as boss,
+    ):
+        again = await boss.hears(wire.Recorded)
+        assert (again.call, again.recording) == (told.call, told.recording)
+        boss.say(wire.Acknowledge(again.number))
+        await until(lambda: list((folder / "parts").iterdir()) == [])
 
 
 async def test_without_a_daemon_it_hangs_up_and_ends(tmp_path: Path) -> None:

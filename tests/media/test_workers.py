@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -24,6 +25,7 @@ from dialerd.core.messages import (
     RecordingKept,
 )
 from dialerd.core.model import AgentReport, CallId, Reason
+from dialerd.media.audio_watch import AudioLimits
 from dialerd.media.engine_settings import EngineSettings
 from dialerd.media.pool_timing import PoolTiming
 from dialerd.media.seat import WorkerSeat
@@ -47,7 +49,7 @@ def no_process_is_left(tmp_path: Path) -> Iterator[None]:
 @asynccontextmanager
 async def two(folder: Path, fake: FakeAsterisk, **settings: Any) -> AsyncIterator[Daemon]:
     """Two workers that hold four calls together."""
-    async with daemon(folder, fake, workers=2, **{"max_sessions": 4, **settings}) as boss:
+    async with daemon(folder, fake, **{"workers": 2, "max_sessions": 4, **settings}) as boss:
         yield boss
 
 
@@ -144,6 +146,105 @@ async def test_a_new_daemon_adopts_both_and_loses_no_call(tmp_path: Path) -> Non
             assert boss.heard.of(MediaFailed) == []
 
 
+async def test_an_adopted_worker_has_the_limits_of_the_new_daemon_at_once(tmp_path: Path) -> None:
+    async with fake_asterisk() as fake:
+        async with two(tmp_path, fake) as boss:
+            await sessions(boss, 4)
+            place(boss, fake, 1, 2, 3, 4)
+            await boss.heard.wait(AgentHeard, 4)
+            pids = [boss.pid_of(1), boss.pid_of(2)]
+            boss.die()
+            boss.running = None
+        async with two(tmp_path, fake, max_sessions=6, audio=AudioLimits(silence=0.5)) as boss:
+            await sessions(boss, 6)
+            assert [boss.pid_of(1), boss.pid_of(2)] == pids
+            place(boss, fake, 5, 6)
+            await boss.heard.wait(AgentHeard, 2)
+            failed = [await boss.heard.wait(MediaFailed, count) for count in (1, 2)]
+            assert {told.call for told in failed} == {call_id(5), call_id(6)}, "those before have their own"
+            assert all("for 0.5 s" in told.detail for told in failed)
+            boss.die()
+            boss.running = None
+        async with two(tmp_path, fake, max_sessions=2) as boss:
+            await sessions(boss, 2)
+            assert (await boss.heard.wait(MediaHeld)).calls >= {call_id(number) for number in (1, 2, 3, 4)}
+            place(boss, fake, 7)
+            assert call_id(7) not in homes(boss), "it waits for a place"
+            for number in (1, 2, 3, 4):
+                boss.pool.detach(call_id(number))
+            await boss.heard.wait(AgentHeard)
+            assert call_id(7) in homes(boss)
+
+
+def standing(boss: Daemon) -> list[tuple[int, str, int, int]]:
+    """What is told of each worker: its number, its state, the calls that it holds and may hold."""
+    return [(one.number, one.state.value, one.sessions, one.limit) for one in boss.pool.standing()]
+
+
+async def test_each_worker_is_told_of_as_it_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WORKER_LATEST", "0.5")
+    timing = PoolTiming(pulse=20.0, backoff=0.02)
+    async with fake_asterisk() as fake, two(tmp_path, fake, timing=timing) as boss:
+        assert standing(boss) == [(1, "gone", 0, 2), (2, "gone", 0, 2)]
+        await sessions(boss, 4)
+        place(boss, fake, 1)
+        await boss.heard.wait(AgentHeard)
+        assert standing(boss) == [(1, "ready", 1, 2), (2, "ready", 0, 2)]
+        os.kill(boss.pid_of(2), signal.SIGUSR1)
+        await until(lambda: standing(boss)[1][1] == "late")
+        assert "its event loop is" in boss.pool.standing()[1].detail
+        await until(lambda: standing(boss)[1][1] == "ready", seconds=20)
+        os.kill(boss.pid_of(2), signal.SIGKILL)
+        await until(lambda: standing(boss)[1][1] == "gone")
+        await until(lambda: standing(boss)[1][1] == "ready", seconds=20)
+
+
+async def test_a_worker_that_is_to_leave_is_told_of_until_it_has_left(tmp_path: Path) -> None:
+    async with fake_asterisk() as fake:
+        async with two(tmp_path, fake) as boss:
+            await sessions(boss, 4)
+            place(boss, fake, 1, 2)
+            await boss.heard.wait(AgentHeard, 2)
+            await boss.stop()
+        async with daemon(tmp_path, fake, max_sessions=4) as boss:
+            await until(lambda: standing(boss) == [(1, "ready", 1, 4), (2, "draining", 1, 0)])
+            boss.pool.detach(call_id(2))
+            await until(lambda: standing(boss) == [(1, "ready", 1, 4)], seconds=20)
+
+
+async def test_a_worker_says_how_late_its_loop_is(tmp_path: Path) -> None:
+    async with (
+        fake_asterisk() as fake,
+        two(tmp_path, fake, timing=PoolTiming(pulse=4.0, backoff=0.02)) as boss,
+    ):
+        await sessions(boss, 4)
+        os.kill(boss.pid_of(2), signal.SIGUSR1)
+        await until(lambda: boss.pool.standing()[1].lag > 0.25, seconds=20)
+        assert boss.pool.standing()[0].lag < 0.25
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+async def test_calls_whose_worker_died_with_the_daemon_do_not_wait_for_the_next_one(
+    tmp_path: Path, workers: int
+) -> None:
+    slow = (sys.executable, "-c", "import time; time.sleep(60)")
+    async with fake_asterisk() as fake:
+        async with two(tmp_path, fake, workers=workers) as boss:
+            await sessions(boss, 4)
+            place(boss, fake, 1, 2)
+            await boss.heard.wait(AgentHeard, 2)
+            kept = {call for call, home in homes(boss).items() if home != workers}
+            lost = boss.pid_of(workers)
+            boss.die()
+            boss.running = None
+        os.kill(lost, signal.SIGKILL)
+        await until(lambda: lost not in processes_of(tmp_path))
+        async with two(tmp_path, fake, workers=workers, command=slow) as boss:
+            assert (await boss.heard.wait(MediaHeld)).calls == kept
+            assert standing(boss)[-1][1] == "gone"
+            assert boss.pool.held() == kept
+
+
 async def test_nothing_is_told_of_calls_before_each_worker_was_asked(tmp_path: Path) -> None:
     async with fake_asterisk() as fake:
         async with two(tmp_path, fake) as boss:
@@ -227,7 +328,7 @@ async def test_of_fewer_workers_the_others_end_with_their_last_call(tmp_path: Pa
             second = boss.pid_of(2)
             await boss.stop()
         async with daemon(tmp_path, fake, max_sessions=4) as boss:
-            await sessions(boss, 2)  # What the first one was started with.
+            await sessions(boss, 4)
             assert (await boss.heard.wait(MediaHeld)).calls == {call_id(1), call_id(2)}
             place(boss, fake, 3)
             assert homes(boss) == {call_id(1): 1, call_id(3): 1}

@@ -21,6 +21,7 @@ from dialerd.core.effects import (
     JoinPerson,
     Originate,
     PrepareMedia,
+    ReturnCallee,
 )
 from dialerd.core.journal import CampaignAdmitted, CountersMoved
 from dialerd.core.messages import CallRecord, Event, HostUp, LiveChannel, ManagerUp, MediaCapacity
@@ -40,7 +41,7 @@ from dialerd.core.windows import Slot
 from dialerd.core.world import World, call_of
 from dialerd.engine import recovery
 from dialerd.engine.runtime import Engine
-from dialerd.ports import OpenState, Snapshot
+from dialerd.ports import MediaWorker, OpenState, Snapshot
 from dialerd.sim.callees import Callees, Habits, Spread
 from dialerd.sim.network import Network
 from dialerd.sim.people import People
@@ -161,11 +162,17 @@ class Ports:
     def join_person(self, order: JoinPerson) -> None:
         pass
 
+    def return_callee(self, order: ReturnCallee) -> None:
+        pass
+
     def ring_callee(self, channel: ChannelId) -> None:
         pass
 
     def release_media(self, channel: ChannelId) -> None:
         pass
+
+    def standing(self) -> Sequence[MediaWorker]:
+        return ()
 
     def held(self) -> None:
         return None

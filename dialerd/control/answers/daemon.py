@@ -77,10 +77,30 @@ class Asterisk(Part):
     version: str | None
 
 
+class Worker(Part):
+    """A media worker."""
+
+    worker: Annotated[int, Field(description="its number, from 1")]
+    state: Annotated[
+        Literal["ready", "unready", "late", "draining", "gone"],
+        Field(
+            description="only a ready one is given calls; late: its event loop does not keep up; draining: it ends "
+            "with its last call; gone: another one is being started"
+        ),
+    ]
+    sessions: Annotated[int, Field(description="calls that it holds")]
+    sessions_limit: int
+    lag_seconds: Annotated[
+        float, Field(description="by which its event loop was late at most, of the last few")
+    ]
+    detail: Annotated[str | None, Field(description="why it takes no calls")]
+
+
 class Media(Part):
     """How the media workers are."""
 
     sessions: Annotated[int, Field(description="calls that they can hold at a time")]
+    workers: list[Worker]
 
 
 class Outbox(BaseModel):

@@ -78,6 +78,7 @@ async def metrics(control: Controlled) -> Response:
         control.version,
         outbox,
         service.upkeep.deleted,
+        service.operation.media_workers(),
     )
     return Response(text, media_type=CONTENT_TYPE_LATEST)
 
