@@ -62,6 +62,11 @@ class Folding:
             with suppress(asyncio.CancelledError):
                 await task
 
+    async def settled(self) -> None:
+        """Return when no fold is under way."""
+        if self._task is not None:
+            await asyncio.wait((self._task,))
+
     def appended(self, rows: int) -> None:
         """So many rows have come."""
         self._rows += rows

@@ -137,9 +137,9 @@ class Planner:
                 else:
                     for rank, rows in self._steps[kind]:
                         groups[rank] += rows(entry)
+            self._flush(groups, batches)
         except (TypeError, KeyError) as error:
             raise InvariantError(f"an entry of the journal cannot be stored: {error}") from error
-        self._flush(groups, batches)
         return batches
 
     def _flush(self, groups: list[list[Row]], batches: list[Batch]) -> None:
