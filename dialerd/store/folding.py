@@ -23,7 +23,7 @@ from dialerd.store.transactions import STEP, Transaction, execute, fetch
 
 T = TypeVar("T")
 
-ENOUGH = 4_000
+ENOUGH = 2_000
 """Rows that are worth a fold. More would spare more writing, but are read with every question for counters."""
 
 _log = structlog.get_logger("dialerd.store")

@@ -39,8 +39,8 @@ from dialerd.store.tables import MOVES, campaigns, counter_moves, counters
 
 Row = tuple[Any, ...]
 
-A_ROW = 8
-"""Campaigns in a row of the table: PostgreSQL keeps a row in its place only while it is shorter than 2 kB."""
+A_ROW = 32
+"""Campaigns in a row of the table: as many as a turn seldom moves, and PostgreSQL still keeps them in one place."""
 _MOST = 2**53
 """The most that a counter moves at once: far from what a sum of many could not hold."""
 _NUL = "\\u0000"

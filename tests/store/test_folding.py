@@ -61,7 +61,7 @@ async def reopened(place: Place, store: AnyStore) -> AnyStore:
     return await opened(place)
 
 
-async def many(store: AnyStore, count: int = 30) -> list[CampaignId]:
+async def many(store: AnyStore, count: int = 40) -> list[CampaignId]:
     """Campaigns with moved counters: more than go into a row, and more than are folded at once."""
     made = [another_campaign(number) for number in range(1, count + 1)]
     for each in made:
@@ -114,7 +114,7 @@ async def test_a_fold_changes_nothing_that_is_told(place: Place, store: AnyStore
     await many(store)
     before, rows = await counters(store), await left(store)
     assert before["cmp_00000000000a"] == {"total": 6, "called": -3, "label:a": 3, "zero": 0}
-    assert rows == 3 * 4
+    assert rows == 3 * 2
     await store._folding.fold()
     assert await left(store) == 0
     assert await counters(store) == before
@@ -188,10 +188,10 @@ async def test_enough_rows_are_folded_by_themselves(
     await store._folding.settled()
     assert await left(store) == 0
     await store.commit(
-        [CountersMoved(CampaignId(f"cmp_{number:012x}"), {"zero": 0}) for number in range(1, 31)]
+        [CountersMoved(CampaignId(f"cmp_{number:012x}"), {"zero": 0}) for number in range(1, 41)]
     )
-    assert await left(store) == 4, "fewer are left alone"
-    monkeypatch.setattr(folding, "ENOUGH", 3)
+    assert await left(store) == 2, "fewer are left alone"
+    monkeypatch.setattr(folding, "ENOUGH", 2)
     store = await reopened(place, store)
     await store._folding.settled()
     assert await left(store) == 0, "what the daemon before has left is folded at the start"
