@@ -183,7 +183,7 @@ async def test_enough_rows_are_folded_by_themselves(
 ) -> None:
     await many(store)
     before = await counters(store)
-    monkeypatch.setattr(folding, "ENOUGH", 5)
+    monkeypatch.setattr(folding, "ENOUGH", dict.fromkeys(folding.ENOUGH, 5))
     await store.commit([CountersMoved(CampaignId("cmp_000000000001"), {"zero": 0})])
     await store._folding.settled()
     assert await left(store) == 0
@@ -191,7 +191,7 @@ async def test_enough_rows_are_folded_by_themselves(
         [CountersMoved(CampaignId(f"cmp_{number:012x}"), {"zero": 0}) for number in range(1, 41)]
     )
     assert await left(store) == 2, "fewer are left alone"
-    monkeypatch.setattr(folding, "ENOUGH", 2)
+    monkeypatch.setattr(folding, "ENOUGH", dict.fromkeys(folding.ENOUGH, 2))
     store = await reopened(place, store)
     await store._folding.settled()
     assert await left(store) == 0, "what the daemon before has left is folded at the start"
