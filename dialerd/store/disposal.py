@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Dialect, Select, bindparam, exists, litera
 
 from dialerd.core.clock import Instant
 from dialerd.core.model import CallStatus, CampaignId
-from dialerd.store import recordings
+from dialerd.store import moves, recordings
 from dialerd.store.sql import Sql, compiled, texts_in, to_json
 from dialerd.store.tables import (
     IMPORT_SEALED,
@@ -118,7 +118,8 @@ def _left(dialect: Dialect) -> Sql:
 def _rests(dialect: Dialect) -> list[Sql]:
     """What goes last, together. Parameter: campaign."""
     owners = (counters.c.campaign_id, imports.c.campaign_id, deletions.c.campaign_id, campaigns.c.id)
-    return [compiled(column.table.delete().where(column == _CAMPAIGN), dialect) for column in owners]
+    rests = [compiled(column.table.delete().where(column == _CAMPAIGN), dialect) for column in owners]
+    return [moves.forget(dialect), *rests]
 
 
 @cache

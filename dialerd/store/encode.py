@@ -108,8 +108,8 @@ def campaign_doomed(entry: CampaignDoomed) -> list[Row]:
 
 
 def counters_moved(entry: CountersMoved) -> list[Row]:
-    """Campaign, key and delta of each counter."""
-    return [(entry.campaign, key, delta) for key, delta in entry.deltas.items()]
+    """Campaign, and deltas by key, for `moves.packed`."""
+    return [(entry.campaign, entry.deltas)]
 
 
 def _campaign_changes(campaign: Campaign) -> Row:

@@ -47,7 +47,7 @@ class PostgresStore(Reads, Writing):
         self._report_reader = PostgresReader(access, f"dialerd reports {instance}", REPORT_PATIENCE)
         lanes = (self._engine_reader, self._people_reader, self._report_reader)
         Reads.__init__(self, access.name, POSTGRESQL, *lanes)
-        Writing.__init__(self, POSTGRESQL, self._writer)
+        Writing.__init__(self, POSTGRESQL, self._writer, self._report_reader)
 
     async def open(self) -> None:
         """Lock, create or migrate. Raises `PortError` naming the holder of the lock, or what is wrong."""
@@ -60,6 +60,7 @@ class PostgresStore(Reads, Writing):
             await self._engine_reader.open()
             await self._people_reader.open()
             await self._report_reader.open()
+            await self._folding.open()
         except BaseException:
             await self.close()
             raise
@@ -72,6 +73,7 @@ class PostgresStore(Reads, Writing):
             stack.push_async_callback(self._report_reader.close)
             stack.push_async_callback(self._people_reader.close)
             stack.push_async_callback(self._engine_reader.close)
+            stack.push_async_callback(self._folding.close)
 
     async def open_state(self, rested_since: Instant, shown_since: Instant | None = None) -> OpenState:
         """What the engine must hold; drops imports that were never sealed. Raises `PortError`."""

@@ -12,6 +12,7 @@ from functools import cache
 from typing import Any
 
 from sqlalchemy import (
+    CTE,
     BigInteger,
     ColumnElement,
     Dialect,
@@ -31,6 +32,7 @@ from sqlalchemy import (
 
 from dialerd.core.model import CallStatus, CampaignStatus, ContactKind
 from dialerd.ports import CallFilter, CampaignFilter, DeedFilter
+from dialerd.store import moves
 from dialerd.store.rows import CALL, CAMPAIGN, CONTACT, DNC, KEY, PAST, SCRIPT, TRY
 from dialerd.store.sql import Sql, compiled, ids_in
 from dialerd.store.tables import (
@@ -39,7 +41,6 @@ from dialerd.store.tables import (
     calls,
     campaigns,
     contacts,
-    counters,
     deletions,
     dnc,
     imports,
@@ -168,13 +169,8 @@ def _taken_up() -> ColumnElement[bool]:
 @cache
 def held_campaigns(dialect: Dialect) -> Sql:
     """`CAMPAIGN`, counter key and value of the campaigns that the engine holds, oldest first."""
-    query = (
-        select(*CAMPAIGN, counters.c.key, counters.c.value)
-        .select_from(campaigns)
-        .outerjoin(counters, counters.c.campaign_id == campaigns.c.id)
-        .where(_taken_up())
-        .order_by(campaigns.c.created_at, campaigns.c.id)
-    )
+    page = select(*CAMPAIGN).where(_taken_up()).cte("page")
+    query = _with_counters(page, dialect).order_by(page.c.created_at, page.c.id)
     return compiled(query, dialect)
 
 
@@ -310,14 +306,14 @@ def campaign_page(dialect: Dialect, conditions: frozenset[str]) -> Sql:
     """`CAMPAIGN`, counter key and value, newest campaign first. Parameters: conditions, limit, offset."""
     chosen = select(*CAMPAIGN).where(_SHOWN, *(_CAMPAIGN_CONDITIONS[name] for name in sorted(conditions)))
     chosen = chosen.order_by(campaigns.c.created_at.desc(), campaigns.c.id.desc())
-    return compiled(_with_counters(_paged(chosen).subquery("page")), dialect)
+    return compiled(_newest_first(_paged(chosen).cte("page"), dialect), dialect)
 
 
 @cache
 def campaign(dialect: Dialect) -> Sql:
     """`CAMPAIGN`, counter key and value of one campaign. Parameter: campaign."""
     chosen = select(*CAMPAIGN).where(campaigns.c.id == bindparam("campaign"), _SHOWN)
-    return compiled(_with_counters(chosen.subquery("page")), dialect)
+    return compiled(_newest_first(chosen.cte("page"), dialect), dialect)
 
 
 @cache
@@ -327,13 +323,14 @@ def shown_campaign(dialect: Dialect) -> Sql:
     return compiled(query, dialect)
 
 
-def _with_counters(page: Subquery) -> Select[Any]:
-    return (
-        select(*page.c, counters.c.key, counters.c.value)
-        .select_from(page)
-        .outerjoin(counters, counters.c.campaign_id == page.c.id)
-        .order_by(page.c.created_at.desc(), page.c.id.desc())
-    )
+def _newest_first(page: CTE, dialect: Dialect) -> Select[Any]:
+    return _with_counters(page, dialect).order_by(page.c.created_at.desc(), page.c.id.desc())
+
+
+def _with_counters(page: CTE, dialect: Dialect) -> Select[Any]:
+    counted = moves.counted(select(page.c.id), dialect)
+    rows = page.outerjoin(counted, counted.c.campaign_id == page.c.id)
+    return select(*page.c, counted.c.key, counted.c.value).select_from(rows)
 
 
 @cache
@@ -410,8 +407,9 @@ def audit(dialect: Dialect) -> Sql:
     counted = select(*CONTACT, null().label("key"), alike.c.size.label("value")).join(
         alike, alike.c.id == contacts.c.id
     )
-    kept = select(*[null() for _ in CONTACT], counters.c.key, counters.c.value)
-    kept = kept.where(counters.c.campaign_id == bindparam("campaign"))
+    asked = cast(bindparam("campaign"), Text)
+    kept_counters = moves.counted(select(asked), dialect)
+    kept = select(*[null() for _ in CONTACT], kept_counters.c.key, kept_counters.c.value)
     return compiled(union_all(counted, kept), dialect)
 
 

@@ -43,7 +43,7 @@ class SqliteStore(Reads, Writing):
         self._report_reader = Reader(self.path)
         lanes = (self._engine_reader, self._people_reader, self._report_reader)
         Reads.__init__(self, str(self.path), SQLITE, *lanes)
-        Writing.__init__(self, SQLITE, _InThread(self._writer))
+        Writing.__init__(self, SQLITE, _InThread(self._writer), self._report_reader)
 
     async def open(self) -> None:
         """Lock, create or migrate. Raises `PortError` naming the holder of the lock, or what is wrong."""
@@ -54,6 +54,7 @@ class SqliteStore(Reads, Writing):
             await self._engine_reader.open()
             await self._people_reader.open()
             await self._report_reader.open()
+            await self._folding.open()
         except BaseException:
             await self.close()
             raise
@@ -68,6 +69,7 @@ class SqliteStore(Reads, Writing):
             stack.push_async_callback(self._report_reader.close)
             stack.push_async_callback(self._people_reader.close)
             stack.push_async_callback(self._engine_reader.close)
+            stack.push_async_callback(self._folding.close)
 
     async def open_state(self, rested_since: Instant, shown_since: Instant | None = None) -> OpenState:
         """What the engine must hold; drops imports that were never sealed. Raises `PortError`."""

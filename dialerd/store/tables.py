@@ -25,6 +25,7 @@ from sqlalchemy import (
     false,
     text,
 )
+from sqlalchemy.dialects.postgresql import JSONB
 
 from dialerd.core.model import ContactKind
 
@@ -53,6 +54,8 @@ WAITING = {
 _ROW_ID = BigInteger().with_variant(Integer, "sqlite")
 # What is ordered, joined or asked for as a range, by the order of its bytes whatever the database's locale.
 _KEY = Text().with_variant(Text(collation="C"), "postgresql")
+# JSON objects; of the two kinds of PostgreSQL the one that is parsed once.
+MOVES = Text().with_variant(JSONB, "postgresql")
 
 metadata = MetaData()
 
@@ -104,8 +107,19 @@ counters = Table(
     metadata,
     Column("campaign_id", _KEY, ForeignKey("campaigns.id"), primary_key=True),
     Column("key", _KEY, primary_key=True),
+    # Without what is in `counter_moves`.
     Column("value", BigInteger, nullable=False),
     sqlite_with_rowid=False,
+)
+
+counter_moves = Table(
+    "counter_moves",
+    metadata,
+    Column("id", _ROW_ID, primary_key=True),
+    # By campaign and by key, what is added to `counters`.
+    Column("moves", MOVES, nullable=False),
+    # An id that was folded must not come back: a fold goes by the last one.
+    sqlite_autoincrement=True,
 )
 
 imports = Table(

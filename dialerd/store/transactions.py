@@ -22,7 +22,7 @@ from dialerd.ports import NewContact
 from dialerd.store import deeds, encode, outbox, requests, writes
 from dialerd.store.sql import Sql
 from dialerd.store.tables import IMPORT_OPEN, IMPORT_SEALED
-from dialerd.store.turns import Planner
+from dialerd.store.turns import COUNTERS, Planner
 from dialerd.store.writes import Row
 
 T = TypeVar("T")
@@ -53,13 +53,20 @@ Asked: TypeAlias = Change | Fetch
 Transaction: TypeAlias = Generator[Asked, Any, T]
 
 
-def turn(planner: Planner, entries: Iterable[Entry]) -> Transaction[None]:
-    """A turn of the engine. Raises `InvariantError` for what does not fit the store."""
+def turn(planner: Planner, entries: Iterable[Entry]) -> Transaction[int]:
+    """A turn of the engine; how many rows of moved counters it has appended.
+
+    Raises `InvariantError` for what does not fit the store.
+    """
+    appended = 0
     for write, rows in planner.plan(entries):
         _refuse_nul(rows)
         changed = yield Change(write.sql, rows, counted=write.exact)
         if write.exact and changed != len(rows):
             raise InvariantError(f"{write.name}: {changed} of {len(rows)} rows found; nothing was stored")
+        if write.name == COUNTERS:
+            appended += len(rows)
+    return appended
 
 
 def probe(dialect: Dialect) -> Transaction[None]:

@@ -60,7 +60,7 @@ from dialerd.core.journal import (
     WebhookSaved,
 )
 from dialerd.core.model import ERASED, ContactKind
-from dialerd.store import deeds, encode, requests
+from dialerd.store import deeds, encode, moves, requests
 from dialerd.store.encode import Row
 from dialerd.store.queries import live
 from dialerd.store.sql import copying, insert_sql, inserting, positional, update_sql
@@ -71,7 +71,6 @@ from dialerd.store.tables import (
     calls,
     campaigns,
     contacts,
-    counters,
     deletions,
     deliveries,
     dnc,
@@ -84,6 +83,8 @@ from dialerd.store.tables import (
     webhooks,
 )
 
+COUNTERS = "counters move"
+"""The name of the statement that moves counters."""
 Rows: TypeAlias = Callable[[Any], list[Row]]
 
 
@@ -94,6 +95,8 @@ class Write:
     name: str
     sql: str
     exact: bool
+    packed: Callable[[list[Row]], list[Row]] | None = None
+    """Makes fewer sets of parameters of all that a turn has."""
 
 
 Batch: TypeAlias = tuple[Write, list[Row]]
@@ -134,15 +137,16 @@ class Planner:
                 else:
                     for rank, rows in self._steps[kind]:
                         groups[rank] += rows(entry)
+            self._flush(groups, batches)
         except (TypeError, KeyError) as error:
             raise InvariantError(f"an entry of the journal cannot be stored: {error}") from error
-        self._flush(groups, batches)
         return batches
 
     def _flush(self, groups: list[list[Row]], batches: list[Batch]) -> None:
         for rank, rows in enumerate(groups):
             if rows:
-                batches.append((self._writes[rank], rows))
+                write = self._writes[rank]
+                batches.append((write, rows if write.packed is None else write.packed(rows)))
                 groups[rank] = []
 
 
@@ -191,7 +195,7 @@ def _ordered(dialect: Dialect) -> list[Step]:
         (RecordingDoomed, _record_call("recording drop", dialect), encode.recording_gone),
         (CallClosed, _update("call end", calls, encode.CALL_END, call_id, dialect), encode.call_closed),
         (ContactSaved, save_contact, encode.contact_saved),
-        (CountersMoved, _add_counters(dialect), encode.counters_moved),
+        (CountersMoved, _move_counters(dialect), encode.counters_moved),
         (NumberFreed, _free_number(dialect), encode.number_freed),
         (NumberDoomed, _upsert("number doom", erasures, [erasures.c.phone], dialect), encode.number_doomed),
         (RequestDone, Write("request done", requests.note(dialect), exact=True), requests.noted),
@@ -306,14 +310,8 @@ def _shift_ends(dialect: Dialect) -> Write:
     return Write("ends shift", positional(shifting, dialect, ["by", "first"]), exact=False)
 
 
-def _add_counters(dialect: Dialect) -> Write:
-    adding = inserting(counters, list(counters.c), dialect)
-    adding = adding.on_conflict_do_update(
-        index_elements=[counters.c.campaign_id, counters.c.key],
-        set_={"value": counters.c.value + adding.excluded.value},
-    )
-    names = ["v_campaign_id", "v_key", "v_value"]
-    return Write("counter add", positional(adding, dialect, names), exact=True)
+def _move_counters(dialect: Dialect) -> Write:
+    return Write(COUNTERS, moves.append(dialect), exact=True, packed=moves.packed)
 
 
 def _free_number(dialect: Dialect) -> Write:

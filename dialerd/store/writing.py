@@ -17,6 +17,8 @@ from dialerd.core.results import Reject
 from dialerd.core.webhook import WebhookId
 from dialerd.ports import ApiKey, Kept, KeptAnswer, NewContact, Script, VoiceAgent
 from dialerd.store import agents, disposal, erasure, outbox, recordings, requests, transactions, writes
+from dialerd.store.asking import Lane
+from dialerd.store.folding import Folding
 from dialerd.store.sql import Sql
 from dialerd.store.transactions import STEP, Transaction
 from dialerd.store.turns import Planner
@@ -44,10 +46,12 @@ class Executor(Protocol):
 class Writing:
     """Everything of the port that writes. All of it raises `PortError`."""
 
-    def __init__(self, dialect: Dialect, executor: Executor) -> None:
+    def __init__(self, dialect: Dialect, executor: Executor, reports: Lane) -> None:
+        """`reports`: reads beside the writer what it is to fold."""
         self._to = dialect
         self._executor = executor
         self._planner = Planner(dialect)
+        self._folding = Folding(dialect, reports, executor)
 
     # --- the journal -----------------------------------------------------------------------------
 
@@ -57,7 +61,7 @@ class Writing:
         Raises `PortError` (I/O, disk, lock), `InvariantError` (integrity).
         """
         if entries:
-            await self._executor.execute(transactions.turn(self._planner, entries))
+            self._folding.appended(await self._executor.execute(transactions.turn(self._planner, entries)))
 
     async def probe(self) -> None:
         """Write and remove a row in one transaction. Raises `PortError`."""

@@ -119,8 +119,14 @@ class Ledger:
         for contact in self.contacts(campaign).values():
             counted.update(("total", "state:" + contact.state))
             counted["called"] += contact.attempts > 0
-        rows = self._rows("SELECT key, value FROM counters WHERE campaign_id = ?", campaign)
-        kept = {key: value for key, value in rows if key in counted or key.startswith("state:")}
+        kept: Counter[str] = Counter()
+        for key, value, moves in self._rows(
+            "SELECT key, value, NULL FROM counters WHERE campaign_id = ?"
+            " UNION ALL SELECT NULL, NULL, CAST(moves AS TEXT) FROM counter_moves",
+            campaign,
+        ):
+            kept.update(json.loads(moves).get(campaign, {}) if key is None else {key: value})
+        kept = Counter({key: kept[key] for key in kept if key in counted or key.startswith("state:")})
         return {
             key: (kept.get(key, 0), counted[key])
             for key in kept.keys() | counted.keys()
