@@ -44,7 +44,10 @@ class CallFields(TermsFields):
     timezone: Any = Field(
         None, json_schema_extra={"type": ["string", "null"], "description": "the callee's, IANA"}
     )
-    variables: dict[str, Any] = Field({}, description="of the script; text, numbers, true or false")
+    variables: dict[str, Any] = Field(
+        {},
+        description="of the script; text of at most 2,000 characters, numbers, true or false; 64 KiB in all",
+    )
 
 
 class Calls:
