@@ -30,7 +30,7 @@ KNOWN = frozenset({CONNECTED, "interested", "not_interested", "paid", CALLBACK_R
 _DIALERS = frozenset({NOT_REACHABLE, "escalated"})
 _TAG = re.compile(r"[a-z_]{1,64}")
 _NAME = re.compile(r"[^\x00-\x1f\x7f]{1,64}")
-MOST_TURNS = 2_000
+MOST_CAPTURED = 100
 
 Value = Annotated[str, Field(max_length=2_000)] | int | float | bool | None
 
@@ -82,7 +82,7 @@ class Words(_Strict):
     positive: bool | None = None
     """Of a label of the engine's own."""
     callback_at: Annotated[AwareDatetime, Field(strict=False)] | None = None
-    captured: Annotated[dict[str, Value], Field(max_length=100)] = {}
+    captured: Annotated[dict[str, Value], Field(max_length=MOST_CAPTURED)] = {}
     transcript: Annotated[list[TurnWords], Field(max_length=100)] = []
     """Turns that are added to those told before."""
     transfer: TransferWords | None = None
@@ -113,18 +113,12 @@ class Words(_Strict):
         return self
 
     def over(self, report: AgentReport) -> AgentReport:
-        """What is known of the call with this."""
-        turns = [turn.model_dump() for turn in self.transcript]
-        known = replace(
-            report,
-            captured={**report.captured, **self.captured},
-            transcript=(*report.transcript, *turns)[:MOST_TURNS],
-        )
+        """What is known of the call with this label, if there is one."""
         if self.disposition is None:
-            return known
+            return report
         positive = self.disposition in POSITIVE if self.positive is None else self.positive
         at = None if self.callback_at is None else from_datetime(self.callback_at)
-        return replace(known, disposition=self.disposition, positive=positive, callback_at=at)
+        return replace(report, disposition=self.disposition, positive=positive, callback_at=at)
 
 
 def read(message: Mapping[str, Any]) -> Words:

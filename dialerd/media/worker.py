@@ -216,7 +216,12 @@ class Worker:
         daemon = self._daemon
         if daemon is None or daemon.is_closing():
             return
-        daemon.write(wire.encode(message))
+        line = wire.encode(message)
+        if len(line) > wire.MAX_LINE:
+            # A daemon would close the connection, and every call of this worker would suffer.
+            _log.error("media.line_too_long", kind=message.kind, bytes=len(line))
+            return
+        daemon.write(line)
         if daemon.transport.get_write_buffer_size() > MAX_BACKLOG:
             daemon.transport.abort()
 
