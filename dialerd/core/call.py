@@ -7,7 +7,7 @@ attempt either goes on over another trunk, or is closed and its contact finished
 
 from __future__ import annotations
 
-from dialerd.core import answering, ending, handover, outcome, retry, slowdown, tries
+from dialerd.core import answering, ending, handover, labels, outcome, retry, slowdown, tries
 from dialerd.core.clock import Millis, mono_after
 from dialerd.core.donotcall import list_callee, take_out
 from dialerd.core.effects import (
@@ -175,6 +175,7 @@ def on_answered(turn: Turn, event: TryAnswered) -> None:
             instructions=call.instructions,
             on_machine=answering.on_machine(turn, call),
             record=call.terms.record,
+            labels=labels.own(turn.world, call),
         )
     )
 
@@ -239,7 +240,8 @@ def on_reported(turn: Turn, event: AgentReported | AgentFinished) -> None:
     call = turn.world.calls.get(event.call)
     if call is None:
         return
-    report = call.label.over(event.report) if call.label is not None else event.report
+    said = labels.meant(turn.world, call, event.report)
+    report = call.label.over(said) if call.label is not None else said
     _keep_report(turn, replace(call, report=report))
 
 

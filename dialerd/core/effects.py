@@ -95,6 +95,8 @@ class AttachAgent:
     """See `Call.instructions`."""
     on_machine: OnMachine = OnMachine.CONTINUE
     record: bool = False
+    labels: Mapping[str, bool] = field(default_factory=dict)
+    """Those it may give beside the ones that everybody knows, and whether each counts as a conversion."""
 
 
 @record

@@ -23,9 +23,10 @@ Faults = list[dict[str, str]]
 
 
 class Account:
-    """What is known of a call."""
+    """What is known of a call; `labels` are its agent's own, and whether each is positive."""
 
-    def __init__(self) -> None:
+    def __init__(self, labels: Mapping[str, bool]) -> None:
+        self._labels = labels
         self.report = AgentReport()
         self._values = 0
         self._turns = 0
@@ -33,9 +34,9 @@ class Account:
 
     def take(self, message: Mapping[str, Any]) -> tuple[words.Words, Faults]:
         """Add a message: what it says, and what of it was left out. Raises `words.Refused`: all of it is."""
-        said = words.read(message)
+        said = words.read(message, self._labels)
         faults = [*self._capture(said.captured), *self._hear(said.transcript)]
-        self.report = said.over(self.report)
+        self.report = said.over(self.report, self._labels)
         return said, faults
 
     def _capture(self, values: Mapping[str, Any]) -> Faults:

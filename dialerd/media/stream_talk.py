@@ -55,7 +55,7 @@ class StreamTalk(ABC):
         self.order = order
         self.seat = seat
         self._stage: Stage | None = None
-        self._known = Account()
+        self._known = Account(order.labels)
         self._told = AgentReport()
         """What was reported last."""
         self._telling: asyncio.TimerHandle | None = None

@@ -28,7 +28,7 @@ from dialerd.core.model import (
 from dialerd.core.transfer import TransferWish
 from dialerd.media.engine_settings import EngineSettings
 
-VERSION = 5
+VERSION = 6
 """Of this protocol. A daemon ends a worker of another version."""
 MAX_LINE = 4 * 1024 * 1024
 
@@ -96,6 +96,7 @@ class Attach:
     instructions: Mapping[str, Any] = field(default_factory=dict)
     on_machine: OnMachine = OnMachine.CONTINUE
     record: bool = False
+    labels: Mapping[str, bool] = field(default_factory=dict)
     kind: Literal["attach"] = "attach"
 
     @classmethod
@@ -125,6 +126,7 @@ class Attach:
             instructions=self.instructions,
             on_machine=self.on_machine,
             record=self.record,
+            labels=self.labels,
         )
 
 

@@ -27,14 +27,14 @@ def told(**fields: Any) -> dict[str, Any]:
 
 
 def test_values_and_turns_are_added_to_those_told_before() -> None:
-    account = Account()
+    account = Account({})
     assert account.take(told(captured={"a": 1}, transcript=turns(1)))[1] == []
     assert account.take(told(captured={"a": 2, "b": None}, transcript=turns(2)))[1] == []
     assert account.report == AgentReport(None, False, {"a": 2, "b": None}, tuple(turns(3)))
 
 
 def test_turns_beyond_the_limit_are_left_out_by_name_and_the_label_stands() -> None:
-    account = Account()
+    account = Account({})
     for _ in range(20):
         account.take(told(transcript=turns(100, "x" * 5_000)))
     (fault,) = account.take(told(transcript=turns(2), captured={"n": 1}, disposition="paid"))[1]
@@ -48,14 +48,14 @@ def test_turns_beyond_the_limit_are_left_out_by_name_and_the_label_stands() -> N
 
 
 def test_short_turns_are_counted_too() -> None:
-    account = Account()
+    account = Account({})
     faults = [fault for _ in range(21) for fault in account.take(told(transcript=turns(100, "")))[1]]
     assert len(account.report.transcript) == MOST_TURNS
     assert [fault["loc"] for fault in faults] == ["transcript"]
 
 
 def test_a_call_has_so_many_values_and_no_more() -> None:
-    account = Account()
+    account = Account({})
     assert account.take(told(captured={f"a{n}": n for n in range(MOST_CAPTURED)}))[1] == []
     assert account.take(told(captured={"a0": "new"}))[1] == []
     (fault,) = account.take(told(captured={"b": 1}, transcript=turns(1)))[1]
@@ -66,7 +66,7 @@ def test_a_call_has_so_many_values_and_no_more() -> None:
 
 
 def test_a_message_that_is_wrong_changes_nothing() -> None:
-    account = Account()
+    account = Account({})
     with pytest.raises(words.Refused):
         account.take(told(captured={"a": 1}, mood="good"))
     assert account.report == AgentReport()
@@ -85,7 +85,7 @@ _MESSAGES = st.fixed_dictionaries(
 
 @given(st.lists(_MESSAGES, max_size=25))
 def test_whatever_an_engine_says_a_line_holds_it(messages: list[dict[str, Any]]) -> None:
-    account, label = Account(), None
+    account, label = Account({}), None
     for message in messages:
         account.take(told(**message))
         label = message.get("disposition", label)

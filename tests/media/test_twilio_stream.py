@@ -211,6 +211,8 @@ async def test_a_bot_reports_labels_values_and_turns_and_asks_for_a_person() -> 
         ('{"disposition": "not_reachable"}', "disposition"),
         ('{"disposition": "Very Good"}', "disposition"),
         ('{"disposition": 5}', "disposition"),
+        ('{"disposition": "intrested"}', "disposition"),
+        ('{"disposition": "site_visit", "positive": true}', "disposition"),
         ('{"hangup": true}', "hangup"),
         ('{"captured": {"x": [1]}}', "captured.x"),
         ('{"captured": {"": 1}}', "captured"),
@@ -234,8 +236,8 @@ async def test_what_cannot_be_said_is_told_back_and_changes_nothing(message: str
         assert talk.outcomes == []
 
 
-async def test_a_callback_and_a_label_of_the_bots_own() -> None:
-    async with talking() as talk:
+async def test_a_callback_and_a_label_of_the_agents_own() -> None:
+    async with talking(labels={"site_visit": True, "call_later": False}) as talk:
         stream = await talk.bot.stream()
         await stream.speak(FRAME)
         await stream.socket.send_str(
@@ -248,6 +250,18 @@ async def test_a_callback_and_a_label_of_the_bots_own() -> None:
         assert (talk.reports[-1].disposition, talk.reports[-1].positive, talk.reports[-1].callback_at) == (
             "site_visit", True, None,
         )  # fmt: skip
+        await stream.socket.send_str('{"event":"dialerd","disposition":"call_later"}')
+        await until(lambda: len(talk.reports) == 3)
+        assert (talk.reports[-1].disposition, talk.reports[-1].positive) == ("call_later", False)
+        for wrong in ('"call_later","positive":true', '"site_visit","positive":false', '"sight_visit"'):
+            await stream.socket.send_str(f'{{"event":"dialerd","disposition":{wrong}}}')
+        await until(lambda: len(stream.of("dialerd")) == 3)
+        faults = [fault for told in stream.of("dialerd") for fault in told["errors"]]
+        assert [fault["loc"] for fault in faults] == ["message", "message", "disposition"]
+        assert "declared as not positive" in faults[0]["msg"]
+        assert "there are: connected, interested" in faults[2]["msg"]
+        assert "site_visit, call_later" in faults[2]["msg"]
+        assert talk.reports[-1].disposition == "call_later"
 
 
 # --- how it ends ---------------------------------------------------------------------------------

@@ -27,6 +27,7 @@ TO_WORKER: list[wire.ToWorker] = [
     wire.Attach("cal_1", "lab-cal_1-1", "offer", 2, "hi-IN", "+15550100100", None, {}),
     wire.Attach("cal_1", "lab-cal_1-1", "offer", 2, "hi-IN", "+15550100100", None, {}, 0.0, "male"),
     wire.Attach("cal_1", "lab-cal_1-1", "offer", 2, "hi-IN", "+15550100100", None, {}, record=True),
+    wire.Attach("cal_1", "lab-cal_1-1", "", 0, "hi-IN", "+15550100100", None, {}, labels={"site_visit": True}),
     wire.Detach("cal_1"),
     wire.TransferFailed("cal_1", "busy"),
     wire.Hold("cal_1", warm=True),
@@ -95,6 +96,7 @@ def test_every_field_of_an_order_arrives_as_the_core_says_it() -> None:
         instructions={"twiml": "<Response/>"},
         on_machine=OnMachine.MESSAGE,
         record=True,
+        labels={"site_visit": True},
     )
     plain = order()
     told = {one.name for one in fields(said) if getattr(said, one.name) != getattr(plain, one.name)}
