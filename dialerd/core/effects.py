@@ -14,6 +14,7 @@ from dialerd.core.clock import (
     Millis,
     Mono,
 )
+from dialerd.core.commands import Unmet
 from dialerd.core.engine import EMBEDDED, StandIn
 from dialerd.core.model import (
     E164,
@@ -145,6 +146,15 @@ class RingCallee:
 
 
 @record
+class TellCallbackUnmet:
+    """Tell a call's agent that its callee cannot be called back at the time it `asked` for."""
+
+    call: CallId
+    asked: Instant
+    unmet: Unmet
+
+
+@record
 class TellTransferFailed:
     """Tell the agent that nobody was connected with its callee: it goes on."""
 
@@ -263,6 +273,7 @@ Effect = (
     | CallPerson
     | JoinPerson
     | RingCallee
+    | TellCallbackUnmet
     | TellTransferFailed
     | HoldForTransfer
     | ShowCall

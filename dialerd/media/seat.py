@@ -176,7 +176,7 @@ class WorkerSeat:
         elif call in self.calls:
             self._say(wire.TransferFailed(call, reason))
 
-    def tell(self, call: CallId, message: wire.Hold | wire.Redirect) -> bool:
+    def tell(self, call: CallId, message: wire.Hold | wire.Redirect | wire.CallbackUnmet) -> bool:
         """Tell it something of a call; False: it does not hold that, or is not there."""
         return call in self.calls and self.link is not None and self._say(message)
 

@@ -15,7 +15,8 @@ from typing import Any
 
 import structlog
 
-from dialerd.core.clock import Millis
+from dialerd.core.clock import Instant, Millis, to_iso
+from dialerd.core.commands import Unmet
 from dialerd.core.effects import AttachAgent
 from dialerd.core.errors import PortError
 from dialerd.core.model import AgentReport
@@ -58,6 +59,8 @@ class StreamTalk(ABC):
         self._known = Account(order.labels)
         self._told = AgentReport()
         """What was reported last."""
+        self._refused: tuple[Instant, Unmet] | None = None
+        """A time for a callback that cannot be."""
         self._telling: asyncio.TimerHandle | None = None
         """Runs while nothing more is to be reported yet."""
         self._kept: deque[bytes | Cue] = deque()
@@ -148,6 +151,14 @@ class StreamTalk(ABC):
         if not self._closed:
             self.send_words({"transfer_failed": reason})
 
+    def callback_unmet(self, asked: Instant, unmet: Unmet, at: Millis) -> None:
+        """See `dialerd.media.conversation.Conversation`."""
+        self._refused = asked, unmet
+        if not self._closed:
+            times = {"asked": asked, "next": unmet.next, "latest": unmet.latest}
+            told = {name: to_iso(time) for name, time in times.items()}
+            self.send_words({"callback_unmet": {**told, "detail": unmet.detail}})
+
     def message(self) -> AsyncGenerator[bytes] | None:
         """See `dialerd.media.conversation.Conversation`. What the engine would leave is not known here."""
         return None
@@ -223,6 +234,13 @@ class StreamTalk(ABC):
             return self._object(error.faults)
         if faults:
             self._object(faults)
+        if (
+            said.callback_at is not None
+            and self._refused
+            and self._known.report.callback_at == self._refused[0]
+        ):
+            # It is known already, and nobody will say it again.
+            self.callback_unmet(*self._refused, Millis(0))
         if said.transfer is not None:
             # The person is told what was learned before.
             self._report()

@@ -12,6 +12,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError
 
+from dialerd.core.clock import Instant
+from dialerd.core.commands import Unmet
 from dialerd.core.effects import AttachAgent
 from dialerd.core.engine import EMBEDDED, EngineState, StandIn
 from dialerd.core.model import (
@@ -169,6 +171,16 @@ class TransferFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class CallbackUnmet:
+    """The call's callee cannot be called back at the instant `asked`."""
+
+    call: str
+    asked: Instant
+    unmet: Unmet
+    kind: Literal["callback_unmet"] = "callback_unmet"
+
+
+@dataclass(frozen=True, slots=True)
 class Hold:
     """Somebody else than its agent has asked for a transfer of the call; `warm`: the agent may go on talking."""
 
@@ -209,6 +221,7 @@ ToWorker = (
     | Redirect
     | Detach
     | TransferFailed
+    | CallbackUnmet
     | Hold
     | Acknowledge
     | Ping

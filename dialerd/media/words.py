@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -98,6 +99,13 @@ class Words(_Strict):
         if value is not None and value not in KNOWN and value not in _own(info):
             there = ", ".join((*KNOWN, *(label for label in _own(info) if label not in KNOWN)))
             raise ValueError(f"cannot be given to this call; there are: {there}")
+        return value
+
+    @field_validator("callback_at")
+    @classmethod
+    def _is_a_time(cls, value: datetime | None) -> datetime | None:
+        if value is not None and not 1971 <= value.year <= 2199:
+            raise ValueError("the year must be between 1971 and 2199")
         return value
 
     @field_validator("captured")

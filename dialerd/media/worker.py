@@ -41,6 +41,8 @@ from dialerd.media.session import Failed, Finished, Outcome, Session, SessionTim
 MAX_BACKLOG = 16 * 1024 * 1024
 """Bytes a daemon may leave unread before it counts as dead."""
 END_DEADLINE = 5.0
+Direction = wire.Redirect | wire.Detach | wire.Hold | wire.TransferFailed | wire.CallbackUnmet
+"""What a call's session is told."""
 
 _log = structlog.get_logger("dialerd.media")
 
@@ -234,7 +236,7 @@ class Worker:
             case wire.Engines(engines, allow):
                 self._allow(allow)
                 self._rack.configure(engines)
-            case wire.Redirect() | wire.Detach() | wire.Hold() | wire.TransferFailed():
+            case wire.Redirect() | wire.Detach() | wire.Hold() | wire.TransferFailed() | wire.CallbackUnmet():
                 self._direct(message)
             case wire.Acknowledge():
                 self._outbox.acknowledge(message.number, asyncio.get_running_loop().time())
@@ -255,7 +257,7 @@ class Worker:
             case wire.Forgo(call):
                 self._ringing.forgo(call)
 
-    def _direct(self, message: wire.Redirect | wire.Detach | wire.Hold | wire.TransferFailed) -> None:
+    def _direct(self, message: Direction) -> None:
         """Tell a call's session something; a call that is over is told nothing."""
         held = self._sessions.get(message.call)
         if held is None:
@@ -270,6 +272,8 @@ class Worker:
                 session.hold(warm=message.warm)
             case wire.TransferFailed():
                 session.transfer_failed(message.reason)
+            case wire.CallbackUnmet():
+                session.callback_unmet(message.asked, message.unmet)
 
     def _leave(self, message: wire.Leave) -> None:
         self._dismissed = True

@@ -6,7 +6,8 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from dialerd.core.clock import Millis
+from dialerd.core.clock import Instant, Millis
+from dialerd.core.commands import Unmet
 from dialerd.core.effects import AttachAgent
 from dialerd.core.errors import PortError, RequestError
 from dialerd.core.model import E164, AgentReport, CallId, ChannelId, OnMachine
@@ -91,6 +92,9 @@ class FakeTalk:
         self.told.append(("transfer_failed", reason))
         assert self.stage is not None
         self.stage.play(7, self.audio(10))
+
+    def callback_unmet(self, asked: Instant, unmet: Unmet, at: Millis) -> None:
+        self.told.append(("callback_unmet", asked, unmet))
 
     def message(self) -> AsyncGenerator[bytes] | None:
         return self.audio(20) if self.has_message else None
