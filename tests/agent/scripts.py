@@ -136,9 +136,12 @@ UNMET = (
 @cache
 def refusing() -> ScriptDocument:
     """The same, whose callee is told of a callback that cannot be."""
+    return parse_script(refusing_text())
+
+
+def refusing_text() -> str:
+    """How that is written."""
     text = VISIT.replace("callback: true}", "callback: true, unmet: never_again}")
     text = text.replace("  called_back: {", "  never_again: {end: true}\n  called_back: {", 1)
     text = text.replace("later: When may we call? Four digits.", UNMET)
-    return parse_script(
-        text.replace("      called_back:", "      never_again: We cannot call.\n      called_back:")
-    )
+    return text.replace("      called_back:", "      never_again: We cannot call.\n      called_back:")

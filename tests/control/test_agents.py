@@ -370,6 +370,17 @@ async def test_a_callback_that_cannot_be_is_refused_and_remembered(
     assert fine.status_code == 200, fine.text
 
 
+async def test_a_callback_that_cannot_be_is_refused_to_the_calls_own_agent(
+    api: httpx.AsyncClient, daemon: Installation
+) -> None:
+    ident = await placed(api, daemon, script_id="loan", language="en-IN")
+    wish = AgentReport("callback_requested", callback_at=Instant(daemon.clock.now().wall + 60_000))
+    daemon.engine.post(AgentReported(CallId(ident), wish))
+    await seen(api, f"/v1/calls/{ident}", lambda call: call["disposition"] == "callback_requested")
+    ((call, unmet),) = daemon.media.unmet
+    assert (call, "belongs to no campaign" in unmet.detail) == (ident, True)
+
+
 async def test_a_call_of_its_own_has_no_callback(api: httpx.AsyncClient, daemon: Installation) -> None:
     ident = await placed(api, daemon, script_id="loan", language="en-IN")
     label = {"disposition": "callback_requested", "callback_at": soon(1)}

@@ -191,3 +191,43 @@ def test_a_label_from_outside_counts_before_the_agents_own() -> None:
     driver.run()
     assert (driver.store[1].disposition, driver.store[1].state) == ("not_interested", "finished")
     assert len(driver.placed) == 1
+
+
+def refusals(driver: Driver) -> list[tuple[Instant, Unmet]]:
+    return [(told.asked, told.unmet) for told in driver.unmet]
+
+
+def wishing(asked: Instant) -> AgentReport:
+    return AgentReport("callback_requested", callback_at=asked)
+
+
+def test_an_agent_is_told_of_a_callback_that_cannot_be_and_may_correct_it() -> None:
+    end = START + 60 * MINUTE
+    driver, call = talking(end_at=Instant(end))
+    late, later, fine = (Instant(START + minutes * MINUTE) for minutes in (90, 100, 30))
+    driver.events(AgentReported(call, wishing(late)))
+    ((asked, unmet),) = refusals(driver)
+    ring = driver.world.campaigns.committed[campaign().id].ring_timeout
+    assert (asked, unmet.latest, unmet.next) == (late, end - ring, None)
+    driver.events(AgentReported(call, replace(wishing(late), captured={"a": 1})))
+    assert len(refusals(driver)) == 1, "it was told already"
+    driver.events(AgentReported(call, wishing(later)), AgentReported(call, wishing(fine)))
+    assert [asked for asked, _ in refusals(driver)] == [late, later]
+    assert driver.world.calls.committed[call].report.callback_at == fine
+
+
+def test_no_agent_is_told_of_a_callback_that_somebody_else_asked_for_or_that_can_be() -> None:
+    driver, call = talking(end_at=Instant(START + 60 * MINUTE))
+    driver.events(AgentReported(call, wishing(Instant(START + 30 * MINUTE))))
+    labelled(driver, call, Label("callback_requested", callback_at=Instant(START + 90 * MINUTE)))
+    driver.events(AgentReported(call, wishing(Instant(START + 95 * MINUTE))))
+    assert refusals(driver) == []
+
+
+def test_a_time_that_has_passed_is_refused_with_the_next() -> None:
+    driver, call = talking(end_at=Instant(START + 60 * MINUTE))
+    driver.events(AgentReported(call, wishing(Instant(START - MINUTE))))
+    ((_, unmet),) = refusals(driver)
+    assert "has passed" in unmet.detail
+    assert unmet.next is not None
+    assert unmet.latest is not None

@@ -16,6 +16,8 @@ from dialerd.media.conversation import Stage
 from tests.media.fake_asterisk import channel_of
 
 FRAME = b"\x10" * 160
+UNMET = b"\x20" * 160
+"""What it says of a callback that cannot be."""
 DNC = AgentReport("dnc", False, {}, ({"speaker": "callee", "time": 1.0, "digits": "9"},))
 
 
@@ -43,6 +45,10 @@ def order(number: int = 1, **changes: Any) -> AttachAgent:
 async def frames(count: int) -> AsyncGenerator[bytes]:
     """So many frames, in one clip."""
     yield FRAME * count
+
+
+async def _once(audio: bytes) -> AsyncGenerator[bytes]:
+    yield audio
 
 
 @dataclass
@@ -95,6 +101,8 @@ class FakeTalk:
 
     def callback_unmet(self, asked: Instant, unmet: Unmet, at: Millis) -> None:
         self.told.append(("callback_unmet", asked, unmet))
+        assert self.stage is not None
+        self.stage.play(8, _once(UNMET))
 
     def message(self) -> AsyncGenerator[bytes] | None:
         return self.audio(20) if self.has_message else None
