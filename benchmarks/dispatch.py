@@ -21,7 +21,8 @@ import uvloop
 
 from benchmarks.testbed import peak_memory, resident_memory
 from dialerd.clock import SystemClock
-from dialerd.core.clock import minutes
+from dialerd.core.clock import Instant, minutes
+from dialerd.core.commands import Unmet
 from dialerd.core.compliance import Compliance
 from dialerd.core.effects import (
     Announce,
@@ -129,6 +130,9 @@ class NoMedia:
 
     def hold(self, call: CallId, *, warm: bool) -> None:
         """Never asked."""
+
+    def callback_unmet(self, call: CallId, asked: Instant, unmet: Unmet) -> None:
+        """Never asked for."""
 
     def transfer_failed(self, call: CallId, reason: str) -> None:
         """Never asked."""

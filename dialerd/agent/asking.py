@@ -19,7 +19,7 @@ _OF_KIND: Mapping[str, tuple[str, ...]] = {
     "number": ("min", "max", "terminator"),
     "amount": ("min", "max", "currency", "terminator"),
     "date": ("format", "within_days"),
-    "time": ("from", "to", "callback"),
+    "time": ("from", "to", "callback", "unmet"),
     "choice": ("options",),
 }
 _EVERY = ("capture", "type", "confirm")
@@ -128,7 +128,10 @@ def _time(name: str, node: Node, fields: Mapping[str, Node], confirm: Confirmati
     if low is not None and high is not None and low > high:
         node.fault("has `from` after `to`")
     callback = bool(fields["callback"].flag()) if "callback" in fields else False
-    return Question(name, "time", 4, 4, low=low, high=high, callback=callback, confirm=confirm)
+    unmet = fields["unmet"].text(MAX_LABEL) if "unmet" in fields else None
+    if "unmet" in fields and not callback:
+        fields["unmet"].fault("belongs to `callback: true`")
+    return Question(name, "time", 4, 4, low=low, high=high, callback=callback, unmet=unmet, confirm=confirm)
 
 
 def _minutes(node: Node) -> float | None:

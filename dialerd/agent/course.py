@@ -5,6 +5,7 @@ What an answer means is decided in `dialerd.agent.dialogue`; here, what happens 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from dialerd.agent import transcript
@@ -58,11 +59,13 @@ def branch(state: State) -> str:
     )
 
 
-def say(state: State, line: str, phase: Phase, at: Millis) -> Stepped:
-    """Say a line of the script; in `phase` while it is heard."""
+def say(
+    state: State, line: str, phase: Phase, at: Millis, offered: Mapping[str, str] | None = None
+) -> Stepped:
+    """Say a line of the script; in `phase` while it is heard. `offered`: values that are this line's alone."""
     if state.lines >= MAX_LINES:
         return over(state)
-    said = in_sentences(state.texts.lines[line], state.values)
+    said = in_sentences(state.texts.lines[line], {**state.values, **(offered or {})})
     state = replace(
         state,
         phase=phase,

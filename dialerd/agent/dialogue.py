@@ -37,26 +37,31 @@ from dialerd.agent.course import (
     say,
 )
 from dialerd.agent.exchange import (
+    CallbackUnmet,
     CalleeLeft,
     Event,
     HangUp,
     KeyPressed,
     LinePlayed,
+    Listen,
     Report,
     SilenceElapsed,
     Spoken,
     TransferFailed,
 )
 from dialerd.agent.flow import COMMAND, Everywhere, Question
+from dialerd.agent.lines import LATEST_CALLBACK, NEAREST_CALLBACK
 from dialerd.agent.script import ScriptDocument
 from dialerd.agent.standing import Phase, State
-from dialerd.agent.wording import check_language, given, spoken
+from dialerd.agent.wording import check_language, given, moment, spoken
 from dialerd.core.clock import Instant, Millis, seconds
 from dialerd.core.errors import InvariantError
 from dialerd.core.transfer import TransferTrigger
 
 TYPING = seconds(4)
 """Wait for the next digit of an entry."""
+CHECKED = Millis(300)
+"""After which a time for a callback that nobody has refused is taken to be possible."""
 CALLBACK = "callback_requested"
 NO_CLOCK = Clock(Instant(0))
 
@@ -90,6 +95,8 @@ def step(state: State, event: Event) -> Stepped:
             return _silence(state, event.at)
         case TransferFailed():
             return not_transferred(state, event.at)
+        case CallbackUnmet() if event.asked == state.callback_at:
+            return _unmet(state, event)
     return state, ()
 
 
@@ -219,10 +226,51 @@ def _capture(state: State, value: Value, at: Millis) -> Stepped:
         values={**state.values, name: spoken(state.script, state.language, name, value.value)},
     )
     if question.callback:
-        state = labelled(replace(state, callback_at=value.instant), CALLBACK, positive=False)
+        asked = replace(state, callback_at=value.instant, callback_scene=state.scene)
+        state = labelled(asked, CALLBACK, positive=False)
+    if question.unmet is not None:
+        # No line must promise a call before it is known whether it can be.
+        state = replace(state, phase=Phase.CHECKING, number=state.number + 1)
+        told = (Report(state.report), Listen(state.number, CHECKED))
+        if state.refusal is not None and state.refusal.asked == value.instant:
+            # It is known already, and nobody will say it again.
+            return after(told[:1], _unmet(state, replace(state.refusal, at=at)))
+        return state, told
     options = state.now_in.choices.values()
     goto = next((option.goto for option in options if option.value == value.value), "") or branch(state)
     return after((Report(state.report),), enter(state, goto, at))
+
+
+def _unmet(state: State, event: CallbackUnmet) -> Stepped:
+    """Nobody can call then: another time is asked for, as often as an answer may be wrong.
+
+    A script that has nothing to say of it goes on; so does who wants no call any more, or a person.
+    """
+    scene = state.flow.scenes.get(state.callback_scene)
+    question = scene.question if scene is not None else None
+    busy = state.escalating is not None or state.phase is Phase.TRANSFERRING
+    if scene is None or question is None or question.unmet is None or busy or state.disposition != CALLBACK:
+        return state, ()
+    state, hush = hushed(state)
+    following, latest = event.following or event.latest, event.latest or event.following
+    state = replace(state, refused=state.refused + 1, refusal=event)
+    often = state.refused > patient(scene.no_match).repeats
+    if often or following is None or latest is None or scene.unmet is None:
+        return after(hush, enter(state, question.unmet, event.at))
+    state = replace(
+        state,
+        scene=state.callback_scene,
+        silences=0,
+        mismatches=0,
+        entry="",
+        confirming=None,
+        commanded=False,
+    )
+    offered = {
+        NEAREST_CALLBACK: moment(state.clock, following, state.language),
+        LATEST_CALLBACK: moment(state.clock, latest, state.language),
+    }
+    return after(hush, say(state, scene.unmet, Phase.SPEAKING, event.at, offered))
 
 
 # --- no answer -----------------------------------------------------------------------------------
@@ -247,6 +295,8 @@ def _again(state: State, line: str | None, at: Millis) -> Stepped:
 def _silence(state: State, at: Millis) -> Stepped:
     if state.phase is Phase.TRANSFERRING:
         return not_transferred(state, at)
+    if state.phase is Phase.CHECKING:
+        return enter(state, branch(state), at)
     if state.phase is not Phase.LISTENING:
         return state, ()
     if state.entry:

@@ -19,6 +19,7 @@ from dialerd.agent.answer import Clock
 from dialerd.agent.clips import ClipCache
 from dialerd.agent.exchange import (
     Action,
+    CallbackUnmet,
     CalleeLeft,
     Escalate,
     Event,
@@ -43,6 +44,7 @@ from dialerd.agent.standing import State
 from dialerd.agent.voices import Voice
 from dialerd.agent.wording import check_language, in_sentences, static_sentences
 from dialerd.core.clock import Instant, Millis
+from dialerd.core.commands import Unmet
 from dialerd.core.effects import AttachAgent
 from dialerd.core.errors import InvariantError, PortError
 from dialerd.core.model import AgentReport
@@ -234,6 +236,10 @@ class ScriptedConversation:
     def transfer_failed(self, reason: str, at: Millis) -> None:
         """Nobody was connected with the callee."""
         self._take(TransferFailed(reason, at))
+
+    def callback_unmet(self, asked: Instant, unmet: Unmet, at: Millis) -> None:
+        """The callee cannot be called back then."""
+        self._take(CallbackUnmet(asked, unmet.next, unmet.latest, at))
 
     def message(self) -> AsyncGenerator[bytes] | None:
         """What is left on an answering machine; None: the script has nothing for one."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dialerd.core.clock import Millis
+from dialerd.core.clock import Instant, Millis
 from dialerd.core.model import AgentReport
 from dialerd.core.transfer import TransferTrigger
 
@@ -55,13 +55,24 @@ class TransferFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class CallbackUnmet:
+    """The callee cannot be called back at the instant `asked`. `following`: when it could be next, `latest`: at the
+    latest; both None: not at all."""
+
+    asked: Instant
+    following: Instant | None
+    latest: Instant | None
+    at: Millis
+
+
+@dataclass(frozen=True, slots=True)
 class CalleeLeft:
     """The callee hung up, or somebody else has the call."""
 
     at: Millis
 
 
-Event = KeyPressed | Spoken | LinePlayed | SilenceElapsed | TransferFailed | CalleeLeft
+Event = KeyPressed | Spoken | LinePlayed | SilenceElapsed | TransferFailed | CallbackUnmet | CalleeLeft
 
 # --- actions -------------------------------------------------------------------------------------
 

@@ -58,6 +58,8 @@ class Question:
     terminator: str = "#"
     callback: bool = False
     """The time is when the callee wants to be called again."""
+    unmet: str | None = None
+    """Where it goes if that can be at no time, or was asked for in vain; None: it is not told to the callee."""
     confirm: Confirmation | None = None
 
     @property
@@ -88,13 +90,14 @@ class Scene:
     """A part of the conversation: a line, and what follows it.
 
     `say` None: nothing is said, the branches decide at once. `again` and `mismatch` are said instead of `say` after
-    silence and after what was not understood. The label is given on entering.
+    silence and after what was not understood, `unmet` where nobody can call back then. The label is given on entering.
     """
 
     say: str | None
     again: str | None = None
     mismatch: str | None = None
     confirming: str | None = None
+    unmet: str | None = None
     choices: Mapping[str, Choice] = field(default_factory=dict)
     question: Question | None = None
     branches: tuple[Branch, ...] = ()
@@ -118,6 +121,8 @@ class Scene:
         """Wherever it may lead, beside what is possible in every scene."""
         yield from (choice.goto for choice in self.choices.values() if choice.goto)
         yield from (branch.goto for branch in self.branches)
+        if self.question is not None and self.question.unmet is not None:
+            yield self.question.unmet
         if self.listens:
             yield from (patience.then for patience in (self.no_input, self.no_match) if patience is not None)
 

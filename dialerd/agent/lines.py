@@ -19,6 +19,9 @@ class Part:
 
 
 Line = tuple[Part, ...]
+NEAREST_CALLBACK, LATEST_CALLBACK = "callback_nearest", "callback_latest"
+"""Values of the line that is said where nobody can call back when the callee asked for it: the first time after that
+at which somebody could, or the last before; and the last of all."""
 VOICEMAIL = "voicemail"
 """The line that is left on an answering machine."""
 

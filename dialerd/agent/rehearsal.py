@@ -36,8 +36,8 @@ def say(
     """A line as a WAV file (16 bit, mono, 8 kHz); `voice` None: the script's own.
 
     `line`: `opening`, `invalid_key`, `no_input_repeat`, `no_input_closing` or `closing.KEY`; in a script of states the
-    name of one, `STATE.no_input`, `STATE.no_match`, `STATE.confirm` or `transferring`. What is captured by a question
-    and not among `variables` is left out.
+    name of one, `STATE.no_input`, `STATE.no_match`, `STATE.confirm`, `STATE.unmet` or `transferring`. What is captured
+    by a question and not among `variables` is left out.
     Raises `RequestError` (422) naming the lines there are, or the variables that have no value; `PortError`.
     """
     script = from_body(body)

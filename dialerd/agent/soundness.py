@@ -37,10 +37,10 @@ def uncaptured(flow: Flow, texts: Texts, captures: frozenset[str]) -> Iterator[t
         if name not in there:
             continue
         own = {scene.question.capture} if scene.question is not None else set()
-        for line in (scene.say, scene.again, scene.mismatch, scene.confirming):
+        for line in (scene.say, scene.again, scene.mismatch, scene.confirming, scene.unmet):
             if line is None or line not in texts.lines:
                 continue
-            known = there[name] | (own if line == scene.confirming else set())
+            known = there[name] | (own if line in (scene.confirming, scene.unmet) else set())
             for value in sorted((names_in(texts.lines[line]) & captures) - known):
                 yield line, value
 
@@ -151,6 +151,8 @@ def _carried(flow: Flow, scene: Scene, known: frozenset[str]) -> Iterator[tuple[
     gained = known | {scene.question.capture} if scene.question is not None else known
     answered = [choice.goto for choice in scene.choices.values() if choice.goto]
     answered += [branch.goto for branch in scene.branches]
+    if scene.question is not None and scene.question.unmet is not None:
+        answered.append(scene.question.unmet)
     given_up = [patience.then for patience in (scene.no_input, scene.no_match) if patience is not None]
     for places, carried in ((answered, gained), (given_up, known)):
         yield from ((place, carried) for place in places if place != ESCALATE)

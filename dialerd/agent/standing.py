@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from dialerd.agent.answer import Clock, Value
+from dialerd.agent.exchange import CallbackUnmet
 from dialerd.agent.flow import Flow, Scene
 from dialerd.agent.lines import Texts
 from dialerd.agent.script import ScriptDocument
@@ -23,6 +24,8 @@ class Phase(StrEnum):
     SPEAKING = "speaking"
     """A line is spoken that an answer may interrupt."""
     LISTENING = "listening"
+    CHECKING = "checking"
+    """Whether the callee can be called back when it asked for it is being found out."""
     CLOSING = "closing"
     """The last line is spoken."""
     TRANSFERRING = "transferring"
@@ -64,6 +67,12 @@ class State:
     positive: bool = False
     captured: Mapping[str, Any] = field(default_factory=dict)
     callback_at: Instant | None = None
+    callback_scene: str = ""
+    """Where that was asked."""
+    refusal: CallbackUnmet | None = None
+    """What was said last of a time for a callback that could not be."""
+    refused: int = 0
+    """How often that was said to the callee."""
     turns: Turns = ()
 
     @property

@@ -6,12 +6,13 @@ from collections.abc import Callable, Mapping
 
 from dialerd.agent.document import Node
 from dialerd.agent.flow import Flow, Patience, Scene
-from dialerd.agent.lines import VOICEMAIL, Line, Texts, names_in
+from dialerd.agent.lines import LATEST_CALLBACK, NEAREST_CALLBACK, VOICEMAIL, Line, Texts, names_in
 from dialerd.agent.states_form import TRANSFERRING
-from dialerd.agent.vocabulary import MAX_LABEL, VOICES, Vocabulary
+from dialerd.agent.vocabulary import MAX_LABEL, NONE, VOICES, Vocabulary
 
 _LANGUAGE = ("voice", "defaults", "values", "say", "no_input", "no_match", TRANSFERRING, VOICEMAIL)
-_SAID = ("text", "audio", "parts", "again", "confirm", "no_input", "no_match")
+_SAID = ("text", "audio", "parts", "again", "confirm", "unmet", "no_input", "no_match")
+_OFFERED = frozenset({NEAREST_CALLBACK, LATEST_CALLBACK})
 
 Needed = Callable[[Patience | None], bool]
 
@@ -78,12 +79,7 @@ class StateLines:
         said = self._main(node, fields)
         again = self._words.line(fields["again"]) if "again" in fields else said
         self._keep(name, node, said, lines)
-        if "confirm" in fields:
-            if scene.confirming is None:
-                fields["confirm"].fault("is never said: the state has no question with `confirm`")
-            self._keep(f"{name}.confirm", fields["confirm"], self._words.line(fields["confirm"]), lines)
-        elif scene.confirming is not None:
-            node.missing("confirm", "is missing: the line that asks whether what was understood is right")
+        self._read_asking(name, scene, node, fields, lines)
         for which, patience in (("no_input", scene.no_input), ("no_match", scene.no_match)):
             if which in fields:
                 if patience is None:
@@ -96,6 +92,21 @@ class StateLines:
                         which, "is missing, here and for the language: what is said before it asks again"
                     )
                 self._keep(f"{name}.{which}", node, (*(intro or ()), *(again or ())), lines)
+
+    def _read_asking(
+        self, name: str, scene: Scene, node: Node, fields: Mapping[str, Node], lines: dict[str, Line]
+    ) -> None:
+        """The lines that only questions have."""
+        for which, line, own, missing in (
+            ("confirm", scene.confirming, NONE, "the line that asks whether what was understood is right"),
+            ("unmet", scene.unmet, _OFFERED, "what is said where nobody can call back at the time asked for"),
+        ):
+            if which in fields:
+                if line is None:
+                    fields[which].fault(f"is never said: the state has no question with `{which}`")
+                self._keep(f"{name}.{which}", fields[which], self._words.line(fields[which], own), lines)
+            elif line is not None:
+                node.missing(which, f"is missing: {missing}")
 
     def _fields(self, node: Node) -> Mapping[str, Node]:
         if not isinstance(node.value, Mapping):

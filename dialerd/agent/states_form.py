@@ -200,6 +200,8 @@ class StatesForm:
         if question is not None:
             choices = question[1]
             self._targets.extend((fields["question"], each.goto) for each in choices.values() if each.goto)
+            if question[0].unmet is not None:
+                self._targets.append((fields["question"], question[0].unmet))
         branches = self._read_branches(name, fields)
         if (
             question is not None
@@ -213,6 +215,7 @@ class StatesForm:
             again=f"{name}.no_input" if listens else None,
             mismatch=f"{name}.no_match" if listens else None,
             confirming=f"{name}.confirm" if question is not None and question[0].confirm else None,
+            unmet=f"{name}.unmet" if question is not None and question[0].unmet else None,
             choices=choices,
             question=question[0] if question is not None else None,
             branches=branches,

@@ -16,6 +16,7 @@ from dialerd.agent import dialogue
 from dialerd.agent.answer import Clock
 from dialerd.agent.exchange import (
     Action,
+    CallbackUnmet,
     CalleeLeft,
     Escalate,
     Event,
@@ -30,7 +31,7 @@ from dialerd.agent.exchange import (
 )
 from dialerd.agent.proofreading import proofread_words
 from dialerd.agent.standing import Phase, State
-from dialerd.core.clock import Instant, Millis, to_iso
+from dialerd.core.clock import Instant, Millis, from_datetime, parse_iso, to_iso
 from dialerd.core.errors import RequestError
 from dialerd.core.wallclock import is_zone
 
@@ -66,6 +67,8 @@ class Trial:
     language: str | None = None
     variables: Mapping[str, str] = field(default_factory=dict)
     zone: str = "UTC"
+    until: Instant | None = None
+    """Callbacks after it are refused, as they are beyond a campaign's end."""
 
     def __post_init__(self) -> None:
         """Raises `NotHeld`."""
@@ -89,6 +92,11 @@ class Trial:
     def knows_zone(name: str) -> bool:
         """Whether there is such a time zone."""
         return is_zone(name)
+
+    @staticmethod
+    def instant(text: str) -> Instant:
+        """A time with its offset. Raises `ValueError`."""
+        return from_datetime(parse_iso(text))
 
     @property
     def over(self) -> bool:
@@ -126,9 +134,12 @@ class Trial:
         while True:
             told, self._told = self._told, []
             yield from told
-            if self._state.phase not in (Phase.SPEAKING, Phase.CLOSING):
+            if self._state.phase is Phase.CHECKING:
+                self._nothing()
+            elif self._state.phase in (Phase.SPEAKING, Phase.CLOSING):
+                self._take(LinePlayed(self._state.number, Millis(self._at)))
+            else:
                 return
-            self._take(LinePlayed(self._state.number, Millis(self._at)))
 
     def answer(self, line: str) -> None:
         """What was typed: keys, words, a command, or nothing."""
@@ -171,8 +182,18 @@ class Trial:
         self._take(SilenceElapsed(self._state.number, Millis(self._at)))
 
     def _take(self, event: Event) -> None:
+        before = self._state.callback_at
         self._state, actions = dialogue.step(self._state, event)
         self._perform(actions)
+        asked = self._state.callback_at
+        if asked not in (None, before) and self.until is not None and asked > self.until:
+            self._take(CallbackUnmet(asked, None, self._latest, Millis(self._at)))
+
+    @property
+    def _latest(self) -> Instant | None:
+        """The last time at which it could still be called."""
+        now = self._state.clock.answered + self._at
+        return self.until if self.until is not None and self.until > now else None
 
     def _perform(self, actions: tuple[Action, ...]) -> None:
         for action in actions:

@@ -27,6 +27,8 @@ ALWAYS_THERE = frozenset({"phone"})
 NOT_SPOKEN = frozenset({"timezone", "external_id"})
 """Keys of a contact that are not given to the agent."""
 
+NONE: frozenset[str] = frozenset()
+
 _TAG = re.compile(r"[a-z_]{1,64}")
 _AUDIO = re.compile(r"(?:[A-Za-z0-9_-][A-Za-z0-9_.-]*/){0,4}[A-Za-z0-9_-][A-Za-z0-9_.-]*\.wav")
 
@@ -111,35 +113,35 @@ class Vocabulary:
                 found[name] = value
         return found
 
-    def text(self, node: Node) -> str | None:
-        """One spoken text, its variables checked."""
+    def text(self, node: Node, own: frozenset[str] = NONE) -> str | None:
+        """One spoken text, its variables checked; `own`: values that are there for this text alone."""
         text = node.text(MAX_TEXT)
         template = _template(node, text) if text is not None else None
         if template is None:
             return None
-        unknown = sorted(template.names - self.known - set(self.captures))
+        unknown = sorted(template.names - self.known - set(self.captures) - own)
         for name in unknown:
             node.fault(f"uses {{{{{name}}}}}, which is not declared under variables")
         return None if unknown else text
 
-    def line(self, node: Node) -> Line | None:
+    def line(self, node: Node, own: frozenset[str] = NONE) -> Line | None:
         """A text, `{text, audio}`, or a list of these."""
-        parts = [self.part(item) for item in node.items()]
+        parts = [self.part(item, own) for item in node.items()]
         whole = [part for part in parts if part is not None]
         if not parts:
             node.fault("must not be empty")
         return tuple(whole) if whole and len(whole) == len(parts) else None
 
-    def part(self, node: Node) -> Part | None:
+    def part(self, node: Node, own: frozenset[str] = NONE) -> Part | None:
         """A text, or `{text, audio}`."""
         if not isinstance(node.value, Mapping):
-            text = self.text(node)
+            text = self.text(node, own)
             return Part(text) if text is not None else None
-        return self.recorded(node.fields(("text", "audio"), required=("text",)))
+        return self.recorded(node.fields(("text", "audio"), required=("text",)), own)
 
-    def recorded(self, fields: Mapping[str, Node]) -> Part | None:
+    def recorded(self, fields: Mapping[str, Node], own: frozenset[str] = NONE) -> Part | None:
         """`text` and, if given, `audio` of a mapping's fields."""
-        text = self.text(fields["text"]) if "text" in fields else None
+        text = self.text(fields["text"], own) if "text" in fields else None
         audio = self._audio(fields["audio"]) if "audio" in fields else None
         if text is not None and audio is not None and parse_template(text).names:
             fields["audio"].fault(

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from dialerd.agent.answer import Clock
 from dialerd.agent.exchange import Sentence
 from dialerd.agent.lines import Line
 from dialerd.agent.script import ScriptDocument, Variable
 from dialerd.agent.text import format_value, parse_template, sentences
+from dialerd.core.clock import Instant
 from dialerd.core.errors import Fault, invalid
 
 _PHONE = Variable("digits", "")
@@ -64,6 +66,15 @@ def spoken(script: ScriptDocument, language: str, name: str, value: Any) -> str:
         return own
     about = script.declared.get(name) or script.captures.get(name) or _PHONE
     return format_value(value, about.kind, language, about.currency)
+
+
+def moment(clock: Clock, instant: Instant, language: str) -> str:
+    """An instant as it is said on the callee's clock: the time of day, with the day if that is not today."""
+    then = clock.at(instant)
+    time = format_value(f"{then:%H:%M}", "time", language)
+    if then.date() == clock.at(clock.answered).date():
+        return time
+    return f"{format_value(then.date().isoformat(), 'date', language)}, {time}"
 
 
 def in_sentences(line: Line, values: Mapping[str, str], *, only_static: bool = False) -> tuple[Sentence, ...]:

@@ -18,7 +18,7 @@ from urllib.parse import quote
 
 import typer
 
-from dialerd.cli import documents
+from dialerd.cli import documents, times
 from dialerd.cli.client import BAD_INPUT, CliError, bad_input
 from dialerd.cli.options import given
 from dialerd.cli.output import Output, shown
@@ -48,6 +48,12 @@ def try_(
     timezone: Annotated[
         str, typer.Option(metavar="ZONE", help="Where the callee's clock stands, for callbacks.")
     ] = "UTC",
+    callbacks_until: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIME", help="By keyboard: later callbacks are refused, as after a campaign's end."
+        ),
+    ] = None,
 ) -> None:
     """Hold a script's conversation: by keyboard, without a daemon, or with --call on the phone."""
     session = session_of(context)
@@ -56,7 +62,7 @@ def try_(
     if call is not None:
         _on_the_phone(session, source, call, language, variables, timezone)
     else:
-        _by_keyboard(session.out, source, language, variables, timezone)
+        _by_keyboard(session.out, source, language, variables, timezone, callbacks_until)
 
 
 def _pairs(texts: Sequence[str] | None) -> dict[str, str]:
@@ -70,7 +76,12 @@ def _pairs(texts: Sequence[str] | None) -> dict[str, str]:
 
 
 def _by_keyboard(
-    out: Output, source: bytes, language: str | None, variables: Mapping[str, str], zone: str
+    out: Output,
+    source: bytes,
+    language: str | None,
+    variables: Mapping[str, str],
+    zone: str,
+    callbacks_until: str | None,
 ) -> None:
     # Here, since it takes longer to load than all other commands.
     from dialerd.agent.trial import NotHeld, Told, Trial
@@ -78,7 +89,8 @@ def _by_keyboard(
     if not Trial.knows_zone(zone):
         raise bad_input(f"--timezone {zone}: there is no such time zone")
     try:
-        trial = Trial(source.decode("utf-8-sig", "replace"), language, variables, zone)
+        until = _instant(callbacks_until, zone)
+        trial = Trial(source.decode("utf-8-sig", "replace"), language, variables, zone, until)
     except NotHeld as error:
         problem = {"title": "Invalid script", "detail": str(error), "errors": error.faults}
         raise CliError(BAD_INPUT, problem) from None
@@ -98,6 +110,16 @@ def _by_keyboard(
         else:
             trial.answer(line)
     _tell(out, trial.outcome)
+
+
+def _instant(text: str | None, zone: str) -> Any:
+    """A time as it is typed, in the core's terms."""
+    from dialerd.agent.trial import Trial
+
+    try:
+        return None if text is None else Trial.instant(times.moment(text, zone))
+    except ValueError as error:
+        raise bad_input(f"--callbacks-until {text}: {error}") from None
 
 
 def _read(out: Output, trial: Any) -> str | None:

@@ -7,14 +7,26 @@ attempt either goes on over another trunk, or is closed and its contact finished
 
 from __future__ import annotations
 
-from dialerd.core import answering, ending, handover, outcome, retry, sessions, slowdown, tries
-from dialerd.core.clock import Millis, mono_after
+from dialerd.core import (
+    answering,
+    callback,
+    ending,
+    handover,
+    labels,
+    outcome,
+    retry,
+    sessions,
+    slowdown,
+    tries,
+)
+from dialerd.core.clock import Instant, Millis, mono_after
 from dialerd.core.donotcall import list_callee, take_out
 from dialerd.core.effects import (
     AttachAgent,
     HangUp,
     PrepareMedia,
     ShowCall,
+    TellCallbackUnmet,
 )
 from dialerd.core.fact import ShownFact
 from dialerd.core.journal import (
@@ -177,6 +189,7 @@ def on_answered(turn: Turn, event: TryAnswered) -> None:
             on_machine=answering.on_machine(turn, call),
             record=call.terms.record,
             codec=_codec(turn, attempt),
+            labels=labels.own(turn.world, call),
         )
     )
 
@@ -247,8 +260,15 @@ def on_reported(turn: Turn, event: AgentReported | AgentFinished) -> None:
     call = turn.world.calls.get(event.call)
     if call is None:
         return
-    report = call.label.over(event.report) if call.label is not None else event.report
+    said = labels.meant(turn.world, call, event.report)
+    report = call.label.over(said) if call.label is not None else said
     _keep_report(turn, replace(call, report=report))
+    if (
+        call.label is None
+        and isinstance(event, AgentReported)
+        and said.callback_at != call.report.callback_at
+    ):
+        _check_callback(turn, call, said.callback_at)
 
 
 def label(turn: Turn, call: Call, given: Label) -> None:
@@ -259,6 +279,20 @@ def label(turn: Turn, call: Call, given: Label) -> None:
         {"call": call.id, "campaign": call.campaign_id, "disposition": given.disposition},
         call.phone,
     )
+
+
+def _check_callback(turn: Turn, call: Call, asked: Instant | None) -> None:
+    """An agent whose callee asks for a time that cannot be is told at once: it may ask for another one.
+
+    What was asked for is kept all the same: it is to be seen afterwards.
+    """
+    if asked is None or call.current.state is TryState.ENDED:
+        return
+    unmet = callback.unmet(call, tries.campaign_of(turn, call), asked, turn.now.wall)
+    if unmet is not None:
+        about = {"call": call.id, "campaign": call.campaign_id, "detail": unmet.detail}
+        turn.announce("call.callback_unmet", about, call.phone)
+        turn.do(TellCallbackUnmet(call.id, asked, unmet))
 
 
 def _keep_report(turn: Turn, call: Call) -> None:

@@ -14,6 +14,7 @@ from dialerd.core.clock import (
     Millis,
     Mono,
 )
+from dialerd.core.commands import Unmet
 from dialerd.core.engine import EMBEDDED, StandIn
 from dialerd.core.model import (
     E164,
@@ -102,6 +103,8 @@ class AttachAgent:
     record: bool = False
     codec: str = MU_LAW
     """What its carrier speaks, as Asterisk names codecs."""
+    labels: Mapping[str, bool] = field(default_factory=dict)
+    """Those it may give beside the ones that everybody knows, and whether each counts as a conversion."""
 
 
 @record
@@ -158,6 +161,15 @@ class RingCallee:
     """Let a callee hear ringing whose agent is gone while a person is being called for it."""
 
     channel: ChannelId
+
+
+@record
+class TellCallbackUnmet:
+    """Tell a call's agent that its callee cannot be called back at the time it `asked` for."""
+
+    call: CallId
+    asked: Instant
+    unmet: Unmet
 
 
 @record
@@ -280,6 +292,7 @@ Effect = (
     | JoinPerson
     | ReturnCallee
     | RingCallee
+    | TellCallbackUnmet
     | TellTransferFailed
     | HoldForTransfer
     | ShowCall

@@ -14,6 +14,7 @@ from dialerd.core import (
     callerid,
     gate,
     handover,
+    labels,
     metrics,
     outcome,
     retry,
@@ -93,7 +94,6 @@ def close_answered(turn: Turn, call: Call, *, overdue: bool = False) -> None:
     contact = None
     if call.contact is not None:
         campaign, now = tries.campaign_of(turn, call), turn.now.wall
-        again = call.label is not None and not call.label.terminal
         contact = retry.after_answer(
             _with_person(call, call.contact),
             call.report,
@@ -101,7 +101,7 @@ def close_answered(turn: Turn, call: Call, *, overdue: bool = False) -> None:
             campaign,
             _callback(turn, call),
             now,
-            again=again,
+            again=not labels.is_final(turn.world, call),
         )
     close(turn, call, contact, counted=True, reason=reason)
 

@@ -26,6 +26,7 @@ from dialerd.core.model import (
     Contact,
     ContactId,
     ContactKind,
+    Declared,
     Reason,
     Recording,
     TrunkName,
@@ -382,6 +383,14 @@ class ChannelsCounted:
 
 
 @record
+class LabelsDeclared:
+    """An agent or a script (`dialerd.core.labels`) declares these labels, and no others."""
+
+    by: str
+    labels: Mapping[str, Declared]
+
+
+@record
 class Tick:
     """An instant the turn asked to be woken at has come."""
 
@@ -429,5 +438,6 @@ Event = (
     | DncLoaded
     | DncUnreadable
     | ChannelsCounted
+    | LabelsDeclared
     | Tick
 )

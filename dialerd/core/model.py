@@ -364,6 +364,15 @@ class AgentReport:
 
 
 @record
+class Declared:
+    """What a label means that a voice agent may give beside those that everybody knows."""
+
+    positive: bool = False
+    terminal: bool = True
+    """False: the contact is called again, as long as it has attempts left."""
+
+
+@record
 class Label:
     """What somebody else than the call's own agent has said of it. It stands, whatever the agent says later."""
 

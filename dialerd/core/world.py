@@ -28,6 +28,7 @@ from dialerd.core.model import (
     Contact,
     ContactId,
     ContactKind,
+    Declared,
     Halt,
     InstanceId,
     Policy,
@@ -264,6 +265,8 @@ class World:
     erasing: Table[E164, Instant] = field(default_factory=Table)
     """Numbers that are being erased, and since when: they are not called."""
     webhooks: Table[WebhookId, Webhook] = field(default_factory=Table)
+    labels: Table[str, Mapping[str, Declared]] = field(default_factory=Table)
+    """What each agent and script declares (`dialerd.core.labels`)."""
     stalls: Table[CampaignId, Stall] = field(default_factory=Table)
     """Campaigns that cannot dial, where a webhook is to be told of it."""
     dnc: DncList = field(default_factory=DncList)
@@ -338,6 +341,7 @@ class World:
             self.recent,
             self.erasing,
             self.webhooks,
+            self.labels,
             self.stalls,
             self.dnc,
         )  # type: ignore[return-value]

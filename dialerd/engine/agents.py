@@ -15,16 +15,17 @@ from pydantic import BaseModel, ConfigDict, Field
 from dialerd.core.engine import DIRECT, EMBEDDED, StandIn
 from dialerd.core.errors import Fault, InvariantError, conflict, invalid, not_found
 from dialerd.core.journal import RequestDone
-from dialerd.core.model import NO_SCRIPT, ScriptId
+from dialerd.core.labels import KNOWN
+from dialerd.core.model import NO_SCRIPT, Declared, ScriptId
 from dialerd.engine.deeds import deed
 from dialerd.engine.fields import ChosenId, Language, Text, read_model
-from dialerd.engine.labels import KNOWN, tag_fault
+from dialerd.engine.labels import Declarations, tag_fault
 from dialerd.engine.runtime import Engine
 from dialerd.engine.scripts import Scripts, message_faults, spoken
 from dialerd.engine.settings import ServiceSettings, VoiceEngine
 from dialerd.engine.transfers import target_faults
 from dialerd.engine.views import agent_view, page_view
-from dialerd.ports import Clock, Declared, Page, Script, Store, VoiceAgent
+from dialerd.ports import Clock, Page, Script, Store, VoiceAgent
 
 MOST_DECLARED = 100
 _LONGEST_CHAIN = 10
@@ -160,6 +161,7 @@ class Agents:
         self._clock = clock
         self._settings = settings
         self._scripts = scripts
+        self.labels = Declarations(engine, store)
 
     async def page(self, page: Page) -> dict[str, Any]:
         """A page of agents, newest first."""
@@ -193,6 +195,7 @@ class Agents:
             if await self._store.agent(ident) is None:
                 raise
             raise taken from None
+        self.labels.agent(made)
         return agent_view(made)
 
     async def edit(self, ident: str, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -210,6 +213,7 @@ class Agents:
         told = deed(self._clock, "agent.edited", ident, changed=dict(given))
         if not await self._store.save_agent(changed, told):
             raise not_found("agent", ident)
+        self.labels.agent(changed)
         return agent_view(changed)
 
     async def delete(self, ident: str) -> None:
@@ -225,6 +229,7 @@ class Agents:
             )
         if not await self._store.delete_agent(ident, deed(self._clock, "agent.deleted", ident)):
             raise not_found("agent", ident)
+        self.labels.gone(ident)
 
     async def chosen(
         self, agent_id: str | None, script_id: str | None, language: str | None
@@ -295,10 +300,13 @@ class Agents:
         return tuple(found), faults
 
     async def prepare(self, chosen: Chosen) -> None:
-        """Have the prompts ready that the agent, and its fallbacks, say to everybody.
+        """Have the prompts ready that the agent, and its fallbacks, say to everybody; what labels mean is known then.
 
         Raises `PortError`, `RequestError` (no voice speaks it).
         """
+        for each in (chosen.script, *(script for _, script in chosen.fallbacks)):
+            if each is not None:
+                self.labels.script(each)
         if chosen.script is not None and chosen.needs_script:
             await self._scripts.prepare(chosen.script, chosen.spoken_language, chosen.voice)
         for agent, script in chosen.fallbacks:

@@ -44,7 +44,10 @@ class CallFields(TermsFields):
     timezone: Any = Field(
         None, json_schema_extra={"type": ["string", "null"], "description": "the callee's, IANA"}
     )
-    variables: dict[str, Any] = Field({}, description="of the script; text, numbers, true or false")
+    variables: dict[str, Any] = Field(
+        {},
+        description="of the script; text of at most 2,000 characters, numbers, true or false; 64 KiB in all",
+    )
 
 
 class Calls:
@@ -110,8 +113,9 @@ class Calls:
         given = {key: value for key, value in given.items() if value is not None}
         fields, faults = read_model(LabelFields, given)
         script = await self._store.script(row.script_id, row.script_version)
-        agent = await self._store.agent(row.agent_id) if row.agent_id is not None else None
-        label, wrong = read_label(fields, declared(script, agent), self._clock.now().wall)
+        speaking = None if row.takeover is None else row.takeover.get("agent_id")
+        agents = [await self._store.agent(str(one)) for one in (speaking, row.agent_id) if one is not None]
+        label, wrong = read_label(fields, declared(script, agents), self._clock.now().wall)
         faults += [fault for fault in wrong if fault.loc not in {known.loc for known in faults}]
         if faults:
             raise invalid(faults)

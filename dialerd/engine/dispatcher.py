@@ -32,6 +32,7 @@ from dialerd.core.effects import (
     SeekEvidence,
     SeekReady,
     ShowCall,
+    TellCallbackUnmet,
     TellTransferFailed,
 )
 from dialerd.core.errors import PortError
@@ -97,6 +98,7 @@ class Dispatcher:
             DetachAgent: lambda effect: media.detach(effect.call),
             HoldForTransfer: lambda effect: media.hold(effect.call, warm=effect.warm),
             TellTransferFailed: lambda effect: media.transfer_failed(effect.call, effect.reason),
+            TellCallbackUnmet: lambda effect: media.callback_unmet(effect.call, effect.asked, effect.unmet),
             ShowCall: lambda effect: self._spawn(self._show(effect)),
             LoadReady: lambda effect: self._spawn(self._load(effect)),
             SeekReady: lambda effect: self._spawn(self._seek_ready(effect)),

@@ -8,24 +8,24 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from dialerd.core.clock import Instant, from_datetime, to_iso
 from dialerd.core.errors import Fault
-from dialerd.core.model import CALLBACK_REQUESTED, CONNECTED, DO_NOT_CALL, NOT_REACHABLE, Label
+from dialerd.core.labels import KNOWN, NOT_THE_AGENTS, in_script, of_agent, of_script
+from dialerd.core.messages import LabelsDeclared
+from dialerd.core.model import CALLBACK_REQUESTED, CONNECTED, Campaign, Declared, Label, ScriptId
 from dialerd.core.retry import POSITIVE
 from dialerd.engine.fields import Moment, Text
-from dialerd.ports import Declared, Script, VoiceAgent
+from dialerd.engine.runtime import Engine
+from dialerd.ports import Page, Script, Store, VoiceAgent
 
-KNOWN = (CONNECTED, "interested", "not_interested", "paid", CALLBACK_REQUESTED, DO_NOT_CALL)
-"""Labels that every voice agent may give."""
-NOT_THE_AGENTS = (NOT_REACHABLE, "escalated")
-"""Labels that the dialer sets itself."""
 MOST_CAPTURED = 100
 LONGEST_CAPTURED = 2_000
+_AT_A_TIME = 100
 _GREATEST = 2**53
 """Beyond it JSON does not carry whole numbers faithfully."""
 _TAG = re.compile(r"[a-z_]{1,64}")
@@ -55,23 +55,52 @@ def tag_fault(tag: str) -> str:
     return "is set by the dialer itself" if tag in NOT_THE_AGENTS else ""
 
 
-def declared(script: Script | None, agent: VoiceAgent | None) -> dict[str, Declared]:
-    """Every label that may be given to a call, and what it means; what the agent declares comes first."""
+def declared(script: Script | None, agents: Iterable[VoiceAgent | None]) -> dict[str, Declared]:
+    """Every label that may be given to a call, and what it means; what the last agent declares comes first."""
     found = {label: Declared(label in POSITIVE) for label in KNOWN}
-    body = script.body if script is not None else {}
-    for about in _mappings(body.get("keys")).values():
-        label = about.get("disposition")
-        if isinstance(label, str):
-            found[label] = Declared(bool(about.get("positive", label in POSITIVE)))
-    for label, about in _mappings(body.get("dispositions")).items():
-        if "positive" in about or label not in found:
-            found[label] = Declared(bool(about.get("positive", label in POSITIVE)))
-    return found | (dict(agent.dispositions) if agent is not None else {})
+    found |= in_script(script.body) if script is not None else {}
+    for agent in agents:
+        found |= agent.dispositions if agent is not None else {}
+    return found
 
 
-def _mappings(value: object) -> dict[str, Mapping[str, Any]]:
-    members = value.items() if isinstance(value, Mapping) else ()
-    return {str(key): about if isinstance(about, Mapping) else {} for key, about in members}
+class Declarations:
+    """Keeps the engine told of what agents and scripts declare, so that no call has to ask the store."""
+
+    def __init__(self, engine: Engine, store: Store) -> None:
+        self._engine = engine
+        self._store = store
+
+    async def restore(self, live: Iterable[Campaign]) -> None:
+        """All that is stored and may be needed: every agent, and the scripts of `live` campaigns."""
+        offset, total = 0, 1
+        while offset < total:
+            agents, total = await self._store.agents(Page(_AT_A_TIME, offset))
+            for agent in agents:
+                self.agent(agent)
+            offset += _AT_A_TIME
+        wanted = {(campaign.script_id, campaign.script_version) for campaign in live}
+        wanted |= {
+            (ScriptId(one.script_id), one.script_version) for campaign in live for one in campaign.stand_ins
+        }
+        for ident, version in wanted:
+            script = await self._store.script(ident, version)
+            if script is not None:
+                self.script(script)
+
+    def agent(self, agent: VoiceAgent) -> None:
+        """An agent as it is from now on."""
+        self._engine.post(LabelsDeclared(of_agent(agent.id), dict(agent.dispositions)))
+
+    def gone(self, agent: str) -> None:
+        """An agent that there is no more."""
+        self._engine.post(LabelsDeclared(of_agent(agent), {}))
+
+    def script(self, script: Script) -> None:
+        """A script that calls may be placed with."""
+        labels = in_script(script.body)
+        if labels:
+            self._engine.post(LabelsDeclared(of_script(script.id, script.version), labels))
 
 
 def read_label(

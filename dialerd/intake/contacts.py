@@ -14,6 +14,7 @@ from functools import cache, lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import orjson
 import phonenumbers
 from phonenumbers import PhoneNumber, PhoneNumberFormat, ValidationResult
 
@@ -27,6 +28,10 @@ RESERVED = IDENTITY
 
 MAX_TEXT = 255
 """Characters in a name, an external id or a zone."""
+MAX_VALUE = 2_000
+"""Characters in a variable: what is said of a person, or handed to an engine, is no document."""
+MAX_CONTACT = 64 * 1024
+"""Bytes of all variables of a contact as JSON: they go to a media worker, and often to an engine, as a whole."""
 _MAX_INTEGER = 2**63 - 1
 
 _PLAIN_E164 = re.compile(r"\+[1-9][0-9]{6,14}")
@@ -194,7 +199,8 @@ def _contact(row: Row, rules: Rules, tally: Tally) -> NewContact | None:
         except Unfit as error:
             fault(key, str(error))
     variables = _variables(row.values, fault)
-    for key in sorted(rules.required - variables.keys() - _given(texts)):
+    faulty = {note.field for note in tally.faults[before:]}
+    for key in sorted(rules.required - variables.keys() - _given(texts) - faulty):
         fault(key, "the script needs it and gives no default")
     if phone is None or len(tally.faults) > before:
         return None
@@ -337,6 +343,9 @@ def _variables(values: Mapping[str, Any], fault: Any) -> dict[str, Any]:
         else:
             if kept != "":
                 found[key] = kept
+    size = len(orjson.dumps(found))
+    if size > MAX_CONTACT:
+        fault(None, f"has {size:,} bytes of variables, at most {MAX_CONTACT:,} are allowed")
     return found
 
 
@@ -347,7 +356,10 @@ def is_name(key: str) -> bool:
 
 def _scalar(value: object) -> object:
     if isinstance(value, str):
-        return _sound(value).strip()
+        text = _sound(value).strip()
+        if len(text) > MAX_VALUE:
+            raise Unfit(f"has {len(text):,} characters, at most {MAX_VALUE:,} are allowed")
+        return text
     if isinstance(value, bool):
         return value
     if isinstance(value, int | float):

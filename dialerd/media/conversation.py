@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Mapping
 from typing import Any, Protocol, runtime_checkable
 
-from dialerd.core.clock import Millis
+from dialerd.core.clock import Instant, Millis
+from dialerd.core.commands import Unmet
 from dialerd.core.effects import AttachAgent
 from dialerd.core.model import AgentReport
 from dialerd.core.transfer import TransferWish
@@ -54,6 +55,10 @@ class Conversation(Protocol):
         It comes also where somebody else than this conversation had asked for the transfer. One that succeeds is told
         by `close`.
         """
+        ...
+
+    def callback_unmet(self, asked: Instant, unmet: Unmet, at: Millis) -> None:
+        """The callee cannot be called back at the instant `asked`, which it has reported."""
         ...
 
     def message(self) -> AsyncGenerator[bytes] | None:

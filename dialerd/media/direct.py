@@ -14,7 +14,8 @@ from collections.abc import AsyncGenerator, Mapping
 import orjson
 import structlog
 
-from dialerd.core.clock import Millis
+from dialerd.core.clock import Instant, Millis
+from dialerd.core.commands import Unmet
 from dialerd.core.effects import AttachAgent
 from dialerd.core.errors import PortError
 from dialerd.core.model import AgentReport, ChannelId
@@ -95,6 +96,9 @@ class DirectTalk:
 
     def transfer_failed(self, reason: str, at: Millis) -> None:
         """The engine goes on; it learns by REST what became of it."""
+
+    def callback_unmet(self, asked: Instant, unmet: Unmet, at: Millis) -> None:
+        """See `dialerd.media.conversation.Conversation`. Its engine has asked for none: it says nothing of calls."""
 
     def message(self) -> AsyncGenerator[bytes] | None:
         """See `dialerd.media.conversation.Conversation`. dialerd has no part in its audio."""

@@ -11,9 +11,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import structlog
+
 from dialerd.media import rendezvous, wire
 
 HELLO_DEADLINE = 2.0
+
+_log = structlog.get_logger("dialerd.media")
 
 
 class LinkLost(Exception):
@@ -56,10 +60,15 @@ class WorkerLink:
             raise LinkLost(f"the media worker begins with {hello.kind!r}")
         return cls(reader, writer, pid, hello)
 
-    def send(self, message: wire.ToWorker) -> None:
-        """Write a line; after a loss it goes nowhere."""
+    def send(self, message: wire.ToWorker) -> bool:
+        """Write a line; after a loss it goes nowhere. False: it is longer than a worker takes, and is not written."""
+        line = wire.encode(message)
+        if len(line) > wire.MAX_LINE:
+            _log.error("media.line_too_long", kind=message.kind, bytes=len(line))
+            return False
         if not self._writer.is_closing():
-            self._writer.write(wire.encode(message))
+            self._writer.write(line)
+        return True
 
     def ask(self, script: wire.Prepare) -> asyncio.Future[wire.Prepared]:
         """Ask the worker to prepare a script; the answer may also be `LinkLost`."""
@@ -69,7 +78,11 @@ class WorkerLink:
         self._questions[number] = answer
         # Who waited for it may have gone: an answer that nobody reads is no error.
         answer.add_done_callback(lambda done: done.cancelled() or done.exception())
-        self.send(replace(script, request=number))
+        if not self.send(replace(script, request=number)):
+            del self._questions[number]
+            answer.set_result(
+                wire.Prepared(number, f"the script {script.script_id} is too long", refused=True)
+            )
         return answer
 
     async def read(self, take: Callable[[wire.ToDaemon], None]) -> None:

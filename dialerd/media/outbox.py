@@ -12,6 +12,7 @@ from pathlib import Path
 
 import structlog
 
+from dialerd.media.fitting import fitted
 from dialerd.media.wire import (
     Ended,
     Garbled,
@@ -50,7 +51,9 @@ class Outbox:
         self._next = 1
 
     def put(self, message: Kept) -> Kept:
-        """Keep a message; returns it with its number."""
+        """Keep a message; returns it with its number, and cut where no line could hold it."""
+        if isinstance(message, Reported | Ended):
+            message = fitted(message)
         stale = [
             number
             for number, letter in self._letters.items()

@@ -16,6 +16,8 @@ from typing import Any
 
 import structlog
 
+from dialerd.core.clock import Instant
+from dialerd.core.commands import Unmet
 from dialerd.core.effects import AttachAgent, PrepareMedia
 from dialerd.core.errors import Fault, PortError, invalid
 from dialerd.core.messages import AgentFinished, MediaCapacity, MediaFailed, MediaHeld
@@ -155,6 +157,11 @@ class MediaPool:
         """See `dialerd.ports.Media`."""
         for seat in self._all:
             seat.transfer_failed(call, reason)
+
+    def callback_unmet(self, call: CallId, asked: Instant, unmet: Unmet) -> None:
+        """See `dialerd.ports.Media`."""
+        for seat in self._all:
+            seat.tell(call, wire.CallbackUnmet(call, asked, unmet))
 
     def redirect(self, call: CallId, instructions: Mapping[str, Any]) -> bool:
         """See `dialerd.ports.Media`."""

@@ -180,9 +180,14 @@ class WorkerSeat:
 
     def attach(self, order: AttachAgent, waited: float) -> None:
         """Give it a call that answered `waited` seconds ago. Only while it has a link."""
+        if not self._say(wire.Attach.of(order, waited)):
+            # Written, it would cost the worker its connection, and the other calls theirs.
+            self.forgo(order.call)
+            detail = "what is known of its contact is longer than a media worker takes"
+            self._owner.sink(MediaFailed(order.call, Reason.ENGINE_FAILED, detail))
+            return
         self.expected.pop(order.call, None)
         self.calls[order.call] = order.engine
-        self._say(wire.Attach.of(order, waited))
 
     def detach(self, call: CallId) -> None:
         """Have it release the call; one that it does not hold: nothing."""
@@ -200,12 +205,9 @@ class WorkerSeat:
         elif call in self.calls:
             self._say(wire.TransferFailed(call, reason))
 
-    def tell(self, call: CallId, message: wire.Hold | wire.Redirect) -> bool:
+    def tell(self, call: CallId, message: wire.Hold | wire.Redirect | wire.CallbackUnmet) -> bool:
         """Tell it something of a call; False: it does not hold that, or is not there."""
-        if call not in self.calls or self.link is None:
-            return False
-        self._say(message)
-        return True
+        return call in self.calls and self.link is not None and self._say(message)
 
     def ask(self, script: wire.Prepare) -> asyncio.Future[wire.Prepared]:
         """Have it prepare a script. Only while it has a link; the answer may be `LinkLost`."""
@@ -391,6 +393,6 @@ class WorkerSeat:
             self.settled = True
             self._owner.on_changed(self)
 
-    def _say(self, message: wire.ToWorker) -> None:
-        if self.link is not None:
-            self.link.send(message)
+    def _say(self, message: wire.ToWorker) -> bool:
+        """False: it is longer than a worker takes, and was not written."""
+        return self.link is None or self.link.send(message)

@@ -14,7 +14,8 @@ from typing import Any, Protocol
 
 import structlog
 
-from dialerd.core.clock import Millis
+from dialerd.core.clock import Instant, Millis
+from dialerd.core.commands import Unmet
 from dialerd.core.effects import AttachAgent
 from dialerd.core.engine import StandIn
 from dialerd.core.errors import DialerError, PortError
@@ -237,6 +238,11 @@ class Session:
         if self._playout is not None and self._conversation is not None:
             self._playout.stop()
             self._direct(self._conversation.transfer_failed, reason, self._at)
+
+    def callback_unmet(self, asked: Instant, unmet: Unmet) -> None:
+        """The callee cannot be called back at the time it asked for: the agent may ask for another one."""
+        if self._conversation is not None:
+            self._direct(self._conversation.callback_unmet, asked, unmet, self._at)
 
     def redirect(self, instructions: Mapping[str, Any]) -> None:
         """Somebody wants the conversation to go on otherwise; one that cannot, goes on as it was."""

@@ -15,11 +15,13 @@ from typing import Any
 
 import structlog
 
-from dialerd.core.clock import Millis
+from dialerd.core.clock import Instant, Millis, to_iso
+from dialerd.core.commands import Unmet
 from dialerd.core.effects import AttachAgent
 from dialerd.core.errors import PortError
 from dialerd.core.model import AgentReport
 from dialerd.media import words
+from dialerd.media.account import Account
 from dialerd.media.conversation import Stage
 from dialerd.media.formats import FRAMES_PER_SECOND, ULAW, Format
 from dialerd.media.playout import Cue
@@ -40,6 +42,8 @@ REST = Millis(10_000)
 """Of silence at a time: carriers end calls that carry no audio."""
 GRACE = 0.06
 """Seconds in which the rest of a frame may come."""
+TELLING = 0.25
+"""Seconds between two reports of a call at least: an engine that says much keeps no other call's word waiting."""
 
 _log = structlog.get_logger("dialerd.media")
 
@@ -57,7 +61,13 @@ class StreamTalk(ABC):
         self.order = order
         self.seat = seat
         self._stage: Stage | None = None
-        self._report = AgentReport()
+        self._known = Account(order.labels)
+        self._told = AgentReport()
+        """What was reported last."""
+        self._refused: tuple[Instant, Unmet] | None = None
+        """A time for a callback that cannot be."""
+        self._telling: asyncio.TimerHandle | None = None
+        """Runs while nothing more is to be reported yet."""
         self._kept: deque[bytes | Cue] = deque()
         self._size = 0
         self._dropped = 0
@@ -146,6 +156,14 @@ class StreamTalk(ABC):
         if not self._closed:
             self.send_words({"transfer_failed": reason})
 
+    def callback_unmet(self, asked: Instant, unmet: Unmet, at: Millis) -> None:
+        """See `dialerd.media.conversation.Conversation`."""
+        self._refused = asked, unmet
+        if not self._closed:
+            times = {"asked": asked, "next": unmet.next, "latest": unmet.latest}
+            told = {name: to_iso(time) for name, time in times.items()}
+            self.send_words({"callback_unmet": {**told, "detail": unmet.detail}})
+
     def message(self) -> AsyncGenerator[bytes] | None:
         """See `dialerd.media.conversation.Conversation`. What the engine would leave is not known here."""
         return None
@@ -155,6 +173,8 @@ class StreamTalk(ABC):
         if not self._closed:
             self._closed = True
             self.part()
+        if self._telling is not None:
+            self._telling.cancel()
         self.seat.leave()
         if self._dropped:
             _log.warning(
@@ -163,7 +183,7 @@ class StreamTalk(ABC):
                 engine=self.order.engine,
                 dropped_seconds=round(self._dropped / self.form.bytes_per_second, 1),
             )
-        return self._report
+        return self._known.report
 
     # --- what the engine does -----------------------------------------------------------------------
 
@@ -214,20 +234,45 @@ class StreamTalk(ABC):
                 self._waiting.append(message)
             return
         try:
-            said = words.read(message)
+            said, faults = self._known.take(message)
         except words.Refused as error:
-            _log.warning("engine.misspoke", call=self.order.call, engine=self.order.engine, detail=str(error))
-            return self.send_words({"errors": error.faults})
-        report = said.over(self._report)
-        if report != self._report:
-            self._report = report
-            stage.report(report)
+            return self._object(error.faults)
+        if faults:
+            self._object(faults)
+        if (
+            said.callback_at is not None
+            and self._refused
+            and self._known.report.callback_at == self._refused[0]
+        ):
+            # It is known already, and nobody will say it again.
+            self.callback_unmet(*self._refused, Millis(0))
         if said.transfer is not None:
+            # The person is told what was learned before.
+            self._report()
             stage.escalate(said.transfer.wish)
+        elif self._telling is None:
+            self._report()
         if said.hangup == "now":
-            stage.finish(self._report)
+            stage.finish(self._known.report)
         elif said.hangup == "when_played":
             self.finish()
+
+    def _object(self, faults: list[dict[str, str]]) -> None:
+        detail = "; ".join(f"{fault['loc']}: {fault['msg']}" for fault in faults)
+        _log.warning("engine.misspoke", call=self.order.call, engine=self.order.engine, detail=detail)
+        self.send_words({"errors": faults})
+
+    def _report(self) -> None:
+        """Tell what is known, if it was not told; what comes soon after is told together."""
+        if self._telling is not None:
+            self._telling.cancel()
+            self._telling = None
+        report = self._known.report
+        if self._stage is None or self._closed or report == self._told:
+            return
+        self._told = report
+        self._telling = asyncio.get_running_loop().call_later(TELLING, self._report)
+        self._stage.report(report)
 
     def finish(self) -> None:
         """The conversation is over as soon as everything that was said is played."""
@@ -270,7 +315,7 @@ class StreamTalk(ABC):
         if self._kept or self._partial:
             self._play()
         elif self._over:
-            self._stage.finish(self._report)
+            self._stage.finish(self._known.report)
         else:
             self._rest()
 

@@ -13,6 +13,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError
 
+from dialerd.core.clock import Instant
+from dialerd.core.commands import Unmet
 from dialerd.core.effects import AttachAgent
 from dialerd.core.engine import EMBEDDED, EngineState, StandIn
 from dialerd.core.model import (
@@ -106,6 +108,7 @@ class Attach:
     on_machine: OnMachine = OnMachine.CONTINUE
     record: bool = False
     codec: str = MU_LAW
+    labels: Mapping[str, bool] = field(default_factory=dict)
     kind: Literal["attach"] = "attach"
 
     @classmethod
@@ -136,6 +139,7 @@ class Attach:
             on_machine=self.on_machine,
             record=self.record,
             codec=self.codec,
+            labels=self.labels,
         )
 
 
@@ -194,6 +198,16 @@ class TransferFailed:
 
 
 @dataclass(frozen=True, slots=True)
+class CallbackUnmet:
+    """The call's callee cannot be called back at the instant `asked`."""
+
+    call: str
+    asked: Instant
+    unmet: Unmet
+    kind: Literal["callback_unmet"] = "callback_unmet"
+
+
+@dataclass(frozen=True, slots=True)
 class Hold:
     """Somebody else than its agent has asked for a transfer of the call; `warm`: the agent may go on talking."""
 
@@ -235,6 +249,7 @@ ToWorker = (
     | Redirect
     | Detach
     | TransferFailed
+    | CallbackUnmet
     | Hold
     | Acknowledge
     | Ping

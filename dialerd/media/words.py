@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -16,21 +17,21 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
 
 from dialerd.core.clock import from_datetime, seconds
-from dialerd.core.model import CALLBACK_REQUESTED, CONNECTED, DO_NOT_CALL, NOT_REACHABLE, AgentReport
+from dialerd.core.labels import KNOWN, NOT_THE_AGENTS
+from dialerd.core.model import CALLBACK_REQUESTED, AgentReport
 from dialerd.core.record import replace
 from dialerd.core.retry import POSITIVE
 from dialerd.core.transfer import LONGEST_REASON, LONGEST_SUMMARY, TransferWish
 
-KNOWN = frozenset({CONNECTED, "interested", "not_interested", "paid", CALLBACK_REQUESTED, DO_NOT_CALL})
-_DIALERS = frozenset({NOT_REACHABLE, "escalated"})
 _TAG = re.compile(r"[a-z_]{1,64}")
 _NAME = re.compile(r"[^\x00-\x1f\x7f]{1,64}")
-MOST_TURNS = 2_000
+MOST_CAPTURED = 100
 
 Value = Annotated[str, Field(max_length=2_000)] | int | float | bool | None
 
@@ -80,9 +81,9 @@ class Words(_Strict):
     event: Literal["dialerd"]
     disposition: Annotated[str, Field(max_length=64)] | None = None
     positive: bool | None = None
-    """Of a label of the engine's own."""
+    """Of a label of its agent's own; it may be left out, and is as that was declared."""
     callback_at: Annotated[AwareDatetime, Field(strict=False)] | None = None
-    captured: Annotated[dict[str, Value], Field(max_length=100)] = {}
+    captured: Annotated[dict[str, Value], Field(max_length=MOST_CAPTURED)] = {}
     transcript: Annotated[list[TurnWords], Field(max_length=100)] = []
     """Turns that are added to those told before."""
     transfer: TransferWords | None = None
@@ -90,11 +91,21 @@ class Words(_Strict):
 
     @field_validator("disposition")
     @classmethod
-    def _is_a_label(cls, value: str | None) -> str | None:
+    def _is_a_label(cls, value: str | None, info: ValidationInfo) -> str | None:
         if value is not None and not _TAG.fullmatch(value):
             raise ValueError("must be 1 to 64 lower-case letters and '_'")
-        if value in _DIALERS:
+        if value in NOT_THE_AGENTS:
             raise ValueError("is set by the dialer itself")
+        if value is not None and value not in KNOWN and value not in _own(info):
+            there = ", ".join((*KNOWN, *(label for label in _own(info) if label not in KNOWN)))
+            raise ValueError(f"cannot be given to this call; there are: {there}")
+        return value
+
+    @field_validator("callback_at")
+    @classmethod
+    def _is_a_time(cls, value: datetime | None) -> datetime | None:
+        if value is not None and not 1971 <= value.year <= 2199:
+            raise ValueError("the year must be between 1971 and 2199")
         return value
 
     @field_validator("captured")
@@ -105,32 +116,39 @@ class Words(_Strict):
         return value
 
     @model_validator(mode="after")
-    def _belongs_together(self) -> Words:
+    def _belongs_together(self, info: ValidationInfo) -> Words:
         if self.callback_at is not None and self.disposition != CALLBACK_REQUESTED:
             raise ValueError(f"callback_at belongs to the disposition {CALLBACK_REQUESTED}")
-        if self.positive is not None and (self.disposition is None or self.disposition in KNOWN):
-            raise ValueError("positive belongs to a disposition of the engine's own")
+        if self.positive is None:
+            return self
+        label = self.disposition
+        if label is None or label in KNOWN:
+            raise ValueError("positive belongs to a disposition of the agent's own")
+        declared = _own(info).get(label)
+        if self.positive is not declared:
+            means = "positive" if declared else "not positive"
+            raise ValueError(f"positive contradicts the agent: {label} is declared as {means}")
         return self
 
-    def over(self, report: AgentReport) -> AgentReport:
-        """What is known of the call with this."""
-        turns = [turn.model_dump() for turn in self.transcript]
-        known = replace(
-            report,
-            captured={**report.captured, **self.captured},
-            transcript=(*report.transcript, *turns)[:MOST_TURNS],
-        )
+    def over(self, report: AgentReport, labels: Mapping[str, bool]) -> AgentReport:
+        """What is known of the call with this label, if there is one."""
         if self.disposition is None:
-            return known
-        positive = self.disposition in POSITIVE if self.positive is None else self.positive
+            return report
+        positive = labels.get(self.disposition, self.disposition in POSITIVE)
         at = None if self.callback_at is None else from_datetime(self.callback_at)
-        return replace(known, disposition=self.disposition, positive=positive, callback_at=at)
+        return replace(report, disposition=self.disposition, positive=positive, callback_at=at)
 
 
-def read(message: Mapping[str, Any]) -> Words:
-    """What an engine says. Raises `Refused`."""
+def _own(info: ValidationInfo) -> Mapping[str, bool]:
+    """The labels of the agent's own."""
+    labels: Mapping[str, bool] = info.context or {}
+    return labels
+
+
+def read(message: Mapping[str, Any], labels: Mapping[str, bool]) -> Words:
+    """What an engine says; `labels` are its agent's own, and whether each is positive. Raises `Refused`."""
     try:
-        return Words.model_validate(message)
+        return Words.model_validate(message, context=labels)
     except ValidationError as error:
         # Not what stands there: it may be a number or a name.
         faults = error.errors(include_input=False, include_url=False)

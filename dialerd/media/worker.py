@@ -43,6 +43,8 @@ from dialerd.media.vigil import Vigil
 MAX_BACKLOG = 16 * 1024 * 1024
 """Bytes a daemon may leave unread before it counts as dead."""
 END_DEADLINE = 5.0
+Direction = wire.Redirect | wire.Detach | wire.Hold | wire.TransferFailed | wire.CallbackUnmet
+"""What a call's session is told."""
 
 _log = structlog.get_logger("dialerd.media")
 
@@ -234,7 +236,12 @@ class Worker:
         daemon = self._daemon
         if daemon is None or daemon.is_closing():
             return
-        daemon.write(wire.encode(message))
+        line = wire.encode(message)
+        if len(line) > wire.MAX_LINE:
+            # A daemon would close the connection, and every call of this worker would suffer.
+            _log.error("media.line_too_long", kind=message.kind, bytes=len(line))
+            return
+        daemon.write(line)
         if daemon.transport.get_write_buffer_size() > MAX_BACKLOG:
             daemon.transport.abort()
 
@@ -250,7 +257,7 @@ class Worker:
             case wire.Engines(engines, allow):
                 self._allow(allow)
                 self._rack.configure(engines)
-            case wire.Redirect() | wire.Detach() | wire.Hold() | wire.TransferFailed():
+            case wire.Redirect() | wire.Detach() | wire.Hold() | wire.TransferFailed() | wire.CallbackUnmet():
                 self._direct(message)
             case wire.Acknowledge():
                 loop = asyncio.get_running_loop()
@@ -273,7 +280,7 @@ class Worker:
             case wire.Forgo(call):
                 self._ringing.forgo(call)
 
-    def _direct(self, message: wire.Redirect | wire.Detach | wire.Hold | wire.TransferFailed) -> None:
+    def _direct(self, message: Direction) -> None:
         """Tell a call's session something; a call that is over is told nothing."""
         held = self._sessions.get(message.call)
         if held is None:
@@ -288,6 +295,8 @@ class Worker:
                 session.hold(warm=message.warm)
             case wire.TransferFailed():
                 session.transfer_failed(message.reason)
+            case wire.CallbackUnmet():
+                session.callback_unmet(message.asked, message.unmet)
 
     def _leave(self, message: wire.Leave) -> None:
         self._dismissed = True

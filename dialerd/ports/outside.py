@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from dialerd.core.clock import Now
+from dialerd.core.clock import Instant, Now
+from dialerd.core.commands import Unmet
 from dialerd.core.delivery import Reply
 from dialerd.core.effects import (
     AttachAgent,
@@ -124,6 +125,13 @@ class Media(Protocol):
 
     def transfer_failed(self, call: CallId, reason: str) -> None:
         """Nobody was connected with the callee: its agent goes on."""
+        ...
+
+    def callback_unmet(self, call: CallId, asked: Instant, unmet: Unmet) -> None:
+        """Its callee cannot be called back at the time it asked for: its agent may ask for another one.
+
+        A call that no worker holds now: nothing happens.
+        """
         ...
 
     def redirect(self, call: CallId, instructions: Mapping[str, Any]) -> bool:

@@ -25,6 +25,7 @@ from dialerd.core.model import (
     ChannelId,
     Contact,
     ContactKind,
+    Declared,
     Halt,
     Reason,
     Recording,
@@ -50,15 +51,6 @@ class Script:
     body: Mapping[str, Any]
     source: str
     created_at: Instant
-
-
-@dataclass(frozen=True, slots=True)
-class Declared:
-    """A label that a voice agent may give beside those that everybody knows."""
-
-    positive: bool = False
-    terminal: bool = True
-    """False: the contact is called again, as long as it has attempts left."""
 
 
 @dataclass(frozen=True, slots=True)

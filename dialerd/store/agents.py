@@ -10,8 +10,8 @@ import orjson
 from sqlalchemy import Dialect, bindparam, func, select
 
 from dialerd.core.clock import Instant
-from dialerd.core.model import ScriptId
-from dialerd.ports import Declared, VoiceAgent
+from dialerd.core.model import Declared, ScriptId
+from dialerd.ports import VoiceAgent
 from dialerd.store.encode import Row
 from dialerd.store.sql import Sql, compiled, insert_sql, to_json, update_sql
 from dialerd.store.tables import agents

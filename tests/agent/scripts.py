@@ -125,3 +125,23 @@ languages:
 def visit() -> ScriptDocument:
     """The script of states above, parsed."""
     return parse_script(VISIT)
+
+
+UNMET = (
+    'later: {text: "When may we call? Four digits.", '
+    'unmet: "Not at {{call_at}}, but {{callback_nearest}}, or until {{callback_latest}}."}'
+)
+
+
+@cache
+def refusing() -> ScriptDocument:
+    """The same, whose callee is told of a callback that cannot be."""
+    return parse_script(refusing_text())
+
+
+def refusing_text() -> str:
+    """How that is written."""
+    text = VISIT.replace("callback: true}", "callback: true, unmet: never_again}")
+    text = text.replace("  called_back: {", "  never_again: {end: true}\n  called_back: {", 1)
+    text = text.replace("later: When may we call? Four digits.", UNMET)
+    return text.replace("      called_back:", "      never_again: We cannot call.\n      called_back:")

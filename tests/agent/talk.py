@@ -9,6 +9,7 @@ from dialerd.agent import dialogue
 from dialerd.agent.answer import Clock
 from dialerd.agent.exchange import (
     Action,
+    CallbackUnmet,
     CalleeLeft,
     Escalate,
     Event,
@@ -53,6 +54,9 @@ class Talk:
     def hear(self) -> Talk:
         """Hear out whatever is said until an answer is awaited, or the end has come."""
         for _ in range(50):
+            if self.state.phase is Phase.CHECKING:
+                self.wait_for_check()
+                continue
             if self.state.phase not in (Phase.SPEAKING, Phase.CLOSING):
                 break
             self._pass(3_000)
@@ -87,6 +91,21 @@ class Talk:
         """Nobody takes the call over."""
         self.hear()
         return self.take(TransferFailed(reason, self._now))
+
+    def wait_for_check(self) -> Talk:
+        """Let the moment pass in which a time for a callback may be refused."""
+        assert self.state.phase is Phase.CHECKING
+        self._pass(300)
+        return self.take(SilenceElapsed(self.state.number, self._now))
+
+    def refuse_callback(
+        self, following: Instant | None = None, latest: Instant | None = None, of: Instant | None = None
+    ) -> Talk:
+        """Nobody can call when the callee asked for it, or at the instant `of`."""
+        self._pass(20)
+        asked = of or self.report.callback_at
+        assert asked is not None
+        return self.take(CallbackUnmet(asked, following, latest, self._now))
 
     def leave(self) -> Talk:
         """Hang up."""

@@ -12,11 +12,12 @@ from dialerd.agent.embedded import EmbeddedAgent
 from dialerd.agent.speech import Speech
 from dialerd.agent.voices import Voice
 from dialerd.core.clock import Millis
+from dialerd.core.commands import Unmet
 from dialerd.core.effects import AttachAgent
 from dialerd.core.errors import InvariantError, PortError, RequestError
 from dialerd.core.model import E164, AgentReport, CallId, ChannelId
 from dialerd.core.transfer import TransferWish
-from tests.agent.scripts import good
+from tests.agent.scripts import good, refusing
 
 
 class FakeSpeech:
@@ -179,3 +180,18 @@ async def test_caching_keeps_prompts_where_it_is_told(tmp_path: Path) -> None:
     made = EmbeddedAgent.caching(tmp_path)
     assert made.languages == ()
     await made.close()
+
+
+async def test_a_callback_that_cannot_be_is_said_on_the_stage() -> None:
+    made, _ = agent()
+    made.learn("visit", 1, refusing().body)
+    talk = made.converse(order(script_id="visit", variables={}, zone="Asia/Kolkata"))
+    stage = RecordingStage()
+    talk.start(stage)
+    for digit in "21830":
+        talk.key_pressed(digit, Millis(5_000))
+    asked = talk.report.callback_at
+    assert asked is not None
+    assert stage.told[-2:] == [("report", "callback_requested"), ("listen", stage.told[-1][1], Millis(300))]
+    talk.callback_unmet(asked, Unmet("the window is over", None, asked), Millis(5_050))
+    assert (await stage.heard()).startswith("Not at 6:30 pm, but ")

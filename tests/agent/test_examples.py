@@ -25,7 +25,8 @@ DEVANAGARI = re.compile("[\u0900-\u097f]")
 
 @dataclass(frozen=True)
 class Path:
-    """What a callee does, in steps: keys after the line, `wait`, `refuse` (nobody takes the call over), or words."""
+    """What happens, in steps: keys after the line, `wait`, `refuse` (nobody takes the call over), `unmet` (nobody can
+    call back then), `hopeless` (nor at any other time)."""
 
     script: str
     steps: tuple[str, ...]
@@ -62,6 +63,9 @@ PATHS = (
     path("cross-sell", "3", "1830", label="callback_requested", captured={"call_at": "18:30"}, callback=10),
     path("cross-sell", "3", "2500", "0900", label="callback_requested", captured={"call_at": "09:00"}),
     path("cross-sell", "0", "refuse", "1830", label="callback_requested", captured={"call_at": "18:30"}),
+    path("cross-sell", "3", "1830", "unmet", "1030", label="callback_requested", captured={"call_at": "10:30"},
+         callback=2),
+    path("cross-sell", "3", "1830", "hopeless", label="callback_requested", captured={"call_at": "18:30"}, callback=10),
     path("cross-sell", "9", label="dnc"),
     path("cross-sell", "1", "150*9", label="dnc"),
     path("cross-sell", "wait", "wait"),
@@ -105,6 +109,10 @@ def hold(about: Path, language: str) -> tuple[Talk, set[str]]:
             talk.wait()
         elif step == "refuse":
             talk.refuse()
+        elif step == "unmet":
+            talk.refuse_callback(None, Instant(MORNING.answered + 3 * HOUR))
+        elif step == "hopeless":
+            talk.refuse_callback()
         else:
             talk.press(step)
     talk.hear()
@@ -139,7 +147,7 @@ def test_a_path_leads_to_its_label(about: Path, language: str) -> None:
     lines = [turn["text"] for turn in report.transcript if turn["speaker"] == "agent"]
     assert all("{{" not in line and "  " not in line for line in lines)
     assert all(bool(DEVANAGARI.search(line)) == (language == "hi-IN") for line in lines)
-    pressed = "".join(step for step in about.steps if step not in ("wait", "refuse"))
+    pressed = "".join(step for step in about.steps if step[0] in "0123456789*#")
     assert "".join(turn.get("digits", "") for turn in report.transcript) == pressed
     if "refuse" in about.steps:
         assert any(isinstance(action, Escalate) for action in talk.actions)
@@ -192,6 +200,7 @@ def test_values_are_said_as_the_language_does() -> None:
         Talk(example("cross-sell"), "hi-IN")
         .press("3")
         .press("1830")
+        .hear()
         .said.startswith("धन्यवाद। हम आपको शाम 6:30 बजे कॉल करेंगे।")
     )
     cause = Talk(example("survey"), "hi-IN").press("1").press("1").press("1")

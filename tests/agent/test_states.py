@@ -12,6 +12,7 @@ from dialerd.agent import dialogue
 from dialerd.agent.course import MAX_LINES
 from dialerd.agent.exchange import (
     Action,
+    CallbackUnmet,
     CalleeLeft,
     Escalate,
     Event,
@@ -30,7 +31,7 @@ from dialerd.agent.script import from_body, parse_script
 from dialerd.agent.standing import Phase, State
 from dialerd.core.clock import Instant, Millis
 from dialerd.core.transfer import TransferTrigger
-from tests.agent.scripts import VISIT, visit
+from tests.agent.scripts import VISIT, refusing, visit
 from tests.agent.talk import MORNING, Talk
 
 
@@ -287,8 +288,12 @@ _events = st.one_of(
     ),
     st.builds(TransferFailed, st.just("busy"), _at),
     st.builds(CalleeLeft, _at),
-    st.sampled_from(["played", "silence", "late"]),
+    st.sampled_from(["played", "silence", "late", "unmet", "hopeless"]),
 )
+
+
+SOON = Instant(MORNING.answered + 3_600_000)
+REFUSING = refusing()
 
 
 def happen(state: State, event: Event | str) -> tuple[State, tuple[Action, ...]]:
@@ -298,12 +303,14 @@ def happen(state: State, event: Event | str) -> tuple[State, tuple[Action, ...]]
         "played": LinePlayed(state.number, Millis(1)),
         "silence": SilenceElapsed(state.number, Millis(1)),
         "late": LinePlayed(state.number - 1, Millis(1)),
+        "unmet": CallbackUnmet(state.callback_at or SOON, SOON, SOON, Millis(1)),
+        "hopeless": CallbackUnmet(state.callback_at or SOON, None, None, Millis(1)),
     }
     return dialogue.step(state, made[event])
 
 
 def begin() -> State:
-    return dialogue.start(visit(), "en-IN", {"phone": "+919876543210"}, MORNING)[0]
+    return dialogue.start(REFUSING, "en-IN", {"phone": "+919876543210"}, MORNING)[0]
 
 
 @settings(max_examples=300)

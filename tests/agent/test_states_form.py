@@ -206,7 +206,7 @@ def test_any_body_of_states_is_a_script_or_refused(body: dict[str, object]) -> N
 _question = st.dictionaries(
     st.sampled_from(
         ["capture", "type", "length", "min_length", "max_length", "min", "max", "currency", "format", "within_days",
-         "from", "to", "options", "terminator", "confirm", "callback"]
+         "from", "to", "options", "terminator", "confirm", "callback", "unmet"]
     ),
     _json | st.sampled_from(["digits", "number", "amount", "date", "time", "choice", "name", "09:00", "INR", "DDMM"]),
 )  # fmt: skip

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from dialerd.cli.main import main
-from tests.agent.scripts import EXAMPLES, VISIT
+from tests.agent.scripts import EXAMPLES, VISIT, refusing_text
 from tests.cli.test_dialerctl import Ran, ctl, daemon
 
 __all__ = ["ctl", "daemon"]
@@ -48,6 +48,15 @@ def test_a_conversation_is_held_from_a_pipe_without_a_daemon(tried: Try) -> None
     assert "you: (silence)" in lines
     assert "agent: I did not hear you. Which day? Four digits." in lines
     assert ran.value("disposition") == "-", "1830 is no day; the input ended, and with it the call"
+
+
+def test_callbacks_after_the_end_of_a_campaign_can_be_tried(tried: Try) -> None:
+    ran = tried(refusing_text(), "2\n1830\n1830\n", "--callbacks-until", "2020-01-01 18:00")
+    assert "agent: We cannot call." in ran.out.splitlines(), ran.out
+    later = tried(refusing_text(), "2\n1830\n", "--callbacks-until", "2199-01-01T00:00:00Z")
+    assert "agent: We will call at 6:30 pm." in later.out.splitlines()
+    wrong = tried(refusing_text(), "", "--callbacks-until", "soon")
+    assert (wrong.code, "--callbacks-until soon" in wrong.err) == (2, True)
 
 
 def test_a_person_may_be_there_or_not(tried: Try) -> None:

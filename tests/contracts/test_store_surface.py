@@ -10,8 +10,8 @@ from dialerd.core.clock import Instant
 from dialerd.core.dnc import DncEntry
 from dialerd.core.errors import InvariantError
 from dialerd.core.journal import REMEMBERED_REQUESTS, CallReported, DncChanged, RequestDone
-from dialerd.core.model import CampaignId, Label, ScriptId
-from dialerd.ports import AnsweredRequest, ApiKey, Declared, KeptAnswer, Page, Script, Store, VoiceAgent
+from dialerd.core.model import CampaignId, Declared, Label, ScriptId
+from dialerd.ports import AnsweredRequest, ApiKey, KeptAnswer, Page, Script, Store, VoiceAgent
 
 from .stores import ALL, START, Place, admitted, attempt, campaign, opening, person
 

@@ -21,6 +21,7 @@ from ruamel.yaml import YAML
 from dialerd.control.app import create_app
 from dialerd.control.auth import load_secret
 from dialerd.core.clock import Instant, Mono, Now
+from dialerd.core.commands import Unmet
 from dialerd.core.compliance import Compliance
 from dialerd.core.delivery import DeliveryState, Patience
 from dialerd.core.effects import (
@@ -206,6 +207,7 @@ class MemoryMedia:
     voices: list[str | None] = field(default_factory=list)
     attached: list[AttachAgent] = field(default_factory=list)
     redirected: list[tuple[CallId, dict[str, Any]]] = field(default_factory=list)
+    unmet: list[tuple[CallId, Unmet]] = field(default_factory=list)
     fault: str | None = None
     workers: Sequence[MediaWorker] = (
         MediaWorker(1, MediaWorkerState.READY, 3, 50, 0.004, ""),
@@ -229,6 +231,9 @@ class MemoryMedia:
 
     def hold(self, call: CallId, *, warm: bool) -> None:
         pass
+
+    def callback_unmet(self, call: CallId, asked: Instant, unmet: Unmet) -> None:
+        self.unmet.append((call, unmet))
 
     def transfer_failed(self, call: CallId, reason: str) -> None:
         pass

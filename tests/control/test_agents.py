@@ -10,8 +10,8 @@ import httpx
 import pytest
 
 from dialerd.core.clock import Instant
-from dialerd.core.messages import AgentFinished, TryAnswered, TryEnded
-from dialerd.core.model import AgentReport
+from dialerd.core.messages import AgentFinished, AgentReported, LabelsDeclared, TryAnswered, TryEnded
+from dialerd.core.model import AgentReport, CallId
 from tests.control.installation import SCRIPT, Installation
 from tests.control.test_engine_rules import body, soon
 
@@ -265,6 +265,64 @@ async def test_a_label_from_outside_stands(api: httpx.AsyncClient, daemon: Insta
     assert (late.status_code, late.json()["state"]) == (409, "completed")
 
 
+@pytest.mark.parametrize("by_engine", [True, False], ids=["engine", "rest"])
+async def test_a_label_means_the_same_whoever_gives_it(
+    by_engine: bool, api: httpx.AsyncClient, daemon: Installation
+) -> None:
+    labels = {"busy_now": {"positive": True, "terminal": False}}
+    agent = {"agent_id": "bot", "agent_name": "Bot", "engine": "pipecat", "dispositions": labels}
+    await api.post("/v1/agents", json=agent)
+    asked = {**body(max_attempts=3, contacts=body()["contacts"][:1]), "agent_id": "bot"}
+    del asked["script_id"]
+    asked["schedule"] = {"start_time": soon(-1), "end_time": soon(5), "timezone": "UTC"}
+    campaign = (await api.post("/v1/campaigns", json=asked)).json()["campaign_id"]
+    daemon.connect()
+    await seen(api, f"/v1/calls?campaign_id={campaign}", lambda page: bool(daemon.telephony.originated))
+    channel = daemon.telephony.originated[0].channel
+    daemon.engine.post(TryAnswered(channel))
+    listed = await seen(
+        api, f"/v1/calls?campaign_id={campaign}", lambda page: page["data"][0]["answered_at"] is not None
+    )
+    assert dict(daemon.media.attached[0].labels) == {"busy_now": True}
+    call = CallId(listed["data"][0]["id"])
+    if by_engine:
+        daemon.engine.post(AgentReported(call, AgentReport("busy_now")))
+    else:
+        told = await api.post(f"/v1/calls/{call}/disposition", json={"disposition": "busy_now"})
+        assert told.status_code == 200, told.text
+    daemon.engine.post(TryEnded(channel, 16))
+    daemon.engine.post(AgentFinished(call, AgentReport("busy_now" if by_engine else None)))
+    await seen(api, f"/v1/calls/{call}", lambda shown: shown["status"] != "in_progress")
+    (contact,) = (await api.get(f"/v1/campaigns/{campaign}/contacts")).json()["data"]
+    assert (contact["state"], contact["disposition"]) == ("retry_waiting", "busy_now")
+    shown = (await api.get(f"/v1/campaigns/{campaign}")).json()
+    assert shown["metrics"]["conversion_rate"] == 1.0
+
+
+async def test_calls_know_the_labels_as_they_are_declared_now(
+    api: httpx.AsyncClient, daemon: Installation
+) -> None:
+    await api.post("/v1/agents", json=AGENT)
+    await placed(api, daemon, agent_id="priya")
+    assert dict(daemon.media.attached[-1].labels) == {"site_visit": True, "call_later": False}
+    await api.patch("/v1/agents/priya", json={"dispositions": {"sold": {"positive": True}}})
+    await placed(api, daemon, agent_id="priya", phone="+919876543211")
+    assert dict(daemon.media.attached[-1].labels) == {"sold": True}
+
+
+async def test_a_daemon_that_starts_again_knows_what_is_declared(
+    api: httpx.AsyncClient, daemon: Installation
+) -> None:
+    for number in range(101):
+        labels = {"sold": {"positive": True}} if number == 0 else {}
+        agent = {**AGENT, "agent_id": f"priya{number}", "dispositions": labels}
+        assert (await api.post("/v1/agents", json=agent)).status_code == 201
+    daemon.engine.post(LabelsDeclared("priya0", {}))
+    await daemon.service.agents.labels.restore(())
+    await placed(api, daemon, agent_id="priya0")
+    assert dict(daemon.media.attached[-1].labels) == {"sold": True}
+
+
 @pytest.mark.parametrize(
     ("label", "loc"),
     [
@@ -310,6 +368,17 @@ async def test_a_callback_that_cannot_be_is_refused_and_remembered(
     assert latest < end.replace("+00:00", "Z")
     fine = await api.post(path, json={"disposition": "callback_requested", "callback_at": latest})
     assert fine.status_code == 200, fine.text
+
+
+async def test_a_callback_that_cannot_be_is_refused_to_the_calls_own_agent(
+    api: httpx.AsyncClient, daemon: Installation
+) -> None:
+    ident = await placed(api, daemon, script_id="loan", language="en-IN")
+    wish = AgentReport("callback_requested", callback_at=Instant(daemon.clock.now().wall + 60_000))
+    daemon.engine.post(AgentReported(CallId(ident), wish))
+    await seen(api, f"/v1/calls/{ident}", lambda call: call["disposition"] == "callback_requested")
+    ((call, unmet),) = daemon.media.unmet
+    assert (call, "belongs to no campaign" in unmet.detail) == (ident, True)
 
 
 async def test_a_call_of_its_own_has_no_callback(api: httpx.AsyncClient, daemon: Installation) -> None:

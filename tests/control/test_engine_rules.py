@@ -306,6 +306,10 @@ async def test_frequency_caps_bar_a_number_in_single_calls_and_campaigns_and_why
         ({"timezone": "Mars/Base", "name": "a\u0007b"}, {"timezone", "name"}),
         ({"variables": {"loan_amount": [1], "phone": "+1"}}, {"variables.loan_amount", "variables.phone"}),
         ({"variables": [1]}, {"variables", "variables.loan_amount"}),
+        (
+            {"variables": {"loan_amount": "x" * 2_001, "a": "y" * 9_999}},
+            {"variables.loan_amount", "variables.a"},
+        ),
         ({"trunks": ["nowhere"], "ring_timeout_seconds": 0}, {"trunks.0", "ring_timeout_seconds"}),
         ({"caller_id": "+15550100999"}, {"caller_id"}),
         ({"contacts": []}, {"contacts"}),

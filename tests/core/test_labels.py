@@ -6,7 +6,9 @@ from dataclasses import replace
 
 from dialerd.core.clock import Instant
 from dialerd.core.commands import Done, LabelCall, Refused, Unmet
-from dialerd.core.model import CallId, Label
+from dialerd.core.engine import StandIn
+from dialerd.core.messages import AgentReported, LabelsDeclared
+from dialerd.core.model import AgentReport, CallId, Declared, Label
 from dialerd.core.windows import Slot
 
 from .world_builder import START, Behaviour, Driver, campaign, contacts
@@ -124,3 +126,108 @@ def test_only_a_call_that_somebody_has_answered_can_be_labelled() -> None:
     gone = driver.command(LabelCall(call, Label("interested")))
     assert isinstance(gone, Refused)
     assert gone.unknown
+
+
+# --- what the call's own agent says ---------------------------------------------------------------
+
+BUSY_NOW = {"busy_now": Declared(positive=True, terminal=False)}
+
+
+def declaring(*declared: LabelsDeclared, **changes: object) -> Driver:
+    """A campaign whose only contact is in a call with an agent that says `busy_now` after a minute."""
+    driver = Driver.ready()
+    driver.events(*declared)
+    driver.behave = lambda order: Behaviour(answers=True, disposition="busy_now", talk_ms=60_000)
+    driver.admit(campaign(**{"agent_id": "bot", "max_attempts": 2, **changes}), contacts(1))
+    driver.run(until=10_000)
+    return driver
+
+
+def test_a_label_of_the_calls_own_agent_means_what_was_declared() -> None:
+    driver = declaring(LabelsDeclared("bot", BUSY_NOW))
+    assert driver.attached[0].labels == {"busy_now": True}
+    driver.run(until=100_000)
+    assert (driver.store[1].state, driver.store[1].positive) == ("retry_waiting", True)
+    driver.run()
+    assert len(driver.placed) == 2
+    assert driver.store[1].state == "finished"
+
+
+def test_a_label_that_nobody_has_declared_finishes_the_contact() -> None:
+    driver = declaring(LabelsDeclared("another", BUSY_NOW))
+    assert driver.attached[0].labels == {}
+    driver.run()
+    assert (driver.store[1].state, driver.store[1].positive, len(driver.placed)) == ("finished", False, 1)
+
+
+def test_what_an_agent_declares_is_what_it_declared_last() -> None:
+    driver = declaring(LabelsDeclared("bot", BUSY_NOW), LabelsDeclared("bot", {}))
+    assert driver.attached[0].labels == {}
+    driver.events(LabelsDeclared("bot", {"busy_now": Declared(terminal=False)}))
+    driver.run(until=100_000)
+    assert (driver.store[1].state, driver.store[1].positive) == ("retry_waiting", False)
+
+
+def test_labels_of_its_script_and_of_who_stands_in_may_be_given_too() -> None:
+    helper = StandIn("helper", "pipecat", "other", 3, "en-IN")
+    driver = declaring(
+        LabelsDeclared("s@1", {"confirmed": Declared(True), "visit": Declared(False)}),
+        LabelsDeclared("s@2", {"newer": Declared(True)}),
+        LabelsDeclared("other@3", {"theirs": Declared(False)}),
+        LabelsDeclared("helper", BUSY_NOW),
+        LabelsDeclared("bot", {"visit": Declared(True)}),
+        stand_ins=(helper,),
+    )
+    assert driver.attached[0].labels == {"confirmed": True, "visit": True, "theirs": False, "busy_now": True}
+    driver.run(until=100_000)
+    assert driver.store[1].state == "retry_waiting"
+
+
+def test_a_label_from_outside_counts_before_the_agents_own() -> None:
+    driver = declaring(LabelsDeclared("bot", BUSY_NOW))
+    (call,) = driver.world.calls.committed
+    driver.events(AgentReported(call, AgentReport("busy_now")))
+    labelled(driver, call, Label("not_interested"))
+    driver.run()
+    assert (driver.store[1].disposition, driver.store[1].state) == ("not_interested", "finished")
+    assert len(driver.placed) == 1
+
+
+def refusals(driver: Driver) -> list[tuple[Instant, Unmet]]:
+    return [(told.asked, told.unmet) for told in driver.unmet]
+
+
+def wishing(asked: Instant) -> AgentReport:
+    return AgentReport("callback_requested", callback_at=asked)
+
+
+def test_an_agent_is_told_of_a_callback_that_cannot_be_and_may_correct_it() -> None:
+    end = START + 60 * MINUTE
+    driver, call = talking(end_at=Instant(end))
+    late, later, fine = (Instant(START + minutes * MINUTE) for minutes in (90, 100, 30))
+    driver.events(AgentReported(call, wishing(late)))
+    ((asked, unmet),) = refusals(driver)
+    ring = driver.world.campaigns.committed[campaign().id].ring_timeout
+    assert (asked, unmet.latest, unmet.next) == (late, end - ring, None)
+    driver.events(AgentReported(call, replace(wishing(late), captured={"a": 1})))
+    assert len(refusals(driver)) == 1, "it was told already"
+    driver.events(AgentReported(call, wishing(later)), AgentReported(call, wishing(fine)))
+    assert [asked for asked, _ in refusals(driver)] == [late, later]
+    assert driver.world.calls.committed[call].report.callback_at == fine
+
+
+def test_no_agent_is_told_of_a_callback_that_somebody_else_asked_for_or_that_can_be() -> None:
+    driver, call = talking(end_at=Instant(START + 60 * MINUTE))
+    driver.events(AgentReported(call, wishing(Instant(START + 30 * MINUTE))))
+    labelled(driver, call, Label("callback_requested", callback_at=Instant(START + 90 * MINUTE)))
+    driver.events(AgentReported(call, wishing(Instant(START + 95 * MINUTE))))
+    assert refusals(driver) == []
+
+
+def test_a_time_that_has_passed_is_refused_with_the_next() -> None:
+    driver, call = talking(end_at=Instant(START + 60 * MINUTE))
+    driver.events(AgentReported(call, wishing(Instant(START - MINUTE))))
+    ((_, unmet),) = refusals(driver)
+    assert "has passed" in unmet.detail
+    assert unmet.next is not None
+    assert unmet.latest is not None

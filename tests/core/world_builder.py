@@ -28,6 +28,7 @@ from dialerd.core.effects import (
     PrepareMedia,
     SeekEvidence,
     SeekReady,
+    TellCallbackUnmet,
     WakeAt,
 )
 from dialerd.core.fact import Told
@@ -161,6 +162,7 @@ class Driver:
     """What webhooks are told."""
     hung_up: list[ChannelId] = field(default_factory=list)
     attached: list[AttachAgent] = field(default_factory=list)
+    unmet: list[TellCallbackUnmet] = field(default_factory=list)
     expected: list[ChannelId] = field(default_factory=list)
     """Channels for which media was to be prepared."""
     prepared: set[CallId] = field(default_factory=set)
@@ -478,6 +480,7 @@ _CARRIERS: dict[type, Callable[[Driver, Any], object]] = {
     PrepareMedia: Driver._expect,
     ForgoMedia: lambda driver, effect: driver.prepared.discard(effect.call),
     AttachAgent: Driver._attach,
+    TellCallbackUnmet: lambda driver, effect: driver.unmet.append(effect),
     DetachAgent: lambda driver, effect: driver.later(1, AgentFinished(effect.call, AgentReport())),
     LoadReady: Driver._load,
     SeekReady: Driver._seek_ready,

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dialerd.core.clock import Instant, Mono, Now
+from dialerd.core.commands import Unmet
 from dialerd.core.effects import (
     AttachAgent,
     CallPerson,
@@ -160,6 +161,7 @@ class RecordingMedia:
     detached: list[CallId] = field(default_factory=list)
     held_calls: list[tuple[CallId, bool]] = field(default_factory=list)
     told_failed: list[tuple[CallId, str]] = field(default_factory=list)
+    told_unmet: list[tuple[CallId, Instant, Unmet]] = field(default_factory=list)
 
     def expect(self, order: PrepareMedia) -> None:
         self.expected.append(order)
@@ -172,6 +174,9 @@ class RecordingMedia:
 
     def hold(self, call: CallId, *, warm: bool) -> None:
         self.held_calls.append((call, warm))
+
+    def callback_unmet(self, call: CallId, asked: Instant, unmet: Unmet) -> None:
+        self.told_unmet.append((call, asked, unmet))
 
     def transfer_failed(self, call: CallId, reason: str) -> None:
         self.told_failed.append((call, reason))

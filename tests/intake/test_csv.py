@@ -104,6 +104,7 @@ def test_a_file_that_is_no_contact_list_says_why(
         (f"{ONE},x", ".loan", ["script needs it"]),
         (f"{ONE},x,1,2", "", ["4 fields", "header has 3", "quotes"]),
         (f"{ONE},{'n' * 256},1", ".name", ["256 characters"]),
+        (f"{ONE},x,{'1' * 2_001}", ".loan", ["2,001 characters", "at most 2,000"]),
         (f"{ONE},a\0b,1", ".name", ["NUL"]),
         (f"{ONE},a\x1bb,1", ".name", ["control character"]),
         (f'{ONE},"a"b,1', "", ["quote"]),

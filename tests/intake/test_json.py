@@ -46,6 +46,8 @@ def test_other_keys_are_variables_of_their_own_type(tmp_path: Path) -> None:
         ({"phone": ONE, "loan": {"nested": 1}}, ".loan", "must be text"),
         ({"phone": ONE, "loan": [1]}, ".loan", "must be text"),
         ({"phone": ONE, "loan": 10**400}, ".loan", "too large"),
+        ({"phone": ONE, "note": "x" * 2_001}, ".note", "2,001 characters, at most 2,000"),
+        ({"phone": ONE, **{f"v{n}": "\u0939" * 1_000 for n in range(30)}}, "", "at most 65,536"),
     ],
 )
 def test_a_bad_contact_is_named_by_index_and_field(contact: Any, loc: str, word: str, tmp_path: Path) -> None:
@@ -54,6 +56,17 @@ def test_a_bad_contact_is_named_by_index_and_field(contact: Any, loc: str, word:
     ((where, msg),) = told.faults
     assert where == f"contacts.1{loc}"
     assert word in msg
+
+
+def test_variables_may_be_as_long_as_the_limits(tmp_path: Path) -> None:
+    contact = {"phone": ONE, **{f"v{n}": "x" * 2_000 for n in range(30)}}
+    _, (read,) = check_json([contact], tmp_path)
+    assert read.variables == {name: value for name, value in contact.items() if name != "phone"}
+
+
+def test_every_value_that_is_too_long_is_named(tmp_path: Path) -> None:
+    told, _ = check_json([{"phone": ONE, "a": "x" * 5_000, "b": "y" * 5_000}], tmp_path)
+    assert [where for where, _ in told.faults] == ["contacts.0.a", "contacts.0.b"]
 
 
 @pytest.mark.parametrize("contacts", [None, {}, "x", 5])

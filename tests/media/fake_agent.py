@@ -6,7 +6,8 @@ from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from dialerd.core.clock import Millis
+from dialerd.core.clock import Instant, Millis
+from dialerd.core.commands import Unmet
 from dialerd.core.effects import AttachAgent
 from dialerd.core.errors import PortError, RequestError
 from dialerd.core.model import E164, AgentReport, CallId, ChannelId, OnMachine
@@ -15,6 +16,8 @@ from dialerd.media.conversation import Stage
 from tests.media.fake_asterisk import channel_of
 
 FRAME = b"\x10" * 160
+UNMET = b"\x20" * 160
+"""What it says of a callback that cannot be."""
 DNC = AgentReport("dnc", False, {}, ({"speaker": "callee", "time": 1.0, "digits": "9"},))
 
 
@@ -42,6 +45,10 @@ def order(number: int = 1, **changes: Any) -> AttachAgent:
 async def frames(count: int) -> AsyncGenerator[bytes]:
     """So many frames, in one clip."""
     yield FRAME * count
+
+
+async def _once(audio: bytes) -> AsyncGenerator[bytes]:
+    yield audio
 
 
 @dataclass
@@ -91,6 +98,11 @@ class FakeTalk:
         self.told.append(("transfer_failed", reason))
         assert self.stage is not None
         self.stage.play(7, self.audio(10))
+
+    def callback_unmet(self, asked: Instant, unmet: Unmet, at: Millis) -> None:
+        self.told.append(("callback_unmet", asked, unmet))
+        assert self.stage is not None
+        self.stage.play(8, _once(UNMET))
 
     def message(self) -> AsyncGenerator[bytes] | None:
         return self.audio(20) if self.has_message else None

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from dialerd.core.clock import Instant
+from dialerd.core.commands import Unmet
 from dialerd.core.errors import PortError, RequestError
 from dialerd.core.messages import (
     AgentFinished,
@@ -30,7 +32,7 @@ from dialerd.media.process import spawn
 from dialerd.media.ringing import RINGING
 from dialerd.media.supervisor import SupervisorTiming
 from tests.adapters.waiting import until
-from tests.media.fake_agent import DNC, FRAME, call_id, order
+from tests.media.fake_agent import DNC, FRAME, UNMET, call_id, order
 from tests.media.fake_asterisk import fake_asterisk
 from tests.media.pool_daemon import daemon, processes_of, script
 
@@ -429,6 +431,21 @@ async def test_a_wish_reaches_the_engine_and_its_failure_the_agent(tmp_path: Pat
         await until(lambda: RINGING not in leg.audio and FRAME * 10 in leg.audio)
         boss.pool.hold(call_id(), warm=False)
         await until(lambda: RINGING in leg.audio)
+
+
+async def test_a_callback_that_cannot_be_reaches_the_calls_conversation_alone(tmp_path: Path) -> None:
+    async with fake_asterisk() as fake, daemon(tmp_path, fake) as boss:
+        await boss.ready()
+        legs = []
+        for number in (1, 2):
+            fake.answer(call_id(number))
+            boss.pool.attach(order(number))
+            legs.append(await fake.leg(call_id(number)))
+        await until(lambda: len(boss.heard.of(AgentHeard)) == 2)
+        boss.pool.callback_unmet(call_id(2), Instant(5), Unmet("too late", None, Instant(4)))
+        await until(lambda: UNMET in legs[1].audio)
+        assert UNMET not in legs[0].audio
+        boss.pool.callback_unmet(call_id(3), Instant(5), Unmet("nobody has this call"))
 
 
 async def test_a_failure_that_came_about_while_no_worker_was_there_is_told_to_the_next(

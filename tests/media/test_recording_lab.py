@@ -12,7 +12,8 @@ import aiohttp
 import pytest
 
 from dialerd.asterisk.ari import AriAccess
-from dialerd.core.clock import Millis
+from dialerd.core.clock import Instant, Millis
+from dialerd.core.commands import Unmet
 from dialerd.core.effects import AttachAgent
 from dialerd.core.model import E164, AgentReport, CallId, ChannelId, InstanceId
 from dialerd.core.mulaw import encode_sample
@@ -60,6 +61,8 @@ class Whistler:
     def played(self, number: int, at: Millis) -> None: ...
     def silence(self, number: int, at: Millis) -> None: ...
     def transfer_failed(self, reason: str, at: Millis) -> None: ...
+
+    def callback_unmet(self, asked: Instant, unmet: Unmet, at: Millis) -> None: ...
 
     def close(self, at: Millis) -> AgentReport:
         return AgentReport()

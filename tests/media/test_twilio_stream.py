@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from dialerd.core.clock import Instant
+from dialerd.core.commands import Unmet
 from dialerd.core.model import AgentReport, Reason
 from dialerd.core.transfer import TransferWish
 from dialerd.core.twilio import call_sid, signature
@@ -212,6 +214,8 @@ async def test_a_bot_reports_labels_values_and_turns_and_asks_for_a_person() -> 
         ('{"disposition": "not_reachable"}', "disposition"),
         ('{"disposition": "Very Good"}', "disposition"),
         ('{"disposition": 5}', "disposition"),
+        ('{"disposition": "intrested"}', "disposition"),
+        ('{"disposition": "site_visit", "positive": true}', "disposition"),
         ('{"hangup": true}', "hangup"),
         ('{"captured": {"x": [1]}}', "captured.x"),
         ('{"captured": {"": 1}}', "captured"),
@@ -235,8 +239,8 @@ async def test_what_cannot_be_said_is_told_back_and_changes_nothing(message: str
         assert talk.outcomes == []
 
 
-async def test_a_callback_and_a_label_of_the_bots_own() -> None:
-    async with talking() as talk:
+async def test_a_callback_and_a_label_of_the_agents_own() -> None:
+    async with talking(labels={"site_visit": True, "call_later": False}) as talk:
         stream = await talk.bot.stream()
         await stream.speak(FRAME)
         await stream.socket.send_str(
@@ -249,6 +253,74 @@ async def test_a_callback_and_a_label_of_the_bots_own() -> None:
         assert (talk.reports[-1].disposition, talk.reports[-1].positive, talk.reports[-1].callback_at) == (
             "site_visit", True, None,
         )  # fmt: skip
+        await stream.socket.send_str('{"event":"dialerd","disposition":"call_later"}')
+        await until(lambda: len(talk.reports) == 3)
+        assert (talk.reports[-1].disposition, talk.reports[-1].positive) == ("call_later", False)
+        for wrong in ('"call_later","positive":true', '"site_visit","positive":false', '"sight_visit"'):
+            await stream.socket.send_str(f'{{"event":"dialerd","disposition":{wrong}}}')
+        await until(lambda: len(stream.of("dialerd")) == 3)
+        faults = [fault for told in stream.of("dialerd") for fault in told["errors"]]
+        assert [fault["loc"] for fault in faults] == ["message", "message", "disposition"]
+        assert "declared as not positive" in faults[0]["msg"]
+        assert "there are: connected, interested" in faults[2]["msg"]
+        assert "site_visit, call_later" in faults[2]["msg"]
+        assert talk.reports[-1].disposition == "call_later"
+
+
+async def test_a_callback_that_cannot_be_is_told_to_the_bot_whenever_it_asks_for_it() -> None:
+    async with talking() as talk:
+        stream = await talk.bot.stream()
+        await stream.speak(FRAME)
+        wish = (
+            '{"event":"dialerd","disposition":"callback_requested","callback_at":"2026-01-02T10:00:00+05:30"}'
+        )
+        await stream.socket.send_str(wish)
+        await until(lambda: talk.reports)
+        assert talk.session is not None
+        asked, latest = Instant(1_767_328_200_000), Instant(1_767_324_600_000)
+        talk.session.callback_unmet(asked, Unmet("the window is over", None, latest))
+        await until(lambda: stream.of("dialerd"))
+        told = {
+            "event": "dialerd",
+            "callback_unmet": {
+                "asked": "2026-01-02T04:30:00Z",
+                "next": None,
+                "latest": "2026-01-02T03:30:00Z",
+                "detail": "the window is over",
+            },
+        }
+        assert stream.of("dialerd") == [told]
+        await stream.socket.send_str(wish)
+        await until(lambda: len(stream.of("dialerd")) == 2)
+        assert stream.of("dialerd")[1] == told
+        await stream.socket.send_str(wish.replace("10:00:00", "09:00:00").replace("}", ',"hangup":"now"}'))
+        await talk.outcome()
+        assert len(stream.of("dialerd")) == 2
+
+
+async def test_what_comes_soon_after_a_report_is_told_together_and_nothing_is_lost() -> None:
+    async with talking() as talk:
+        stream = await talk.bot.stream()
+        await stream.speak(FRAME)
+        for number in range(50):
+            await stream.say("dialerd", captured={"n": number})
+        await until(lambda: talk.reports and talk.reports[-1].captured == {"n": 49})
+        assert len(talk.reports) < 10
+        await stream.say("dialerd", disposition="paid", hangup="now")
+        assert await talk.outcome() == Finished(AgentReport("paid", True, {"n": 49}))
+
+
+@pytest.mark.parametrize("year", ["1900", "9999"])
+async def test_a_callback_at_no_time_of_ours_is_refused(year: str) -> None:
+    async with talking() as talk:
+        stream = await talk.bot.stream()
+        await stream.speak(FRAME)
+        await stream.say(
+            "dialerd", disposition="callback_requested", callback_at=f"{year}-12-31T23:59:59-14:00"
+        )
+        await until(lambda: stream.of("dialerd"))
+        assert stream.of("dialerd")[0]["errors"][0]["loc"] == "callback_at"
+        assert talk.reports == []
 
 
 # --- how it ends ---------------------------------------------------------------------------------

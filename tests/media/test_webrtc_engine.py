@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dialerd.core.clock import Millis
+from dialerd.core.clock import Instant, Millis
+from dialerd.core.commands import Unmet
 from dialerd.core.effects import AttachAgent
 from dialerd.core.engine import EngineState, StandIn
 from dialerd.core.model import AgentReport, InstanceId, Reason
@@ -168,6 +169,15 @@ async def test_nobody_was_connected_is_told_to_the_bot() -> None:
         assert talk.session is not None
         talk.session.transfer_failed("busy")
         await until(lambda: {"type": "dialerd", "transfer_failed": "busy"} in talk.bot.messages, 20.0)
+
+
+async def test_a_callback_that_cannot_be_is_told_to_the_bot() -> None:
+    async with talking() as talk:
+        await talk.spoken()
+        assert talk.session is not None
+        talk.session.callback_unmet(Instant(1_767_328_200_000), Unmet("the window is over"))
+        told = {"asked": "2026-01-02T04:30:00Z", "next": None, "latest": None, "detail": "the window is over"}
+        await until(lambda: {"type": "dialerd", "callback_unmet": told} in talk.bot.messages, 20.0)
 
 
 async def test_a_bot_that_hangs_up_ends_the_call() -> None:

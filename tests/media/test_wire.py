@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dialerd.core.clock import Millis
+from dialerd.core.clock import Instant, Millis
+from dialerd.core.commands import Unmet
 from dialerd.core.engine import StandIn
 from dialerd.core.model import AgentReport, CampaignId, OnMachine, Reason, Recording
 from dialerd.core.transfer import TransferTrigger, TransferWish
@@ -28,8 +29,10 @@ TO_WORKER: list[wire.ToWorker] = [
     wire.Attach("cal_1", "lab-cal_1-1", "offer", 2, "hi-IN", "+15550100100", None, {}, 0.0, "male"),
     wire.Attach("cal_1", "lab-cal_1-1", "offer", 2, "hi-IN", "+15550100100", None, {}, record=True),
     wire.Limits(7, 0.0, 12.5),
+    wire.Attach("cal_1", "lab-cal_1-1", "", 0, "hi-IN", "+15550100100", None, {}, labels={"site_visit": True}),
     wire.Detach("cal_1"),
     wire.TransferFailed("cal_1", "busy"),
+    wire.CallbackUnmet("cal_1", Instant(5), Unmet("too late", None, Instant(4))),
     wire.Hold("cal_1", warm=True),
     wire.Acknowledge(7),
     wire.Ping(),
@@ -98,6 +101,7 @@ def test_every_field_of_an_order_arrives_as_the_core_says_it() -> None:
         on_machine=OnMachine.MESSAGE,
         codec="g722",
         record=True,
+        labels={"site_visit": True},
     )
     plain = order()
     told = {one.name for one in fields(said) if getattr(said, one.name) != getattr(plain, one.name)}

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from dialerd.core import metrics
 from dialerd.core.clock import Instant, Millis, Mono, Now
+from dialerd.core.commands import Unmet
 from dialerd.core.effects import (
     AttachAgent,
     CallPerson,
@@ -148,6 +149,9 @@ class Ports:
         self.network.attach(order)
 
     def hold(self, call: CallId, *, warm: bool) -> None:
+        pass
+
+    def callback_unmet(self, call: CallId, asked: Instant, unmet: Unmet) -> None:
         pass
 
     def transfer_failed(self, call: CallId, reason: str) -> None:

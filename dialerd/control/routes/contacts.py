@@ -32,7 +32,11 @@ CONTACTS: dict[str, Any] = {
             "timezone": {"type": "string"},
             "external_id": {"type": "string"},
         },
-        "additionalProperties": {"type": ["string", "number", "boolean"]},
+        "additionalProperties": {
+            "type": ["string", "number", "boolean"],
+            "maxLength": 2_000,
+            "description": "a variable of the script; a contact's variables are 64 KiB at most",
+        },
     },
 }
 """The list in a JSON body, for the API's description."""
