@@ -110,7 +110,10 @@ async def _run(options: argparse.Namespace, password: str) -> None:
     worker = Worker(settings, agent, ari, Reception(options.listen), kinds, way.allow)
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, worker.stop)
-    await worker.serve()
+    try:
+        await worker.serve()
+    finally:
+        way.close()
 
 
 def _webrtc(settings: EngineSettings) -> RemoteEngine:
