@@ -104,6 +104,8 @@ class StreamTalk(ABC):
             return stage.fail(self._fault)
         if self._kept or self._partial:
             self._play()
+        elif self._over:
+            return stage.finish(self._report)
         else:
             self._rest()
         waiting, self._waiting = self._waiting, []

@@ -117,6 +117,23 @@ async def test_a_call_is_redirected_while_it_is_live(bot: httpx.AsyncClient, dae
         ({"Timeout": "long"}, 400, 20001, "Timeout"),
         ({"Record": "true"}, 400, 20001, "Record is not supported here"),
         ({"MachineDetection": "Enable"}, 400, 20001, "MachineDetection is not supported here"),
+        *(
+            ({name: value}, 400, 20001, f"{name} is not supported here; there are: To, From, Url")
+            for name, value in [
+                ("AsyncAmd", "true"),
+                ("IfMachine", "Hangup"),
+                ("FallbackUrl", "https://x.example/"),
+                ("RecordingChannels", "dual"),
+                ("Trim", "trim-silence"),
+                ("SendDigits", "1"),
+                ("CallReason", "your loan"),
+                ("Tiemout", "5"),
+            ]
+        ),
+        ({"Record": "true", "Trim": "x"}, 400, 20001, "Record, Trim are not supported here"),
+        ({"TimeLimit": "0"}, 400, 20001, "TimeLimit must be a whole number of seconds, 1 to 86,400"),
+        ({"TimeLimit": "1.5"}, 400, 20001, "TimeLimit must be"),
+        ({"TimeLimit": "9" * 5_000}, 400, 20001, "TimeLimit must be"),
         ({"StatusCallback": "http://10.1.1.1/"}, 400, 21609, "no public address"),
         (
             {"StatusCallback": "https://x/", "StatusCallbackEvent": "amused"},
@@ -132,6 +149,21 @@ async def test_what_is_wrong_with_a_call_is_told_in_twilios_terms(
     answer = await bot.post(f"{CALLS}.json", data={**FORM, **changes})
     assert named in refused(answer, status, code)
     assert daemon.telephony.originated == []
+
+
+async def test_what_asks_for_nothing_is_no_fault_and_a_time_limit_goes_with_the_call(
+    bot: httpx.AsyncClient, daemon: Installation
+) -> None:
+    form = {**FORM, "Record": "false", "AsyncAmd": "False", "SendDigits": "", "TimeLimit": "5"}
+    made = await bot.post(f"{CALLS}.json", data=form)
+    assert made.status_code == 201, made.text
+    (order,) = daemon.telephony.originated
+    daemon.engine.post(TryAnswered(order.channel))
+    await shown(bot, made.json()["sid"], lambda found: found["status"] == "in-progress")
+    assert daemon.media.attached[0].instructions == {"twiml": TWIML, "time_limit": 5}
+    moved = await bot.post(f"{CALLS}/{made.json()['sid']}.json", data={"Twiml": TWIML, "TimeLimit": "9"})
+    assert "TimeLimit is not supported here; there are: Status" in refused(moved, 400, 20001)
+    assert daemon.media.redirected == []
 
 
 async def test_a_closed_gate_is_told_and_nothing_is_queued(
