@@ -113,7 +113,10 @@ async def _run(options: argparse.Namespace, password: str) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, worker.stop)
     _spare_collector()
-    await worker.serve()
+    try:
+        await worker.serve()
+    finally:
+        way.close()
 
 
 def _webrtc(settings: EngineSettings) -> RemoteEngine:

@@ -1,7 +1,7 @@
 """ARI's events as ours: one pure function from parsed JSON to a message, or to nothing.
 
-Only channels that this instance dialed count; whatever else Asterisk does is none of our business. It keeps
-no state and never raises, whatever it is given: what it does not understand is nothing.
+Only channels that this instance dialed count, and strangers in its application; whatever else Asterisk does is none of
+our business. It keeps no state and never raises, whatever it is given: what it does not understand is nothing.
 """
 
 from __future__ import annotations
@@ -62,7 +62,15 @@ class SoundEnded:
     playback: str
 
 
-Parsed = Event | ApplicationTaken | SoundEnded
+@dataclass(frozen=True, slots=True)
+class Stranger:
+    """A channel that somebody else has sent into our application, from a context of the dialplan."""
+
+    channel: str
+    context: str
+
+
+Parsed = Event | ApplicationTaken | SoundEnded | Stranger
 
 
 class ChannelNames:
@@ -73,6 +81,10 @@ class ChannelNames:
         dialed = rf"{re.escape(instance)}-cal_[0-9a-f]{{12}}-[1-9][0-9]{{0,3}}"
         self._try = re.compile(dialed)
         self._person = re.compile(rf"{dialed}-h[1-9][0-9]{{0,5}}")
+
+    def is_ours(self, name: str) -> bool:
+        """Whether `name` is of this instance, whatever it is."""
+        return name.startswith(f"{self.instance}-")
 
     def dialed(self, name: object) -> ChannelId | None:
         """`name` as the id of a try of ours."""
@@ -130,7 +142,10 @@ def _stasis_start(event: Mapping[str, Any], names: ChannelNames) -> Parsed | Non
             return TryAnswered(channel)
         case [str(said)] if said == PERSON and (channel := names.person(name)) is not None:
             return PersonAnswered(channel)
-    return None
+    if event.get("application") != names.instance or not isinstance(name, str) or names.is_ours(name):
+        return None
+    # One that replaces a channel, after a transfer by a phone, goes on with its call.
+    return Stranger(name, _context(event["channel"])) if "replace_channel" not in event else None
 
 
 def _destroyed(event: Mapping[str, Any], names: ChannelNames) -> Parsed | None:
@@ -154,6 +169,11 @@ def _replaced(event: Mapping[str, Any], names: ChannelNames) -> Parsed | None:
 
 def _id(channel: object) -> object:
     return channel.get("id") if isinstance(channel, dict) else None
+
+
+def _context(channel: Mapping[str, Any]) -> str:
+    place = channel.get("dialplan")
+    return str(place.get("context")) if isinstance(place, dict) else ""
 
 
 def _code(value: object) -> int | None:

@@ -10,9 +10,10 @@ import asyncio
 import contextlib
 import re
 import unicodedata
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import quote
 
 import orjson
 
@@ -34,12 +35,17 @@ QUEUE_CONTEXT = "dialerd-queue"
 """The dialplan's part (asterisk/dialerd-extensions.conf) that puts a callee into a queue."""
 LONGEST_VALUE = 512
 MOST_VALUES = 20
+LONGEST_HEADER = 512
+"""Characters of a SIP header's value, percent-encoded."""
+MOST_HEADERS = 1_500
+"""Characters of all of them: an INVITE travels over UDP, and phones refuse what comes in many pieces."""
 ANNOUNCEMENT_DEADLINE = 20.0
 """Seconds for a sound that a person hears before the callee."""
 
 _NAME = re.compile(r"[^A-Z0-9_]+")
 _PLAIN = frozenset(" .:-_@/()!?'%+*#=")
 """Beside letters, marks and digits what a channel variable may hold: nothing that a dialplan takes apart."""
+_IN_HEADER = "".join(sorted(_PLAIN - {"%"}))
 
 
 def dial_string(target: Target) -> str:
@@ -60,7 +66,7 @@ def body(order: CallPerson, instance: InstanceId) -> bytes:
     ring = _seconds(order.ring_timeout)
     variables = {"TIMEOUT(absolute)": str(ring + _seconds(order.most)), **told(order)}
     if order.target.kind is TargetKind.ENDPOINT:
-        variables["PJSIP_HEADER(add,X-Dialerd-Call)"] = order.call
+        variables |= {f"PJSIP_HEADER(add,{name})": value for name, value in headers(order).items()}
     return orjson.dumps(
         {
             "endpoint": dial_string(order.target),
@@ -82,11 +88,41 @@ def told(order: CallPerson) -> dict[str, str]:
         "__DIALERD_SUMMARY": plain(order.summary),
         "__DIALERD_TIMEOUT": str(_seconds(order.ring_timeout)),
     }
+    return told | {f"__DIALERD_VAR_{key}": value for key, value in _captured(order)}
+
+
+def headers(order: CallPerson) -> dict[str, str]:
+    """The SIP headers that a phone gets: the same, as far as there is room. One that would be empty is left out."""
+    told = {"X-Dialerd-Call": str(order.call)}
+    room = MOST_HEADERS
+    values = [("Reason", plain(order.reason)), ("Summary", plain(order.summary))]
+    values += [(f"Var-{key.replace('_', '-').title()}", value) for key, value in _captured(order)]
+    for name, value in values:
+        header, encoded = f"X-Dialerd-{name}", in_header(value)
+        needed = len(header) + len(encoded) + len(": \r\n")
+        if encoded and needed <= room:
+            told[header] = encoded
+            room -= needed
+    return told
+
+
+def in_header(text: str) -> str:
+    """A plain text as a SIP header may hold it: ASCII, all else percent-encoded as UTF-8 (RFC 3986 §2.1)."""
+    encoded = ""
+    for char in text:
+        more = quote(char, safe=_IN_HEADER)
+        if len(encoded) + len(more) > LONGEST_HEADER:
+            break
+        encoded += more
+    return encoded
+
+
+def _captured(order: CallPerson) -> Iterator[tuple[str, str]]:
+    """Names and values of what the agent has taken down."""
     for name, value in list(order.captured.items())[:MOST_VALUES]:
         key = _NAME.sub("_", str(name).upper())[:40].strip("_")
         if key:
-            told[f"__DIALERD_VAR_{key}"] = plain(str(value))
-    return told
+            yield key, plain(str(value))
 
 
 def plain(text: str) -> str:

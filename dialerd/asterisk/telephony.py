@@ -1,6 +1,6 @@
 """The Telephony port on a real Asterisk: its connection from boot to loss, and the orders that go over it.
 
-It reports what happened and decides nothing: it never dials again, and it hangs up nothing by itself. While
+It reports what happened and decides nothing: it never dials again, and it hangs up no call by itself. While
 it is not connected nothing is sent, because Asterisk would ring a callee for an application that is not there.
 """
 
@@ -31,11 +31,13 @@ from dialerd.asterisk.events import (
     ChannelNames,
     Parsed,
     SoundEnded,
+    Stranger,
     parse,
 )
 from dialerd.asterisk.host import Host, host_of, live_of, media_of, persons_of
 from dialerd.asterisk.outage import Backoff, Outage
 from dialerd.asterisk.person import Joining
+from dialerd.asterisk.strangers import Doorkeeper
 from dialerd.core.effects import CallPerson, JoinPerson, Originate, ReturnCallee
 from dialerd.core.errors import PortError
 from dialerd.core.messages import (
@@ -96,6 +98,7 @@ class AsteriskTelephony:
         self._timing = timing
         self._http = AriHttp(ari, timing.ari)
         self._joining = Joining(self._http, sink)
+        self._door = Doorkeeper(self._http, self._names)
         self._records = CallRecords(cdr_path) if cdr_path is not None else None
         self._cdr_causes = cdr_causes and cdr_path is not None
         self._outage = Outage(_log, "ari.unavailable", "ari.recovered", timing.backoff, rng)
@@ -350,7 +353,8 @@ class AsteriskTelephony:
         if reply.status != 200:
             raise error_of(reply.status, access)
         self._host = host = await self._ask_host()
-        live, persons, _ = await self._channels()
+        live, persons, listed = await self._channels()
+        await self._door.look_around(listed)
         if carrying.done():
             await carrying
         return HostUp(host.boot, host.version, live, persons)
@@ -381,6 +385,8 @@ class AsteriskTelephony:
             return
         if isinstance(parsed, SoundEnded):
             return self._joining.sound_ended(parsed.playback)
+        if isinstance(parsed, Stranger):
+            return self._spawn(self._door.turn_away(parsed))
         if isinstance(parsed, ApplicationTaken):
             raise AriError(
                 Trouble.REPLACED,

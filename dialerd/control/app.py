@@ -90,6 +90,8 @@ def create_app(
     for noun in _NOUNS:
         app.include_router(noun.router)
     app.include_router(twilio.router)
+    # Behind the routes above, for whatever they do not answer.
+    app.mount(twilio.PREFIX.rstrip("/"), twilio.elsewhere)
     app.add_middleware(Guard, keys=ring, peers=PeerPolicy(group), rate=RateLimit(requests_per_minute))
     describe(app)
     return app

@@ -1,6 +1,7 @@
 """Every error as `application/problem+json` (RFC 9457), whoever found it: we, FastAPI or the HTTP layer.
 
-A problem's `type` is `urn:dialerd:problem:<code>`; `errors` lists every fault of the request.
+A problem's `type` is `urn:dialerd:problem:<code>`; `errors` lists every fault of the request. Under Twilio's paths
+errors have Twilio's shape, which the outermost layer gives them (`dialerd.control.guard`).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from dialerd.core.errors import Fault, InvariantError, PortError, RequestError, invalid
+from dialerd.core.twilio import API
 from dialerd.engine.contactlist import ListRefused
 
 RETRY_AFTER = "5"
@@ -117,19 +119,26 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(HTTPException, _on_http_exception)
 
 
-async def _on_request_error(_: Request, error: Exception) -> ProblemResponse:
-    if not isinstance(error, RequestError) or "twilio_code" in error.extra:
+def _is_problem(request: Request) -> bool:
+    """Whether an answer to this request is a problem."""
+    return not request.url.path.startswith(f"/{API}/")
+
+
+async def _on_request_error(request: Request, error: Exception) -> ProblemResponse:
+    if not isinstance(error, RequestError) or not _is_problem(request):
         raise error
     return of_request_error(error)
 
 
-async def _on_port_error(_: Request, error: Exception) -> ProblemResponse:
-    if not isinstance(error, PortError):
+async def _on_port_error(request: Request, error: Exception) -> ProblemResponse:
+    if not isinstance(error, PortError) or not _is_problem(request):
         raise error
     return of_port_error(error)
 
 
 async def _on_invariant_error(request: Request, error: Exception) -> ProblemResponse:
+    if not _is_problem(request):
+        raise error
     return of_exception(error, request.method, request.url.path)
 
 

@@ -8,21 +8,24 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from typing import Annotated
 from urllib.parse import parse_qs
 
 import orjson
 from fastapi import APIRouter, Path, Request
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
+from dialerd.control import bodies
 from dialerd.control.context import Controlled
 from dialerd.core.errors import PortError, RequestError
 from dialerd.core.twilio import API
 from dialerd.engine.twilio import Form, fault
 
 PREFIX = f"/{API}/"
-LONGEST_FORM = 64 * 1024
-_CODES = {401: 20003, 403: 20003, 404: 20404, 405: 20004, 429: 20429, 503: 20503}
+_CODES = {401: 20003, 403: 20003, 404: 20404, 405: 20004, 413: 20413, 429: 20429, 503: 20503}
+_CALLS = re.compile(rf"{PREFIX}Accounts/[^/]+/Calls(/[^/]+)?\.json")
 
 router = APIRouter(prefix=f"/{API}/Accounts/{{account}}/Calls", include_in_schema=False)
 Account = Annotated[str, Path()]
@@ -51,6 +54,13 @@ async def _call(account: Account, _json: str, control: Controlled) -> Response:
     return _shown(200, await calls.show(sid))
 
 
+async def elsewhere(scope: Scope, receive: Receive, send: Send) -> None:
+    """Whatever else is asked for under these paths, told as Twilio tells it. Raises `RequestError`."""
+    if _CALLS.fullmatch(scope["path"]):
+        raise fault(405, 20004, f"{scope['method']} is not possible here")
+    raise fault(404, 20404, "there is nothing here; there are Calls.json and Calls/SID.json")
+
+
 def _sid(rest: str) -> str | None:
     """The call that a path behind `Calls` names; None: all of them. Raises `RequestError` 404."""
     if rest == ".json":
@@ -61,11 +71,7 @@ def _sid(rest: str) -> str | None:
 
 
 async def _form(request: Request) -> Form:
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > LONGEST_FORM:
-            raise fault(413, 20413, f"the form is larger than {LONGEST_FORM:,} bytes")
+    body = await bodies.read(request)
     try:
         return parse_qs(body.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=200)
     except (UnicodeError, ValueError):

@@ -118,7 +118,7 @@ class DetachAgent:
 class CallPerson:
     """Have the phone of a person ring, to whom a callee is to be connected: the user's own side, no contact.
 
-    What it is about goes along as channel variables.
+    What it is about goes along, as channel variables and SIP headers.
     """
 
     channel: ChannelId

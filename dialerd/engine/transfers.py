@@ -43,7 +43,8 @@ class TransferFields(BaseModel):
     )
     reason: Annotated[Text, Field(max_length=LONGEST_REASON)] | None = None
     summary: Annotated[Text, Field(max_length=LONGEST_SUMMARY)] | None = Field(
-        None, description="told to the person's side: in channel variables, and by webhook"
+        None,
+        description="told to the person's side: in channel variables, a phone in SIP headers; and by webhook",
     )
     timeout_seconds: (
         Annotated[Number, Field(ge=LEAST_PATIENCE / SECOND, le=MOST_PATIENCE / SECOND)] | None

@@ -6,6 +6,7 @@ here is refused by name, for a bot must not believe that it is.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from email.utils import format_datetime
 from typing import Any, Protocol
@@ -25,16 +26,12 @@ from dialerd.ports import CallRow, Clock, Media, NewContact, Store
 
 Form = Mapping[str, Sequence[str]]
 EVENTS = ("initiated", "ringing", "answered", "completed")
-NOT_SUPPORTED = (
-    "ApplicationSid",
-    "SendDigits",
-    "MachineDetection",
-    "Record",
-    "CallerId",
-    "SipAuthUsername",
-    "CallToken",
+_PLACING = (
+    *("To", "From", "Url", "Method", "Twiml", "Timeout", "TimeLimit"),
+    *("StatusCallback", "StatusCallbackEvent", "StatusCallbackMethod"),
 )
-"""What would change the call, and is not done here."""
+_CHANGING = ("Status", "Url", "Method", "Twiml")
+_MOST_LIMIT = 86_400
 _LEAST_RING, _MOST_RING = 5.0, 300.0
 _FORBIDDEN = ("dnc", "erasure", "legal-hours", "zone-unknown")
 """Rules that no waiting lifts soon."""
@@ -81,12 +78,10 @@ class TwilioCalls:
         engine = self._settings.twilio.engine
         if engine is None or self._way is None:
             raise fault(400, 21218, "twilio.engine is not set: name the engine that holds such calls")
-        for name in NOT_SUPPORTED:
-            if name in form and _one(form, name).lower() not in ("", "false"):
-                raise fault(400, 20001, f"{name} is not supported here")
+        _refuse_others(form, _PLACING)
         contact = self._callee(form)
         terms = self._terms(form)
-        instructions = await self._instructions(form) | await self._callbacks(form)
+        instructions = await self._instructions(form) | await self._callbacks(form) | _time_limit(form)
         recent = await self._engine.memory.recent_calls(contact.phone)
         command = PlaceCall(
             contact.phone,
@@ -110,6 +105,7 @@ class TwilioCalls:
     async def change(self, sid: str, form: Form) -> dict[str, Any]:
         """Hang up a call, or have it go on otherwise. Raises `RequestError` with Twilio's code."""
         call = _call_of(sid)
+        _refuse_others(form, _CHANGING)
         row = await self._row(call)
         status = _one(form, "Status")
         if status not in ("", "completed", "canceled"):
@@ -166,9 +162,11 @@ class TwilioCalls:
                 verbs = twiml.parse(document)
             except twiml.TwimlFault as error:
                 raise fault(400, 12100, f"Twiml {error}") from None
-            for verb in verbs:
-                if isinstance(verb, twiml.Stream | twiml.Redirect):
-                    await self._judge(verb.url, 21205, "the address in Twiml")
+            leads = dict.fromkeys(
+                verb.url for verb in verbs if isinstance(verb, twiml.Stream | twiml.Redirect)
+            )
+            # Side by side: each may take its time to be found.
+            await asyncio.gather(*(self._judge(url, 21205, "the address in Twiml") for url in leads))
             return {"twiml": document}
         await self._judge(url, 21205, "Url")
         return {"url": url, "method": _method(form, "Method")}
@@ -273,6 +271,28 @@ def _closed(refused: Refused | None) -> RequestError:
     if any(check.rule in _FORBIDDEN for check in why):
         return fault(403, 21216, f"this number may not be called now: {said}")
     return fault(429, 20429, f"the call may not be placed now: {said}", 5)
+
+
+def _refuse_others(form: Form, known: Sequence[str]) -> None:
+    """Refuse what is asked for and would not be done. An empty value, or `false`, asks for nothing."""
+    others = [
+        name[:40] for name in form if name not in known and _one(form, name).lower() not in ("", "false")
+    ]
+    if others:
+        verb = "is" if len(others) == 1 else "are"
+        raise fault(
+            400, 20001, f"{', '.join(others[:20])} {verb} not supported here; there are: {', '.join(known)}"
+        )
+
+
+def _time_limit(form: Form) -> dict[str, Any]:
+    """How long the call may last from its answer on, within what the settings allow every call."""
+    given = _one(form, "TimeLimit")
+    if not given:
+        return {}
+    if not (given.isascii() and given.isdigit()) or not 0 < int(given[:9]) <= _MOST_LIMIT:
+        raise fault(400, 20001, f"TimeLimit must be a whole number of seconds, 1 to {_MOST_LIMIT:,}")
+    return {"time_limit": int(given)}
 
 
 def _one(form: Form, name: str) -> str:

@@ -149,6 +149,16 @@ class Redirectable(Protocol):
         ...
 
 
+@runtime_checkable
+class Pausing(Protocol):
+    """A conversation that may have the callee wait before it begins."""
+
+    @property
+    def meant_silence(self) -> float:
+        """Seconds for which it has had, and has now, the callee wait: they do not count as nobody being there."""
+        ...
+
+
 class Agent(Protocol):
     """An engine of conversations."""
 

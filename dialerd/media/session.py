@@ -26,7 +26,7 @@ from dialerd.media.asterisk_ws import CalleeGone, LegListener
 from dialerd.media.audio_guard import AudioGuard
 from dialerd.media.audio_watch import AudioLimits
 from dialerd.media.cast import Agents, Cast, in_words
-from dialerd.media.conversation import Conversation, DirectConversation, Redirectable
+from dialerd.media.conversation import Conversation, DirectConversation, Pausing, Redirectable
 from dialerd.media.formats import ULAW, Format
 from dialerd.media.interpreter import Interpreter, OverheardOutlet, Overhearer
 from dialerd.media.playout import Cue, Notices, Outlet, Playout
@@ -69,7 +69,7 @@ class SessionTiming:
     """Limits in seconds."""
 
     first_audio: float = 2.0
-    """From the answer to the first audio; beyond it the call is abandoned."""
+    """From the answer to the first audio, pauses that the agent means aside; beyond it the call is abandoned."""
     stall: float = 3.0
     """Beyond its own length that a queued text may take to be played."""
     audio: AudioLimits = AudioLimits()
@@ -168,6 +168,8 @@ class Session:
         self._record = record
         self._recorder: Recorder | None = None
         self._heard = False
+        self._limit: asyncio.TimerHandle | None = None
+        """When a callee who has heard nothing is abandoned."""
         self._asks = 0
         self._holding = False
         """A person is being called for the callee, who hears it ring wherever the agent says nothing."""
@@ -196,12 +198,12 @@ class Session:
 
     async def run(self, tell: Callable[[Outcome], None]) -> None:
         """Hold the call until it ends; `tell` its outcome at once, then take the leg down."""
-        limit = self._loop.call_at(self._begun + self._timing.first_audio, self._abandon)
+        self._limit = self._loop.call_at(self._begun + self._timing.first_audio, self._abandon)
         opening = self._loop.create_task(self._open())
         try:
             tell(await self._end)
         finally:
-            limit.cancel()
+            self._limit.cancel()
             if self._watching is not None:
                 self._watching.cancel()
             self._audio.close()
@@ -528,8 +530,16 @@ class Session:
             self._on_broken(error)
 
     def _abandon(self) -> None:
-        if not self._heard:
-            self._fail(Reason.ABANDONED, f"no agent audio within {self._timing.first_audio:g} s")
+        if self._heard or self._end.done():
+            return
+        who, patience = self._cast.conversation, self._timing.first_audio
+        meant = who.meant_silence if isinstance(who, Pausing) else 0.0
+        due = self._begun + patience + meant
+        if due > self._loop.time():
+            self._limit = self._loop.call_at(due, self._abandon)
+        else:
+            beside = f" beside {meant:g} s of pauses" if meant else ""
+            self._fail(Reason.ABANDONED, f"no agent audio within {patience:g} s{beside}")
 
     def _fail(self, reason: Reason, detail: str) -> None:
         if not self._end.done():

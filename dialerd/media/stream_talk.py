@@ -117,13 +117,16 @@ class StreamTalk(ABC):
         self._stage = stage
         if self._fault:
             return stage.fail(self._fault)
-        if self._kept or self._partial:
+        plays = bool(self._kept or self._partial)
+        if plays:
             self._play()
-        else:
+        elif not self._over:
             self._rest()
         waiting, self._waiting = self._waiting, []
         for message in waiting:
             self.take_words(message)
+        if self._over and not plays:
+            stage.finish(self._known.report)
 
     def heard(self, audio: bytes, at: Millis) -> None:
         """See `dialerd.media.conversation.Conversation`."""

@@ -22,13 +22,13 @@ from picows import WSCloseCode, WSError, WSFrame, WSListener, WSMsgType, WSTrans
 from dialerd.core.effects import AttachAgent
 from dialerd.core.errors import PortError
 from dialerd.core.twilio import call_sid, signature
-from dialerd.core.twiml import Stream
+from dialerd.core.twiml import Pause, Stream
 from dialerd.media.about import about
 from dialerd.media.engine_settings import EngineSettings
 from dialerd.media.reach import ask, place_of, reach, told
 from dialerd.media.remote import Seat
 from dialerd.media.stream_talk import StreamTalk
-from dialerd.media.twilio_program import Pages, Program
+from dialerd.media.twilio_program import Pages, Pauses, Program
 
 LONGEST_MESSAGE = 1 << 20
 MOST_UNSENT = 48 * 1024
@@ -87,7 +87,9 @@ class TwilioTalk(StreamTalk):
         self._call = call_sid(order.call)
         self._performing: asyncio.Task[None] | None = None
         self._opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        """The first stream is open, or the program was done without one."""
+        """The first stream is open, the callee is told to wait, or the program was done without one."""
+        self._pauses = Pauses()
+        self._time_limit: asyncio.TimerHandle | None = None
         self._ended = asyncio.Event()
         """The bot has taken leave."""
         self._url = settings.url
@@ -108,6 +110,11 @@ class TwilioTalk(StreamTalk):
             self._begin(self.order.instructions)
         except ValueError as error:
             raise PortError(f"the TwiML {error}", retryable=False) from None
+        limit = self.order.instructions.get("time_limit")
+        if limit is not None:
+            self._time_limit = asyncio.get_running_loop().call_later(
+                limit, self.take_words, {"event": "dialerd", "hangup": "now"}
+            )
         await self._opened
         if self.fault is not None:
             raise self.fault
@@ -123,6 +130,11 @@ class TwilioTalk(StreamTalk):
         except ValueError as error:
             self.take_fault(f"the TwiML {error}")
 
+    @property
+    def meant_silence(self) -> float:
+        """See `dialerd.media.conversation.Pausing`."""
+        return self._pauses.seconds
+
     # --- the program --------------------------------------------------------------------------------
 
     def _begin(self, instructions: Mapping[str, Any]) -> None:
@@ -132,11 +144,14 @@ class TwilioTalk(StreamTalk):
 
     async def _perform(self, program: Program) -> None:
         try:
-            async with contextlib.aclosing(program.streams()) as streams:
-                async for stream in streams:
-                    await self._open(stream, own=program.is_own)
-                    if not self._opened.done():
-                        self._opened.set_result(None)
+            async with contextlib.aclosing(program.steps()) as steps:
+                async for step in steps:
+                    if isinstance(step, Pause):
+                        self._begun_to_hold()
+                        await self._pauses.wait(step.seconds)
+                        continue
+                    await self._open(step, own=program.is_own)
+                    self._begun_to_hold()
                     await self._ended.wait()
         except TimeoutError:
             self._give_up(
@@ -148,9 +163,12 @@ class TwilioTalk(StreamTalk):
             _log.error("engine.broken", call=self.order.call, engine=self.order.engine, exc_info=error)
             self._give_up(f"{type(error).__name__}: {error}")
         else:
-            if not self._opened.done():
-                self._opened.set_result(None)
+            self._begun_to_hold()
             self.finish()
+
+    def _begun_to_hold(self) -> None:
+        if not self._opened.done():
+            self._opened.set_result(None)
 
     def _give_up(self, detail: str) -> None:
         if self._opened.done():
@@ -241,6 +259,8 @@ class TwilioTalk(StreamTalk):
         """See `StreamTalk`."""
         if self._performing is not None:
             self._performing.cancel()
+        if self._time_limit is not None:
+            self._time_limit.cancel()
         if not self._opened.done():
             self._opened.cancel()
         self._part_with_bot()

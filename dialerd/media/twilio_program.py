@@ -1,6 +1,6 @@
 """What is to be done in a call in Twilio's terms: its TwiML, carried out verb by verb, and fetched where it says so.
 
-It opens no stream: whoever holds the call does, and goes on here when that has ended.
+It opens no stream and waits for none: whoever holds the call does, and goes on here when that has ended.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from dialerd.core.twiml import Hangup, Pause, Redirect, Stream, Verb, parse
 from dialerd.media.engine_settings import EngineSettings
 
 MOST_REDIRECTS = 20
+MOST_SILENCE = 60.0
+"""Seconds of pauses, in all, for which a callee is not abandoned."""
 
 
 class Pages(Protocol):
@@ -49,16 +51,16 @@ class Program:
         elif "url" in instructions:
             self._verbs = deque([Redirect(str(instructions["url"]), str(instructions.get("method", "POST")))])
 
-    async def streams(self) -> AsyncGenerator[Stream]:
-        """The streams that are to be opened, each when the one before has ended.
+    async def steps(self) -> AsyncGenerator[Stream | Pause]:
+        """The streams that are to be opened and the pauses between them, each when the one before has ended.
 
         Raises `ValueError` for a document that cannot be carried out, and whatever keeps one from being fetched.
         """
         redirects, base = 0, ""
         while self._verbs:
             match self._verbs.popleft():
-                case Pause(seconds):
-                    await asyncio.sleep(seconds)
+                case Pause() as pause:
+                    yield pause
                 case Stream() as stream:
                     self.at = stream.url
                     yield stream
@@ -94,3 +96,25 @@ class Program:
         if not 200 <= status < 300:
             raise ValueError(f"it answers {status}, not 2xx")
         return parse(body.decode("utf-8", "replace"))
+
+
+class Pauses:
+    """The pauses of a call's programs. Its callee hears silence meanwhile, as on any line."""
+
+    def __init__(self) -> None:
+        self._sum = 0.0
+
+    @property
+    def seconds(self) -> float:
+        """How long they were, with the one that is now; no more than is excused."""
+        return min(self._sum, MOST_SILENCE)
+
+    async def wait(self, seconds: float) -> None:
+        """Let one pass. Cancelled, since the call is sent elsewhere, it was as long as it has lasted."""
+        loop = asyncio.get_running_loop()
+        over = loop.time() + seconds
+        self._sum += seconds
+        try:
+            await asyncio.sleep(seconds)
+        finally:
+            self._sum -= max(0.0, over - loop.time())

@@ -9,8 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from ipaddress import ip_address
@@ -26,26 +25,14 @@ from dialerd.core.delivery import Reply
 from dialerd.core.webhook import WebhookId
 from dialerd.ports import Clock, Message
 from dialerd.webhooks.guard import Address, Guard, Target, read_url
+from dialerd.webhooks.names import PATIENCE, LookUp, Names, look_up
 
 DEADLINE = 10.0
 """Seconds from the look-up of the host to the status of the answer."""
-LOOKUP_PATIENCE = 3.0
-"""Seconds that somebody who names a URL waits for its host to be found."""
 REST_PATIENCE = 0.5
 """Seconds in which the rest of an answer must have come for its connection to be used again."""
 MOST_REST = 16_384
-LOOKUPS = 4
-"""Names resolved at once: a resolver that hangs holds up webhooks alone."""
 _LONGEST_DETAIL = 200
-
-LookUp = Callable[[str, int], Sequence[str]]
-"""The addresses of a host. Blocks; raises `OSError`."""
-
-
-def look_up(host: str, port: int) -> Sequence[str]:
-    """Ask the system's resolver."""
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(info[4][0]) for info in found))
 
 
 class RefusedAddressError(OSError):
@@ -75,9 +62,8 @@ class HttpWebhooks:
         self._guard = guard
         self._clock = clock
         self._agent = f"dialerd/{version}"
-        self._look_up = look_up
         self._deadline = deadline
-        self._pool = ThreadPoolExecutor(LOOKUPS, "webhook-lookup")
+        self._names = Names("webhook", look_up)
         self._routes: dict[WebhookId, _Route] = {}
         self._closing: set[asyncio.Task[None]] = set()
 
@@ -86,7 +72,7 @@ class HttpWebhooks:
         for webhook in list(self._routes):
             self.forget(webhook)
         await asyncio.gather(*self._closing)
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._names.close()
 
     def forget(self, webhook: WebhookId) -> None:
         """Let go of the connections to a webhook that is removed or has another address."""
@@ -103,8 +89,7 @@ class HttpWebhooks:
         except ValueError as error:
             return str(error)
         try:
-            async with asyncio.timeout(LOOKUP_PATIENCE):
-                found = await self._addresses(target)
+            found = await self._names.addresses(target, PATIENCE)
         except (OSError, UnicodeError):
             return self._guard.refusal_unresolved(target)
         refusals = (self._guard.refusal(target, address) for address in found)
@@ -156,19 +141,12 @@ class HttpWebhooks:
 
     async def _allowed(self, target: Target) -> list[Address]:
         """The addresses of a host that may be connected to. Raises `OSError` if there are none."""
-        found = await self._addresses(target)
+        found = await self._names.addresses(target)
         refusals = {address: self._guard.refusal(target, address) for address in found}
         allowed = [address for address, refusal in refusals.items() if refusal is None]
         if not allowed:
             raise RefusedAddressError(next(filter(None, refusals.values()), "the host has no address"))
         return allowed
-
-    async def _addresses(self, target: Target) -> list[Address]:
-        if target.literal is not None:
-            return [target.literal]
-        loop = asyncio.get_running_loop()
-        found = await loop.run_in_executor(self._pool, self._look_up, target.host, target.port)
-        return [ip_address(address) for address in found]
 
     # --- one attempt -----------------------------------------------------------------------------
 

@@ -9,14 +9,14 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Mapping, Sequence
-from ipaddress import ip_address
 from urllib.parse import urlencode
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
-from dialerd.webhooks.guard import Guard, Target, read_url
+from dialerd.webhooks.guard import Address, Guard, Target, read_url
+from dialerd.webhooks.names import PATIENCE, LookUp, Names, look_up
 
 LONGEST = 64 * 1024
 """Bytes of a page."""
@@ -28,9 +28,14 @@ _AS_PAGES = {"ws": "http", "wss": "https"}
 class GuardedWay:
     """Leads to public addresses alone, and to those of `allow`."""
 
-    def __init__(self, allowed: Sequence[str] = ()) -> None:
+    def __init__(self, allowed: Sequence[str] = (), *, look_up: LookUp = look_up) -> None:
         """Raises `ValueError` as `allow` does."""
         self._guard = Guard.parse(list(allowed))
+        self._names = Names("way", look_up)
+
+    def close(self) -> None:
+        """Lead nowhere any more."""
+        self._names.close()
 
     def allow(self, allowed: Sequence[str]) -> None:
         """Hosts, addresses and networks that are not public, as in `webhooks.allow`. Raises `ValueError`."""
@@ -42,11 +47,11 @@ class GuardedWay:
         Raises `ValueError` where it must not lead, `OSError`.
         """
         target = read_socket_url(url)
-        family, address = await self._address(target)
-        made = socket.socket(family, socket.SOCK_STREAM)
+        address = await self._address(target)
+        made = socket.socket(_family(address), socket.SOCK_STREAM)
         made.setblocking(False)
         try:
-            await asyncio.get_running_loop().sock_connect(made, (address, target.port))
+            await asyncio.get_running_loop().sock_connect(made, (str(address), target.port))
         except BaseException:
             made.close()
             raise
@@ -57,7 +62,7 @@ class GuardedWay:
     ) -> tuple[int, bytes]:
         """Status and body of a page. Raises `ValueError` where it must not lead, `OSError`, `aiohttp.ClientError`."""
         target = read_url(url)
-        _, address = await self._address(target)
+        address = await self._address(target)
         connector = aiohttp.TCPConnector(resolver=_Judged(target.host, address), force_close=True)
         async with (
             aiohttp.ClientSession(
@@ -86,13 +91,13 @@ class GuardedWay:
             return str(error)
         return None
 
-    async def _address(self, target: Target) -> tuple[socket.AddressFamily, str]:
+    async def _address(self, target: Target) -> Address:
         """Where a target is, if connections may lead there."""
         refusals: list[str] = []
-        for family, address in await _addresses(target):
-            refusal = self._guard.refusal(target, ip_address(address))
+        for address in await self._names.addresses(target, PATIENCE):
+            refusal = self._guard.refusal(target, address)
             if refusal is None:
-                return family, address
+                return address
             refusals.append(refusal)
         raise ValueError(next(iter(refusals), "the host has no address"))
 
@@ -100,7 +105,7 @@ class GuardedWay:
 class _Judged(AbstractResolver):
     """Gives the one address that was judged."""
 
-    def __init__(self, host: str, address: str) -> None:
+    def __init__(self, host: str, address: Address) -> None:
         self._host = host
         self._address = address
 
@@ -110,13 +115,12 @@ class _Judged(AbstractResolver):
         """See `AbstractResolver`."""
         if host != self._host:
             raise OSError(f"{host} was not judged")
-        kind = socket.AF_INET6 if ":" in self._address else socket.AF_INET
         return [
             ResolveResult(
                 hostname=host,
-                host=self._address,
+                host=str(self._address),
                 port=port,
-                family=kind,
+                family=_family(self._address),
                 proto=0,
                 flags=socket.AI_NUMERICHOST,
             )
@@ -134,6 +138,5 @@ def read_socket_url(url: str) -> Target:
     return read_url(f"{_AS_PAGES[scheme.lower()]}://{rest}")
 
 
-async def _addresses(target: Target) -> list[tuple[socket.AddressFamily, str]]:
-    found = await asyncio.get_running_loop().getaddrinfo(target.host, target.port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys((info[0], str(info[4][0])) for info in found))
+def _family(address: Address) -> socket.AddressFamily:
+    return socket.AF_INET6 if address.version == 6 else socket.AF_INET

@@ -30,6 +30,7 @@ class FakeAri:
     boot: str = BOOT
     version: str = VERSION
     channels: list[dict[str, Any]] = field(default_factory=list)
+    bridges: list[dict[str, Any]] = field(default_factory=list)
     failures: list[int] = field(default_factory=list)
     """Statuses with which the next requests for /asterisk/info are answered."""
     posted: list[tuple[str, Any]] = field(default_factory=list)
@@ -82,6 +83,9 @@ class FakeAri:
 
     async def list_channels(self, _request: web.Request) -> web.Response:
         return web.json_response(self.channels)
+
+    async def list_bridges(self, _request: web.Request) -> web.Response:
+        return web.json_response(self.bridges)
 
     async def delete_channel(self, request: web.Request) -> web.Response:
         self.deleted.append(request.path_qs)
@@ -137,6 +141,7 @@ async def fake_ari(port: int = 0, **settings: Any) -> AsyncIterator[FakeAri]:
     app = web.Application()
     app.router.add_get("/ari/asterisk/info", fake.info)
     app.router.add_get("/ari/channels", fake.list_channels)
+    app.router.add_get("/ari/bridges", fake.list_bridges)
     app.router.add_delete("/ari/channels/{id}", fake.delete_channel)
     app.router.add_put(f"/ari/applications/{INSTANCE}/eventFilter", fake.event_filter)
     app.router.add_get("/ari/events", fake.events)

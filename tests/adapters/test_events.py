@@ -15,6 +15,7 @@ from dialerd.asterisk.events import (
     ApplicationTaken,
     ChannelNames,
     Parsed,
+    Stranger,
     parse,
 )
 from dialerd.core.messages import (
@@ -100,6 +101,31 @@ def test_other_channels_are_nobodys(name: str) -> None:
 
 def test_a_call_that_comes_back_from_the_dialplan_was_answered_before() -> None:
     assert parse({"type": "StasisStart", "channel": {"id": CHANNEL}, "args": ["amd", "HUMAN"]}, NAMES) is None
+
+
+def came(channel: str, **more: Any) -> dict[str, Any]:
+    place = {"context": "from-phones", "exten": "15550100199"}
+    about = {"id": channel, "dialplan": place}
+    return {"type": "StasisStart", "application": "lab", "channel": about, "args": ["inbound", "1"], **more}
+
+
+def test_who_is_sent_into_our_application_by_somebody_else_is_a_stranger() -> None:
+    assert parse(came("1795487266.12"), NAMES) == Stranger("1795487266.12", "from-phones")
+    assert parse(came("1795487266.12", args=["dialed"]), NAMES) == Stranger("1795487266.12", "from-phones")
+    assert parse(came("lab2-cal_0000000000a1-1"), NAMES) is not None
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        *(came(f"{CHANNEL}{suffix}") for suffix in ("", "-m", "-a", "-h1", "-h1;2")),
+        came("lab-probe_0000000000a1-m"),
+        came("1795487266.12", application="other"),
+        came("1795487266.12", replace_channel={"id": CHANNEL}),
+    ],
+)
+def test_who_is_ours_or_stands_for_one_of_ours_is_no_stranger(event: dict[str, Any]) -> None:
+    assert parse(event, NAMES) is None
 
 
 def test_state_ringing_is_an_18x() -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from dataclasses import replace
 from typing import Any
+from urllib.parse import unquote
 
 import orjson
 import pytest
@@ -70,7 +72,14 @@ def test_the_request() -> None:
         person.body(replace(ORDER, target=Target(TargetKind.ENDPOINT, "desk")), InstanceId("d"))
     )
     assert phone["endpoint"] == "PJSIP/desk"
-    assert phone["variables"]["PJSIP_HEADER(add,X-Dialerd-Call)"] == "cal_0000000000a1"
+    given = {name: value for name, value in phone["variables"].items() if name.startswith("PJSIP_HEADER(")}
+    assert given == {
+        "PJSIP_HEADER(add,X-Dialerd-Call)": "cal_0000000000a1",
+        "PJSIP_HEADER(add,X-Dialerd-Reason)": "asked",
+        "PJSIP_HEADER(add,X-Dialerd-Summary)": "Wants it now says SHELL(id)",
+        "PJSIP_HEADER(add,X-Dialerd-Var-City)": "%E0%A4%AA%E0%A5%81%E0%A4%A3%E0%A5%87",
+        "PJSIP_HEADER(add,X-Dialerd-Var-Loan-Amount)": "50000",
+    }
     desk = Target(TargetKind.EXTENSION, "*45", "internal")
     assert person.dial_string(desk) == "Local/*45@internal/n"
 
@@ -81,6 +90,35 @@ def test_a_channel_variable_holds_nothing_that_a_dialplan_takes_apart(text: str)
     assert not set(told) & set('${}[]"`\\;,|&<>^~\n\r\t\0')
     assert len(told) <= person.LONGEST_VALUE
     assert person.plain(told) == told
+
+
+@given(
+    st.text(max_size=2_000),
+    st.text(max_size=200),
+    st.dictionaries(st.text(max_size=60), st.text(max_size=600)),
+)
+def test_a_header_holds_one_line_of_ascii_that_says_the_same(
+    summary: str, reason: str, captured: dict[str, str]
+) -> None:
+    headers = person.headers(replace(ORDER, summary=summary, reason=reason, captured=captured))
+    assert sum(len(f"{name}: {value}\r\n") for name, value in headers.items()) < person.MOST_HEADERS + 50
+    for name, value in headers.items():
+        assert re.fullmatch(r"X-Dialerd-[A-Za-z0-9-]+", name)
+        assert re.fullmatch(r"[ !#%'()*+./0-9:=?@A-Z_a-z-]{1,512}", value), value
+        unquote(value, errors="strict")
+    said = unquote(headers.get("X-Dialerd-Summary", ""))
+    assert person.plain(summary).startswith(said)
+    assert said or not person.plain(summary)
+
+
+def test_a_short_word_finds_room_behind_long_ones() -> None:
+    long = {f"v{n}": "ж" * 500 for n in range(5)} | {"city": "Pune"}
+    headers = person.headers(replace(ORDER, summary="पुणे " * 200, captured=long))
+    assert list(headers) == [
+        "X-Dialerd-Call", "X-Dialerd-Reason", "X-Dialerd-Summary", "X-Dialerd-Var-V0", "X-Dialerd-Var-City",
+    ]  # fmt: skip
+    assert headers["X-Dialerd-Var-City"] == "Pune"
+    assert unquote(headers["X-Dialerd-Summary"], errors="strict").startswith("पुणे पुणे")
 
 
 def test_not_every_captured_value_of_a_long_list_is_told() -> None:

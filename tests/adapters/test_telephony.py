@@ -317,6 +317,39 @@ async def test_events_are_told() -> None:
         assert side.heard.events[1:] == [TryAnswered(CHANNEL), TryEnded(CHANNEL, 16, None)]
 
 
+async def test_a_caller_that_a_dialplan_hands_to_us_is_hung_up_and_told_of() -> None:
+    async with connected() as (fake, side):
+        with capture_logs() as logs:
+            channel = {"id": "1795487266.12", "dialplan": {"context": "from-phones", "exten": "15550100199"}}
+            await fake.say(type="StasisStart", args=["inbound", "15550100199"], channel=channel)
+            await until(lambda: fake.deleted)
+        assert side.heard.events[1:] == []
+    assert fake.deleted == ["/ari/channels/1795487266.12?reason_code=21"]
+    ((entry),) = logs
+    assert (entry["event"], entry["channel"], entry["context"]) == (
+        "ari.stranger_hung_up", "1795487266.12", "from-phones",
+    )  # fmt: skip
+    assert "15550100199" not in str(entry), "a number is personal data"
+
+
+async def test_who_was_handed_to_us_while_we_were_away_is_hung_up_too() -> None:
+    def channel(ident: str, data: str, application: str = "Stasis") -> dict[str, Any]:
+        place = {"context": "c", "app_name": application, "app_data": data}
+        return {"id": ident, "state": "Up", "dialplan": place}
+
+    channels = [
+        channel("1.1", f"{INSTANCE},inbound,15550100199"),
+        channel("1.2", f"{INSTANCE}2,inbound"),
+        channel("1.3", f"{INSTANCE}", "Dial"),
+        channel("1.4", INSTANCE),
+        channel(CHANNEL, INSTANCE),
+        {"id": "1.5"},
+    ]
+    bridges = [{"id": f"{CHANNEL}-t", "channels": [CHANNEL, "1.4"]}, {"id": "x"}]
+    async with connected(channels=channels, bridges=bridges) as (fake, _side):
+        assert fake.deleted == ["/ari/channels/1.1?reason_code=21"]
+
+
 async def test_hanging_up_goes_over_the_socket() -> None:
     async with connected(answer=lambda _request: (404, {"message": "Channel not found"})) as (fake, side):
         with capture_logs() as logs:

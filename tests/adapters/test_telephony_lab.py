@@ -16,7 +16,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
+from structlog.testing import capture_logs
 
 from dialerd.asterisk.ami import AmiAccess
 from dialerd.asterisk.ari import AriAccess
@@ -284,3 +286,54 @@ async def test_registrations_are_watched(lab: Lab) -> None:
     assert [state.registered for state in heard.of(TrunkRegistration) if state.registration == "no-such"] == [
         False
     ]
+
+
+@asynccontextmanager
+async def anybody(lab: Lab) -> AsyncIterator[aiohttp.ClientSession]:
+    """Somebody with the ARI user's password."""
+    auth = aiohttp.BasicAuth(lab.ari.user, lab.ari.password)
+    async with aiohttp.ClientSession(lab.ari.url, auth=auth) as http:
+        yield http
+
+
+async def lose_a_caller(http: aiohttp.ClientSession) -> None:
+    """Have a dialplan send one into the daemon's application."""
+    caller = {
+        "endpoint": "Local/15550100199@lab-lost/n",
+        "context": "lab-hold",
+        "extension": "60",
+        "priority": 1,
+    }
+    async with http.post("/ari/channels", json=caller) as reply:
+        assert reply.status == 200, await reply.text()
+
+
+async def contexts(http: aiohttp.ClientSession) -> list[str]:
+    async with http.get("/ari/channels") as reply:
+        return [channel["dialplan"]["context"] for channel in await reply.json()]
+
+
+async def nobody_is_left(http: aiohttp.ClientSession) -> None:
+    async with asyncio.timeout(10):
+        while await contexts(http):
+            await asyncio.sleep(0.02)
+
+
+async def test_a_stranger_in_the_application_is_gone_at_once(lab: Lab) -> None:
+    async with anybody(lab) as http, connected(lab):
+        with capture_logs() as logs:
+            await lose_a_caller(http)
+            await until(lambda: logs)
+        await nobody_is_left(http)
+    assert [(entry["event"], entry["context"]) for entry in logs] == [("ari.stranger_hung_up", "lab-lost")]
+
+
+async def test_a_stranger_that_somebody_else_has_left_is_gone_with_the_connect(lab: Lab) -> None:
+    instance = lab.told["env"]["DIALERD_INSTANCE"]
+    async with anybody(lab) as http, http.ws_connect(f"/ari/events?app={instance}") as socket:
+        await lose_a_caller(http)
+        while (await socket.receive_json(timeout=10))["type"] != "StasisStart":
+            pass
+        assert "lab-lost" in await contexts(http)
+        async with connected(lab):
+            await nobody_is_left(http)

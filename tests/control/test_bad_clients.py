@@ -137,6 +137,20 @@ def test_a_body_that_never_ends_is_given_up_and_leaves_nothing(
     assert still_answers(daemon)
 
 
+def test_a_form_in_twilios_terms_that_never_ends_is_given_up_too(
+    daemon: Served, wire: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bodies, "IDLE_DEADLINE", SOON)
+    monkeypatch.setattr(connection, "LINGER", SOON)
+    form = "Content-Type: application/x-www-form-urlencoded"
+    path = f"/2010-04-01/Accounts/{'AC' + '1' * 32}/Calls.json"
+    wire.sendall(request(path, form, "Content-Length: 1000") + b"To=%2B9198")
+    status, told, _ = answered(wire)
+    assert (status, told["status"], told["message"]) == (408, 408, "the body did not arrive in time")
+    assert told["code"] > 0
+    assert still_answers(daemon)
+
+
 def test_a_client_that_goes_in_the_middle_of_its_list_leaves_nothing(
     daemon: Served, wire: socket.socket
 ) -> None:

@@ -12,6 +12,7 @@ import pytest
 from dialerd.core.commands import ListNumbers
 from dialerd.core.dnc import DncEntry
 from dialerd.core.effects import Announce
+from dialerd.core.errors import PortError
 from dialerd.core.messages import MediaCapacity, TryAnswered, TryEnded, TryRinging, TryShown
 from dialerd.core.twilio import call_of_sid, signature
 from dialerd.engine.callbacks import StatusCallbacks
@@ -117,6 +118,23 @@ async def test_a_call_is_redirected_while_it_is_live(bot: httpx.AsyncClient, dae
         ({"Timeout": "long"}, 400, 20001, "Timeout"),
         ({"Record": "true"}, 400, 20001, "Record is not supported here"),
         ({"MachineDetection": "Enable"}, 400, 20001, "MachineDetection is not supported here"),
+        *(
+            ({name: value}, 400, 20001, f"{name} is not supported here; there are: To, From, Url")
+            for name, value in [
+                ("AsyncAmd", "true"),
+                ("IfMachine", "Hangup"),
+                ("FallbackUrl", "https://x.example/"),
+                ("RecordingChannels", "dual"),
+                ("Trim", "trim-silence"),
+                ("SendDigits", "1"),
+                ("CallReason", "your loan"),
+                ("Tiemout", "5"),
+            ]
+        ),
+        ({"Record": "true", "Trim": "x"}, 400, 20001, "Record, Trim are not supported here"),
+        ({"TimeLimit": "0"}, 400, 20001, "TimeLimit must be a whole number of seconds, 1 to 86,400"),
+        ({"TimeLimit": "1.5"}, 400, 20001, "TimeLimit must be"),
+        ({"TimeLimit": "9" * 5_000}, 400, 20001, "TimeLimit must be"),
         ({"StatusCallback": "http://10.1.1.1/"}, 400, 21609, "no public address"),
         (
             {"StatusCallback": "https://x/", "StatusCallbackEvent": "amused"},
@@ -132,6 +150,21 @@ async def test_what_is_wrong_with_a_call_is_told_in_twilios_terms(
     answer = await bot.post(f"{CALLS}.json", data={**FORM, **changes})
     assert named in refused(answer, status, code)
     assert daemon.telephony.originated == []
+
+
+async def test_what_asks_for_nothing_is_no_fault_and_a_time_limit_goes_with_the_call(
+    bot: httpx.AsyncClient, daemon: Installation
+) -> None:
+    form = {**FORM, "Record": "false", "AsyncAmd": "False", "SendDigits": "", "TimeLimit": "5"}
+    made = await bot.post(f"{CALLS}.json", data=form)
+    assert made.status_code == 201, made.text
+    (order,) = daemon.telephony.originated
+    daemon.engine.post(TryAnswered(order.channel))
+    await shown(bot, made.json()["sid"], lambda found: found["status"] == "in-progress")
+    assert daemon.media.attached[0].instructions == {"twiml": TWIML, "time_limit": 5}
+    moved = await bot.post(f"{CALLS}/{made.json()['sid']}.json", data={"Twiml": TWIML, "TimeLimit": "9"})
+    assert "TimeLimit is not supported here; there are: Status" in refused(moved, 400, 20001)
+    assert daemon.media.redirected == []
 
 
 async def test_a_closed_gate_is_told_and_nothing_is_queued(
@@ -192,11 +225,48 @@ async def test_what_there_is_not_is_told_in_twilios_terms(
     refused(await bot.request(method, CALLS + path, data={} if method == "POST" else None), status, code)
 
 
-@pytest.mark.parametrize("body", [b"\xff\xfe", b"a=%ff", b"&" * 300, b"x=" + b"y" * 70_000])
-async def test_bodies_that_are_no_forms_are_refused(bot: httpx.AsyncClient, body: bytes) -> None:
-    answer = await bot.post(f"{CALLS}.json", content=body)
-    assert answer.status_code in (400, 413), answer.text
-    assert answer.json()["code"] > 0
+@pytest.mark.parametrize(
+    ("method", "path", "status", "code"),
+    [
+        ("POST", f"/Accounts/{ACCOUNT}/Messages.json", 404, 20404),
+        ("GET", f"/Accounts/{ACCOUNT}.json", 404, 20404),
+        ("GET", "/Accounts.json", 404, 20404),
+        ("GET", "/", 404, 20404),
+        ("PUT", f"/Accounts/{ACCOUNT}/Recordings/RE1.json", 404, 20404),
+        ("DELETE", f"/Accounts/{ACCOUNT}/Calls.json", 405, 20004),
+        ("DELETE", f"/Accounts/{ACCOUNT}/Calls/CA{'0' * 32}.json", 405, 20004),
+        ("PATCH", f"/Accounts/{ACCOUNT}/Calls/CA{'0' * 32}.json", 405, 20004),
+    ],
+)
+async def test_the_rest_of_twilios_paths_is_answered_in_twilios_terms_too(
+    bot: httpx.AsyncClient, method: str, path: str, status: int, code: int
+) -> None:
+    refused(await bot.request(method, f"/2010-04-01{path}"), status, code)
+
+
+async def test_what_is_out_is_told_in_twilios_terms(bot: httpx.AsyncClient, daemon: Installation) -> None:
+    async def out(*_: object) -> None:
+        raise PortError("the database is gone", retryable=True)
+
+    daemon.store.call = out  # type: ignore[method-assign]
+    answer = await bot.get(f"{CALLS}/CA{'0' * 32}.json")
+    assert "the database is gone" in refused(answer, 503, 20503)
+    assert answer.headers["retry-after"] == "5"
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        (b"\xff\xfe", 400, 20001),
+        (b"a=%ff", 400, 20001),
+        (b"&" * 300, 400, 20001),
+        (b"x=" + b"y" * 70_000, 413, 20413),
+    ],
+)
+async def test_bodies_that_are_no_forms_are_refused(
+    bot: httpx.AsyncClient, body: bytes, status: int, code: int
+) -> None:
+    refused(await bot.post(f"{CALLS}.json", content=body), status, code)
 
 
 class Posted:

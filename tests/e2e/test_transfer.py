@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sqlite3
 import time
@@ -10,11 +11,13 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import httpx
 import pytest
 
 from scripts.running import Daemon, daemon, lab
+from tests import sipp
 from tests.e2e.listening import Listener, Sound
 from tests.kill.drill import until
 
@@ -39,6 +42,7 @@ TARGETS = {
     "BRIEF": "extension:brief@lab-people",
     "PHONE": "endpoint:silent-phone",
     "BUSYPHONE": "endpoint:busy-phone",
+    "SOFTPHONE": "endpoint:spare",
     "QUEUE": "queue:lab-desk",
     "EMPTY": "queue:lab-empty",
     "SLOW": "queue:lab-deaf",
@@ -154,7 +158,11 @@ def running_exchange(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Excha
         "DIALERD_DIALING__MIN_GAP_MINUTES": "0",
         "DIALERD_DIALING__MAX_CALL_MINUTES": "0.5",
     }
-    with lab(folder) as running, daemon(running, **settings) as process:
+    with (
+        sipp.callee("busy", folder / "softphone", log_messages=True) as softphone,
+        lab(folder, spare=softphone.address) as running,
+        daemon(running, **settings) as process,
+    ):
         script = folder / "patient.yaml"
         script.write_text(SCRIPT)
         added = process.ctl("script", "add", str(script))
@@ -264,6 +272,30 @@ def test_nobody_comes_and_the_callee_is_not_lost_by_it(exchange: Exchange, targe
     exchange.agent_goes_on(ident)
     assert exchange.await_end(ident)["disposition"] == "connected"
     exchange.nothing_is_left()
+
+
+def test_a_phone_is_told_in_sip_headers_whom_it_rings_for(exchange: Exchange) -> None:
+    ident = exchange.answered()
+    captured = {"city": "पुणे", "loan_amount": 50_000} | {f"long {n}": "ж" * 500 for n in range(20)}
+    labelled = exchange.api.post(
+        f"/v1/calls/{ident}/disposition", json={"disposition": "interested", "captured": captured}
+    )
+    assert labelled.status_code == 200, labelled.text
+    summary = "Wants 50% off,\u2028now"
+    exchange.transfer(ident, "softphone", reason="asked for ${a} person", summary=summary)
+    exchange.await_transfer(ident, state="ended", outcome="busy")
+    log = exchange.folder / "softphone" / "messages.log"
+    until(lambda: "INVITE sip:" in log.read_text(errors="replace"), 5, "the phone was not called")
+    (invite, *_) = [each.text for each in sipp.messages(log) if each.text.startswith("INVITE ")]
+    told = {
+        name: unquote(value) for name, value in re.findall(r"^X-Dialerd-([^:]+): (.*?)\r?$", invite, re.M)
+    }
+    assert [told.pop(f"Var-Long-{n}", None) for n in range(3)] == ["ж" * 85, "ж" * 85, None]
+    assert told == {
+        "Call": ident, "Reason": "asked for a person", "Summary": "Wants 50% off now", "Var-City": "पुणे",
+        "Var-Loan-Amount": "50000",
+    }  # fmt: skip
+    exchange.agent_goes_on(ident)
 
 
 def test_the_fallback_answers_where_the_target_is_busy(exchange: Exchange) -> None:

@@ -11,11 +11,12 @@ from aiohttp import web
 
 from dialerd.core.model import AgentReport, Reason
 from dialerd.core.twilio import call_sid, signature
-from dialerd.media.session import Finished
+from dialerd.media import twilio_program
+from dialerd.media.session import Finished, SessionTiming
 from tests.adapters.waiting import until
 from tests.media.fake_agent import FRAME
 from tests.media.fake_bot import fake_bot
-from tests.media.talking import CALL, TONE, stream_to, talking
+from tests.media.talking import CALL, STAND_IN, TONE, stream_to, talking
 
 
 @dataclass
@@ -120,3 +121,78 @@ async def test_a_live_call_is_sent_elsewhere() -> None:
         await until(lambda: FRAME * 2 in bytes(leg.audio))
         talk.session.redirect({"twiml": "<Response><Hangup/></Response>"})
         assert await talk.outcome() == Finished(AgentReport())
+
+
+# --- what a program has the callee wait for ---------------------------------------------------------
+
+
+async def test_a_callee_who_is_told_to_wait_hears_silence_and_then_the_bot() -> None:
+    async with fake_bot() as bot:
+        document = f"<Response><Pause length='2.1'/>{stream_to(bot)}</Response>"
+        async with talking(bot=bot, instructions={"twiml": document}) as talk:
+            leg = await talk.leg()
+            await until(lambda: FRAME * 50 in bytes(leg.audio).replace(b"\xff" * 160, FRAME))
+            assert (talk.heard, bot.streams) == (0, [])
+            stream = await bot.stream()
+            await stream.speak(TONE * 3)
+            await until(lambda: TONE * 3 in bytes(leg.audio))
+            await stream.socket.close()
+            assert await talk.outcome() == Finished(AgentReport())
+
+
+async def test_a_bot_that_says_nothing_after_a_pause_leaves_its_callee_alone() -> None:
+    async with fake_bot() as bot:
+        document = f"<Response><Pause length='0.2'/><Pause length='0.1'/>{stream_to(bot)}</Response>"
+        timing = SessionTiming(first_audio=0.2)
+        async with talking(timing=timing, bot=bot, instructions={"twiml": document}) as talk:
+            assert await talk.failure() == (
+                Reason.ABANDONED, "no agent audio within 0.2 s beside 0.3 s of pauses",
+            )  # fmt: skip
+            assert len(bot.streams) == 1
+
+
+async def test_no_program_has_a_callee_wait_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(twilio_program, "MOST_SILENCE", 0.1)
+    document = "<Response><Pause length='60'/></Response>"
+    async with talking(timing=SessionTiming(first_audio=0.1), instructions={"twiml": document}) as talk:
+        reason, detail = await talk.failure()
+        assert (reason, detail) == (Reason.ABANDONED, "no agent audio within 0.1 s beside 0.1 s of pauses")
+
+
+async def test_a_call_that_is_sent_elsewhere_waits_no_longer() -> None:
+    document = "<Response><Pause length='50'/></Response>"
+    async with talking(timing=SessionTiming(first_audio=0.3), instructions={"twiml": document}) as talk:
+        leg = await talk.leg()
+        await until(lambda: bool(leg.audio))
+        assert talk.session is not None
+        talk.session.redirect({"twiml": f"<Response>{stream_to(talk.bot)}</Response>"})
+        reason, detail = await talk.failure()
+        assert reason is Reason.ABANDONED
+        assert "50 s" not in detail
+
+
+async def test_who_cannot_be_reached_after_a_pause_is_replaced() -> None:
+    nobody = '<Connect><Stream url="ws://127.0.0.1:9/ws"/></Connect>'
+    document = f"<Response><Pause length='0.1'/>{nobody}</Response>"
+    async with talking(stand_ins=(STAND_IN,), instructions={"twiml": document}) as talk:
+        leg = await talk.leg()
+        await until(lambda: FRAME * 10 in bytes(leg.audio))
+        ((agent, detail),) = talk.stood_in
+        assert agent == STAND_IN
+        assert "127.0.0.1:9/ws cannot be reached" in detail
+
+
+@pytest.mark.parametrize("verbs", ["", "<Hangup/>", "<Pause length='0.1'/>", "<Pause length='0'/><Hangup/>"])
+async def test_a_program_without_a_bot_ends_its_call(verbs: str) -> None:
+    async with talking(instructions={"twiml": f"<Response>{verbs}</Response>"}) as talk:
+        assert await talk.outcome() == Finished(AgentReport())
+
+
+async def test_a_call_lasts_no_longer_than_its_time_limit() -> None:
+    async with talking(instructions={"time_limit": 0.3}) as talk:
+        stream = await talk.bot.stream()
+        await stream.speak(TONE * 500)
+        await until(lambda: talk.heard)
+        assert await talk.outcome() == Finished(AgentReport())
+        await until(lambda: stream.closed)
+        assert stream.messages[-1]["event"] == "stop"

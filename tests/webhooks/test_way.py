@@ -1,0 +1,77 @@
+"""The way to addresses that came with a call: where it leads, and that a name which is not found holds nobody up."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from dialerd.webhooks import way
+from dialerd.webhooks.guard import read_url
+from dialerd.webhooks.names import LOOKUPS, Names
+from dialerd.webhooks.way import GuardedWay
+from tests.webhooks.receiver import receiver
+
+SOON = 0.05
+"""The patience with a name, shortened: that it ends is tested, not when."""
+
+
+@pytest.fixture
+def hanging() -> Iterator[threading.Event]:
+    """Set when names are to be found after all."""
+    found = threading.Event()
+    yield found
+    found.set()
+
+
+async def test_a_name_that_is_not_found_in_time_is_an_objection(
+    hanging: threading.Event, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def hang(host: str, port: int) -> list[str]:
+        hanging.wait()
+        return ["8.8.8.8"]
+
+    monkeypatch.setattr(way, "PATIENCE", SOON)
+    leads = GuardedWay(look_up=hang)
+    for url in ("https://hang.example/x", "wss://hang.example/ws"):
+        assert await leads.objection(url) == "the host hang.example is not found within 0.05 s"
+    with pytest.raises(OSError, match=r"hang\.example is not found"):
+        await leads.fetch("POST", "https://hang.example/x", (), {})
+    with pytest.raises(OSError, match=r"hang\.example is not found"):
+        await leads.connect("wss://hang.example/ws")
+    assert await leads.objection("https://8.8.8.8/") is None, "an address needs no look-up"
+    leads.close()
+
+
+async def test_names_that_hang_take_the_threads_of_nobody_else_and_are_not_asked_for_again(
+    hanging: threading.Event,
+) -> None:
+    asked: list[str] = []
+
+    def hang(host: str, port: int) -> list[str]:
+        asked.append(host)
+        hanging.wait()
+        return []
+
+    bots, crms = Names("bots", hang), Names("crms", lambda host, port: ["8.8.8.8"])
+    for number in range(2 * LOOKUPS):
+        with pytest.raises(OSError, match="is not found"):
+            await bots.addresses(read_url(f"https://hang{number}.example/"), SOON)
+    assert asked == [f"hang{number}.example" for number in range(LOOKUPS)], "who gave up waits in no queue"
+    assert [str(found) for found in await crms.addresses(read_url("https://crm.example/"))] == ["8.8.8.8"]
+    bots.close()
+    crms.close()
+
+
+async def test_it_leads_to_the_address_that_was_judged() -> None:
+    async with receiver() as peer:
+        port = peer.url.split(":")[2].split("/")[0]
+        addresses = [["10.0.0.1", "127.0.0.1"], ["8.8.8.8"], ["127.0.0.1"]]
+        leads = GuardedWay(["127.0.0.1"], look_up=lambda host, port: addresses.pop(0))
+        status, _ = await leads.fetch("POST", f"http://crm.example:{port}/", [("a", "b")], {})
+        assert status == 500, "the receiver finds no signature"
+        assert await leads.objection("https://crm.example/") is None
+        leads.allow([])
+        assert "no public address" in (await leads.objection("https://crm.example/") or "")
+        leads.close()
