@@ -105,6 +105,8 @@ def _key(state: State, event: KeyPressed) -> Stepped:
     if digit == COMMAND and not state.commanded and _commands(state):
         return replace(state, commanded=True), ()
     state = replace(state, commanded=False)
+    # A scene's own choice of that key says more: it is the same, with a closing of its own.
+    meant = meant and not (state.answerable and digit in state.now_in.choices)
     if meant and _asks(state.flow.do_not_call, digit):
         return _do_not_call(state, at)
     if meant and state.flow.escalation is not None and _asks(state.flow.escalation.asked, digit):
@@ -118,6 +120,7 @@ def _key(state: State, event: KeyPressed) -> Stepped:
 def _commands(state: State) -> bool:
     """Whether the key before a key is one here."""
     there = state.flow.do_not_call is not None or state.flow.escalation is not None
+    there = there and not _asks(state.flow.do_not_call, COMMAND)
     return there and (_typing(state) or COMMAND not in state.now_in.choices)
 
 
