@@ -34,6 +34,7 @@ from dialerd.agent.course import (
     not_transferred,
     patient,
     played,
+    said_again,
     say,
 )
 from dialerd.agent.exchange import (
@@ -43,6 +44,7 @@ from dialerd.agent.exchange import (
     KeyPressed,
     LinePlayed,
     Report,
+    Resumed,
     SilenceElapsed,
     Spoken,
     TransferFailed,
@@ -90,6 +92,8 @@ def step(state: State, event: Event) -> Stepped:
             return _silence(state, event.at)
         case TransferFailed():
             return not_transferred(state, event.at)
+        case Resumed():
+            return said_again(state, event.at)
     return state, ()
 
 

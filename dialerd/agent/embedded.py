@@ -28,6 +28,7 @@ from dialerd.agent.exchange import (
     LinePlayed,
     Listen,
     Report,
+    Resumed,
     Say,
     Sentence,
     SilenceElapsed,
@@ -88,6 +89,10 @@ class Stage(Protocol):
 
     def escalate(self, wish: TransferWish) -> None:
         """Have the callee connected with a person; `transfer_failed` follows if that cannot be."""
+        ...
+
+    def spoken(self, *, understood: bool) -> bool:
+        """The callee has said something, `understood` or not. False: it is not to be answered, nobody would hear it."""
         ...
 
     def finish(self, report: AgentReport) -> None:
@@ -235,6 +240,15 @@ class ScriptedConversation:
         """Nobody was connected with the callee."""
         self._take(TransferFailed(reason, at))
 
+    @property
+    def knows_words(self) -> bool:
+        """Whether it tells the stage of what it understands."""
+        return self.hears
+
+    def resume(self, at: Millis) -> None:
+        """The line was silenced, and a person is there who has not heard it."""
+        self._take(Resumed(at))
+
     def message(self) -> AsyncGenerator[bytes] | None:
         """What is left on an answering machine; None: the script has nothing for one."""
         line = self._state.texts.lines.get(VOICEMAIL)
@@ -257,7 +271,8 @@ class ScriptedConversation:
         return self._state.report
 
     def _said(self, phrase: str | None, at: Millis) -> None:
-        self._take(Spoken(phrase, at))
+        if self._stage is not None and self._stage.spoken(understood=phrase is not None):
+            self._take(Spoken(phrase, at))
 
     def _take(self, event: Event) -> None:
         self._state, actions = dialogue.step(self._state, event)

@@ -92,6 +92,10 @@ class Stage(Protocol):
         """
         ...
 
+    def spoken(self, *, understood: bool) -> bool:
+        """The callee has said something, `understood` or not. False: it is not to be answered, nobody would hear it."""
+        ...
+
     def finish(self, report: AgentReport) -> None:
         """The conversation is over."""
         ...
@@ -129,6 +133,20 @@ class Redirectable(Protocol):
 
     def redirect(self, instructions: Mapping[str, Any]) -> None:
         """Leave off, and do this instead (`AttachAgent.instructions`)."""
+        ...
+
+
+@runtime_checkable
+class Resumable(Protocol):
+    """A conversation that can go on after it was silenced."""
+
+    @property
+    def knows_words(self) -> bool:
+        """Whether it tells the stage of what it understands, so that it wants the audio though it is silenced."""
+        ...
+
+    def resume(self, at: Millis) -> None:
+        """Nobody has heard what was said since: go on from there, with a person."""
         ...
 
 

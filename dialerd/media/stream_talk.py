@@ -141,6 +141,13 @@ class StreamTalk(ABC):
         if not self._closed:
             self.send_words({"transfer_failed": reason})
 
+    knows_words = False
+    """See `dialerd.media.conversation.Resumable`."""
+
+    def resume(self, at: Millis) -> None:
+        """See `dialerd.media.conversation.Resumable`. What it says from here on is heard."""
+        self.take_clear()
+
     def message(self) -> AsyncGenerator[bytes] | None:
         """See `dialerd.media.conversation.Conversation`. What the engine would leave is not known here."""
         return None

@@ -20,6 +20,7 @@ from dialerd.agent.exchange import (
     LinePlayed,
     Listen,
     Report,
+    Resumed,
     Say,
     Sentence,
     SilenceElapsed,
@@ -155,6 +156,21 @@ def test_an_unknown_key_is_told_and_the_third_one_closes() -> None:
     assert not any(isinstance(action, Hush) for action in actions)
     assert said(actions) == "No answer. Goodbye."
     assert state.phase is Phase.CLOSING
+
+
+def test_what_was_silenced_is_said_again() -> None:
+    state, _ = begin()
+    state, actions = step(state, Resumed(Millis(4000)))
+    assert said(actions) == OPENING
+    assert [turn.get("interrupted") for turn in state.report.transcript] == [True, None]
+    state, _ = played(state, 8000)
+    state, actions = step(state, Resumed(Millis(9000)))
+    assert said(actions) == OPENING, "what it waits for was not heard either"
+    state, _ = pressed(state, "1")
+    state, actions = step(state, Resumed(Millis(9500)))
+    assert said(actions) == "Thank you."
+    state, actions = played(state)
+    assert isinstance(actions[0], HangUp)
 
 
 def test_what_is_late_is_ignored() -> None:

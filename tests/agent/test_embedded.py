@@ -9,6 +9,7 @@ from typing import Any, cast
 import pytest
 
 from dialerd.agent.embedded import EmbeddedAgent
+from dialerd.agent.script import parse_script
 from dialerd.agent.speech import Speech
 from dialerd.agent.voices import Voice
 from dialerd.core.clock import Millis
@@ -16,7 +17,7 @@ from dialerd.core.effects import AttachAgent
 from dialerd.core.errors import InvariantError, PortError, RequestError
 from dialerd.core.model import E164, AgentReport, CallId, ChannelId
 from dialerd.core.transfer import TransferWish
-from tests.agent.scripts import good
+from tests.agent.scripts import GOOD, good
 
 
 class FakeSpeech:
@@ -44,6 +45,7 @@ class RecordingStage:
     def __init__(self) -> None:
         self.told: list[tuple[Any, ...]] = []
         self.audio: AsyncGenerator[bytes] | None = None
+        self.answers = True
 
     def play(self, number: int, audio: AsyncGenerator[bytes]) -> None:
         self.told.append(("play", number))
@@ -60,6 +62,10 @@ class RecordingStage:
 
     def escalate(self, wish: TransferWish) -> None:
         self.told.append(("escalate", wish))
+
+    def spoken(self, *, understood: bool) -> bool:
+        self.told.append(("spoken", understood))
+        return self.answers
 
     def finish(self, report: AgentReport) -> None:
         self.told.append(("finish", report.disposition))
@@ -179,3 +185,30 @@ async def test_caching_keeps_prompts_where_it_is_told(tmp_path: Path) -> None:
     made = EmbeddedAgent.caching(tmp_path)
     assert made.languages == ()
     await made.close()
+
+
+async def test_a_line_that_was_silenced_is_said_again() -> None:
+    made, _ = agent()
+    talk = made.converse(order())
+    stage = RecordingStage()
+    talk.start(stage)
+    talk.resume(Millis(3000))
+    assert stage.told == [("play", 1), ("play", 2)]
+    assert await stage.heard() == "Hello Priya. We offer 50,000 rupees. Press 1, 2 or 9."
+    talk.played(1, Millis(3100))
+    assert stage.told[2:] == [], "the first one was not heard to its end"
+
+
+@pytest.mark.parametrize("answers", [True, False])
+async def test_words_are_answered_where_the_stage_lets_it(answers: bool) -> None:
+    made, _ = agent()
+    made.learn("words", 1, parse_script(GOOD.replace("label: Interested", "words: ['yes']")).body)
+    talk = made.converse(order(script_id="words"))
+    assert talk.knows_words
+    stage = RecordingStage()
+    stage.answers = answers
+    talk.start(stage)
+    talk._said("yes", Millis(2000))
+    assert stage.told[:2] == [("play", 1), ("spoken", True)]
+    assert (("report", "interested") in stage.told) is answers
+    talk.close(Millis(3000))

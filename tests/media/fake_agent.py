@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from dialerd.core.clock import Millis
 from dialerd.core.effects import AttachAgent
@@ -91,6 +91,13 @@ class FakeTalk:
         self.told.append(("transfer_failed", reason))
         assert self.stage is not None
         self.stage.play(7, self.audio(10))
+
+    knows_words: ClassVar[bool] = True
+
+    def resume(self, at: Millis) -> None:
+        self.told.append(("resume",))
+        assert self.stage is not None
+        self.stage.play(3, self.audio(10))
 
     def message(self) -> AsyncGenerator[bytes] | None:
         return self.audio(20) if self.has_message else None
