@@ -58,6 +58,8 @@ class PrepareMedia:
     call: CallId
     channel: ChannelId
     engine: str = EMBEDDED
+    answer: AttachAgent | None = None
+    """What an answer would order now; None: it is not known."""
 
 
 @record

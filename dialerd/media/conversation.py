@@ -168,6 +168,14 @@ class Agent(Protocol):
         """
         ...
 
+    def foresee(self, order: AttachAgent) -> None:
+        """The call's phone rings: make ready what is heard first, if that can be. `converse` or `forgo` follows."""
+        ...
+
+    def forgo(self, call: str) -> None:
+        """Nothing that was made ready for the call is needed; nothing was: nothing happens."""
+        ...
+
     def converse(self, order: AttachAgent) -> Conversation:
         """The conversation of a call. Raises `RequestError` or `PortError` where it cannot be held."""
         ...

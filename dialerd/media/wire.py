@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from dialerd.core.effects import AttachAgent
+from dialerd.core.effects import AttachAgent, PrepareMedia
 from dialerd.core.engine import EMBEDDED, EngineState, StandIn
 from dialerd.core.model import (
     E164,
@@ -61,7 +61,15 @@ class Expect:
     call: str
     channel: str
     engine: str = EMBEDDED
+    answer: Attach | None = None
+    """What would follow."""
     kind: Literal["expect"] = "expect"
+
+    @classmethod
+    def of(cls, order: PrepareMedia) -> Expect:
+        """What the core has ordered."""
+        answer = Attach.of(order.answer, 0.0) if order.answer is not None else None
+        return cls(order.call, order.channel, order.engine, answer)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any, cast
@@ -17,6 +18,7 @@ from dialerd.core.effects import AttachAgent
 from dialerd.core.errors import InvariantError, PortError, RequestError
 from dialerd.core.model import E164, AgentReport, CallId, ChannelId
 from dialerd.core.transfer import TransferWish
+from tests.adapters.waiting import until
 from tests.agent.scripts import GOOD, good
 
 
@@ -26,6 +28,7 @@ class FakeSpeech:
     def __init__(self) -> None:
         self.spoken: list[tuple[str, bool]] = []
         self.voices: set[str] = set()
+        self.forgotten: list[str] = []
         self.broken = False
 
     def voice(self, language: str, character: str) -> Voice:
@@ -37,6 +40,9 @@ class FakeSpeech:
         self.spoken.append((text, personal))
         self.voices.add(voice.name)
         return text.encode()
+
+    def forget(self, text: str, voice: Voice) -> None:
+        self.forgotten.append(text)
 
 
 class RecordingStage:
@@ -212,3 +218,35 @@ async def test_words_are_answered_where_the_stage_lets_it(answers: bool) -> None
     assert stage.told[:2] == [("play", 1), ("spoken", True)]
     assert (("report", "interested") in stage.told) is answers
     talk.close(Millis(3000))
+
+
+async def test_what_is_heard_first_is_spoken_while_the_phone_rings() -> None:
+    made, speech = agent()
+    made.foresee(order(voice="male"))
+    await until(lambda: speech.spoken)
+    assert speech.spoken == [("Hello Priya.", True)]
+    assert speech.voices == {"male"}
+    talk = made.converse(order(voice="male"))
+    made.forgo(order().call)
+    assert speech.forgotten == [], "it is the call's own from its answer on"
+    talk.close(Millis(0))
+
+
+async def test_what_rings_in_vain_is_forgotten() -> None:
+    made, speech = agent()
+    made.foresee(order())
+    await until(lambda: speech.spoken)
+    made.forgo(order().call)
+    assert speech.forgotten == ["Hello Priya."]
+
+
+async def test_what_everybody_hears_alike_is_not_spoken_again() -> None:
+    made, speech = agent()
+    made.learn("alike", 1, parse_script(GOOD.replace("Hello {{name}}.", "Hello.")).body)
+    made.foresee(order(script_id="alike"))
+    await asyncio.sleep(0)
+    assert speech.spoken == []
+    with pytest.raises(PortError, match="never prepared"):
+        made.foresee(order(script_id="unknown"))
+    with pytest.raises(RequestError):
+        made.foresee(order(variables={}))

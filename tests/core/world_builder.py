@@ -162,6 +162,7 @@ class Driver:
     hung_up: list[ChannelId] = field(default_factory=list)
     attached: list[AttachAgent] = field(default_factory=list)
     expected: list[ChannelId] = field(default_factory=list)
+    foreseen: list[AttachAgent | None] = field(default_factory=list)
     """Channels for which media was to be prepared."""
     prepared: set[CallId] = field(default_factory=set)
     """Calls for which it still is."""
@@ -407,6 +408,7 @@ class Driver:
 
     def _expect(self, order: PrepareMedia) -> None:
         self.expected.append(order.channel)
+        self.foreseen.append(order.answer)
         self.prepared.add(order.call)
 
     def _attach(self, order: AttachAgent) -> None:

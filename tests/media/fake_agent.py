@@ -120,6 +120,10 @@ class FakeAgent:
     learned: list[tuple[str, int]] = field(default_factory=list)
     prepared: list[tuple[str, int, str]] = field(default_factory=list)
     closed: bool = False
+    foreseen: list[AttachAgent] = field(default_factory=list)
+    forgone: list[str] = field(default_factory=list)
+    blind: Exception | None = None
+    """What `foresee` raises."""
 
     async def start(self) -> None:
         if self.fault is not None:
@@ -134,6 +138,14 @@ class FakeAgent:
         if script_id == "unlucky":
             raise PortError("the voice is hoarse", retryable=True)
         self.prepared.append((script_id, version, language))
+
+    def foresee(self, order: AttachAgent) -> None:
+        self.foreseen.append(order)
+        if self.blind is not None:
+            raise self.blind
+
+    def forgo(self, call: str) -> None:
+        self.forgone.append(call)
 
     def converse(self, order: AttachAgent) -> FakeTalk:
         if self.broken is not None:

@@ -12,12 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dialerd.core.clock import Millis
+from dialerd.core.effects import PrepareMedia
 from dialerd.core.engine import StandIn
 from dialerd.core.model import AgentReport, CampaignId, OnMachine, Reason, Recording
 from dialerd.core.transfer import TransferTrigger, TransferWish
 from dialerd.media import wire
 from dialerd.media.outbox import KEPT, Outbox
-from tests.media.fake_agent import DNC, order
+from tests.media.fake_agent import DNC, call_id, order
 
 WISH = TransferWish("support", True, "gefragt", "ऋण", Millis(9_000), TransferTrigger.MAX_DURATION)
 TO_WORKER: list[wire.ToWorker] = [
@@ -27,6 +28,8 @@ TO_WORKER: list[wire.ToWorker] = [
     wire.Attach("cal_1", "lab-cal_1-1", "offer", 2, "hi-IN", "+15550100100", None, {}),
     wire.Attach("cal_1", "lab-cal_1-1", "offer", 2, "hi-IN", "+15550100100", None, {}, 0.0, "male"),
     wire.Attach("cal_1", "lab-cal_1-1", "offer", 2, "hi-IN", "+15550100100", None, {}, record=True),
+    wire.Expect("cal_1", "lab-cal_1-1", "bot"),
+    wire.Expect.of(PrepareMedia(call_id(), order().channel, answer=order(name="प्रिया", variables={"amount": 1.5}))),
     wire.Detach("cal_1"),
     wire.TransferFailed("cal_1", "busy"),
     wire.Hold("cal_1", warm=True),
