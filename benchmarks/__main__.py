@@ -10,7 +10,19 @@ import sys
 
 from scripts.running import ROOT
 
-ALL = ("calls", "latency", "pauses", "scale", "imports", "simulate", "media", "webrtc", "words", "idle")
+ALL = (
+    "calls",
+    "latency",
+    "pauses",
+    "scale",
+    "imports",
+    "simulate",
+    "media",
+    "openings",
+    "webrtc",
+    "words",
+    "idle",
+)
 
 
 def main() -> int:

@@ -22,6 +22,7 @@ SILENCE = b"\xff" * FRAME
 LOOK_AHEAD = 250
 """Frames within which one that was passed over is looked for."""
 LONGEST_CALL_MS = 300_000
+_ANSWERS = '  <send retrans="500">'
 _MEDIA = re.compile(r"^m=audio (\d+) ", re.MULTILINE)
 
 
@@ -41,14 +42,20 @@ class Continuity:
 
 
 @contextmanager
-def answering(folder: Path, *, talks: bool) -> Iterator[tuple[Callee, Path]]:
-    """SIPp that answers every call, whose audio a process of its own hears; yields it and where that tells."""
+def answering(folder: Path, *, talks: bool, rings: int = 0) -> Iterator[tuple[Callee, Path]]:
+    """SIPp that answers every call, whose audio a process of its own hears; yields it and where that tells.
+
+    `rings` is for how many milliseconds.
+    """
     port = free_port()
     kept = folder / "heard"
     folder.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "benchmarks.rtp_callee", "--port", str(port), "--keep", str(kept)]
     scenario = SCENARIOS["answer"].replace("[media_port]", str(port)).replace("[media_ip]", "127.0.0.1")
     scenario = scenario.replace('timeout="120000"', f'timeout="{LONGEST_CALL_MS}"')
+    scenario = scenario.replace(
+        _ANSWERS, f'  <pause milliseconds="{rings}"/>\n{_ANSWERS}' if rings else _ANSWERS
+    )
     ears = subprocess.Popen(
         command + ["--talk"] * talks, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
