@@ -19,6 +19,7 @@ ALL = (
     "simulate",
     "media",
     "beside",
+    "openings",
     "webrtc",
     "words",
     "idle",

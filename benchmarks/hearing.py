@@ -24,6 +24,7 @@ LOOK_AHEAD = 250
 SHORTLY = 0.5
 """Seconds within which a machine that stood still is the cause of a pause."""
 LONGEST_CALL_MS = 300_000
+_ANSWERS = '  <send retrans="500">'
 _MEDIA = re.compile(r"^m=audio (\d+) ", re.MULTILINE)
 
 
@@ -49,14 +50,22 @@ class Continuity:
 
 
 @contextmanager
-def answering(folder: Path, *, talks: bool, tones: bool = False) -> Iterator[tuple[Callee, Path]]:
-    """SIPp that answers every call, whose audio a process of its own hears; yields it and where that tells."""
+def answering(
+    folder: Path, *, talks: bool, tones: bool = False, rings: int = 0
+) -> Iterator[tuple[Callee, Path]]:
+    """SIPp that answers every call, whose audio a process of its own hears; yields it and where that tells.
+
+    `rings` is for how many milliseconds.
+    """
     port = free_port()
     kept = folder / "heard"
     folder.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "benchmarks.rtp_callee", "--port", str(port), "--keep", str(kept)]
     scenario = SCENARIOS["answer"].replace("[media_port]", str(port)).replace("[media_ip]", "127.0.0.1")
     scenario = scenario.replace('timeout="120000"', f'timeout="{LONGEST_CALL_MS}"')
+    scenario = scenario.replace(
+        _ANSWERS, f'  <pause milliseconds="{rings}"/>\n{_ANSWERS}' if rings else _ANSWERS
+    )
     ears = subprocess.Popen(
         command + ["--talk"] * talks + ["--tones"] * tones,
         cwd=ROOT,

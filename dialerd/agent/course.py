@@ -98,6 +98,20 @@ def played(state: State, at: Millis) -> Stepped:
     return listen(state, seconds(patient(state.now_in.no_input).seconds))
 
 
+def said_again(state: State, at: Millis) -> Stepped:
+    """The line was not heard by whoever is there now."""
+    state = interrupted(state)
+    if state.phase is Phase.TRANSFERRING:
+        return state, ()
+    if state.escalating is not None:
+        return say(state, _escalation(state).line, Phase.SPEAKING, at)
+    scene = state.now_in
+    line = scene.say if state.confirming is None else scene.confirming
+    if line is None:
+        raise InvariantError(f"a conversation waits in {state.scene}, where nothing is said")
+    return say(replace(state, entry=""), line, Phase.CLOSING if scene.end else Phase.SPEAKING, at)
+
+
 def over(state: State) -> Stepped:
     """The conversation has ended."""
     state = replace(state, phase=Phase.DONE)

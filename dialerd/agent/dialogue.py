@@ -34,6 +34,7 @@ from dialerd.agent.course import (
     not_transferred,
     patient,
     played,
+    said_again,
     say,
 )
 from dialerd.agent.exchange import (
@@ -45,6 +46,7 @@ from dialerd.agent.exchange import (
     LinePlayed,
     Listen,
     Report,
+    Resumed,
     SilenceElapsed,
     Spoken,
     TransferFailed,
@@ -97,6 +99,8 @@ def step(state: State, event: Event) -> Stepped:
             return not_transferred(state, event.at)
         case CallbackUnmet() if event.asked == state.callback_at:
             return _unmet(state, event)
+        case Resumed():
+            return said_again(state, event.at)
     return state, ()
 
 
@@ -112,6 +116,8 @@ def _key(state: State, event: KeyPressed) -> Stepped:
     if digit == COMMAND and not state.commanded and _commands(state):
         return replace(state, commanded=True), ()
     state = replace(state, commanded=False)
+    # A scene's own choice of that key says more: it is the same, with a closing of its own.
+    meant = meant and not (state.answerable and digit in state.now_in.choices)
     if meant and _asks(state.flow.do_not_call, digit):
         return _do_not_call(state, at)
     if meant and state.flow.escalation is not None and _asks(state.flow.escalation.asked, digit):
@@ -125,6 +131,7 @@ def _key(state: State, event: KeyPressed) -> Stepped:
 def _commands(state: State) -> bool:
     """Whether the key before a key is one here."""
     there = state.flow.do_not_call is not None or state.flow.escalation is not None
+    there = there and not _asks(state.flow.do_not_call, COMMAND)
     return there and (_typing(state) or COMMAND not in state.now_in.choices)
 
 

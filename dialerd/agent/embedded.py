@@ -17,6 +17,7 @@ import structlog
 from dialerd.agent import dialogue
 from dialerd.agent.answer import Clock
 from dialerd.agent.clips import ClipCache
+from dialerd.agent.course import Stepped
 from dialerd.agent.exchange import (
     Action,
     CallbackUnmet,
@@ -29,6 +30,7 @@ from dialerd.agent.exchange import (
     LinePlayed,
     Listen,
     Report,
+    Resumed,
     Say,
     Sentence,
     SilenceElapsed,
@@ -37,6 +39,7 @@ from dialerd.agent.exchange import (
 )
 from dialerd.agent.hearing import Ear, Listener
 from dialerd.agent.lines import VOICEMAIL
+from dialerd.agent.openings import Opening, Openings
 from dialerd.agent.prompts import Prompts
 from dialerd.agent.script import ScriptDocument, from_body
 from dialerd.agent.speech import Speech
@@ -92,6 +95,10 @@ class Stage(Protocol):
         """Have the callee connected with a person; `transfer_failed` follows if that cannot be."""
         ...
 
+    def spoken(self, *, understood: bool) -> bool:
+        """The callee has said something, `understood` or not. False: it is not to be answered, nobody would hear it."""
+        ...
+
     def finish(self, report: AgentReport) -> None:
         """The conversation is over."""
         ...
@@ -107,6 +114,7 @@ class EmbeddedAgent:
         self._listener = listener or Listener()
         self._now = now
         self._scripts: dict[tuple[str, int], ScriptDocument] = {}
+        self._openings = Openings(speech)
 
     @classmethod
     def caching(cls, folder: Path, prompts: Path | None = None) -> EmbeddedAgent:
@@ -119,6 +127,7 @@ class EmbeddedAgent:
 
     async def close(self) -> None:
         """Let go of what `start` took."""
+        self._openings.close()
         await self._listener.close()
         await self._speech.close()
 
@@ -146,19 +155,39 @@ class EmbeddedAgent:
         if _hears(script, language):
             await self._listener.start()
 
+    def foresee(self, order: AttachAgent) -> None:
+        """The call's phone rings: have its first sentence spoken, if it holds the callee's values.
+
+        Raises as `converse`. What is said alike to everybody is ready already.
+        """
+        script = self._script(order.script_id, order.script_version)
+        _, opening = self._begin(script, order)
+        first = _first(opening)
+        if first is not None and first.personal and first.audio is None:
+            self._openings.expect(order.call, Opening(first.text, self._voice(script, order)))
+
+    def forgo(self, call: str) -> None:
+        """The phone rang in vain, or somebody else has the call; unknown: nothing."""
+        self._openings.forgo(call)
+
     def converse(self, order: AttachAgent) -> ScriptedConversation:
         """The conversation for a call. Raises `RequestError` or `PortError` where it cannot be held."""
+        self._openings.take(order.call)
         script = self._script(order.script_id, order.script_version)
+        state, opening = self._begin(script, order)
+        voice = self._voice(script, order)
+        listener = self._listener if _hears(script, order.language) else None
+        return ScriptedConversation(self._speech, voice, state, opening, listener)
+
+    def _begin(self, script: ScriptDocument, order: AttachAgent) -> Stepped:
         contact = {**order.variables, "phone": order.phone}
         if order.name is not None:
             contact["name"] = order.name
-        check_language(script, order.language)
-        voice = self._speech.voice(order.language, order.voice or script.texts[order.language].voice)
         clock = Clock(self._now(), order.zone or "UTC")
-        listener = self._listener if _hears(script, order.language) else None
-        return ScriptedConversation(
-            self._speech, voice, *dialogue.start(script, order.language, contact, clock), listener
-        )
+        return dialogue.start(script, order.language, contact, clock)
+
+    def _voice(self, script: ScriptDocument, order: AttachAgent) -> Voice:
+        return self._speech.voice(order.language, order.voice or script.texts[order.language].voice)
 
     def _script(self, script_id: str, version: int) -> ScriptDocument:
         script = self._scripts.get((script_id, version))
@@ -190,10 +219,7 @@ class ScriptedConversation:
 
     def _prepared(self, opening: tuple[Action, ...]) -> asyncio.Task[bytes] | None:
         """The first sentence is rendered while the media leg is still being opened."""
-        first = next(
-            (action.sentences[0] for action in opening if isinstance(action, Say) and action.sentences),
-            None,
-        )
+        first = _first(opening)
         if first is None:
             return None
         task = asyncio.get_running_loop().create_task(_clip(self._speech, self._voice, first))
@@ -241,6 +267,15 @@ class ScriptedConversation:
         """The callee cannot be called back then."""
         self._take(CallbackUnmet(asked, unmet.next, unmet.latest, at))
 
+    @property
+    def knows_words(self) -> bool:
+        """Whether it tells the stage of what it understands."""
+        return self.hears
+
+    def resume(self, at: Millis) -> None:
+        """The line was silenced, and a person is there who has not heard it."""
+        self._take(Resumed(at))
+
     def message(self) -> AsyncGenerator[bytes] | None:
         """What is left on an answering machine; None: the script has nothing for one."""
         line = self._state.texts.lines.get(VOICEMAIL)
@@ -263,7 +298,8 @@ class ScriptedConversation:
         return self._state.report
 
     def _said(self, phrase: str | None, at: Millis) -> None:
-        self._take(Spoken(phrase, at))
+        if self._stage is not None and self._stage.spoken(understood=phrase is not None):
+            self._take(Spoken(phrase, at))
 
     def _take(self, event: Event) -> None:
         self._state, actions = dialogue.step(self._state, event)
@@ -291,6 +327,12 @@ class ScriptedConversation:
     async def _speak(self, sentences: tuple[Sentence, ...]) -> AsyncGenerator[bytes]:
         for sentence in sentences:
             yield await _clip(self._speech, self._voice, sentence)
+
+
+def _first(opening: tuple[Action, ...]) -> Sentence | None:
+    """What is heard first."""
+    said = (action.sentences[0] for action in opening if isinstance(action, Say) and action.sentences)
+    return next(said, None)
 
 
 def _hears(script: ScriptDocument, language: str) -> bool:

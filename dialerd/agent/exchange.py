@@ -66,13 +66,22 @@ class CallbackUnmet:
 
 
 @dataclass(frozen=True, slots=True)
+class Resumed:
+    """What was being said was silenced, and whoever is there now has not heard it."""
+
+    at: Millis
+
+
+@dataclass(frozen=True, slots=True)
 class CalleeLeft:
     """The callee hung up, or somebody else has the call."""
 
     at: Millis
 
 
-Event = KeyPressed | Spoken | LinePlayed | SilenceElapsed | TransferFailed | CallbackUnmet | CalleeLeft
+Event = (
+    KeyPressed | Spoken | LinePlayed | SilenceElapsed | TransferFailed | CallbackUnmet | Resumed | CalleeLeft
+)
 
 # --- actions -------------------------------------------------------------------------------------
 

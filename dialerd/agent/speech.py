@@ -83,9 +83,17 @@ class Speech:
     async def clip(self, text: str, voice: Voice, *, personal: bool) -> bytes:
         """`text` as audio, in whole frames. Raises `PortError`. `personal`: it is not to be kept on disk."""
         spoken = spoken_form(text, voice.language)
-        key = clip_key(_FORMAT, self._found().version, voice.name, WORDS_PER_MINUTE, spoken)
+        key = self._key(spoken, voice)
         cache = None if personal else self._cache
         return await self._once(key, lambda: _obtain(cache, key, spoken, voice.name, self._deadline))
+
+    def forget(self, text: str, voice: Voice) -> None:
+        """Do not keep `text` in memory; it is not there: nothing happens."""
+        dropped = self._clips.pop(self._key(spoken_form(text, voice.language), voice), b"")
+        self._size -= len(dropped)
+
+    def _key(self, spoken: str, voice: Voice) -> str:
+        return clip_key(_FORMAT, self._found().version, voice.name, WORDS_PER_MINUTE, spoken)
 
     async def recording(self, name: str) -> bytes:
         """A recorded prompt as audio, in whole frames. Raises `PortError` if it cannot be played."""

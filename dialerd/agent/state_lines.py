@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from dialerd.agent.anytime import TRANSFERRING
 from dialerd.agent.document import Node
 from dialerd.agent.flow import Flow, Patience, Scene
 from dialerd.agent.lines import LATEST_CALLBACK, NEAREST_CALLBACK, VOICEMAIL, Line, Texts, names_in
-from dialerd.agent.states_form import TRANSFERRING
 from dialerd.agent.vocabulary import MAX_LABEL, NONE, VOICES, Vocabulary
 
 _LANGUAGE = ("voice", "defaults", "values", "say", "no_input", "no_match", TRANSFERRING, VOICEMAIL)

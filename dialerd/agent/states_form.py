@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from dialerd.agent.asking import captured, is_key, read_keys, read_phrases, read_question
+from dialerd.agent.anytime import ASKED, ESCALATION, TRANSFERRING, read_asked, read_escalation
+from dialerd.agent.asking import captured, is_key, read_phrases, read_question
 from dialerd.agent.condition import Condition, ConditionError, parse_condition
 from dialerd.agent.document import Node
 from dialerd.agent.flow import (
@@ -23,7 +24,6 @@ from dialerd.agent.flow import (
 )
 from dialerd.agent.lines import VOICEMAIL
 from dialerd.agent.vocabulary import MAX_LABEL, Vocabulary
-from dialerd.core.transfer import parse_target
 
 FIELDS = (
     "script_id",
@@ -40,8 +40,6 @@ FIELDS = (
     "languages",
 )
 REQUIRED = ("name", "do_not_call", "states", "languages")
-TRANSFERRING = "transferring"
-"""The line before a transfer."""
 RESERVED = (ESCALATE, TRANSFERRING, VOICEMAIL)
 DNC = "dnc"
 MAX_STATES = 200
@@ -49,7 +47,6 @@ MAX_STATES = 200
 _STATE = ("disposition", "positive", "keys", "question", "goto", "next", "end", "no_input", "no_match")
 _COURSES = ("keys", "question", "goto", "next", "end")
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
-_PLAN = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 class StatesForm:
@@ -111,47 +108,19 @@ class StatesForm:
         )
 
     def _read_everywhere(self, node: Node, key: str) -> Everywhere:
-        fields = node.fields(("keys", "words", "goto"), required=("goto",))
+        fields = node.fields((*ASKED, "goto"), required=("goto",))
         goto = self._target(fields["goto"]) if "goto" in fields else None
         scene = self._scenes.get(goto) if goto is not None else None
         if goto == ESCALATE or (scene is not None and not (scene.end and scene.disposition == DNC)):
             fields["goto"].fault(f"must lead to a state with `end: {DNC}`")
-        return self._asked(fields, key, goto or "")
-
-    def _asked(self, fields: Mapping[str, Node], key: str, goto: str) -> Everywhere:
-        keys = read_keys(fields["keys"]) if "keys" in fields else (key,)
-        for digit in keys:
-            if not digit.isdigit():
-                fields["keys"].fault(f"must be digits: {digit} has a meaning where digits are entered")
-        heard = read_phrases(fields["words"], self._words) if "words" in fields else ()
-        return Everywhere(goto, keys, heard)
+        return read_asked(fields, self._words, key, goto or "")
 
     def _read_escalation(self, node: Node) -> Escalation:
-        known = ("keys", "words", "target", "warm", "timeout_seconds", "summary", "fallback")
-        fields = node.fields(known, required=("fallback",))
+        fields = node.fields((*ESCALATION, "fallback"), required=("fallback",))
         fallback = self._target(fields["fallback"]) if "fallback" in fields else None
         if fallback == ESCALATE:
             fields["fallback"].fault("must be a state: it is where one goes when nobody can take over")
-        target = fields["target"].text(MAX_LABEL) if "target" in fields else None
-        if target is not None and not _PLAN.fullmatch(target):
-            self._check_address(fields["target"], target)
-        patience = fields["timeout_seconds"].number(5, 120) if "timeout_seconds" in fields else None
-        return Escalation(
-            asked=self._asked(fields, "0", ESCALATE),
-            line=TRANSFERRING,
-            fallback=fallback or "",
-            target=target,
-            warm=fields["warm"].flag() if "warm" in fields else None,
-            timeout_seconds=patience,
-            summary=self._words.text(fields["summary"]) if "summary" in fields else None,
-        )
-
-    @staticmethod
-    def _check_address(node: Node, target: str) -> None:
-        try:
-            parse_target(target)
-        except ValueError as error:
-            node.fault(f"is neither a name of the settings' transfer targets nor an address: {error}")
+        return read_escalation(fields, self._words, fallback or "")
 
     def _read_limits(self, node: Node) -> Limits:
         fields = node.fields(("seconds", "silence_seconds", "then"), required=("then",))

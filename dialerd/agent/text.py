@@ -6,11 +6,9 @@ put right here.
 
 from __future__ import annotations
 
-import datetime
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 from typing import Any
 
@@ -18,8 +16,7 @@ from babel import Locale, UnknownLocaleError
 from babel.dates import format_date, format_time
 from babel.numbers import format_currency, format_decimal
 
-MAX_VALUE = 200
-"""Characters of a contact's value that are spoken."""
+from dialerd.core.values import date_in, digits_in, number_in, text_of, time_in
 
 MAX_NAME = 64
 
@@ -109,10 +106,10 @@ def sentences(text: str) -> list[str]:
 
 def format_value(value: Any, kind: str, language: str, currency: str | None = None) -> str:
     """`value` as `language` writes it; a value that is not of its `kind` is said as it stands."""
-    text = " ".join(str(value).split())[:MAX_VALUE]
+    text = text_of(value)
     locale = _locale(language)
     if kind == "digits":
-        return " ".join(character for character in text if character.isalnum())
+        return " ".join(digits_in(text) or "")
     if locale is None:
         return text
     if kind in ("date", "time"):
@@ -123,11 +120,8 @@ def format_value(value: Any, kind: str, language: str, currency: str | None = No
 
 
 def _number(text: str, kind: str, locale: Locale, currency: str | None) -> str:
-    try:
-        number = Decimal(text.replace(",", "").replace(" ", ""))
-    except InvalidOperation:
-        return text
-    if not number.is_finite() or abs(number) >= Decimal(10) ** 15:
+    number = number_in(text)
+    if number is None:
         return text
     if kind != "amount" or currency is None:
         return str(format_decimal(number, locale=locale))
@@ -145,16 +139,13 @@ def _number(text: str, kind: str, locale: Locale, currency: str | None) -> str:
 
 
 def _date(text: str, locale: Locale) -> str:
-    try:
-        return str(format_date(datetime.date.fromisoformat(text), "long", locale=locale))
-    except ValueError:
-        return text
+    day = date_in(text)
+    return text if day is None else str(format_date(day, "long", locale=locale))
 
 
 def _time(text: str, locale: Locale) -> str:
-    try:
-        time = datetime.time.fromisoformat(text)
-    except ValueError:
+    time = time_in(text)
+    if time is None:
         return text
     pattern = _clock(locale, whole=time.minute == 0)
     # Its blank may be one that voices do not know.

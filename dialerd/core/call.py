@@ -148,7 +148,8 @@ def mark_ringing(turn: Turn, call: Call, attempt: Try) -> None:
     tries.save_try(turn, call, replace(attempt, state=TryState.RINGING, ringing_at=turn.now.wall))
     slowdown.note_taken(turn, call, attempt.trunk)
     if call.hangup is None:
-        turn.do(PrepareMedia(call.id, attempt.channel, call.engine, _codec(turn, attempt)))
+        order = _attach(turn, call, attempt)
+        turn.do(PrepareMedia(call.id, attempt.channel, call.engine, order.codec, order))
     if call.instructions:
         turn.announce("call.ringing", {"call": call.id, "campaign": call.campaign_id}, call.phone)
 
@@ -166,31 +167,34 @@ def on_answered(turn: Turn, event: TryAnswered) -> None:
         turn.do(HangUp(event.channel))
         return
     turn.world.calls.put(call.id, replace(call, agent_attached=True))
+    turn.do(_attach(turn, call, attempt))
+
+
+def _attach(turn: Turn, call: Call, attempt: Try) -> AttachAgent:
+    """The order that gives the call its agent."""
     contact = call.contact
-    turn.do(
-        AttachAgent(
-            call=call.id,
-            channel=event.channel,
-            script_id=call.script_id,
-            script_version=call.script_version,
-            language=call.language,
-            phone=call.phone,
-            name=contact.name if contact else call.name,
-            variables=contact.variables if contact else call.variables,
-            voice=call.voice,
-            zone=_zone(turn, call),
-            engine=call.engine,
-            agent_id=call.agent_id,
-            campaign_id=call.campaign_id,
-            caller_id=attempt.caller_id,
-            external_id=contact.external_id if contact else None,
-            stand_ins=call.stand_ins,
-            instructions=call.instructions,
-            on_machine=answering.on_machine(turn, call),
-            record=call.terms.record,
-            codec=_codec(turn, attempt),
-            labels=labels.own(turn.world, call),
-        )
+    return AttachAgent(
+        call=call.id,
+        channel=attempt.channel,
+        script_id=call.script_id,
+        script_version=call.script_version,
+        language=call.language,
+        phone=call.phone,
+        name=contact.name if contact else call.name,
+        variables=contact.variables if contact else call.variables,
+        voice=call.voice,
+        zone=_zone(turn, call),
+        engine=call.engine,
+        agent_id=call.agent_id,
+        campaign_id=call.campaign_id,
+        caller_id=attempt.caller_id,
+        external_id=contact.external_id if contact else None,
+        stand_ins=call.stand_ins,
+        instructions=call.instructions,
+        on_machine=answering.on_machine(turn, call),
+        record=call.terms.record,
+        codec=_codec(turn, attempt),
+        labels=labels.own(turn.world, call),
     )
 
 

@@ -64,6 +64,8 @@ class PrepareMedia:
     engine: str = EMBEDDED
     codec: str = MU_LAW
     """See `AttachAgent`."""
+    answer: AttachAgent | None = None
+    """What an answer would order now; None: it is not known."""
 
 
 @record

@@ -31,7 +31,7 @@ from dialerd.engine.contactlist import (
 from dialerd.engine.draft import Draft, closed_for_good, read_draft
 from dialerd.engine.fields import read_model
 from dialerd.engine.loading import Chunks, Loaded, Loader
-from dialerd.engine.scripts import Scripts, required
+from dialerd.engine.scripts import Scripts, kinds, required
 from dialerd.engine.settings import ServiceSettings
 from dialerd.ports import Clock, Script
 
@@ -131,6 +131,7 @@ class Admission:
             contacts.kind,
             required=judged.required,
             default_region=judged.draft.fields.default_region,
+            kinds=kinds(judged.script),
         )
         try:
             refuse_faulty(judged.faults, checked.report, skip_invalid=judged.skips_invalid, what="contacts")
@@ -199,6 +200,7 @@ class Admission:
             contacts.kind,
             required=required(script, campaign.language),
             default_region=fields.default_region,
+            kinds=kinds(script),
         )
         try:
             skip = fields.on_invalid == "skip"

@@ -119,9 +119,18 @@ class ContactIntake(Protocol):
         ...
 
     async def check(
-        self, path: Path, kind: str, *, required: frozenset[str], default_region: str | None
+        self,
+        path: Path,
+        kind: str,
+        *,
+        required: frozenset[str],
+        default_region: str | None,
+        kinds: Mapping[str, str] | None = None,
     ) -> CheckedContacts:
-        """Validate a contact list. Raises `PortError` if it cannot be read or worked on."""
+        """Validate a contact list. Raises `PortError` if it cannot be read or worked on.
+
+        `kinds` are the types of variables: a value that is not of its type is a warning.
+        """
         ...
 
     async def check_numbers(self, path: Path, now: Instant) -> CheckedNumbers:

@@ -240,6 +240,18 @@ def required(script: Script | None, language: str | None) -> frozenset[str]:
     )
 
 
+def kinds(script: Script | None) -> dict[str, str]:
+    """The types of a script's variables, of those that are declared with one."""
+    declared = script.body.get("variables") if script is not None else None
+    if not isinstance(declared, Mapping):
+        return {}
+    return {
+        name: str(about["type"])
+        for name, about in declared.items()
+        if isinstance(about, Mapping) and about.get("type") is not None
+    }
+
+
 def message_faults(answering_machine: str, script: Script | None, language: str, engine: str) -> list[Fault]:
     """What keeps a message from being left on answering machines, if one is to be."""
     if answering_machine != OnMachine.MESSAGE:

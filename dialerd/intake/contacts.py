@@ -21,11 +21,14 @@ from phonenumbers import PhoneNumber, PhoneNumberFormat, ValidationResult
 from dialerd.core.errors import Fault
 from dialerd.core.model import E164
 from dialerd.core.results import IDENTITY
+from dialerd.core.values import misread
 from dialerd.ports import NewContact
 
 RESERVED = IDENTITY
 """Keys and columns with a meaning of their own; every other one is a script variable."""
 
+MOST_MISREAD = 100
+"""Values of the wrong type that are told one by one: a column of another format has one in each row."""
 MAX_TEXT = 255
 """Characters in a name, an external id or a zone."""
 MAX_VALUE = 2_000
@@ -35,6 +38,8 @@ MAX_CONTACT = 64 * 1024
 _MAX_INTEGER = 2**63 - 1
 
 _PLAIN_E164 = re.compile(r"\+[1-9][0-9]{6,14}")
+_SHOWN = 40
+"""Characters of a value that are shown."""
 _SHORTEST = 2
 """Digits of a national number that the parser reads at all."""
 _SCIENTIFIC = re.compile(r"[+-]?[0-9]+(?:[.,][0-9]+)?[eE][+-]?[0-9]+")
@@ -71,6 +76,8 @@ class Rules:
     max_contacts: int
     names_region: bool = True
     """Whether whoever brings the list can name a default region."""
+    kinds: Mapping[str, str] = field(default_factory=dict)
+    """Types that the script gives its variables (`dialerd.core.values`)."""
 
     def faults(self) -> list[Fault]:
         """What is wrong with the rules themselves."""
@@ -129,6 +136,8 @@ class Tally:
     """The rows with faults, as they were read."""
     refusals: list[Fault] = field(default_factory=list)
     """Faults of the list as a whole: nothing of it can be used."""
+    misread: int = 0
+    """Values that are not of their type."""
 
 
 class Unfit(Exception):
@@ -162,6 +171,11 @@ def accepted(rows: Iterable[Row], rules: Rules, tally: Tally) -> Iterator[NewCon
             continue
         tally.accepted += 1
         yield contact
+    untold = tally.misread - MOST_MISREAD
+    if untold > 0:
+        last = tally.warnings[-1]
+        msg = f"{untold:,} more values are not of their type, and are not listed"
+        tally.warnings.append(Note(last.line, last.loc, None, None, msg))
     if beyond is not None:
         tally.refusals.append(
             Fault(
@@ -206,7 +220,24 @@ def _contact(row: Row, rules: Rules, tally: Tally) -> NewContact | None:
         return None
     if warning is not None:
         tally.warnings.append(Note(row.line, f"{row.where}.phone", "phone", phone, warning))
+    _note_misread(row, phone, variables, rules, tally)
     return NewContact(phone, texts["name"], texts["timezone"], texts["external_id"], variables)
+
+
+def _note_misread(row: Row, phone: E164, variables: Mapping[str, Any], rules: Rules, tally: Tally) -> None:
+    for key, msg in _misread(variables, rules):
+        tally.misread += 1
+        if tally.misread <= MOST_MISREAD:
+            tally.warnings.append(Note(row.line, f"{row.where}.{key}", key, phone, f"{key}: {msg}"))
+
+
+def _misread(variables: Mapping[str, Any], rules: Rules) -> Iterator[tuple[str, str]]:
+    """Values that the script will not read as their type: it says them as they stand, and compares them as text."""
+    for key, kind in rules.kinds.items():
+        value = variables.get(key)
+        wanted = misread(value, kind) if value is not None else None
+        if wanted is not None:
+            yield key, f"{str(value)[:_SHOWN]!r} is not {wanted}; it is said as it stands"
 
 
 def _given(texts: Mapping[str, str | None]) -> set[str]:

@@ -224,10 +224,19 @@ class Intake:
         return await self._helper.call(tasks.read_document, path)
 
     async def check(
-        self, path: Path, kind: str, *, required: frozenset[str], default_region: str | None
+        self,
+        path: Path,
+        kind: str,
+        *,
+        required: frozenset[str],
+        default_region: str | None,
+        kinds: Mapping[str, str] | None = None,
     ) -> CheckedList[NewContact]:
-        """Validate a list (`kind`: `csv`, or `json` for a request's `contacts`); `discard` the result."""
-        rules = Rules(required, default_region, self._max_contacts)
+        """Validate a list (`kind`: `csv`, or `json` for a request's `contacts`); `discard` the result.
+
+        `kinds` are the types of variables.
+        """
+        rules = Rules(required, default_region, self._max_contacts, kinds=kinds or {})
         check = tasks.check_csv if kind == "csv" else tasks.check_json
         return await self._checked(tasks.unpack, check, path, rules)
 

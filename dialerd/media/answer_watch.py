@@ -1,7 +1,8 @@
 """What is done about who has answered: the verdict is told, a machine is hung up on or given its message.
 
 The agent greets at once, whoever is there; this listens beside it. It never makes a person wait, and takes back what it
-has begun when a key shows that a person is there. Milliseconds since the answer come from outside; it plays nothing.
+has begun when a person shows: by a key at any time, by what is said until the machine is hung up on, has sounded its
+tone or is given its message. Milliseconds since the answer come from outside; it plays nothing.
 """
 
 from __future__ import annotations
@@ -13,10 +14,14 @@ from dialerd.media.cadence import Cadence, Heard
 
 CERTAIN = 1_500
 """Milliseconds for which a verdict must stand before a machine is hung up on."""
+LATEST = 5_000
+"""Milliseconds after which it is hung up on though what it says might be a person's."""
 ENDED = 2_000
 """Of silence, after which a greeting without a tone has ended."""
 SETTLED = 8_000
 """Of what was heard, after which a person remains one: a tone that comes later is no machine's."""
+AGAIN = 4_000
+"""Of what was heard after a verdict was taken back, in which a tone is a machine's still."""
 PATIENCE = 30_000
 """Longer than this, after the answer, no machine's tone is waited for."""
 
@@ -65,6 +70,7 @@ class AnswerWatch:
         self._over = on_machine is OnMachine.IGNORE
         """Nothing is listened for any more."""
         self._ended = False
+        self._settled = SETTLED
 
     @property
     def listens(self) -> bool:
@@ -81,7 +87,7 @@ class AnswerWatch:
         if self._over:
             return ()
         heard = self._cadence.hear(frame)
-        acts = self._take(heard, at) if heard is not None else ()
+        acts = self._reopened(heard, at) if heard is not None else ()
         return acts + self.tick(at)
 
     def pressed(self, at: int) -> tuple[Act, ...]:
@@ -91,12 +97,26 @@ class AnswerWatch:
         heard = self._cadence.pressed()
         return self._take(heard, at) if heard is not None else ()
 
+    def understood(self, at: int) -> tuple[Act, ...]:
+        """The callee has said something that was listened for."""
+        heard = None if self._over else self._cadence.understood()
+        return self._reopened(heard, at) if heard is not None else ()
+
     def judged(self, answer: AnsweredBy, why: str, at: int) -> tuple[Act, ...]:
-        """Somebody else has listened too, and thinks so. What was heard here stands, but where it is nothing."""
-        if self._over or self._cadence.answer is not None:
+        """Somebody else has listened too, and thinks so.
+
+        It counts where nothing was heard here, and as long as a machine is not certain: human first.
+        """
+        if self._over or not self._is_open_to(answer, at):
             return ()
         self._cadence.answer = answer
-        return self._take(Heard(answer, why), at)
+        return self._reopened(Heard(answer, why), at)
+
+    def _is_open_to(self, answer: AnsweredBy, at: int) -> bool:
+        if self._cadence.answer is None:
+            return True
+        doubted = answer is AnsweredBy.HUMAN and not self._cadence.final
+        return doubted and self._machine_since is not None and at - self._machine_since < CERTAIN
 
     def tick(self, at: int) -> tuple[Act, ...]:
         """Time has passed."""
@@ -104,9 +124,9 @@ class AnswerWatch:
             return ()
         if self._machine_since is None:
             settled = self._cadence.answer is not None or self._on_machine is OnMachine.CONTINUE
-            self._over = at > PATIENCE or (settled and self._cadence.at > SETTLED)
+            self._over = at > PATIENCE or (settled and self._cadence.at > self._settled)
             return ()
-        if self._on_machine is OnMachine.HANG_UP and at - self._machine_since >= CERTAIN:
+        if self._on_machine is OnMachine.HANG_UP and self._is_certain(at - self._machine_since):
             return self._end()
         if self._on_machine is OnMachine.MESSAGE:
             if self._cadence.quiet >= ENDED:
@@ -115,9 +135,20 @@ class AnswerWatch:
                 return self._end()
         return ()
 
+    def _is_certain(self, stood: int) -> bool:
+        """Whether a verdict that has stood for so long may end the call."""
+        wavers = self._cadence.wavers and self._cadence.quiet < ENDED
+        return stood >= LATEST or (stood >= CERTAIN and not wavers)
+
     def spoken(self) -> tuple[Act, ...]:
         """The message was played to its end."""
         return self._end(message_left=True) if self._speaking and not self._ended else ()
+
+    def _reopened(self, heard: Heard, at: int) -> tuple[Act, ...]:
+        """Something was heard. What is taken back by it may have been a greeting's end: a tone is waited for."""
+        if heard.answer is AnsweredBy.HUMAN and self._machine_since is not None:
+            self._settled = max(SETTLED, self._cadence.at + AGAIN)
+        return self._take(heard, at)
 
     def _take(self, heard: Heard, at: int) -> tuple[Act, ...]:
         told: tuple[Act, ...] = ()
@@ -142,7 +173,7 @@ class AnswerWatch:
         return self._speak() if self._on_machine is OnMachine.MESSAGE and not self._speaking else ()
 
     def _speak(self) -> tuple[Act, ...]:
-        self._speaking = True
+        self._speaking = self._cadence.final = True
         return (Speak(),)
 
     def _end(self, *, message_left: bool = False) -> tuple[Act, ...]:

@@ -1,8 +1,9 @@
 """Who has answered, by what is heard: the rhythm of the greeting, and the tone after which a machine records.
 
 A person says a word or two and waits; a machine speaks on, or sounds a tone. Silence alone is no machine: lines are
-slow, and people wait for the caller. The verdict may change as more is heard. It hears one call's audio, frame by
-frame, keeps no audio, and decides nothing about the call.
+slow, and people wait for the caller. The verdict may change as more is heard: who says a word after a pause, and
+waits again, is a person whatever came before; only a tone is final. It hears one call's audio, frame by frame, keeps
+no audio, and decides nothing about the call.
 """
 
 from __future__ import annotations
@@ -40,6 +41,14 @@ class Rhythm:
     """Longer speech than this is no greeting of a person."""
     most_words: int = 5
     """More words than this before the first pause are none either."""
+    breath: int = 500
+    """Silence between two phrases of one who speaks on."""
+    call: int = 900
+    """A phrase no longer than this may be the "Hello?" of a person who was not answered."""
+    answer: int = 1_500
+    """A phrase no longer than this may be an answer."""
+    wait: int = 1_200
+    """Silence in which a person waits after such a phrase: machines go on sooner, or sound their tone."""
     undecided: int = 8_000
     """After so long the greeting is over, whatever it was; only tones are listened for."""
 
@@ -83,14 +92,37 @@ class Cadence:
         self._words = 0
         self._word = 0
         self._silence = 0
+        self._before = 0
+        """Silence before the latest sound."""
         self._spoken = False
+        self._phrase = 0
+        """Of the latest phrase, its short gaps included."""
+        self._phrase_words = 0
+        self._apart = False
+        """Whether a pause was before it."""
         self.answer: AnsweredBy | None = None
         """Who it is taken to be; None: it cannot be told yet."""
+        self.final = False
+        """Whether nothing that is said takes it back any more; a key does."""
 
     @property
     def quiet(self) -> int:
         """Milliseconds for which nothing was said, as of the last frame."""
         return self._silence
+
+    @property
+    def wavers(self) -> bool:
+        """Whether more has to be heard before a machine is certain: what is heard now may be a person who waits."""
+        # What has just begun may be a click still.
+        pause = self._before if 0 < self._word < self._rhythm.word else self._silence
+        if pause >= self._rhythm.breath:
+            return True
+        return self._apart and self._phrase <= self._rhythm.call
+
+    @property
+    def brief(self) -> bool:
+        """Whether what was said last is short enough to be an answer."""
+        return self._phrase_words > 0 and self._phrase <= self._rhythm.answer
 
     def hear(self, frame: bytes) -> Heard | None:
         """20 ms of mu-law; what has changed, or None."""
@@ -98,6 +130,7 @@ class Cadence:
         self.at += FRAME_MS
         beep = self._tones.hear(samples)
         if beep:
+            self.final = True
             return self._found(AnsweredBy.MACHINE, "a tone, as before a recording", beep=True)
         if self._tones.sounding:
             return None
@@ -107,6 +140,12 @@ class Cadence:
         """The callee pressed a key: no machine does."""
         return self._found(AnsweredBy.HUMAN, "a key was pressed")
 
+    def understood(self) -> Heard | None:
+        """What the callee has said was asked for: recordings say other things, and more at a time."""
+        if self.final or not self.brief:
+            return None
+        return self._found(AnsweredBy.HUMAN, "says what was listened for")
+
     def _listen(self, level: float) -> Heard | None:
         self._levels.append(level)
         loud = max(self._rhythm.floor, self._rhythm.over_noise * min(self._levels))
@@ -114,31 +153,60 @@ class Cadence:
 
     def _voice(self) -> Heard | None:
         rhythm = self._rhythm
-        if self._word == 0 and self._spoken:
-            self._speech += self._silence
+        if self._word == 0:
+            self._before = self._silence
         self._silence = 0
         self._word += FRAME_MS
-        self._speech += FRAME_MS
+        if self._word < rhythm.word:
+            return None
         if self._word == rhythm.word:
-            self._spoken = True
-            self._words += 1
+            self._begin_word()
+        else:
+            self._speech += FRAME_MS
+            self._phrase += FRAME_MS
         if self._speech > rhythm.greeting and self._undecided:
             return self._found(AnsweredBy.MACHINE, f"speaks for {self._speech} ms without a pause")
         if self._words > rhythm.most_words and self._undecided:
             return self._found(AnsweredBy.MACHINE, f"says {self._words} words without a pause")
         return None
 
+    def _begin_word(self) -> None:
+        """The sound is no click."""
+        if self._spoken:
+            self._speech += self._before
+        self._spoken = True
+        self._speech += self._word
+        self._words += 1
+        paused = self._before >= self._rhythm.breath
+        if paused or not self._phrase_words:
+            self._apart = paused
+            self._phrase = self._phrase_words = 0
+        else:
+            self._phrase += self._before
+        self._phrase += self._word
+        self._phrase_words += 1
+
     def _quiet(self) -> Heard | None:
-        if self._word and self._word < self._rhythm.word:
-            self._speech -= self._word
+        if 0 < self._word < self._rhythm.word:
+            # A click: the silence goes on.
+            self._silence = self._before + self._word
         self._word = 0
         self._silence += FRAME_MS
+        if self.answer is AnsweredBy.MACHINE:
+            return self._taken_back()
         if not self._spoken or self._silence < self._rhythm.pause:
             return None
         said, self._speech, self._words, self._spoken = self._speech, 0, 0, False
         if self._undecided:
             return self._found(AnsweredBy.HUMAN, f"says {said} ms and waits")
         return None
+
+    def _taken_back(self) -> Heard | None:
+        """Who was taken for a machine has said little, after a pause, and waits."""
+        called = self._apart and 0 < self._phrase <= self._rhythm.call
+        if self.final or not called or self._silence < self._rhythm.wait:
+            return None
+        return self._found(AnsweredBy.HUMAN, f"says {self._phrase} ms after a pause and waits")
 
     @property
     def _undecided(self) -> bool:

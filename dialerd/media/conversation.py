@@ -99,6 +99,10 @@ class Stage(Protocol):
         """
         ...
 
+    def spoken(self, *, understood: bool) -> bool:
+        """The callee has said something, `understood` or not. False: it is not to be answered, nobody would hear it."""
+        ...
+
     def finish(self, report: AgentReport) -> None:
         """The conversation is over."""
         ...
@@ -159,6 +163,20 @@ class Pausing(Protocol):
         ...
 
 
+@runtime_checkable
+class Resumable(Protocol):
+    """A conversation that can go on after it was silenced."""
+
+    @property
+    def knows_words(self) -> bool:
+        """Whether it tells the stage of what it understands, so that it wants the audio though it is silenced."""
+        ...
+
+    def resume(self, at: Millis) -> None:
+        """Nobody has heard what was said since: go on from there, with a person."""
+        ...
+
+
 class Agent(Protocol):
     """An engine of conversations."""
 
@@ -175,6 +193,14 @@ class Agent(Protocol):
 
         Raises `RequestError` or `PortError`.
         """
+        ...
+
+    def foresee(self, order: AttachAgent) -> None:
+        """The call's phone rings: make ready what is heard first, if that can be. `converse` or `forgo` follows."""
+        ...
+
+    def forgo(self, call: str) -> None:
+        """Nothing that was made ready for the call is needed; nothing was: nothing happens."""
         ...
 
     def converse(self, order: AttachAgent) -> Conversation:

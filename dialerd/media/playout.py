@@ -142,6 +142,11 @@ class Playout:
         """Whether no text is being sent or awaited."""
         return self._listening or ((self._task is None or self._task.done()) and self._timer is None)
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is said and nothing awaited."""
+        return not self._listening and self._quiet
+
     def on_mark(self, mark: int) -> None:
         """The outlet has played up to `mark`."""
         cue = self._cues.pop(mark, None)

@@ -79,6 +79,15 @@ class EngineRack:
             raise PortError(f"there is no engine {order.engine!r}", retryable=False)
         return place.converse(order)
 
+    def foresee(self, order: AttachAgent) -> None:
+        """A call's phone rings. Engines beside the embedded one have nothing to make ready."""
+        if order.engine == EMBEDDED:
+            self._embedded.foresee(order)
+
+    def forgo(self, call: str) -> None:
+        """The call needs nothing of what was made ready."""
+        self._embedded.forgo(call)
+
     def is_direct(self, engine: str) -> bool:
         """Whether Asterisk leads to it past this process, so that no leg of this process is wanted."""
         place = self._places.get(engine)

@@ -169,7 +169,7 @@ class WorkerSeat:
     def expect(self, order: PrepareMedia) -> None:
         """Have it make ready what a ringing call will need. Only while it has a link."""
         self.expected[order.call] = order.engine
-        self._say(wire.Expect(order.call, order.channel, order.engine, order.codec))
+        self._say(wire.Expect.of(order))
 
     def forgo(self, call: CallId) -> None:
         """Have it let go of that; without a worker it is kept: its calls may be unknown."""

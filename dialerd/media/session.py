@@ -26,7 +26,13 @@ from dialerd.media.asterisk_ws import CalleeGone, LegListener
 from dialerd.media.audio_guard import AudioGuard
 from dialerd.media.audio_watch import AudioLimits
 from dialerd.media.cast import Agents, Cast, in_words
-from dialerd.media.conversation import Conversation, DirectConversation, Pausing, Redirectable
+from dialerd.media.conversation import (
+    Conversation,
+    DirectConversation,
+    Pausing,
+    Redirectable,
+    Resumable,
+)
 from dialerd.media.formats import ULAW, Format
 from dialerd.media.interpreter import Interpreter, OverheardOutlet, Overhearer
 from dialerd.media.playout import Cue, Notices, Outlet, Playout
@@ -175,6 +181,10 @@ class Session:
         """A person is being called for the callee, who hears it ring wherever the agent says nothing."""
         self._muted = False
         """The agent may say nothing meanwhile."""
+        self._hushed = False
+        """The agent says nothing to a machine that is about to record."""
+        self._hears_on = False
+        """It listens all the same, for words that only a person says."""
         self._watch = AnswerWatch(order.on_machine)
         self._watching: asyncio.TimerHandle | None = None
         self._amd = amd
@@ -364,18 +374,18 @@ class Session:
 
     def play(self, number: int, audio: AsyncGenerator[bytes | Cue]) -> None:
         """See `dialerd.media.conversation.Stage`."""
-        if self._playout is not None and not self._muted:
+        if self._playout is not None and not self._silent:
             self._playout.play(number, self._interpreter.said(audio))
 
     def stop(self) -> None:
         """See `dialerd.media.conversation.Stage`."""
-        if self._playout is not None and not self._muted:
+        if self._playout is not None and not self._silent:
             self._playout.stop()
             self._ring()
 
     def listen(self, number: int, duration: Millis) -> None:
         """See `dialerd.media.conversation.Stage`."""
-        if self._playout is not None and not self._muted:
+        if self._playout is not None and not self._silent:
             self._playout.listen(number, duration, self._interpreter.ringing() if self._holding else b"")
 
     def report(self, report: AgentReport) -> None:
@@ -388,6 +398,17 @@ class Session:
         self._holding = True
         self._listener.on_escalate(wish, self._asks)
         self._ring()
+
+    def spoken(self, *, understood: bool) -> bool:
+        """See `dialerd.media.conversation.Stage`."""
+        if understood:
+            self._heed(self._watch.understood(self._at))
+        return not self._silent
+
+    @property
+    def _silent(self) -> bool:
+        """Whether nothing that the agent says would be heard."""
+        return self._muted or self._hushed
 
     def finish(self, report: AgentReport) -> None:
         """See `dialerd.media.conversation.Stage`."""
@@ -414,7 +435,7 @@ class Session:
     def on_key(self, digit: str) -> None:
         """See `LegListener`. A key pressed before the agent has begun to speak is not meant for it."""
         self._heed(self._watch.pressed(self._at))
-        if self._conversation is not None and self._playout is not None and not self._muted:
+        if self._conversation is not None and self._playout is not None and not self._silent:
             self._direct(self._conversation.key_pressed, digit, self._at)
 
     def on_audio(self, audio: bytes) -> None:
@@ -427,7 +448,8 @@ class Session:
             self._heed(self._watch.hear(plain, self._at))
             if not self._hears and self._leg is not None:
                 self._leg.deafen()
-        if self._conversation is not None and self._conversation.hears and not self._muted:
+        listens = not self._muted and (not self._hushed or self._hears_on)
+        if self._conversation is not None and self._conversation.hears and listens:
             self._direct(self._conversation.heard, self._interpreter.heard(audio, plain), self._at)
 
     def on_lost(self, detail: str) -> None:
@@ -493,19 +515,28 @@ class Session:
             case Judged(answer, why):
                 self._listener.on_judged(answer, why)
             case Hush():
-                self._muted = True
+                self._hushed = True
+                self._hears_on = isinstance(self._conversation, Resumable) and self._conversation.knows_words
                 if self._playout is not None:
                     self._playout.stop()
             case Speak():
                 self._leave_message()
             case GoOn():
-                self._muted = False
+                self._hushed = False
                 if self._playout is not None:
                     self._playout.stop()
+                # Who has shown to be a person by an answer is answered first.
+                self._loop.call_soon(self._resume)
             case HangUp(message_left):
                 if message_left:
                     self._listener.on_message_left()
                 self.detach()
+
+    def _resume(self) -> None:
+        """Have the agent go on that was silenced, unless it says something already."""
+        waits = self._playout is not None and self._playout.is_idle and not self._silent
+        if waits and isinstance(self._conversation, Resumable):
+            self._direct(self._conversation.resume, self._at)
 
     def _leave_message(self) -> None:
         message = self._conversation.message() if self._conversation is not None else None

@@ -167,6 +167,13 @@ class StreamTalk(ABC):
             told = {name: to_iso(time) for name, time in times.items()}
             self.send_words({"callback_unmet": {**told, "detail": unmet.detail}})
 
+    knows_words = False
+    """See `dialerd.media.conversation.Resumable`."""
+
+    def resume(self, at: Millis) -> None:
+        """See `dialerd.media.conversation.Resumable`. What it says from here on is heard."""
+        self.take_clear()
+
     def message(self) -> AsyncGenerator[bytes] | None:
         """See `dialerd.media.conversation.Conversation`. What the engine would leave is not known here."""
         return None

@@ -15,7 +15,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from dialerd.core.clock import Instant
 from dialerd.core.commands import Unmet
-from dialerd.core.effects import AttachAgent
+from dialerd.core.effects import AttachAgent, PrepareMedia
 from dialerd.core.engine import EMBEDDED, EngineState, StandIn
 from dialerd.core.model import (
     E164,
@@ -72,7 +72,15 @@ class Expect:
     channel: str
     engine: str = EMBEDDED
     codec: str = MU_LAW
+    answer: Attach | None = None
+    """What would follow."""
     kind: Literal["expect"] = "expect"
+
+    @classmethod
+    def of(cls, order: PrepareMedia) -> Expect:
+        """What the core has ordered."""
+        answer = Attach.of(order.answer, 0.0) if order.answer is not None else None
+        return cls(order.call, order.channel, order.engine, order.codec, answer)
 
 
 @dataclass(frozen=True, slots=True)

@@ -273,12 +273,27 @@ class Worker:
     def _foresee(self, message: wire.Expect | wire.Forgo) -> None:
         """A phone rings, or has rung in vain."""
         match message:
-            case wire.Expect(call, channel, engine, codec):
-                wanted = call not in self._sessions and not self._rack.is_direct(engine)
-                if wanted and not self._leaving.is_set():
+            case wire.Expect(call, channel, engine, codec, answer):
+                if call in self._sessions or self._leaving.is_set():
+                    return
+                if not self._rack.is_direct(engine):
                     self._ringing.expect(PrepareMedia(CallId(call), ChannelId(channel), engine, codec))
+                if answer is not None:
+                    self._expect_answer(answer)
             case wire.Forgo(call):
-                self._ringing.forgo(call)
+                self._forgo(call)
+
+    def _expect_answer(self, answer: wire.Attach) -> None:
+        """Have ready what will be said. A wrong order, or an agent's bug, costs nothing here: the answer tells."""
+        try:
+            self._rack.foresee(answer.order())
+        except Exception as error:  # noqa: BLE001
+            _log.debug("media.not_foreseen", call=answer.call, detail=type(error).__name__)
+
+    def _forgo(self, call: str) -> None:
+        """What is ready for the call is not needed any more; nothing is: nothing happens."""
+        self._ringing.forgo(call)
+        self._rack.forgo(call)
 
     def _direct(self, message: Direction) -> None:
         """Tell a call's session something; a call that is over is told nothing."""
@@ -349,7 +364,7 @@ class Worker:
         finally:
             self._sessions.pop(order.call, None)
             # A session that had nobody to speak has not taken it.
-            self._ringing.forgo(order.call)
+            self._forgo(order.call)
             if self._dismissed and not self._sessions:
                 self._leaving.set()
 
@@ -368,7 +383,7 @@ class Worker:
                 self._tell(wire.Unrecorded(call, detail))
 
     def _refuse(self, call: str, detail: str) -> None:
-        self._ringing.forgo(call)
+        self._forgo(call)
         self._tell(wire.Ended(call, AgentReport(), Reason.ENGINE_FAILED, detail))
 
     def _ended(self, order: AttachAgent, outcome: Outcome) -> None:

@@ -80,6 +80,11 @@ class Talk:
         self._pass(700)
         return self.take(Spoken(phrase, self._now))
 
+    def break_in(self, phrase: str) -> Talk:
+        """Say something at once, whatever is being said."""
+        self._pass(700)
+        return self.take(Spoken(phrase, self._now))
+
     def wait(self) -> Talk:
         """Hear the line out, then do nothing."""
         self.hear()

@@ -20,6 +20,7 @@ from dialerd.agent.exchange import (
     LinePlayed,
     Listen,
     Report,
+    Resumed,
     Say,
     Sentence,
     SilenceElapsed,
@@ -123,10 +124,10 @@ def test_who_hangs_up_during_the_closing_line_keeps_the_label() -> None:
 def test_a_second_key_changes_nothing() -> None:
     state, _ = begin()
     state, _ = pressed(state, "1")
-    state, actions = pressed(state, "9", 1600)
+    state, actions = pressed(state, "2", 1600)
     assert actions == ()
     assert state.report.disposition == "interested"
-    assert state.report.transcript[-1]["digits"] == "9"
+    assert state.report.transcript[-1]["digits"] == "2"
 
 
 def test_silence_is_asked_again_and_then_closed_without_a_label() -> None:
@@ -155,6 +156,21 @@ def test_an_unknown_key_is_told_and_the_third_one_closes() -> None:
     assert not any(isinstance(action, Hush) for action in actions)
     assert said(actions) == "No answer. Goodbye."
     assert state.phase is Phase.CLOSING
+
+
+def test_what_was_silenced_is_said_again() -> None:
+    state, _ = begin()
+    state, actions = step(state, Resumed(Millis(4000)))
+    assert said(actions) == OPENING
+    assert [turn.get("interrupted") for turn in state.report.transcript] == [True, None]
+    state, _ = played(state, 8000)
+    state, actions = step(state, Resumed(Millis(9000)))
+    assert said(actions) == OPENING, "what it waits for was not heard either"
+    state, _ = pressed(state, "1")
+    state, actions = step(state, Resumed(Millis(9500)))
+    assert said(actions) == "Thank you."
+    state, actions = played(state)
+    assert isinstance(actions[0], HangUp)
 
 
 def test_what_is_late_is_ignored() -> None:
@@ -245,11 +261,13 @@ def test_whatever_comes_it_ends_once_and_decides_once(events: list[Event]) -> No
     assert state.phase is Phase.DONE
     assert isinstance(actions[-1], HangUp)
     assert sum(isinstance(action, HangUp) for action in actions) == 1
-    reports = [action.report for action in actions if isinstance(action, Report)]
-    assert len(reports) <= 1
-    assert [report.disposition for report in reports] == ([state.disposition] if state.disposition else [])
+    labels = [action.report.disposition for action in actions if isinstance(action, Report)]
+    assert len(labels) <= 2
+    assert labels[-1:] == ([state.disposition] if state.disposition else [])
+    assert labels[1:] in ([], ["dnc"]), "only no more calls can be asked for after an answer"
+    assert labels[:1] != ["dnc"] or len(labels) == 1, "and that is final"
     numbers = [action.number for action in actions if isinstance(action, Say | Listen)]
     assert numbers == sorted(set(numbers)), "each has a number of its own, later ones greater"
-    assert len(numbers) <= 12, "silences and unknown keys are counted"
+    assert len(numbers) <= 13, "silences and unknown keys are counted"
     times = [turn["time"] for turn in state.report.transcript if turn["speaker"] == "callee"]
     assert len(times) <= len(events)

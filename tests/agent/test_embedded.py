@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any, cast
@@ -9,6 +10,7 @@ from typing import Any, cast
 import pytest
 
 from dialerd.agent.embedded import EmbeddedAgent
+from dialerd.agent.script import parse_script
 from dialerd.agent.speech import Speech
 from dialerd.agent.voices import Voice
 from dialerd.core.clock import Millis
@@ -17,7 +19,8 @@ from dialerd.core.effects import AttachAgent
 from dialerd.core.errors import InvariantError, PortError, RequestError
 from dialerd.core.model import E164, AgentReport, CallId, ChannelId
 from dialerd.core.transfer import TransferWish
-from tests.agent.scripts import good, refusing
+from tests.adapters.waiting import until
+from tests.agent.scripts import GOOD, good, refusing
 
 
 class FakeSpeech:
@@ -26,6 +29,7 @@ class FakeSpeech:
     def __init__(self) -> None:
         self.spoken: list[tuple[str, bool]] = []
         self.voices: set[str] = set()
+        self.forgotten: list[str] = []
         self.broken = False
 
     def voice(self, language: str, character: str) -> Voice:
@@ -38,6 +42,9 @@ class FakeSpeech:
         self.voices.add(voice.name)
         return text.encode()
 
+    def forget(self, text: str, voice: Voice) -> None:
+        self.forgotten.append(text)
+
 
 class RecordingStage:
     """Notes what it was told."""
@@ -45,6 +52,7 @@ class RecordingStage:
     def __init__(self) -> None:
         self.told: list[tuple[Any, ...]] = []
         self.audio: AsyncGenerator[bytes] | None = None
+        self.answers = True
 
     def play(self, number: int, audio: AsyncGenerator[bytes]) -> None:
         self.told.append(("play", number))
@@ -61,6 +69,10 @@ class RecordingStage:
 
     def escalate(self, wish: TransferWish) -> None:
         self.told.append(("escalate", wish))
+
+    def spoken(self, *, understood: bool) -> bool:
+        self.told.append(("spoken", understood))
+        return self.answers
 
     def finish(self, report: AgentReport) -> None:
         self.told.append(("finish", report.disposition))
@@ -195,3 +207,62 @@ async def test_a_callback_that_cannot_be_is_said_on_the_stage() -> None:
     assert stage.told[-2:] == [("report", "callback_requested"), ("listen", stage.told[-1][1], Millis(300))]
     talk.callback_unmet(asked, Unmet("the window is over", None, asked), Millis(5_050))
     assert (await stage.heard()).startswith("Not at 6:30 pm, but ")
+
+
+async def test_a_line_that_was_silenced_is_said_again() -> None:
+    made, _ = agent()
+    talk = made.converse(order())
+    stage = RecordingStage()
+    talk.start(stage)
+    talk.resume(Millis(3000))
+    assert stage.told == [("play", 1), ("play", 2)]
+    assert await stage.heard() == "Hello Priya. We offer 50,000 rupees. Press 1, 2 or 9."
+    talk.played(1, Millis(3100))
+    assert stage.told[2:] == [], "the first one was not heard to its end"
+
+
+@pytest.mark.parametrize("answers", [True, False])
+async def test_words_are_answered_where_the_stage_lets_it(answers: bool) -> None:
+    made, _ = agent()
+    made.learn("words", 1, parse_script(GOOD.replace("label: Interested", "words: ['yes']")).body)
+    talk = made.converse(order(script_id="words"))
+    assert talk.knows_words
+    stage = RecordingStage()
+    stage.answers = answers
+    talk.start(stage)
+    talk._said("yes", Millis(2000))
+    assert stage.told[:2] == [("play", 1), ("spoken", True)]
+    assert (("report", "interested") in stage.told) is answers
+    talk.close(Millis(3000))
+
+
+async def test_what_is_heard_first_is_spoken_while_the_phone_rings() -> None:
+    made, speech = agent()
+    made.foresee(order(voice="male"))
+    await until(lambda: speech.spoken)
+    assert speech.spoken == [("Hello Priya.", True)]
+    assert speech.voices == {"male"}
+    talk = made.converse(order(voice="male"))
+    made.forgo(order().call)
+    assert speech.forgotten == [], "it is the call's own from its answer on"
+    talk.close(Millis(0))
+
+
+async def test_what_rings_in_vain_is_forgotten() -> None:
+    made, speech = agent()
+    made.foresee(order())
+    await until(lambda: speech.spoken)
+    made.forgo(order().call)
+    assert speech.forgotten == ["Hello Priya."]
+
+
+async def test_what_everybody_hears_alike_is_not_spoken_again() -> None:
+    made, speech = agent()
+    made.learn("alike", 1, parse_script(GOOD.replace("Hello {{name}}.", "Hello.")).body)
+    made.foresee(order(script_id="alike"))
+    await asyncio.sleep(0)
+    assert speech.spoken == []
+    with pytest.raises(PortError, match="never prepared"):
+        made.foresee(order(script_id="unknown"))
+    with pytest.raises(RequestError):
+        made.foresee(order(variables={}))

@@ -250,3 +250,15 @@ def test_voices_with_tags_that_are_none_are_left_out() -> None:
     assert Voices({"en-gb": "gmw/en", "chr-US-Qaaa-x-west": "iro/chr", "piqd": "piqd"}, "1").languages == (
         "en-GB",
     )
+
+
+async def test_what_is_forgotten_is_spoken_anew(fake: Fake, tmp_path: Path) -> None:
+    async with speaking(tmp_path / "cache") as (speech, voice):
+        speech.forget("Hello Priya.", voice)
+        for _ in range(2):
+            await speech.clip("Hello Priya.", voice, personal=True)
+        assert len(fake.calls) == 1
+        speech.forget("Hello Priya.", voice)
+        await speech.clip("Hello Priya.", voice, personal=True)
+        assert len(fake.calls) == 2
+        assert files(tmp_path / "cache") == []

@@ -15,6 +15,7 @@ from dialerd.agent.text import (
     sentences,
     spoken_form,
 )
+from dialerd.core.values import misread
 
 
 @pytest.mark.parametrize(
@@ -134,3 +135,23 @@ def test_any_value_can_be_spoken(value: str, kind: str) -> None:
 @given(st.text(alphabet="ab.?! ।{}", max_size=40))
 def test_sentences_lose_nothing(text: str) -> None:
     assert "".join("".join(sentences(text)).split()) == "".join(text.split())
+
+
+@given(
+    st.sampled_from(["number", "amount", "date", "time"]),
+    st.one_of(
+        st.text(max_size=30),
+        st.floats(),
+        st.integers(),
+        st.booleans(),
+        st.dates().map(str),
+        st.times().map(str),
+        st.sampled_from(["20/01/2027", "tomorrow", "1,50,000", "5 pm", "1e3", "-5", "20270120", "1e20"]),
+    ),
+)
+def test_what_a_list_is_warned_of_is_what_is_said_as_it_stands(kind: str, value: Any) -> None:
+    said = format_value(value, kind, "en-IN", "INR")
+    if misread(value, kind) is not None:
+        assert said == " ".join(str(value).split())
+    elif kind in ("amount", "date"):
+        assert said != str(value), "it is said as what it is"

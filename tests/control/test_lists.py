@@ -46,6 +46,41 @@ async def total(api: httpx.AsyncClient, path: str) -> int:
     return int(listed["total"])
 
 
+TYPED = """\
+name: Instalment
+languages: [en-IN]
+variables:
+  due_date: {type: date}
+  amount: {type: amount, currency: INR, default: 5}
+  note: {default: none}
+"""
+
+
+async def test_values_that_are_not_of_the_scripts_types_are_told_and_the_contacts_taken(
+    api: httpx.AsyncClient, daemon: Installation
+) -> None:
+    await daemon.service.scripts.add(TYPED, "instalment", None)
+    listed = [
+        {"phone": ONE, "due_date": "2027-01-20", "amount": 1_500, "note": "x"},
+        {"phone": TWO, "due_date": "tomorrow", "amount": "x"},
+    ]
+    body = request(script_id="instalment", contacts=listed)
+    created = await api.post("/v1/campaigns", json=body)
+    assert created.status_code == 201
+    told = created.json()["import"]
+    assert (told["accepted"], told["invalid"]) == (2, [])
+    assert [(row["line"], row["phone"], row["reason"].split(" ")[:2]) for row in told["warnings"]] == [
+        (1, TWO, ["due_date:", "'tomorrow'"]),
+        (1, TWO, ["amount:", "'x'"]),
+    ]
+    checked = await api.post("/v1/campaigns/validate", json=body)
+    assert checked.json()["warnings"] == told["warnings"]
+    path = f"/v1/campaigns/{created.json()['campaign_id']}/contacts"
+    more = await api.post(path, content=f"phone,due_date\n{THREE},20/01/2027\n", headers=CSV)
+    (row,) = more.json()["import"]["warnings"]
+    assert (row["line"], row["reason"].split(":")[0]) == (2, "due_date")
+
+
 # --- contacts for a live campaign ----------------------------------------------------------------
 
 

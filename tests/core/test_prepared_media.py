@@ -18,6 +18,7 @@ def test_an_answered_call_has_its_media_from_the_ringing_on() -> None:
     driver.admit(campaign(), contacts(3))
     driver.run()
     assert driver.expected == [order.channel for order in driver.attached]
+    assert driver.foreseen == driver.attached, "what an answer would order is known already"
     assert driver.prepared == set()
 
 

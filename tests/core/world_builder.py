@@ -164,6 +164,7 @@ class Driver:
     attached: list[AttachAgent] = field(default_factory=list)
     unmet: list[TellCallbackUnmet] = field(default_factory=list)
     expected: list[ChannelId] = field(default_factory=list)
+    foreseen: list[AttachAgent | None] = field(default_factory=list)
     """Channels for which media was to be prepared."""
     prepared: set[CallId] = field(default_factory=set)
     """Calls for which it still is."""
@@ -409,6 +410,7 @@ class Driver:
 
     def _expect(self, order: PrepareMedia) -> None:
         self.expected.append(order.channel)
+        self.foreseen.append(order.answer)
         self.prepared.add(order.call)
 
     def _attach(self, order: AttachAgent) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from tests.intake.lists import check_csv, rules
+from tests.intake.lists import Row, check_csv, rules
 
 ONE = "+919876543210"
 TWO = "+919123456789"
@@ -180,6 +181,46 @@ def test_a_possible_number_in_no_assigned_range_is_only_a_warning(tmp_path: Path
     ((line, phone, msg),) = [(row.line, row.phone, row.reason) for row in told.warnings]
     assert (line, phone) == (2, "+15550100100")
     assert "may not exist" in msg
+
+
+KINDS = {
+    "due_date": "date",
+    "emi_amount": "amount",
+    "at": "time",
+    "rate": "number",
+    "account": "digits",
+    "who": "text",
+}
+
+
+def test_values_that_are_not_of_their_type_are_warnings_by_line_and_column(tmp_path: Path) -> None:
+    listed = (
+        "phone,due_date,emi_amount,at,rate,account,who\n"
+        f'{ONE},2027-01-20,"1,50,000.50",17:30,10.5,AB-12 34,x\n'
+        "+919876500001,20/01/2027,x,5 pm,ten,--,x\n"
+        "+919876500002,tomorrow,,,,,\n"
+        "not a number,tomorrow,,,,,\n"
+    )
+    told, contacts = check_csv(listed, tmp_path, replace(rules(), kinds=KINDS))
+    assert (told.accepted, len(contacts), len(told.invalid)) == (3, 3, 1), "they are spoken as they stand"
+    assert contacts[1].variables["due_date"] == "20/01/2027"
+    seen = [(row.line, row.phone, row.reason.partition(" ")[0]) for row in told.warnings]
+    assert seen == [
+        *((3, "+919876500001", f"{name}:") for name in ("due_date", "emi_amount", "at", "rate", "account")),
+        (4, "+919876500002", "due_date:"),
+    ]
+    assert (
+        told.warnings[0].reason
+        == "due_date: '20/01/2027' is not a date as YYYY-MM-DD; it is said as it stands"
+    )
+
+
+def test_of_a_column_in_another_format_so_many_are_told_and_the_rest_counted(tmp_path: Path) -> None:
+    listed = "phone,due_date\n" + "".join(f"+9198765{number:05d},20/01/2027\n" for number in range(250))
+    told, _ = check_csv(listed, tmp_path, replace(rules(), kinds=KINDS))
+    assert told.accepted == 250
+    assert len(told.warnings) == 101
+    assert told.warnings[-1] == Row(101, None, "150 more values are not of their type, and are not listed")
 
 
 @pytest.mark.parametrize("region", ["XX", "in", "India", "001", ""])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from dialerd.core.clock import Instant, Millis
 from dialerd.core.commands import Unmet
@@ -104,6 +104,13 @@ class FakeTalk:
         assert self.stage is not None
         self.stage.play(8, _once(UNMET))
 
+    knows_words: ClassVar[bool] = True
+
+    def resume(self, at: Millis) -> None:
+        self.told.append(("resume",))
+        assert self.stage is not None
+        self.stage.play(3, self.audio(10))
+
     def message(self) -> AsyncGenerator[bytes] | None:
         return self.audio(20) if self.has_message else None
 
@@ -125,6 +132,10 @@ class FakeAgent:
     learned: list[tuple[str, int]] = field(default_factory=list)
     prepared: list[tuple[str, int, str]] = field(default_factory=list)
     closed: bool = False
+    foreseen: list[AttachAgent] = field(default_factory=list)
+    forgone: list[str] = field(default_factory=list)
+    blind: Exception | None = None
+    """What `foresee` raises."""
 
     async def start(self) -> None:
         if self.fault is not None:
@@ -139,6 +150,14 @@ class FakeAgent:
         if script_id == "unlucky":
             raise PortError("the voice is hoarse", retryable=True)
         self.prepared.append((script_id, version, language))
+
+    def foresee(self, order: AttachAgent) -> None:
+        self.foreseen.append(order)
+        if self.blind is not None:
+            raise self.blind
+
+    def forgo(self, call: str) -> None:
+        self.forgone.append(call)
 
     def converse(self, order: AttachAgent) -> FakeTalk:
         if self.broken is not None:

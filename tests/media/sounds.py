@@ -28,6 +28,13 @@ def speech(text: str, voice: str = "en-us") -> Samples:
     return decoded(encode(render(text, voice, 10.0)))
 
 
+def voice(seconds: float, *, level: float = 2_500.0, seed: int = 1) -> Samples:
+    """Somebody who speaks in words of a quarter of a second with no pause: their rhythm, nothing that is said."""
+    at = np.arange(round(seconds * RATE))
+    between = (at % round(0.28 * RATE)) >= round(0.24 * RATE)
+    return np.random.default_rng(seed).normal(0.0, level, len(at)) * np.where(between, 0.02, 1.0)
+
+
 def decoded(ulaw: bytes) -> Samples:
     """Samples of mu-law."""
     return np.array([decode_sample(code) for code in ulaw], dtype=np.float64)

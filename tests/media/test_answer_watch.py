@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dialerd.core.model import AnsweredBy, OnMachine
 from dialerd.media.answer_watch import (
     CERTAIN,
     ENDED,
+    LATEST,
     PATIENCE,
     Act,
     AnswerWatch,
@@ -20,7 +21,7 @@ from dialerd.media.answer_watch import (
     Speak,
 )
 from dialerd.media.cadence import FRAME_MS
-from tests.media.sounds import Samples, frames, silence, speech, tone
+from tests.media.sounds import Samples, frames, silence, speech, tone, voice
 from tests.media.test_cadence import MACHINE, PERSON
 
 
@@ -39,7 +40,21 @@ def kinds(acts: list[tuple[int, Act]]) -> list[type]:
     return [type(act) for _, act in acts]
 
 
+def run(on_machine: OnMachine, sounds: list[bytes]) -> list[tuple[int, Act]]:
+    """What a watch wants when that hears these frames."""
+    watch = AnswerWatch(on_machine)
+    return [
+        (number * FRAME_MS, act)
+        for number, frame in enumerate(sounds)
+        for act in watch.hear(frame, number * FRAME_MS)
+    ]
+
+
 GREETING = speech(MACHINE[0])
+LONG, HELLO = voice(2.4), voice(0.4)
+_VOICES = frames(voice(6.0))
+_LINE = {noise: frames(silence(1.5, noise=noise)) for noise in (8.0, 60.0)}
+_BEEPS = {hertz: frames(tone(0.4, hertz)) for hertz in (440.0, 1_000.0, 1_400.0)}
 
 
 def test_a_machine_gets_its_message_after_the_tone() -> None:
@@ -115,8 +130,113 @@ def test_where_no_audio_comes_time_alone_ends_it() -> None:
 def test_another_listener_counts_only_where_nothing_was_heard() -> None:
     watch = AnswerWatch(OnMachine.HANG_UP)
     assert watch.judged(AnsweredBy.MACHINE, "AMD", 2_000) == (Judged(AnsweredBy.MACHINE, "AMD"),)
-    assert watch.judged(AnsweredBy.HUMAN, "AMD", 2_500) == ()
+    assert watch.judged(AnsweredBy.MACHINE, "AMD", 2_500) == ()
     assert watch.tick(2_000 + CERTAIN) == (HangUp(),)
+
+
+@pytest.mark.parametrize("on_machine", [OnMachine.CONTINUE, OnMachine.HANG_UP, OnMachine.MESSAGE])
+def test_another_listener_takes_a_machine_back_until_it_is_certain(on_machine: OnMachine) -> None:
+    human = Judged(AnsweredBy.HUMAN, "AMD")
+    for later, expected in ((CERTAIN - 1, True), (CERTAIN, False)):
+        watch, acts = watched(on_machine, LONG)
+        assert kinds(acts)[0] is Judged
+        told = watch.judged(AnsweredBy.HUMAN, "AMD", acts[0][0] + later)
+        assert told == (() if not expected else (human, GoOn()) if Hush in kinds(acts) else (human,))
+        assert watch.judged(AnsweredBy.MACHINE, "AMD", acts[0][0] + later) == (), "human first"
+
+
+def test_a_tone_is_final_for_all_but_a_key() -> None:
+    watch, acts = watched(OnMachine.CONTINUE, LONG, silence(0.3), tone(0.4, 1_000.0), silence(0.2))
+    assert kinds(acts) == [Judged]
+    assert watch.judged(AnsweredBy.HUMAN, "AMD", acts[0][0] + 100) == ()
+    assert watch.understood(5_000) == ()
+    assert watch.pressed(5_000) == (Judged(AnsweredBy.HUMAN, "a key was pressed"),)
+
+
+def test_what_was_listened_for_is_said_by_a_person_if_it_is_short() -> None:
+    for said, expected in ((HELLO, True), (LONG, False)):
+        watch, acts = watched(OnMachine.MESSAGE, LONG, silence(0.6), said, silence(0.4))
+        assert kinds(acts) == [Judged, Hush]
+        told = watch.understood(4_000)
+        assert [type(act) for act in told] == ([Judged, GoOn] if expected else [])
+
+
+def test_a_message_that_has_begun_is_taken_back_by_a_key_alone() -> None:
+    watch, acts = watched(OnMachine.MESSAGE, LONG, silence(2.2), HELLO, silence(2.0))
+    assert kinds(acts) == [Judged, Hush, Speak]
+    assert watch.judged(AnsweredBy.HUMAN, "AMD", 3_000) == watch.understood(8_000) == ()
+    assert [type(act) for act in watch.pressed(8_100)] == [Judged, GoOn]
+
+
+def test_a_greeting_that_ended_like_a_person_is_a_machine_by_its_tone() -> None:
+    sounds = (LONG, silence(0.6), HELLO, silence(1.8), tone(0.5, 1_000.0), silence(0.3))
+    _, acts = watched(OnMachine.MESSAGE, *sounds)
+    assert kinds(acts) == [Judged, Hush, Judged, GoOn, Judged, Hush, Speak]
+    _, acts = watched(OnMachine.HANG_UP, *sounds)
+    assert kinds(acts) == [Judged, Judged, Judged, HangUp]
+
+
+def test_one_that_says_a_little_now_and_then_is_hung_up_on_at_last() -> None:
+    _, acts = watched(OnMachine.HANG_UP, LONG, *[silence(0.6), HELLO] * 8)
+    assert kinds(acts) == [Judged, HangUp]
+    assert acts[1][0] - acts[0][0] == pytest.approx(LATEST, abs=40)
+
+
+def span(low: float, high: float) -> st.SearchStrategy[int]:
+    """Frames for so many seconds."""
+    return st.integers(round(low * 50), round(high * 50))
+
+
+@given(
+    on_machine=st.sampled_from([OnMachine.CONTINUE, OnMachine.HANG_UP, OnMachine.MESSAGE]),
+    noise=st.sampled_from([8.0, 60.0]),
+    greeting=span(2.0, 2.7),
+    calls=st.lists(st.tuples(span(0.6, 1.1), span(0.2, 0.8)), min_size=1, max_size=2),
+)
+@settings(max_examples=60)
+def test_a_person_who_greets_at_length_and_then_waits_keeps_the_agent(
+    on_machine: OnMachine, noise: float, greeting: int, calls: list[tuple[int, int]]
+) -> None:
+    sounds = _VOICES[:greeting]
+    for pause, said in calls:
+        sounds = [*sounds, *_LINE[noise][:pause], *_VOICES[:said]]
+    acts = run(on_machine, [*sounds, *_LINE[noise][:70]])
+    assert kinds(acts) in ([Judged, Judged], [Judged, Hush, Judged, GoOn])
+    assert [act.answer for _, act in acts if isinstance(act, Judged)] == [
+        AnsweredBy.MACHINE,
+        AnsweredBy.HUMAN,
+    ]
+
+
+@given(
+    on_machine=st.sampled_from([OnMachine.CONTINUE, OnMachine.HANG_UP, OnMachine.MESSAGE]),
+    noise=st.sampled_from([8.0, 60.0]),
+    greeting=span(2.0, 6.0),
+    more=st.lists(st.tuples(span(0.1, 0.95), span(0.2, 4.0)), max_size=4),
+    last=span(0.1, 0.95),
+    hertz=st.sampled_from([440.0, 1_000.0, 1_400.0]),
+)
+@settings(max_examples=100)
+def test_a_greeting_whose_pauses_are_short_is_a_machine_to_its_tone(
+    on_machine: OnMachine,
+    noise: float,
+    greeting: int,
+    more: list[tuple[int, int]],
+    last: int,
+    hertz: float,
+) -> None:
+    sounds = _VOICES[:greeting]
+    for pause, said in more:
+        sounds = [*sounds, *_LINE[noise][:pause], *_VOICES[:said]]
+    acts = run(on_machine, [*sounds, *_LINE[noise][:last], *_BEEPS[hertz], *_LINE[noise][:20]])
+    assert (
+        kinds(acts)
+        == {
+            OnMachine.CONTINUE: [Judged],
+            OnMachine.HANG_UP: [Judged, HangUp],
+            OnMachine.MESSAGE: [Judged, Hush, Speak],
+        }[on_machine]
+    )
 
 
 @given(

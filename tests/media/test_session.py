@@ -24,7 +24,7 @@ from dialerd.media.session import Failed, Finished, Outcome, Session, SessionTim
 from tests.adapters.waiting import until
 from tests.media.fake_agent import DNC, FRAME, FakeAgent, FakeTalk, call_id, order
 from tests.media.fake_asterisk import INSTANCE, FakeAsterisk, FakeLeg, channel_of, fake_asterisk
-from tests.media.sounds import frames, silence, speech, tone
+from tests.media.sounds import frames, silence, speech, tone, voice
 from tests.media.test_cadence import MACHINE
 
 CALL = call_id()
@@ -504,4 +504,63 @@ async def test_a_key_takes_a_message_back_and_the_agent_hears_it() -> None:
             await until(lambda: ("key", "1") in call.talk.told)
             assert call.judged == [AnsweredBy.MACHINE, AnsweredBy.HUMAN]
             await until(lambda: ("played", 2) in call.talk.told)
+            assert ("resume",) not in call.talk.told, "it says something already"
             assert call.messages_left == 0
+
+
+async def test_a_person_who_was_taken_for_a_machine_hears_the_agent_again() -> None:
+    async with fake_asterisk() as fake:
+        fake.answer(CALL)
+        agent = FakeAgent(make=lambda: FakeTalk(has_message=True))
+        async with held(fake, agent, on_machine=OnMachine.MESSAGE) as call:
+            leg = await call.leg()
+            await until(lambda: call.heard)
+            await leg.speak(*frames(voice(2.4)))
+            await until(lambda: call.judged)
+            await leg.speak(*frames(silence(0.7), voice(0.4), silence(1.4)))
+            await until(lambda: ("played", 3) in call.talk.told)
+            assert call.judged == [AnsweredBy.MACHINE, AnsweredBy.HUMAN]
+            assert call.talk.told.count(("resume",)) == 1
+            assert call.messages_left == 0
+            assert not call.outcomes
+
+
+async def test_who_answers_a_silenced_agent_in_words_is_answered() -> None:
+    async with fake_asterisk() as fake:
+        fake.answer(CALL)
+        agent = FakeAgent(make=lambda: FakeTalk(has_message=True, hears=True))
+        async with held(fake, agent, on_machine=OnMachine.MESSAGE) as call:
+            leg = await call.leg()
+            await until(lambda: call.heard)
+            await leg.speak(*frames(voice(2.4)))
+            await until(lambda: call.judged)
+            before = len(call.talk.told)
+            assert not call.session.spoken(understood=True), "too long for an answer"
+            await leg.speak(*frames(silence(0.7), voice(0.4), silence(0.4)))
+            await until(lambda: len([what for what, *_ in call.talk.told[before:] if what == "heard"]) >= 75)
+            assert not call.session.spoken(understood=False)
+            assert call.session.spoken(understood=True)
+            await until(lambda: ("played", 3) in call.talk.told)
+            assert call.judged == [AnsweredBy.MACHINE, AnsweredBy.HUMAN]
+
+
+async def test_a_silenced_agent_without_ears_for_words_hears_nothing_of_a_machine() -> None:
+    async with fake_asterisk() as fake:
+        fake.answer(CALL)
+        agent = FakeAgent(make=lambda: Deaf(has_message=True, hears=True))
+        async with held(fake, agent, on_machine=OnMachine.MESSAGE) as call:
+            leg = await call.leg()
+            await until(lambda: call.heard)
+            await leg.speak(*frames(voice(2.4)))
+            await until(lambda: call.judged)
+            known = call.talk.told.count(("heard", frames(voice(0.02))[0]))
+            await leg.speak(*frames(voice(1.2), silence(2.3)))
+            assert isinstance(await call.outcome(), Finished)
+            assert call.messages_left == 1
+            assert call.talk.told.count(("heard", frames(voice(0.02))[0])) == known
+
+
+class Deaf(FakeTalk):
+    """Wants the callee's audio, and finds no words in it."""
+
+    knows_words = False

@@ -9,7 +9,7 @@ import pytest
 
 from dialerd.core.clock import Instant
 from dialerd.core.commands import Unmet
-from dialerd.core.model import AgentReport, Reason
+from dialerd.core.model import AgentReport, AnsweredBy, OnMachine, Reason
 from dialerd.core.transfer import TransferWish
 from dialerd.core.twilio import call_sid, signature
 from dialerd.media.playout import SILENCE
@@ -17,6 +17,7 @@ from dialerd.media.session import Finished, SessionTiming
 from tests.adapters.waiting import until
 from tests.media.fake_agent import FRAME
 from tests.media.fake_bot import FakeStream
+from tests.media.sounds import frames, silence, voice
 from tests.media.talking import CALL, TONE, talking
 
 
@@ -483,3 +484,20 @@ async def test_a_bot_that_was_late_once_is_not_held_back_for_the_rest_of_the_cal
             before.append(len(bytes(leg.audio).split(TONE)[-2]) // 160)
             leg.audio.clear()
     assert before == [5, 5, 2], "120 ms where it was late, and for caution before the next one; then 60 again"
+
+
+async def test_a_bot_that_was_silenced_for_a_machine_is_heard_by_the_person() -> None:
+    async with talking(on_machine=OnMachine.MESSAGE) as talk:
+        talk.fake.holds_marks = True
+        stream, leg = await talk.bot.stream(), await talk.leg()
+        await stream.speak(TONE * 50)
+        await stream.mark("greeted")
+        await until(lambda: talk.heard)
+        await leg.speak(*frames(voice(2.4)))
+        await until(lambda: talk.judged)
+        await stream.speak(TONE * 5)
+        await leg.speak(*frames(silence(0.7), voice(0.4), silence(1.4)))
+        await until(lambda: [answer for answer, _ in talk.judged] == [AnsweredBy.MACHINE, AnsweredBy.HUMAN])
+        await until(lambda: stream.marks == ["greeted"])
+        await stream.speak(FRAME * 2)
+        await until(lambda: FRAME * 2 in bytes(leg.audio))

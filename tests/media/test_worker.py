@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import pytest
 
+from dialerd.core.effects import PrepareMedia
 from dialerd.core.errors import PortError
 from dialerd.core.model import AgentReport, InstanceId, Reason
 from dialerd.media import asterisk_ws, rendezvous, wire
@@ -493,3 +494,33 @@ async def test_a_folder_too_deep_for_a_socket_address(tmp_path: Path) -> None:
 async def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(PortError, match="cannot make"):
         rendezvous.listen(tmp_path / "nowhere" / "media.sock")
+
+
+async def test_what_will_be_said_is_told_while_the_phone_rings(tmp_path: Path) -> None:
+    asked = order(name="Priya", variables={"amount": 5})
+    async with fake_asterisk() as fake, running(tmp_path, fake) as it, daemon(it.path) as boss:
+        await boss.hears(wire.Ready)
+        boss.say(wire.Expect.of(PrepareMedia(CALL, asked.channel, answer=asked)))
+        await until(lambda: it.agent.foreseen)
+        assert it.agent.foreseen == [asked]
+        boss.say(wire.Forgo(CALL))
+        await until(lambda: it.agent.forgone)
+        assert it.agent.forgone == [CALL]
+        boss.say(wire.Expect.of(PrepareMedia(CALL, asked.channel, "bot", replace(asked, engine="bot"))))
+        boss.say(wire.Expect("x", "y", answer=wire.Attach.of(replace(asked, phone="no number"), 0.0)))
+        boss.say(wire.Ping())
+        await boss.hears(wire.Pong)
+        assert it.agent.foreseen == [asked], (
+            "an engine of its own speaks for itself, and a wrong order costs nothing"
+        )
+
+
+async def test_an_agent_that_cannot_foresee_costs_no_call(tmp_path: Path) -> None:
+    agent = FakeAgent(blind=PortError("it was never prepared", retryable=False))
+    async with fake_asterisk() as fake, running(tmp_path, fake, agent) as it, daemon(it.path) as boss:
+        await boss.hears(wire.Ready)
+        boss.say(wire.Expect.of(PrepareMedia(CALL, order().channel, answer=order())))
+        fake.answer(CALL)
+        boss.attach()
+        await boss.hears(wire.Heard)
+        assert it.agent.foreseen == [order()]

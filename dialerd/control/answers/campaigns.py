@@ -186,7 +186,13 @@ class Import(BaseModel):
     no_common_hours: int
     no_common_hours_examples: list[Example]
     duplicate_rows: list[Row]
-    warnings: list[Row]
+    warnings: Annotated[
+        list[Row],
+        Field(
+            description="rows that were taken: numbers that may not exist, and values that are not of the type which "
+            "the script gives their variable (the first 100 of these, and how many more there are)"
+        ),
+    ]
     invalid: list[Row]
 
 
