@@ -11,7 +11,8 @@ from starlette.responses import JSONResponse, Response
 from dialerd.control import answers, bodies, shapes
 from dialerd.control.answers import Page
 from dialerd.control.answers.voices import Agent
-from dialerd.control.context import Controlled, Paged
+from dialerd.control.context import Controlled
+from dialerd.control.queries import Paged
 from dialerd.control.repeats import IdempotencyKey
 from dialerd.engine.agents import AgentFields, NewAgentFields
 

@@ -24,24 +24,24 @@ async def show_status(control: Controlled) -> JSONResponse:
     return JSONResponse(await control.service.operation.status())
 
 
-@router.post("/v1/pause", responses=_HALTED, openapi_extra=shapes.options(ringing=orders.RINGING))
+@router.post("/v1/pause", responses=_HALTED, openapi_extra=shapes.options(orders.Pause))
 async def pause(request: Request, control: Controlled) -> JSONResponse:
     """Place no new calls at all, over restarts, until a resume. 202 with `in_flight` as for a campaign's pause."""
-    cancel = orders.cancels_ringing(await bodies.read_options(request, "ringing"))
-    return orders.answered(await control.service.operation.pause(cancel_ringing=cancel))
+    asked = await bodies.read_options(request, orders.Pause)
+    return orders.answered(await control.service.operation.pause(cancel_ringing=asked.cancels_ringing))
 
 
-@router.post("/v1/resume", responses=_HALTED, openapi_extra=shapes.options())
+@router.post("/v1/resume", responses=_HALTED, openapi_extra=shapes.options(orders.NoOptions))
 async def resume(request: Request, control: Controlled) -> JSONResponse:
     """Lift a pause or a panic of the whole daemon."""
-    await bodies.read_options(request)
+    await bodies.read_options(request, orders.NoOptions)
     return orders.answered(await control.service.operation.resume())
 
 
-@router.post("/v1/panic", responses=_HALTED, openapi_extra=shapes.options())
+@router.post("/v1/panic", responses=_HALTED, openapi_extra=shapes.options(orders.NoOptions))
 async def panic(request: Request, control: Controlled) -> JSONResponse:
     """Hang up every call of ours and place none until a resume. Scope `admin`."""
-    await bodies.read_options(request)
+    await bodies.read_options(request, orders.NoOptions)
     return orders.answered(await control.service.operation.panic())
 
 
