@@ -29,8 +29,8 @@ from dialerd.engine.service import Service
 _SO_PEERGROUPS = 59
 _MOST_GROUPS = 256
 _SECRET_BYTES = 32
-OPEN_PATHS = ("/healthz", "/readyz")
-"""Answered without a key: probes have none."""
+OPEN_PATHS = ("/healthz", "/readyz", "/docs", "/openapi.json")
+"""Answered without a key: probes and browsers have none. None of them holds anything of this installation."""
 
 _RANK = {"read": 0, "write": 1, "admin": 2}
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
+import orjson
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
-from dialerd.control import examples, links, problems, shapes
+from dialerd.control import docs, examples, links, problems, shapes
 from dialerd.control.auth import OPEN_PATHS
 from dialerd.engine.agents import AgentFields
 from dialerd.engine.draft import CampaignFields
@@ -51,6 +53,25 @@ def describe(app: FastAPI) -> None:
         return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign]
+
+
+@dataclass(frozen=True, slots=True)
+class Documents:
+    """The description as it is sent."""
+
+    openapi: bytes
+    page: bytes
+    """The same for people."""
+
+
+def documents(app: FastAPI) -> Documents:
+    """The description of `app`; made once, since anybody may ask for it as often as they like."""
+    made: Documents | None = getattr(app.state, "documents", None)
+    if made is None:
+        described = app.openapi()
+        made = Documents(orjson.dumps(described), docs.render(described).encode())
+        app.state.documents = made
+    return made
 
 
 def _completed(document: dict[str, Any]) -> dict[str, Any]:

@@ -392,7 +392,7 @@ async def client_of(daemon: Installation) -> AsyncIterator[httpx.AsyncClient]:
 
 async def _dnc_read(engine: Engine) -> None:
     async with asyncio.timeout(10):
-        while any("do-not-call" in problem for problem in engine.memory.status().problems):
+        while any("do-not-call" in str(problem) for problem in engine.memory.status().problems):
             await asyncio.sleep(0)
 
 
