@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 
-from dialerd.cli.main import hoisted, main
+from dialerd.cli.main import app, hoisted, main
 from tests.control.installation import SCRIPT, call_row
 from tests.control.serving import Served, served
 
@@ -172,6 +173,20 @@ def test_json_works_before_and_after_the_subcommand(place: str, ctl: Ctl) -> Non
         "after": ("campaign", "list", "--json"),
     }[place]
     assert "data" in ctl(*words).json
+
+
+def test_no_subcommand_has_an_option_that_is_meant_everywhere() -> None:
+    waiting = [typer.main.get_command(app)]
+    options = {name for option in waiting[0].params for name in option.opts}
+    everywhere = {name for name in options if hoisted(["x", name, "y"])[0] == name}
+    assert everywhere == {"--url", "--socket", "--key", "--key-file", "--json"}
+    while waiting:
+        found = waiting.pop()
+        below = list(getattr(found, "commands", {}).values())
+        waiting += below
+        for command in below:
+            own = {name for option in command.params for name in option.opts}
+            assert not own & everywhere, f"{command.name}: it would be taken for that one"
 
 
 def test_options_for_everywhere_are_moved_to_the_front() -> None:
