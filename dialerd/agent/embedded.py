@@ -154,9 +154,8 @@ class EmbeddedAgent:
         voice = self._speech.voice(order.language, order.voice or script.texts[order.language].voice)
         clock = Clock(self._now(), order.zone or "UTC")
         listener = self._listener if _hears(script, order.language) else None
-        return ScriptedConversation(
-            self._speech, voice, *dialogue.start(script, order.language, contact, clock), listener
-        )
+        begun = dialogue.start(script, order.language, contact, clock, recorded=order.record)
+        return ScriptedConversation(self._speech, voice, *begun, listener)
 
     def _script(self, script_id: str, version: int) -> ScriptDocument:
         script = self._scripts.get((script_id, version))

@@ -8,15 +8,27 @@ from typing import Any
 
 from dialerd.agent.document import Node
 from dialerd.agent.flow import Choice, Flow, Patience, Scene
-from dialerd.agent.lines import VOICEMAIL, Line, Texts, written
+from dialerd.agent.lines import RECORDING_NOTICE, VOICEMAIL, Line, Texts, written
 from dialerd.agent.vocabulary import KEYS, MAX_LABEL, VOICES, Vocabulary, language_tag, without_none
 
-FIELDS = ("script_id", "name", "variables", "dispositions", "keys", "no_input", "languages")
+FIELDS = (
+    *("script_id", "name", "variables", "dispositions", "announces_recording", "keys", "no_input"),
+    "languages",
+)
 REQUIRED = ("name", "keys", "languages")
 UNKNOWN_KEYS = 3
 """Unknown keys after which the conversation closes."""
 
-_LANGUAGE = ("voice", "opening", "closings", "no_input", "invalid_key", "defaults", VOICEMAIL)
+_LANGUAGE = (
+    "voice",
+    "opening",
+    "closings",
+    "no_input",
+    "invalid_key",
+    "defaults",
+    VOICEMAIL,
+    RECORDING_NOTICE,
+)
 _OPENING, _UNANSWERED = "opening", "no_input_closing"
 
 
@@ -123,12 +135,14 @@ class KeysForm:
         opening = self._words.line(fields["opening"]) if "opening" in fields else None
         invalid_key = self._words.line(fields["invalid_key"]) if "invalid_key" in fields else None
         voicemail = self._words.line(fields[VOICEMAIL]) if VOICEMAIL in fields else None
+        notice = self._words.line(fields[RECORDING_NOTICE]) if RECORDING_NOTICE in fields else None
         voice = fields["voice"].choice(VOICES) if "voice" in fields else VOICES[0]
         defaults = self._words.read_defaults(fields["defaults"]) if "defaults" in fields else {}
         repeat, closing = silence.get("repeat"), silence.get("closing")
         if opening is None or invalid_key is None or closing is None or voice is None or language is None:
             return
         said: dict[str, Line] = {
+            **({RECORDING_NOTICE: notice} if notice is not None else {}),
             _OPENING: opening,
             **{_closing(digit): text for digit, text in closings.items()},
             **({"no_input_repeat": repeat} if repeat is not None else {}),
@@ -147,6 +161,7 @@ class KeysForm:
                 "invalid_key": written(invalid_key),
                 **({"defaults": defaults} if defaults else {}),
                 **({VOICEMAIL: written(voicemail)} if voicemail is not None else {}),
+                **({RECORDING_NOTICE: written(notice)} if notice is not None else {}),
             },
         )
 

@@ -21,6 +21,8 @@ class Part:
 Line = tuple[Part, ...]
 VOICEMAIL = "voicemail"
 """The line that is left on an answering machine."""
+RECORDING_NOTICE = "recording_notice"
+"""The line that is said before all others on a call that is recorded."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from dialerd.agent.flow import (
     Patience,
     Scene,
 )
-from dialerd.agent.lines import VOICEMAIL
+from dialerd.agent.lines import RECORDING_NOTICE, VOICEMAIL
 from dialerd.agent.vocabulary import MAX_LABEL, Vocabulary
 from dialerd.core.transfer import parse_target
 
@@ -30,6 +30,7 @@ FIELDS = (
     "name",
     "variables",
     "dispositions",
+    "announces_recording",
     "start",
     "no_input",
     "no_match",
@@ -42,7 +43,7 @@ FIELDS = (
 REQUIRED = ("name", "do_not_call", "states", "languages")
 TRANSFERRING = "transferring"
 """The line before a transfer."""
-RESERVED = (ESCALATE, TRANSFERRING, VOICEMAIL)
+RESERVED = (ESCALATE, TRANSFERRING, VOICEMAIL, RECORDING_NOTICE)
 DNC = "dnc"
 MAX_STATES = 200
 

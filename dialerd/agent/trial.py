@@ -66,6 +66,7 @@ class Trial:
     language: str | None = None
     variables: Mapping[str, str] = field(default_factory=dict)
     zone: str = "UTC"
+    recorded: bool = False
 
     def __post_init__(self) -> None:
         """Raises `NotHeld`."""
@@ -79,7 +80,7 @@ class Trial:
             given = {"phone": "+10000000000", **self.variables}
             clock = Clock(Instant(time.time_ns() // 1_000_000), self.zone)
             language = self.language or script.languages[0]
-            state, actions = dialogue.start(script, language, given, clock)
+            state, actions = dialogue.start(script, language, given, clock, recorded=self.recorded)
         except RequestError as error:
             raise NotHeld(error) from error
         self._state: State = state

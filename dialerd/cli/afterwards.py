@@ -161,6 +161,7 @@ def clone(
         return
     session.out.fields((key, made[key]) for key in ("campaign_id", "name", "status"))
     contacts.print_import(session.out, made["import"])
+    session.out.warnings(made)
 
 
 @command(app, "delete", "dialerctl campaign delete cmp_0123456789ab")

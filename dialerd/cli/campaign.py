@@ -121,6 +121,7 @@ def edit(
         session.out.json(edited)
     else:
         session.out.fields((key, edited[key]) for key in ("campaign_id", "status", "version"))
+        session.out.warnings(edited)
 
 
 def _zone_of(api: Api, path: str) -> str | None:

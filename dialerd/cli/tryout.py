@@ -48,15 +48,18 @@ def try_(
     timezone: Annotated[
         str, typer.Option(metavar="ZONE", help="Where the callee's clock stands, for callbacks.")
     ] = "UTC",
+    record: Annotated[
+        bool, typer.Option("--record", help="As a call that is recorded: with its recording_notice.")
+    ] = False,
 ) -> None:
     """Hold a script's conversation: by keyboard, without a daemon, or with --call on the phone."""
     session = session_of(context)
     source = documents.text(file)
     variables = _pairs(variable)
     if call is not None:
-        _on_the_phone(session, source, call, language, variables, timezone)
+        _on_the_phone(session, source, call, language, variables, timezone, record=record)
     else:
-        _by_keyboard(session.out, source, language, variables, timezone)
+        _by_keyboard(session.out, source, language, variables, timezone, record=record)
 
 
 def _pairs(texts: Sequence[str] | None) -> dict[str, str]:
@@ -70,7 +73,13 @@ def _pairs(texts: Sequence[str] | None) -> dict[str, str]:
 
 
 def _by_keyboard(
-    out: Output, source: bytes, language: str | None, variables: Mapping[str, str], zone: str
+    out: Output,
+    source: bytes,
+    language: str | None,
+    variables: Mapping[str, str],
+    zone: str,
+    *,
+    record: bool,
 ) -> None:
     # Here, since it takes longer to load than all other commands.
     from dialerd.agent.trial import NotHeld, Told, Trial
@@ -78,7 +87,7 @@ def _by_keyboard(
     if not Trial.knows_zone(zone):
         raise bad_input(f"--timezone {zone}: there is no such time zone")
     try:
-        trial = Trial(source.decode("utf-8-sig", "replace"), language, variables, zone)
+        trial = Trial(source.decode("utf-8-sig", "replace"), language, variables, zone, record)
     except NotHeld as error:
         problem = {"title": "Invalid script", "detail": str(error), "errors": error.faults}
         raise CliError(BAD_INPUT, problem) from None
@@ -140,6 +149,8 @@ def _on_the_phone(
     language: str | None,
     variables: Mapping[str, str],
     zone: str,
+    *,
+    record: bool,
 ) -> None:
     ident = f"try-{secrets.token_hex(4)}"
     stored = session.api.send_text("POST", "/v1/scripts", source, "application/yaml", {"script_id": ident})
@@ -154,9 +165,12 @@ def _on_the_phone(
                     "name": variables.get("name"),
                     "variables": {name: value for name, value in variables.items() if name != "name"},
                     "timezone": None if zone == "UTC" else zone,
+                    "recording": record or None,
                 }
             ),
         )
+        if not session.out.as_json:
+            session.out.warnings(placed)
         call = _follow(session, placed["id"])
     finally:
         # It stays where a call still needs it; the daemon says so.

@@ -9,6 +9,7 @@ from typing import Any, cast
 import pytest
 
 from dialerd.agent.embedded import EmbeddedAgent
+from dialerd.agent.script import parse_script
 from dialerd.agent.speech import Speech
 from dialerd.agent.voices import Voice
 from dialerd.core.clock import Millis
@@ -16,7 +17,7 @@ from dialerd.core.effects import AttachAgent
 from dialerd.core.errors import InvariantError, PortError, RequestError
 from dialerd.core.model import E164, AgentReport, CallId, ChannelId
 from dialerd.core.transfer import TransferWish
-from tests.agent.scripts import good
+from tests.agent.scripts import GOOD, good
 
 
 class FakeSpeech:
@@ -107,6 +108,19 @@ async def test_a_conversation_on_the_stage() -> None:
     ]  # fmt: skip
     assert talk.close(Millis(9000)) == talk.report
     assert talk.report.disposition == "dnc"
+
+
+async def test_a_call_that_is_recorded_begins_by_saying_so() -> None:
+    made, _ = agent()
+    made.learn("told", 1, parse_script(f"{GOOD}    recording_notice: This call is recorded.\n").body)
+    for recorded, first in ((True, "This call is recorded."), (False, "Hello Priya.")):
+        talk = made.converse(order(script_id="told", record=recorded))
+        stage = RecordingStage()
+        talk.start(stage)
+        assert (await stage.heard()).startswith(first)
+        talk.played(1, Millis(2000))
+        assert "Hello Priya." in await stage.heard() if recorded else stage.told[-1][0] == "listen"
+        talk.close(Millis(3000))
 
 
 async def test_prepare_renders_what_is_said_alike_to_all() -> None:

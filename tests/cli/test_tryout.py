@@ -50,6 +50,12 @@ def test_a_conversation_is_held_from_a_pipe_without_a_daemon(tried: Try) -> None
     assert ran.value("disposition") == "-", "1830 is no day; the input ended, and with it the call"
 
 
+def test_a_recorded_call_is_tried_with_its_notice(tried: Try) -> None:
+    text = VISIT.replace("  en-IN:\n", "  en-IN:\n    recording_notice: This call is recorded.\n", 1)
+    assert tried(text, "", "--record").out.startswith("agent: This call is recorded.\nagent: Hello there.")
+    assert tried(text, "").out.startswith("agent: Hello there.")
+
+
 def test_a_person_may_be_there_or_not(tried: Try) -> None:
     taken = tried(VISIT, "talk to an agent\n:taken\n")
     assert "person: queue:desk (keyword): there on" in taken.out

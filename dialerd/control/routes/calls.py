@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 
 from dialerd.control import answers, bodies, orders, shapes
 from dialerd.control.answers import Page
-from dialerd.control.answers.calls import Call
+from dialerd.control.answers.calls import Call, Placed
 from dialerd.control.context import Controlled
 from dialerd.control.queries import Number, Span
 from dialerd.control.repeats import IdempotencyKey
@@ -51,7 +51,7 @@ async def list_calls(control: Controlled, asked: Annotated[CallQuery, Query()]) 
 @router.post(
     "",
     status_code=201,
-    responses=answers.made(Call, "the call as it begins"),
+    responses=answers.made(Placed, "the call as it begins"),
     openapi_extra=shapes.json_body(shapes.schema_of(CallFields, "phone", "script_id", "language")),
 )
 async def place_call(request: Request, control: Controlled, key: IdempotencyKey = None) -> Response:
@@ -60,7 +60,7 @@ async def place_call(request: Request, control: Controlled, key: IdempotencyKey 
     async with control.repeats.claim(request, key) as claim:
         fields = await bodies.read_object(request)
         return await claim.answered(
-            lambda done: _placed(calls.place(fields, done)), lambda done: _placed(calls.show(done.made))
+            lambda done: _placed(calls.place(fields, done)), lambda done: _placed(calls.again(done.made))
         )
 
 

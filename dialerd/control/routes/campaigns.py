@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from dialerd.control import answers, bodies, orders, shapes, uploads
 from dialerd.control.answers import Page
 from dialerd.control.answers.calls import Call
-from dialerd.control.answers.campaigns import Campaign, Created, Explanation, Ordered
+from dialerd.control.answers.campaigns import Campaign, Created, Edited, Explanation, Ordered
 from dialerd.control.answers.lists import Listed
 from dialerd.control.context import Controlled
 from dialerd.control.queries import Paged, Span
@@ -135,7 +135,7 @@ async def show_campaign(campaign_id: str, control: Controlled) -> JSONResponse:
 
 @router.patch(
     "/{campaign_id}",
-    responses=answers.of(Campaign, "the campaign as it is now"),
+    responses=answers.of(Edited, "the campaign as it is now"),
     openapi_extra=shapes.json_body(shapes.schema_of(EditableFields)),
 )
 async def edit_campaign(
