@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,14 +66,23 @@ class Documents:
     """The same for people."""
 
 
-def documents(app: FastAPI) -> Documents:
-    """The description of `app`; made once, since anybody may ask for it as often as they like."""
+async def documents(app: FastAPI) -> Documents:
+    """The description of `app`; made once and in a thread: it takes a second, and anybody may ask for it."""
     made: Documents | None = getattr(app.state, "documents", None)
-    if made is None:
-        described = app.openapi()
-        made = Documents(orjson.dumps(described), docs.render(described).encode())
-        app.state.documents = made
-    return made
+    return await asyncio.to_thread(_documents, app) if made is None else made
+
+
+_making = threading.Lock()
+
+
+def _documents(app: FastAPI) -> Documents:
+    with _making:
+        made: Documents | None = getattr(app.state, "documents", None)
+        if made is None:
+            described = app.openapi()
+            made = Documents(orjson.dumps(described), docs.render(described).encode())
+            app.state.documents = made
+        return made
 
 
 def _completed(document: dict[str, Any]) -> dict[str, Any]:

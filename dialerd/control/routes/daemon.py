@@ -89,10 +89,10 @@ async def metrics(control: Controlled) -> Response:
 @router.get("/openapi.json", include_in_schema=False)
 async def openapi(request: Request) -> Response:
     """The description of this API. No key."""
-    return Response(documents(request.app).openapi, media_type="application/json")
+    return Response((await documents(request.app)).openapi, media_type="application/json")
 
 
 @router.get("/docs", include_in_schema=False)
 async def docs(request: Request) -> HTMLResponse:
     """The same for people. No key."""
-    return HTMLResponse(documents(request.app).page)
+    return HTMLResponse((await documents(request.app)).page)
