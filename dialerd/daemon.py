@@ -395,6 +395,7 @@ def _service(
         transfers=settings.policy.transfers,
         twilio=settings.twilio.access,
         recordings=settings.recording_rules,
+        asterisk_amd=settings.media.asterisk_amd,
     )
     return Service(
         engine,

@@ -37,9 +37,8 @@ def enter(
     for _ in range(len(state.flow.scenes) + 1):
         if goto == ESCALATE:
             return after(told, ask_for_person(state, trigger, at))
-        state = replace(
-            state, scene=goto, silences=0, mismatches=0, entry="", confirming=None, commanded=False
-        )
+        fresh = replace(state, silences=0, mismatches=0, entry="", confirming=None, commanded=False)
+        state = replace(fresh, scene=goto, noticing=False)
         scene = state.now_in
         if scene.disposition is not None and state.disposition != DNC:
             state = labelled(state, scene.disposition, positive=scene.positive)
@@ -90,6 +89,8 @@ def played(state: State, at: Millis) -> Stepped:
         return state, ()
     if state.escalating is not None:
         return _transfer(state)
+    if state.noticing:
+        return enter(state, state.scene, at)
     limits = state.flow.limits
     if limits is not None and not state.limited and at >= seconds(limits.seconds):
         return enter(replace(state, limited=True), limits.then, at, TransferTrigger.MAX_DURATION)

@@ -52,7 +52,7 @@ from dialerd.agent.exchange import (
     TransferFailed,
 )
 from dialerd.agent.flow import COMMAND, Everywhere, Question
-from dialerd.agent.lines import LATEST_CALLBACK, NEAREST_CALLBACK
+from dialerd.agent.lines import LATEST_CALLBACK, NEAREST_CALLBACK, RECORDING_NOTICE
 from dialerd.agent.script import ScriptDocument
 from dialerd.agent.standing import Phase, State
 from dialerd.agent.wording import check_language, given, moment, spoken
@@ -69,13 +69,23 @@ NO_CLOCK = Clock(Instant(0))
 
 
 def start(
-    script: ScriptDocument, language: str, variables: Mapping[str, Any], clock: Clock = NO_CLOCK
+    script: ScriptDocument,
+    language: str,
+    variables: Mapping[str, Any],
+    clock: Clock = NO_CLOCK,
+    *,
+    recorded: bool = False,
 ) -> Stepped:
-    """Begin: the opening is spoken. Raises `RequestError` for a language or a value that is missing."""
+    """Begin: the opening is spoken; on a call that is `recorded`, after the notice that says so, if there is one.
+
+    Raises `RequestError` for a language or a value that is missing.
+    """
     check_language(script, language)
     known = given(script, language, variables)
     values = {name: spoken(script, language, name, value) for name, value in known.items()}
     state = State(script, language, known, values, clock, script.flow.start)
+    if recorded and RECORDING_NOTICE in state.texts.lines:
+        return say(replace(state, noticing=True), RECORDING_NOTICE, Phase.SPEAKING, Millis(0))
     return enter(state, script.flow.start, Millis(0))
 
 

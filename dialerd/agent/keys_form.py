@@ -13,10 +13,13 @@ from dialerd.agent.anytime import ESCALATION, TRANSFERRING, read_escalation
 from dialerd.agent.asking import is_key, read_phrases
 from dialerd.agent.document import Node
 from dialerd.agent.flow import Choice, Escalation, Everywhere, Flow, Patience, Scene
-from dialerd.agent.lines import VOICEMAIL, Line, Texts, written
+from dialerd.agent.lines import RECORDING_NOTICE, VOICEMAIL, Line, Texts, written
 from dialerd.agent.vocabulary import MAX_LABEL, VOICES, Vocabulary, language_tag, without_none
 
-FIELDS = ("script_id", "name", "variables", "dispositions", "keys", "no_input", "escalation", "languages")
+FIELDS = (
+    *("script_id", "name", "variables", "dispositions", "announces_recording", "keys", "no_input"),
+    *("escalation", "languages"),
+)
 REQUIRED = ("name", "keys", "languages")
 UNKNOWN_KEYS = 3
 """Unknown keys after which the conversation closes."""
@@ -26,7 +29,8 @@ DNC = "dnc"
 _OPENING, _UNANSWERED, _UNAVAILABLE = "opening", "no_input_closing", "unavailable"
 _TO_A_PERSON = (TRANSFERRING, _UNAVAILABLE)
 """Lines around a transfer: before it, and where nobody took over, when it is asked again."""
-_LANGUAGE = ("voice", "opening", "closings", "no_input", "invalid_key", "defaults", *_TO_A_PERSON, VOICEMAIL)
+_OTHERS = (*_TO_A_PERSON, VOICEMAIL, RECORDING_NOTICE)
+_LANGUAGE = ("voice", "opening", "closings", "no_input", "invalid_key", "defaults", *_OTHERS)
 
 _WHY_NEEDED = {
     TRANSFERRING: "is missing: what is said before a person takes over",
@@ -181,19 +185,19 @@ class KeysForm:
             silence = {name: self._words.line(line) for name, line in lines.items()}
         opening = self._words.line(fields["opening"]) if "opening" in fields else None
         invalid_key = self._words.line(fields["invalid_key"]) if "invalid_key" in fields else None
-        others = {
-            name: self._words.line(fields[name]) for name in (*_TO_A_PERSON, VOICEMAIL) if name in fields
-        }
+        others = {name: self._words.line(fields[name]) for name in _OTHERS if name in fields}
         if self._escalation is not None:
             for name in _TO_A_PERSON:
                 if name not in fields:
                     node.missing(name, _WHY_NEEDED[name])
+        notice = others.get(RECORDING_NOTICE)
         voice = fields["voice"].choice(VOICES) if "voice" in fields else VOICES[0]
         defaults = self._words.read_defaults(fields["defaults"]) if "defaults" in fields else {}
         repeat, closing = silence.get("repeat"), silence.get("closing")
         if opening is None or invalid_key is None or closing is None or voice is None or language is None:
             return
         said: dict[str, Line] = {
+            **({RECORDING_NOTICE: notice} if notice is not None else {}),
             _OPENING: opening,
             **{_closing(digit): text for digit, text in closings.items()},
             **({"no_input_repeat": repeat} if repeat is not None else {}),

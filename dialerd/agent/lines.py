@@ -24,6 +24,8 @@ NEAREST_CALLBACK, LATEST_CALLBACK = "callback_nearest", "callback_latest"
 at which somebody could, or the last before; and the last of all."""
 VOICEMAIL = "voicemail"
 """The line that is left on an answering machine."""
+RECORDING_NOTICE = "recording_notice"
+"""The line that is said before all others on a call that is recorded."""
 
 
 @dataclass(frozen=True, slots=True)

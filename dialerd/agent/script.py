@@ -27,6 +27,8 @@ __all__ = ["VOICES", "Proofs", "ScriptDocument", "Variable", "from_body", "parse
 NO_PROOFS = Proofs()
 """Any recording and any word will do."""
 
+ANNOUNCES = "announces_recording"
+"""Says that the opening tells callees of the recording, which is for people to know."""
 _IDENT = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -91,11 +93,12 @@ def _read(root: Node, proofs: Proofs) -> ScriptDocument | None:
         words.read_variables(top["variables"])
     if "dispositions" in top:
         words.read_dispositions(top["dispositions"])
+    announces = bool(top[ANNOUNCES].flag()) if ANNOUNCES in top else False
     flow, texts, body = _read_states(root, top, words) if full else _read_keys(top, words)
     if root.faults or name is None:
         return None
     if not full:
-        body = _head(ident, name, words) | body
+        body = _head(ident, name, words) | ({ANNOUNCES: True} if announces else {}) | body
     return ScriptDocument(ident, name, words.variables, words.captures, flow, texts, body)
 
 

@@ -53,6 +53,8 @@ class State:
     mismatches: int = 0
     entry: str = ""
     """Digits entered so far."""
+    noticing: bool = False
+    """The callee is being told of the recording: the conversation begins once that was heard."""
     commanded: bool = False
     """The key before a key was pressed."""
     confirming: Value | None = None
@@ -109,4 +111,4 @@ class State:
     def answerable(self) -> bool:
         """Whether an answer is taken."""
         open_to = self.phase in (Phase.SPEAKING, Phase.LISTENING) and self.escalating is None
-        return open_to and self.now_in.listens
+        return open_to and not self.noticing and self.now_in.listens

@@ -7,10 +7,28 @@ from collections.abc import Callable, Mapping
 from dialerd.agent.anytime import TRANSFERRING
 from dialerd.agent.document import Node
 from dialerd.agent.flow import Flow, Patience, Scene
-from dialerd.agent.lines import LATEST_CALLBACK, NEAREST_CALLBACK, VOICEMAIL, Line, Texts, names_in
+from dialerd.agent.lines import (
+    LATEST_CALLBACK,
+    NEAREST_CALLBACK,
+    RECORDING_NOTICE,
+    VOICEMAIL,
+    Line,
+    Texts,
+    names_in,
+)
 from dialerd.agent.vocabulary import MAX_LABEL, NONE, VOICES, Vocabulary
 
-_LANGUAGE = ("voice", "defaults", "values", "say", "no_input", "no_match", TRANSFERRING, VOICEMAIL)
+_LANGUAGE = (
+    "voice",
+    "defaults",
+    "values",
+    "say",
+    "no_input",
+    "no_match",
+    TRANSFERRING,
+    VOICEMAIL,
+    RECORDING_NOTICE,
+)
 _SAID = ("text", "audio", "parts", "again", "confirm", "unmet", "no_input", "no_match")
 _OFFERED = frozenset({NEAREST_CALLBACK, LATEST_CALLBACK})
 
@@ -35,20 +53,25 @@ class StateLines:
         values = self._read_values(fields["values"]) if "values" in fields else {}
         common = {
             name: self._words.line(fields[name]) if name in fields else None
-            for name in ("no_input", "no_match", TRANSFERRING, VOICEMAIL)
+            for name in ("no_input", "no_match", TRANSFERRING, VOICEMAIL, RECORDING_NOTICE)
         }
         if self._flow.escalation is not None and TRANSFERRING not in fields:
             node.missing(TRANSFERRING, "is missing: what is said before a person takes over")
-        lines = self._read_say(fields["say"], common) if "say" in fields else {}
+        lines: dict[str, Line] = {}
+        if notice := common[RECORDING_NOTICE]:
+            self._keep(RECORDING_NOTICE, fields[RECORDING_NOTICE], notice, lines)
+        if "say" in fields:
+            self._read_say(fields["say"], common, lines)
         for name in (TRANSFERRING, VOICEMAIL):
             if common[name]:
                 self._keep(name, fields[name], common[name], lines)
-        self._check_message(lines.get(VOICEMAIL, ()))
+        self._check_unasked(VOICEMAIL, "a machine was asked for nothing", lines)
+        self._check_unasked(RECORDING_NOTICE, "nothing was asked before it is said", lines)
         return Texts(lines, voice or VOICES[0], defaults, values)
 
-    def _check_message(self, message: Line) -> None:
-        for value in sorted(names_in(message) & set(self._words.captures)):
-            self.places[VOICEMAIL].fault(f"says {{{{{value}}}}}, and a machine was asked for nothing")
+    def _check_unasked(self, name: str, why: str, lines: Mapping[str, Line]) -> None:
+        for value in sorted(names_in(lines.get(name, ())) & set(self._words.captures)):
+            self.places[name].fault(f"says {{{{{value}}}}}, and {why}")
 
     def _read_values(self, node: Node) -> dict[str, dict[str, str]]:
         found: dict[str, dict[str, str]] = {}
@@ -59,18 +82,16 @@ class StateLines:
             found[name] = {value: text for value, text in said.items() if text is not None}
         return found
 
-    def _read_say(self, node: Node, common: Mapping[str, Line | None]) -> dict[str, Line]:
+    def _read_say(self, node: Node, common: Mapping[str, Line | None], lines: dict[str, Line]) -> None:
         given = dict(node.members())
         for name, about in given.items():
             if name not in self._flow.scenes:
                 about.fault("is not one of the script's states")
-        lines: dict[str, Line] = {}
         for name, scene in self._flow.scenes.items():
             if name in given:
                 self._read_scene(name, scene, given[name], common, lines)
             elif name not in self._silent and isinstance(node.value, Mapping):
                 node.missing(name, "the state has no text in this language")
-        return lines
 
     def _read_scene(
         self, name: str, scene: Scene, node: Node, common: Mapping[str, Line | None], lines: dict[str, Line]

@@ -22,7 +22,7 @@ from dialerd.agent.flow import (
     Patience,
     Scene,
 )
-from dialerd.agent.lines import VOICEMAIL
+from dialerd.agent.lines import RECORDING_NOTICE, VOICEMAIL
 from dialerd.agent.vocabulary import MAX_LABEL, Vocabulary
 
 FIELDS = (
@@ -30,6 +30,7 @@ FIELDS = (
     "name",
     "variables",
     "dispositions",
+    "announces_recording",
     "start",
     "no_input",
     "no_match",
@@ -40,7 +41,7 @@ FIELDS = (
     "languages",
 )
 REQUIRED = ("name", "do_not_call", "states", "languages")
-RESERVED = (ESCALATE, TRANSFERRING, VOICEMAIL)
+RESERVED = (ESCALATE, TRANSFERRING, VOICEMAIL, RECORDING_NOTICE)
 DNC = "dnc"
 MAX_STATES = 200
 

@@ -67,6 +67,7 @@ class Trial:
     language: str | None = None
     variables: Mapping[str, str] = field(default_factory=dict)
     zone: str = "UTC"
+    recorded: bool = False
     until: Instant | None = None
     """Callbacks after it are refused, as they are beyond a campaign's end."""
 
@@ -82,7 +83,7 @@ class Trial:
             given = {"phone": "+10000000000", **self.variables}
             clock = Clock(Instant(time.time_ns() // 1_000_000), self.zone)
             language = self.language or script.languages[0]
-            state, actions = dialogue.start(script, language, given, clock)
+            state, actions = dialogue.start(script, language, given, clock, recorded=self.recorded)
         except RequestError as error:
             raise NotHeld(error) from error
         self._state: State = state

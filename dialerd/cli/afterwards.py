@@ -133,6 +133,7 @@ def clone(
     ] = TakeOver.unreached,
     name: Annotated[str | None, typer.Option(help="For people. Default: the old one, with '(copy)'.")] = None,
     script: Annotated[str | None, typer.Option(metavar="SCRIPT_ID", help="Another script.")] = None,
+    agent: Annotated[str | None, typer.Option(metavar="AGENT_ID", help="Another agent.")] = None,
     language: Annotated[str | None, typer.Option(help="Another language, BCP-47.")] = None,
     start: Start = None,
     end: End = None,
@@ -147,6 +148,7 @@ def clone(
         "contacts": take.value,
         "name": name,
         "script_id": script,
+        "agent_id": agent,
         "language": language,
         "schedule": times.schedule(start, end, zone) if start or end or timezone else None,
         "on_invalid": on_invalid.value,
@@ -159,6 +161,7 @@ def clone(
         return
     session.out.fields((key, made[key]) for key in ("campaign_id", "name", "status"))
     contacts.print_import(session.out, made["import"])
+    session.out.warnings(made)
 
 
 @command(app, "delete", "dialerctl campaign delete cmp_0123456789ab")

@@ -192,3 +192,5 @@ def _show(session: Session, agent: dict[str, Any]) -> None:
             if holds
         ]
         session.out.line(f"disposition {label}: {', '.join(marks) or 'terminal'}")
+    if "warnings" in agent:
+        session.out.warnings(agent)

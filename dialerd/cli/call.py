@@ -124,6 +124,7 @@ def place(
         session.out.json(placed)
     else:
         session.out.fields((("id", placed["id"]), ("status", placed["status"]), ("trunk", placed["trunk"])))
+        session.out.warnings(placed)
 
 
 @command(app, "hangup", "dialerctl call hangup cal_0123456789ab")

@@ -22,6 +22,7 @@ from dialerd.cli.options import (
     MaxAttempts,
     MaxCallbacks,
     MaxConcurrent,
+    Record,
     Resets,
     RetryInterval,
     RetryRules,
@@ -30,6 +31,7 @@ from dialerd.cli.options import (
     RingTimeout,
     Shares,
     Start,
+    TransferTarget,
     Trunks,
     Weight,
     Zone,
@@ -82,6 +84,8 @@ def edit(
     caller_id: CallerId = None,
     keep_open: KeepOpen = None,
     answering_machine: AnsweringMachine = None,
+    transfer_target: TransferTarget = None,
+    record: Record = None,
     reset: Resets = None,
     if_version: Annotated[
         int | None, typer.Option(metavar="N", help="Only if nobody has edited it since this version.")
@@ -108,6 +112,8 @@ def edit(
         "caller_id": caller_id,
         "keep_open": keep_open,
         "answering_machine": answering_machine,
+        "transfer_target": transfer_target,
+        "recording": record,
     }
     changes = with_resets(given(fields), reset or ())
     edited = session.api.patch(path, changes, None if if_version is None else f'"{if_version}"')
@@ -115,6 +121,7 @@ def edit(
         session.out.json(edited)
     else:
         session.out.fields((key, edited[key]) for key in ("campaign_id", "status", "version"))
+        session.out.warnings(edited)
 
 
 def _zone_of(api: Api, path: str) -> str | None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import httpx
 
@@ -49,8 +51,14 @@ class Target:
     key: str | None = field(default=None, repr=False)
 
     @classmethod
-    def choose(cls, socket: str | None, url: str | None, key: str | None) -> Target:
-        """Options first, then the environment; the Unix socket unless a URL is given."""
+    def choose(
+        cls, socket: str | None, url: str | None, key: str | None, key_file: Path | None = None
+    ) -> Target:
+        """Options first, then the environment; the Unix socket unless a URL is given. Raises `CliError`."""
+        if key_file is not None:
+            if key is not None:
+                raise bad_input("the key is given twice: with --key-file and with --key")
+            key = _key_in(key_file)
         key = key or os.environ.get("DIALERD_KEY")
         if url is None and socket is None:
             url = os.environ.get("DIALERD_URL")
@@ -60,6 +68,21 @@ class Target:
 
     def __str__(self) -> str:
         return self.url or str(self.socket)
+
+
+def _key_in(path: Path) -> str:
+    """The key that a file holds. Raises `CliError`, also for a file that everybody on the machine can read."""
+    try:
+        with path.open(encoding="ascii") as file:
+            everybody = os.fstat(file.fileno()).st_mode & stat.S_IROTH
+            words = file.read(4_096).split()
+    except (OSError, UnicodeDecodeError) as error:
+        raise bad_input(f"cannot read the key in {path}: {error}") from None
+    if everybody:
+        raise bad_input(f"everybody on this machine can read the key in {path}", f"chmod 600 {path}")
+    if len(words) != 1:
+        raise bad_input(f"{path} must hold an API key and nothing else")
+    return words[0]
 
 
 class Api:
@@ -105,7 +128,7 @@ class Api:
     def post_list(self, path: str, campaign: bytes, contacts: Path) -> Any:
         """Send campaign fields and a CSV file. Raises `CliError`."""
         try:
-            with contacts.open("rb") as file:
+            with _opened(contacts) as file:
                 files = {
                     "campaign": (None, campaign, "application/json"),
                     "contacts": ("contacts.csv", file, "text/csv"),
@@ -117,7 +140,7 @@ class Api:
     def post_csv(self, path: str, part: str, csv: Path, params: Mapping[str, Any] | None = None) -> Any:
         """Send a CSV file as the multipart part `part`. Raises `CliError`."""
         try:
-            with csv.open("rb") as file:
+            with _opened(csv) as file:
                 files = {part: (csv.name, file, "text/csv")}
                 return self._send("POST", path, files=files, params=_given(params))
         except OSError as error:
@@ -195,9 +218,14 @@ class Api:
         else:
             step = (
                 "does dialerd run (systemctl status dialerd)? "
-                "Another socket: --socket PATH or DIALERD_CONTROL__SOCKET; over TCP: --url and --key"
+                "Another socket: --socket PATH or DIALERD_CONTROL__SOCKET; over TCP: --url and --key-file"
             )
         return CliError(UNREACHABLE, {"title": "Not reachable", "detail": detail}, step)
+
+
+def _opened(path: Path) -> BinaryIO:
+    """A file to be sent. What comes out of a pipe is read first: a request tells its length. Raises `OSError`."""
+    return path.open("rb") if path.is_file() else BytesIO(path.read_bytes())
 
 
 def _events(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
@@ -243,7 +271,7 @@ def _next_step(status: int, problem: Mapping[str, Any]) -> str | None:
     if status == 409 and problem.get("state") == "scheduled":
         return "to start it before its start time: dialerctl campaign start ID --now"
     return {
-        401: "give a key (--key, DIALERD_KEY), or use the Unix socket on the daemon's machine",
+        401: "give a key (--key-file FILE, DIALERD_KEY), or use the Unix socket on the daemon's machine",
         412: "read it again: dialerctl campaign show ID",
         404: "the list commands show what there is",
         413: "split it into several files",

@@ -145,8 +145,7 @@ def create(
         return
     session.out.line(f"status: {created['status']}")
     contacts.print_import(session.out, created["import"])
-    for warning in created["warnings"]:
-        session.out.line(f"warning: {warning}")
+    session.out.warnings(created)
     if created["status"] == "scheduled" and created["schedule"]["start_time"] is None:
         session.out.line(f"next: dialerctl campaign start {ident}")
 

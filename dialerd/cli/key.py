@@ -41,16 +41,14 @@ def create(
 
 @command(app, "list", "dialerctl key list")
 def list_(context: typer.Context, limit: Limit = 100) -> None:
-    """Keys, newest first, revoked ones included."""
+    """Keys, newest first, revoked ones included, each with its last use."""
     session = session_of(context)
     page = session.api.pages("/v1/keys", {}, limit)
+    columns = ("key_id", "scope", "created_at", "last_used_at", "revoked_at", "name")
     session.out.page(
         page,
-        ("KEY", "SCOPE", "CREATED", "REVOKED", "NAME"),
-        (
-            (item["key_id"], item["scope"], item["created_at"], item["revoked_at"], item["name"])
-            for item in page["data"]
-        ),
+        ("KEY", "SCOPE", "CREATED", "LAST USED", "REVOKED", "NAME"),
+        (tuple(item[column] for column in columns) for item in page["data"]),
     )
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -32,13 +33,13 @@ from dialerd.cli.output import Output, report, shown
 from dialerd.cli.session import Session, command, session_of
 
 _FLAGS = ("--json",)
-_VALUED = ("--socket", "--url", "--key")
+_VALUED = ("--socket", "--url", "--key-file", "--key")
 
 app = typer.Typer(
     name="dialerctl",
     help="Control dialerd: outbound calling campaigns on your own Asterisk.",
     epilog="Exit codes: 0 done, 1 refused by the daemon, 2 bad input, 3 cannot reach it. "
-    "--json, --socket, --url and --key work before and after the subcommand.",
+    "--json, --socket, --url, --key-file and --key work before and after the subcommand.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
@@ -78,15 +79,22 @@ def root(
         str | None,
         typer.Option(metavar="URL", help="Use HTTP instead, as in http://127.0.0.1:8080; also DIALERD_URL."),
     ] = None,
+    key_file: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="File with the API key for --url, not readable by others; also DIALERD_KEY."
+        ),
+    ] = None,
     key: Annotated[
-        str | None, typer.Option(metavar="KEY", help="API key for --url; also DIALERD_KEY.")
+        str | None,
+        typer.Option(metavar="KEY", help="The key itself, which the list of processes shows to everybody."),
     ] = None,
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
     """Control dialerd: outbound calling campaigns on your own Asterisk."""
-    session = Session(Target.choose(socket, url, key), Output(as_json))
+    session = Session(Target.choose(socket, url, key, key_file), Output(as_json))
     context.obj = session
     context.call_on_close(lambda: session.api.close() if "api" in vars(session) else None)
 

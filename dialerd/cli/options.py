@@ -170,7 +170,9 @@ def given(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def existing(path: Path) -> Path:
-    """The file. Raises `CliError`."""
-    if not path.is_file():
+    """The file; a pipe is one, as in `--csv <(…)`. Raises `CliError`."""
+    if path.is_dir():
+        raise bad_input(f"{path} is a folder, not a file")
+    if not path.exists():
         raise bad_input(f"there is no file {path}")
     return path

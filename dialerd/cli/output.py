@@ -65,6 +65,11 @@ class Output:
         if len(page["data"]) < page["total"]:
             self.line(f"{len(page['data'])} of {page['total']}; --limit {page['total']} shows all")
 
+    def warnings(self, answer: Mapping[str, Any]) -> None:
+        """What speaks against a thing that was made or changed all the same."""
+        for warning in answer["warnings"]:
+            self.line(f"warning: {warning}")
+
     def rows(self, report: Mapping[str, Any]) -> None:
         """The rows of a list that its report names."""
         for title, key in (("duplicate", "duplicate_rows"), ("invalid", "invalid"), ("warning", "warnings")):

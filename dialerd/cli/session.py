@@ -14,7 +14,7 @@ from dialerd.cli.output import Output
 
 EVERYWHERE = (
     "Everywhere, before or after the subcommand: --json; --socket PATH (or DIALERD_CONTROL__SOCKET); "
-    "--url URL and --key KEY (or DIALERD_URL, DIALERD_KEY)."
+    "--url URL and --key-file FILE (or DIALERD_URL, DIALERD_KEY); --key KEY shows it to everybody on the machine."
 )
 
 

@@ -113,7 +113,7 @@ def simulate(
 
 def _simulated(api: Api, what: str, assumed: dict[str, Any]) -> dict[str, Any]:
     path = Path(what)
-    if not path.is_file():
+    if path.is_dir() or not path.exists():
         if path.suffix or "/" in what:
             raise bad_input(f"there is no file {what}")
         found: dict[str, Any] = api.post(f"/v1/campaigns/{what}/simulate", assumed)

@@ -54,15 +54,18 @@ def try_(
             metavar="TIME", help="By keyboard: later callbacks are refused, as after a campaign's end."
         ),
     ] = None,
+    record: Annotated[
+        bool, typer.Option("--record", help="As a call that is recorded: with its recording_notice.")
+    ] = False,
 ) -> None:
     """Hold a script's conversation: by keyboard, without a daemon, or with --call on the phone."""
     session = session_of(context)
     source = documents.text(file)
     variables = _pairs(variable)
     if call is not None:
-        _on_the_phone(session, source, call, language, variables, timezone)
+        _on_the_phone(session, source, call, language, variables, timezone, record=record)
     else:
-        _by_keyboard(session.out, source, language, variables, timezone, callbacks_until)
+        _by_keyboard(session.out, source, language, variables, timezone, callbacks_until, record=record)
 
 
 def _pairs(texts: Sequence[str] | None) -> dict[str, str]:
@@ -82,6 +85,8 @@ def _by_keyboard(
     variables: Mapping[str, str],
     zone: str,
     callbacks_until: str | None,
+    *,
+    record: bool,
 ) -> None:
     # Here, since it takes longer to load than all other commands.
     from dialerd.agent.trial import NotHeld, Told, Trial
@@ -90,7 +95,7 @@ def _by_keyboard(
         raise bad_input(f"--timezone {zone}: there is no such time zone")
     try:
         until = _instant(callbacks_until, zone)
-        trial = Trial(source.decode("utf-8-sig", "replace"), language, variables, zone, until)
+        trial = Trial(source.decode("utf-8-sig", "replace"), language, variables, zone, record, until)
     except NotHeld as error:
         problem = {"title": "Invalid script", "detail": str(error), "errors": error.faults}
         raise CliError(BAD_INPUT, problem) from None
@@ -162,6 +167,8 @@ def _on_the_phone(
     language: str | None,
     variables: Mapping[str, str],
     zone: str,
+    *,
+    record: bool,
 ) -> None:
     ident = f"try-{secrets.token_hex(4)}"
     stored = session.api.send_text("POST", "/v1/scripts", source, "application/yaml", {"script_id": ident})
@@ -176,9 +183,12 @@ def _on_the_phone(
                     "name": variables.get("name"),
                     "variables": {name: value for name, value in variables.items() if name != "name"},
                     "timezone": None if zone == "UTC" else zone,
+                    "recording": record or None,
                 }
             ),
         )
+        if not session.out.as_json:
+            session.out.warnings(placed)
         call = _follow(session, placed["id"])
     finally:
         # It stays where a call still needs it; the daemon says so.

@@ -98,17 +98,20 @@ def set_(
     enable: Annotated[
         bool | None, typer.Option("--enable/--disable", help="Whether anything is queued and sent.")
     ] = None,
-    url: Annotated[str | None, typer.Option(help="Another address.")] = None,
+    address: Annotated[str | None, typer.Option(metavar="URL", help="Where it is told from now on.")] = None,
     event: Annotated[
         list[str] | None, typer.Option(metavar="EVENT", help="Other events; repeatable.")
     ] = None,
+    description: Annotated[str | None, typer.Option(help="For people.")] = None,
     new_secret: Annotated[
         bool, typer.Option("--new-secret", help="Make a new secret; it is shown this once.")
     ] = False,
 ) -> None:
     """Change what is named."""
     session = session_of(context)
-    fields: dict[str, Any] = given({"enabled": enable, "url": url, "events": event})
+    fields: dict[str, Any] = given(
+        {"enabled": enable, "url": address, "events": event, "description": description}
+    )
     if new_secret:
         fields["secret"] = None
     done = session.api.patch(f"/v1/webhooks/{webhook}", fields)

@@ -21,6 +21,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from dialerd.control.problems import READING
 from dialerd.core.errors import PortError, RequestError
 from dialerd.core.journal import RequestDone
 from dialerd.engine.service import Service
@@ -28,9 +29,8 @@ from dialerd.engine.service import Service
 _SO_PEERGROUPS = 59
 _MOST_GROUPS = 256
 _SECRET_BYTES = 32
-_READING = ("GET", "HEAD", "OPTIONS")
-OPEN_PATHS = ("/healthz", "/readyz")
-"""Answered without a key: probes have none."""
+OPEN_PATHS = ("/healthz", "/readyz", "/docs", "/openapi.json")
+"""Answered without a key: probes and browsers have none. None of them holds anything of this installation."""
 
 _RANK = {"read": 0, "write": 1, "admin": 2}
 
@@ -149,7 +149,7 @@ _LOOKS = re.compile(r"/v1/simulate|/v1/campaigns/[^/]+/simulate|/v1/(campaigns|s
 
 def permit(principal: Principal, method: str, path: str) -> None:
     """Whether the principal's scope covers the request. Raises `RequestError` 403 naming the scope it takes."""
-    needed = "read" if method in _READING or _LOOKS.fullmatch(path) else "write"
+    needed = "read" if method in READING or _LOOKS.fullmatch(path) else "write"
     if path in ("/v1/panic", "/v1/audit", "/v1/keys") or path.startswith("/v1/keys/"):
         needed = "admin"
     if _RANK.get(principal.scope, -1) < _RANK[needed]:

@@ -10,11 +10,13 @@ import json
 import re
 from collections.abc import AsyncIterator, Callable, Iterable
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from fastapi import Request
+from pydantic import BaseModel
 
 from dialerd.core.errors import Fault, PortError, RequestError, invalid
+from dialerd.engine.fields import read_model
 
 SMALL = 64 * 1024
 """Bytes of a JSON body without contacts."""
@@ -23,6 +25,8 @@ IDLE_DEADLINE = 30.0
 TOTAL_DEADLINE = 300.0
 
 _UNFIT = re.compile("[\0\ud800-\udfff]")
+
+M = TypeVar("M", bound=BaseModel)
 
 
 def media_type(request: Request) -> str:
@@ -177,28 +181,19 @@ def _refuse_unfit_text(document: dict[str, Any], what: str) -> None:
             raise malformed(f"{what} contains {name}")
 
 
-async def read_options(request: Request, *known: str) -> dict[str, Any]:
-    """The object in an optional body. Raises `RequestError` 422 for fields that mean nothing here."""
+async def read_options(request: Request, model: type[M]) -> M:
+    """The object in an optional body; a null is what was not given. Raises `RequestError` 422 with every fault."""
     body = await read_object(request, optional=True)
-    only(body, known)
-    return body
+    given = {key: value for key, value in body.items() if value is not None or key not in model.model_fields}
+    fields, faults = read_model(model, given)
+    if faults:
+        raise invalid(faults)
+    return fields
 
 
-def only(document: dict[str, Any], known: Iterable[str]) -> None:
-    """Refuse fields that mean nothing here. Raises `RequestError` 422 naming them."""
-    unknown = sorted(document.keys() - set(known))
-    if unknown:
-        raise invalid([Fault(key, "unknown field") for key in unknown])
-
-
-def choice(document: dict[str, Any], key: str, allowed: tuple[str, ...]) -> str:
-    """One of `allowed`, the first by default. Raises `RequestError` 422."""
-    value = document.get(key)
-    if value is None:
-        return allowed[0]
-    if value not in allowed:
-        raise invalid([Fault(key, f"must be {' or '.join(allowed)}")])
-    return str(value)
+def unknown(document: dict[str, Any], known: Iterable[str]) -> list[Fault]:
+    """The faults of fields that mean nothing here."""
+    return [Fault(key, "unknown field") for key in sorted(document.keys() - set(known))]
 
 
 def _no_constant(name: str) -> NoReturn:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
+from dataclasses import dataclass
 from typing import Any
 
+import orjson
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
-from dialerd.control import examples, links, problems, shapes
+from dialerd.control import docs, examples, links, problems, shapes
 from dialerd.control.auth import OPEN_PATHS
 from dialerd.engine.agents import AgentFields
 from dialerd.engine.draft import CampaignFields
@@ -51,6 +55,34 @@ def describe(app: FastAPI) -> None:
         return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign]
+
+
+@dataclass(frozen=True, slots=True)
+class Documents:
+    """The description as it is sent."""
+
+    openapi: bytes
+    page: bytes
+    """The same for people."""
+
+
+async def documents(app: FastAPI) -> Documents:
+    """The description of `app`; made once and in a thread: it takes a second, and anybody may ask for it."""
+    made: Documents | None = getattr(app.state, "documents", None)
+    return await asyncio.to_thread(_documents, app) if made is None else made
+
+
+_making = threading.Lock()
+
+
+def _documents(app: FastAPI) -> Documents:
+    with _making:
+        made: Documents | None = getattr(app.state, "documents", None)
+        if made is None:
+            described = app.openapi()
+            made = Documents(orjson.dumps(described), docs.render(described).encode())
+            app.state.documents = made
+        return made
 
 
 def _completed(document: dict[str, Any]) -> dict[str, Any]:

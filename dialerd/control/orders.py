@@ -2,20 +2,46 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Literal
 
+from pydantic import BaseModel, ConfigDict
 from starlette.responses import JSONResponse
 
-from dialerd.control import bodies
 from dialerd.engine.campaigns import Carriage
 
-RINGING = {"enum": ["continue", "cancel"], "default": "continue"}
-"""The option of pauses and stops, for the API's description."""
+
+class NoOptions(BaseModel):
+    """An order that is carried out in one way only."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
 
 
-def cancels_ringing(options: dict[str, Any]) -> bool:
-    """The option `ringing`. Raises `RequestError` 422."""
-    return bodies.choice(options, "ringing", ("continue", "cancel")) == "cancel"
+class Start(NoOptions):
+    """How a campaign is started."""
+
+    now: bool = False
+
+
+class Pause(NoOptions):
+    """How dialing is halted."""
+
+    ringing: Literal["continue", "cancel"] = "continue"
+
+    @property
+    def cancels_ringing(self) -> bool:
+        """Whether phones that ring stop ringing."""
+        return self.ringing == "cancel"
+
+
+class Stop(Pause):
+    """How a campaign is ended for good."""
+
+    calls: Literal["finish", "hangup"] = "finish"
+
+    @property
+    def hangs_up(self) -> bool:
+        """Whether live calls end too."""
+        return self.calls == "hangup"
 
 
 def answered(carriage: Carriage) -> JSONResponse:

@@ -21,8 +21,11 @@ from starlette.responses import Response
 from dialerd.core.errors import Fault, InvariantError, PortError, RequestError, invalid
 from dialerd.core.twilio import API
 from dialerd.engine.contactlist import ListRefused
+from dialerd.engine.fields import UNKNOWN_PARAMETER, plainly
 
 RETRY_AFTER = "5"
+READING = ("GET", "HEAD", "OPTIONS")
+"""Methods that store nothing anyway."""
 
 _log = structlog.get_logger("dialerd.control")
 
@@ -70,7 +73,7 @@ class ProblemResponse(Response):
         super().__init__(orjson.dumps(_encodable(body)), status, dict(headers or {}))
 
 
-def of_request_error(error: RequestError) -> ProblemResponse:
+def of_request_error(error: RequestError, method: str = "GET") -> ProblemResponse:
     """The caller's fault."""
     extra = error.extra
     if isinstance(error, ListRefused):
@@ -78,7 +81,10 @@ def of_request_error(error: RequestError) -> ProblemResponse:
     headers = {"WWW-Authenticate": "Bearer"} if error.status == HTTPStatus.UNAUTHORIZED else {}
     if error.retry_after is not None:
         headers["Retry-After"] = str(error.retry_after)
-    return ProblemResponse(error.status, error.code, error.title, error.detail, error.faults, extra, headers)
+    detail = error.detail
+    if error.status == HTTPStatus.UNPROCESSABLE_ENTITY and method not in READING:
+        detail += "; nothing was stored"
+    return ProblemResponse(error.status, error.code, error.title, detail, error.faults, extra, headers)
 
 
 def _joined(error: ListRefused) -> orjson.Fragment:
@@ -127,7 +133,7 @@ def _is_problem(request: Request) -> bool:
 async def _on_request_error(request: Request, error: Exception) -> ProblemResponse:
     if not isinstance(error, RequestError) or not _is_problem(request):
         raise error
-    return of_request_error(error)
+    return of_request_error(error, request.method)
 
 
 async def _on_port_error(request: Request, error: Exception) -> ProblemResponse:
@@ -142,15 +148,17 @@ async def _on_invariant_error(request: Request, error: Exception) -> ProblemResp
     return of_exception(error, request.method, request.url.path)
 
 
-async def _on_validation_error(_: Request, error: Exception) -> ProblemResponse:
+async def _on_validation_error(request: Request, error: Exception) -> ProblemResponse:
     """Path and query parameters; bodies are read by `dialerd.control.bodies`."""
     if not isinstance(error, RequestValidationError):
         raise error
-    faults = [
-        Fault(".".join(str(part) for part in item["loc"][1:]), item["msg"].replace("Input should", "must"))
-        for item in error.errors()
-    ]
-    return of_request_error(invalid(faults))
+    return of_request_error(invalid([_parameter_fault(item) for item in error.errors()]), request.method)
+
+
+def _parameter_fault(item: Mapping[str, Any]) -> Fault:
+    unknown = item["type"] == "extra_forbidden"
+    loc = ".".join(str(part) for part in item["loc"][1:])
+    return Fault(loc[:60], UNKNOWN_PARAMETER if unknown else plainly(item["type"], item["msg"]))
 
 
 async def _on_http_exception(request: Request, error: Exception) -> ProblemResponse:

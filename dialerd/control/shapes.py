@@ -53,7 +53,6 @@ def optional_json(schema: dict[str, Any]) -> dict[str, Any]:
     return {"requestBody": {"content": {"application/json": {"schema": schema}}}}
 
 
-def options(**properties: Any) -> dict[str, Any]:
-    """An optional JSON object with these properties."""
-    schema = {"type": "object", "additionalProperties": False, "properties": properties}
-    return {"requestBody": {"content": {"application/json": {"schema": schema}}}}
+def options(model: type[BaseModel]) -> dict[str, Any]:
+    """An optional JSON object with the fields of `model`."""
+    return optional_json(schema_of(model))

@@ -56,7 +56,7 @@ class RequestError(DialerError):
 def invalid(faults: Sequence[Fault], **extra: object) -> RequestError:
     """422 listing every fault."""
     count = len(faults)
-    detail = f"{count} fault{'s' if count != 1 else ''} in the request; nothing was stored"
+    detail = f"{count} fault{'s' if count != 1 else ''} in the request"
     return RequestError(422, "invalid-field", "Invalid request", detail, faults, extra)
 
 

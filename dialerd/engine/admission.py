@@ -10,15 +10,14 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 from weakref import WeakValueDictionary
 
-import structlog
 from pydantic import BaseModel, ConfigDict, Field
 
 from dialerd.core.errors import Fault, InvariantError, PortError, invalid
 from dialerd.core.journal import RequestDone
 from dialerd.core.model import NO_SCRIPT, Campaign, CampaignId, CampaignStatus
 from dialerd.core.results import Reject
-from dialerd.engine.agents import Agents, Chosen
-from dialerd.engine.announcing import unannounced
+from dialerd.engine.agents import Agents
+from dialerd.engine.chosen import Chosen
 from dialerd.engine.contactlist import (
     CheckedContacts,
     ContactFile,
@@ -28,17 +27,17 @@ from dialerd.engine.contactlist import (
     refuse_faulty,
     rows_view,
 )
+from dialerd.engine.doubts import Doubts
 from dialerd.engine.draft import Draft, closed_for_good, read_draft
 from dialerd.engine.fields import read_model
 from dialerd.engine.loading import Chunks, Loaded, Loader
 from dialerd.engine.scripts import Scripts, kinds, required
 from dialerd.engine.settings import ServiceSettings
+from dialerd.engine.unheard import unheard_faults
 from dialerd.ports import Clock, Script
 
 ADDITION_DEADLINE = 120.0
 """Seconds for which a list waits for the one before it."""
-
-_log = structlog.get_logger("dialerd.engine")
 
 
 class AdditionFields(BaseModel):
@@ -95,7 +94,9 @@ class Admission:
         clock: Clock,
         settings: ServiceSettings,
         intake: ContactIntake,
+        doubts: Doubts,
     ) -> None:
+        self._doubts = doubts
         self._scripts = scripts
         self._agents = agents
         self._loader = loader
@@ -148,6 +149,10 @@ class Admission:
         faults += wrong
         if chosen.is_complete and not faults:
             faults += chosen.message_faults(asked.answering_machine)
+            record = chosen.record if asked.recording is None else asked.recording
+            faults += unheard_faults(
+                chosen.engine, self._settings, record=record, answering_machine=asked.answering_machine
+            )
         campaign = self._campaign(draft, chosen) if chosen.is_complete and not faults else None
         if campaign is not None:
             faults += closed_for_good(campaign, now)
@@ -167,18 +172,9 @@ class Admission:
         if campaign is None:
             raise InvariantError("a campaign with faults passed its checks")
         await self._agents.prepare(judged.chosen)
+        doubts = await self._doubts.of_campaign(campaign)
         loaded = await self._loader.admit(campaign, chunks, report, rejects, done, cloned_from)
-        return Admitted(campaign, loaded, loaded.view(report), self._warnings(campaign, judged.script))
-
-    def _warnings(self, campaign: Campaign, script: Script | None) -> tuple[str, ...]:
-        rules = self._settings.recordings
-        if not campaign.record or script is None or rules is None or not rules.announcement_required:
-            return ()
-        warning = unannounced(script, campaign.language)
-        if warning is None:
-            return ()
-        _log.warning("campaign.recording_unannounced", campaign=campaign.id, detail=warning)
-        return (warning,)
+        return Admitted(campaign, loaded, loaded.view(report), tuple(doubts))
 
     async def add(
         self,

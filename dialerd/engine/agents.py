@@ -7,23 +7,26 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from dialerd.core.engine import DIRECT, EMBEDDED, StandIn
+from dialerd.core.engine import DIRECT, EMBEDDED
 from dialerd.core.errors import Fault, InvariantError, conflict, invalid, not_found
 from dialerd.core.journal import RequestDone
 from dialerd.core.labels import KNOWN
-from dialerd.core.model import NO_SCRIPT, Declared, ScriptId
+from dialerd.core.model import Declared, ScriptId
+from dialerd.engine.chosen import Chosen
 from dialerd.engine.deeds import deed
+from dialerd.engine.doubts import Doubts
 from dialerd.engine.fields import ChosenId, Language, Text, read_model
 from dialerd.engine.labels import Declarations, tag_fault
 from dialerd.engine.runtime import Engine
-from dialerd.engine.scripts import Scripts, message_faults, spoken
+from dialerd.engine.scripts import Scripts, spoken
 from dialerd.engine.settings import ServiceSettings, VoiceEngine
 from dialerd.engine.transfers import target_faults
+from dialerd.engine.unheard import unheard_faults
 from dialerd.engine.views import agent_view, page_view
 from dialerd.ports import Clock, Page, Script, Store, VoiceAgent
 
@@ -72,90 +75,19 @@ class NewAgentFields(AgentFields):
     agent_id: ChosenId | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Chosen:
-    """Who talks, as a request has chosen it; None: it has not, or there is no such thing."""
-
-    script: Script | None = None
-    language: str | None = None
-    agent: VoiceAgent | None = None
-    fallbacks: tuple[tuple[VoiceAgent, Script | None], ...] = ()
-    """Who takes a call that this agent cannot take, in order."""
-    needs_script: bool = True
-    """Whether its engine speaks scripts."""
-
-    @property
-    def is_complete(self) -> bool:
-        """Whether it can hold a conversation."""
-        return self.script is not None or not self.needs_script
-
-    @property
-    def script_id(self) -> ScriptId:
-        """`NO_SCRIPT` where there is none."""
-        return NO_SCRIPT if self.script is None else self.script.id
-
-    @property
-    def script_version(self) -> int:
-        """0 where there is none."""
-        return 0 if self.script is None else self.script.version
-
-    @property
-    def spoken_language(self) -> str:
-        """The language in its script's own spelling."""
-        wanted = self.language or ""
-        return (spoken(self.script, wanted) or "") if self.script is not None else wanted
-
-    def message_faults(self, answering_machine: str) -> list[Fault]:
-        """What keeps a message from being left on answering machines, if one is to be."""
-        return message_faults(answering_machine, self.script, self.spoken_language, self.engine)
-
-    @property
-    def engine(self) -> str:
-        """Who holds the conversation."""
-        return EMBEDDED if self.agent is None else self.agent.engine
-
-    @property
-    def stand_ins(self) -> tuple[StandIn, ...]:
-        """The fallbacks as a campaign keeps them."""
-        return tuple(
-            StandIn(
-                agent.id,
-                agent.engine,
-                NO_SCRIPT if script is None else script.id,
-                0 if script is None else script.version,
-                (self.language or "") if script is None else spoken(script, self.language or "") or "",
-                agent.voice,
-            )
-            for agent, script in self.fallbacks
-        )
-
-    @property
-    def agent_id(self) -> str | None:
-        """None: an embedded agent for the script."""
-        return None if self.agent is None else self.agent.id
-
-    @property
-    def voice(self) -> str | None:
-        """None: as the script says."""
-        return None if self.agent is None else self.agent.voice
-
-    @property
-    def transfer_to(self) -> str | None:
-        """Where its calls are transferred to if nothing else is said."""
-        return None if self.agent is None else self.agent.transfer_to
-
-    @property
-    def record(self) -> bool:
-        """Whether its calls are recorded if nothing else is said."""
-        return self.agent is not None and bool(self.agent.record)
-
-
 class Agents:
     """The voice agents of this installation."""
 
     def __init__(
-        self, engine: Engine, store: Store, clock: Clock, settings: ServiceSettings, scripts: Scripts
+        self,
+        engine: Engine,
+        store: Store,
+        clock: Clock,
+        settings: ServiceSettings,
+        scripts: Scripts,
+        doubts: Doubts,
     ) -> None:
+        self._doubts = doubts
         self._engine = engine
         self._store = store
         self._clock = clock
@@ -172,6 +104,10 @@ class Agents:
         """One agent. Raises `RequestError` 404."""
         return agent_view(await self._find(ident))
 
+    async def again(self, ident: str) -> dict[str, Any]:
+        """An agent that was made before, as if it were made now. Raises `RequestError` 404, `PortError`."""
+        return await self._told(await self._find(ident))
+
     async def add(self, given: Mapping[str, Any], done: RequestDone | None = None) -> dict[str, Any]:
         """Store a new agent. Raises `RequestError`: 422 with every fault, 409 if the id is taken."""
         given = {key: value for key, value in given.items() if value is not None}
@@ -183,6 +119,7 @@ class Agents:
         faults += await self._faults(made)
         if faults:
             raise invalid(faults)
+        shown = await self._told(made)
         taken = conflict(f"there is an agent {ident!r} already; choose another agent_id", state="exists")
         if await self._store.agent(ident) is not None:
             raise taken
@@ -196,7 +133,7 @@ class Agents:
                 raise
             raise taken from None
         self.labels.agent(made)
-        return agent_view(made)
+        return shown
 
     async def edit(self, ident: str, given: Mapping[str, Any]) -> dict[str, Any]:
         """Change fields of an agent; null takes one back to its default. Raises `RequestError` 404, 422."""
@@ -210,11 +147,16 @@ class Agents:
         faults += await self._faults(changed)
         if faults:
             raise invalid(_once(faults))
+        shown = await self._told(changed)
         told = deed(self._clock, "agent.edited", ident, changed=dict(given))
         if not await self._store.save_agent(changed, told):
             raise not_found("agent", ident)
         self.labels.agent(changed)
-        return agent_view(changed)
+        return shown
+
+    async def _told(self, agent: VoiceAgent) -> dict[str, Any]:
+        """An agent as whoever makes or changes it is shown it: with what speaks against it."""
+        return {**agent_view(agent), "warnings": await self._doubts.of_agent(agent)}
 
     async def delete(self, ident: str) -> None:
         """Delete an agent. Raises `RequestError` 404, 409 while a live campaign, a call or an agent uses it."""
@@ -328,7 +270,7 @@ class Agents:
                 Fault("engine", f"there is no engine {agent.engine!r}; there are: {', '.join(engines)}")
             )
         _, wrong = await self._scripts.chosen(agent.script_id, agent.language)
-        faults += wrong
+        faults += wrong + unheard_faults(agent.engine, self._settings, record=bool(agent.record))
         engine = self._engine_of(agent)
         if engine is not None and not engine.needs_script:
             faults += await self._unfit(agent, engine, agent.script_id, agent.language)

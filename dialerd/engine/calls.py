@@ -13,8 +13,10 @@ from dialerd.core.errors import Fault, InvariantError, RequestError, conflict, i
 from dialerd.core.journal import RequestDone
 from dialerd.core.model import CallId, CallStatus, Terms
 from dialerd.core.record import replace
-from dialerd.engine.agents import Agents, Chosen
+from dialerd.engine.agents import Agents
+from dialerd.engine.chosen import Chosen
 from dialerd.engine.contactlist import ContactIntake
+from dialerd.engine.doubts import Doubts
 from dialerd.engine.fields import Language, Text, read_model
 from dialerd.engine.labels import LabelFields, declared, read_label
 from dialerd.engine.runtime import Engine
@@ -23,6 +25,7 @@ from dialerd.engine.settings import ServiceSettings
 from dialerd.engine.status import check_view
 from dialerd.engine.terms import TermsFields, transfer_faults, trunk_faults
 from dialerd.engine.transfers import read_wish
+from dialerd.engine.unheard import unheard_faults
 from dialerd.engine.views import call_view, page_view
 from dialerd.ports import CallFilter, CallRow, Clock, NewContact, Page, Store
 
@@ -61,7 +64,9 @@ class Calls:
         agents: Agents,
         settings: ServiceSettings,
         intake: ContactIntake,
+        doubts: Doubts,
     ) -> None:
+        self._doubts = doubts
         self._engine = engine
         self._store = store
         self._clock = clock
@@ -78,8 +83,15 @@ class Calls:
         """One call. Raises `RequestError` 404."""
         return call_view(await self._row(ident))
 
+    async def again(self, ident: str) -> dict[str, Any]:
+        """A call that was placed before; what spoke against it is not known any more. Raises `RequestError` 404."""
+        return {**await self.show(ident), "warnings": []}
+
     async def place(self, given: Mapping[str, Any], done: RequestDone | None = None) -> dict[str, Any]:
-        """Place one call now. Raises `RequestError`: 422 with every fault, 409 with `why` if the gate is closed."""
+        """Place one call now; `warnings` tell what speaks against it.
+
+        Raises `RequestError`: 422 with every fault, 409 with `why` if the gate is closed.
+        """
         given = {key: value for key, value in given.items() if value is not None}
         fields, faults = read_model(CallFields, given)
         chosen, wrong = await self._agents.chosen(fields.agent_id, fields.script_id, fields.language)
@@ -91,13 +103,19 @@ class Calls:
             faults.append(Fault("language", "required"))
         if chosen.is_complete and not faults:
             faults += chosen.message_faults(fields.answering_machine)
+            record = _terms(fields, chosen).record
+            faults += unheard_faults(
+                chosen.engine, self._settings, record=record, answering_machine=fields.answering_machine
+            )
         contact, wrong = self._callee(fields, chosen)
         faults += wrong
         if faults:
             raise invalid(faults)
         if contact is None or not chosen.is_complete:
             raise InvariantError("a call without callee or script passed its checks")
-        return await self._dial(contact, chosen, fields, done)
+        terms = _terms(fields, chosen)
+        doubts = self._doubts.of(chosen.said, record=terms.record, transfer_to=terms.transfer_to)
+        return {**await self._dial(contact, chosen, fields, done), "warnings": doubts}
 
     async def hang_up(self, ident: str) -> dict[str, Any]:
         """End a live call; one that has ended stays as it is. Raises `RequestError` 404."""

@@ -24,11 +24,13 @@ from dialerd.core.model import E164, Campaign, CampaignId, CampaignStatus, Conta
 from dialerd.engine.admission import Admission, Admitted
 from dialerd.engine.cloning import Cloning
 from dialerd.engine.contactlist import ContactFile
+from dialerd.engine.doubts import Doubts
 from dialerd.engine.draft import closed_for_good, read_changes
 from dialerd.engine.feed import Happening
 from dialerd.engine.runtime import Engine
 from dialerd.engine.scripts import message_faults
 from dialerd.engine.settings import ServiceSettings
+from dialerd.engine.unheard import unheard_faults
 from dialerd.engine.upkeep import Upkeep
 from dialerd.engine.views import campaign_view, contact_view, page_view
 from dialerd.ports import CampaignFilter, Clock, Page, Store
@@ -58,7 +60,9 @@ class Campaigns:
         settings: ServiceSettings,
         admission: Admission,
         upkeep: Upkeep,
+        doubts: Doubts,
     ) -> None:
+        self._doubts = doubts
         self._cloning = Cloning(admission, store)
         self._engine = engine
         self._store = store
@@ -195,7 +199,7 @@ class Campaigns:
     async def edit(
         self, ident: str, fields: Mapping[str, Any], versions: frozenset[int] | None
     ) -> dict[str, Any]:
-        """Change fields of a live campaign; `versions`: only if it still has one of these.
+        """Change fields of a live campaign; `versions`: only if it still has one of these. `warnings` are told too.
 
         Raises `RequestError`: 404, 409 if it is not live, 412 if somebody else has edited it, 422 with every fault.
         """
@@ -204,12 +208,13 @@ class Campaigns:
             if versions is not None and campaign.version not in versions:
                 raise _edited(campaign.version)
             changes = await self._changes(campaign, fields)
+            doubts = await self._doubts.of_campaign(replace(campaign, **changes))
             # The fields were judged beside those of this version: another edit in between has them judged again.
             command = EditCampaign(campaign.id, changes, campaign.version, fields)
             carried = await self._engine.command(command)
             answer = carried.answer
             if not isinstance(answer, Refused):
-                return await self.show(ident)
+                return {**await self.show(ident), "warnings": doubts}
             if not answer.edited:
                 raise conflict(answer.detail, state=answer.state)
         raise conflict("the campaign is being edited by others; try again", state="edited")
@@ -221,6 +226,12 @@ class Campaigns:
             script = await self._store.script(campaign.script_id, campaign.script_version)
             wanted = changes["on_machine"]
             faults += message_faults(wanted, script, campaign.language, campaign.engine)
+        faults += unheard_faults(
+            campaign.engine,
+            self._settings,
+            record=changes.get("record", False),
+            answering_machine=changes.get("on_machine", ""),
+        )
         if not faults and _window_moves(changes):
             faults = closed_for_good(replace(campaign, **changes), now)
         if faults:

@@ -171,7 +171,7 @@ class ListRefused(RequestError):
 
     def __init__(self, faults: Sequence[Fault], rows: ListReport | None) -> None:
         count = len(faults) + (rows.faults if rows else 0)
-        detail = f"{count:,} fault{'s' if count != 1 else ''} in the request; nothing was stored"
+        detail = f"{count:,} fault{'s' if count != 1 else ''} in the request"
         super().__init__(422, "invalid-field", "Invalid request", detail, faults)
         self.row_faults_json = rows.faults_json if rows else b"[]"
         self.invalid_json = rows.invalid_json if rows else b"[]"

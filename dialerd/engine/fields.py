@@ -37,6 +37,7 @@ _PLAIN = {
     "finite_number": "must be a finite number",
 }
 """Messages for people who write JSON, not Python, by pydantic's error type."""
+UNKNOWN_PARAMETER = "unknown parameter"
 
 
 def _text(value: str) -> str:
@@ -134,9 +135,14 @@ def faults_of(error: ValidationError, prefix: str = "") -> list[Fault]:
     found = []
     for item in error.errors(include_url=False):
         loc = prefix + ".".join(str(part) for part in item["loc"])
-        msg = _PLAIN.get(item["type"]) or item["msg"].removeprefix("Value error, ")
-        found.append(Fault(loc, msg.replace("Input should", "must").replace("input", "value")))
+        found.append(Fault(loc, plainly(item["type"], item["msg"])))
     return found
+
+
+def plainly(kind: str, said: str) -> str:
+    """One of pydantic's findings in the words of the API."""
+    msg = _PLAIN.get(kind) or said.removeprefix("Value error, ")
+    return msg.replace("Input should", "must").replace("input", "value")
 
 
 def is_chosen_id(value: str) -> bool:

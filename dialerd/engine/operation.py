@@ -16,11 +16,13 @@ from dialerd.engine.campaigns import Carriage
 from dialerd.engine.fields import Number, read_model
 from dialerd.engine.runtime import Engine
 from dialerd.engine.settings import ServiceSettings
-from dialerd.engine.status import EngineStatus
+from dialerd.engine.status import EngineStatus, Problem
 from dialerd.engine.views import page_view, status_view, trunk_view, worker_view
 from dialerd.engine.webhooks import Hooks
 from dialerd.ports import CampaignFilter, Media, MediaWorker, Page, Store
 
+WELL, OUT = ("connected", "ok"), "out"
+"""States of the parts, for who may know no more."""
 BY_ORDER = "by order: it is not used until somebody resumes it"
 
 
@@ -86,12 +88,22 @@ class Operation:
         """The media workers as they stand, for figures."""
         return self._media.standing()
 
-    def readiness(self) -> tuple[bool, dict[str, Any]]:
-        """Whether calls can be placed, and the state of everything that takes."""
-        shown = status_view(self._engine.memory.status(), self._settings.trunks)
-        ready = bool(shown["dialing"])
-        parts = {name: shown[name]["state"] for name in ("asterisk", "manager", "store", "media")}
-        return ready, {"ready": ready, "problems": shown["problems"], **parts}
+    def readiness(self, *, in_full: bool) -> tuple[bool, dict[str, Any]]:
+        """Whether calls can be placed, and the state of everything that takes.
+
+        What is wrong names addresses and users: it is told `in_full` only to who may know them.
+        """
+        status = self._engine.memory.status()
+        parts = {
+            "asterisk": status.asterisk,
+            "manager": status.manager,
+            "store": status.store,
+            "media": status.media,
+        }
+        if not in_full:
+            parts = {name: state if state in WELL else OUT for name, state in parts.items()}
+        problems = status.problems if in_full else tuple(map(_in_short, status.problems))
+        return status.dialing, {"ready": status.dialing, "problems": [*map(str, problems)], **parts}
 
     # --- halts -----------------------------------------------------------------------------------
 
@@ -155,6 +167,10 @@ class Operation:
         if found is None:
             raise not_found("trunk", name)
         return found
+
+
+def _in_short(problem: Problem) -> str:
+    return problem.detail if problem.part is None else f"{problem.part}: {OUT} (`dialerctl status` tells why)"
 
 
 def _above(value: float | None, limit: float, loc: str) -> list[Fault]:

@@ -14,7 +14,7 @@ from dialerd.core.metrics import mean_seconds, ratio
 from dialerd.core.model import Campaign, CampaignId
 from dialerd.core.report import By, Group, Key, Report, Tally
 from dialerd.core.wallclock import DAY, Stretch, is_zone, offsets
-from dialerd.engine.fields import instant
+from dialerd.engine.fields import UNKNOWN_PARAMETER, instant
 from dialerd.engine.runtime import Engine
 from dialerd.ports import Clock, ReportFilter, Store
 
@@ -36,6 +36,8 @@ class Asked:
     end: str | None
     campaign: str | None
     zone: str | None
+    unknown: tuple[str, ...] = ()
+    """What was asked for beside it, and means nothing."""
 
 
 class Reports:
@@ -72,7 +74,7 @@ class Reports:
 
 def read_filter(asked: Asked, campaign: Campaign | None, now: Instant) -> tuple[ReportFilter, list[Fault]]:
     """The calls that are asked for, and every fault of the question."""
-    faults: list[Fault] = []
+    faults = [Fault(name[:60], UNKNOWN_PARAMETER) for name in sorted(asked.unknown)]
     by = _by(asked.by, faults)
     if asked.campaign is not None and campaign is None:
         faults.append(Fault("campaign_id", f"there is no campaign {asked.campaign[:60]}"))

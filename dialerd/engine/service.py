@@ -16,6 +16,7 @@ from dialerd.engine.contacts import Contacts
 from dialerd.engine.courier import Courier
 from dialerd.engine.deeds import AuditTrail
 from dialerd.engine.dnc import DoNotCall
+from dialerd.engine.doubts import Doubts
 from dialerd.engine.feed import Feed
 from dialerd.engine.files import Files
 from dialerd.engine.forecasts import Forecasts
@@ -69,13 +70,14 @@ class Service:
             store, clock, engine.memory.policy, engine, settings.retention, keeper(store, clock, settings)
         )
         self.scripts = Scripts(engine, store, media, clock, parse_script)
-        self.agents = Agents(engine, store, clock, settings, self.scripts)
+        doubts = Doubts(store, settings)
+        self.agents = Agents(engine, store, clock, settings, self.scripts, doubts)
         loader = Loader(engine, store, clock)
-        admission = Admission(self.scripts, self.agents, loader, clock, settings, intake)
-        self.campaigns = Campaigns(engine, store, clock, settings, admission, self.upkeep)
+        admission = Admission(self.scripts, self.agents, loader, clock, settings, intake, doubts)
+        self.campaigns = Campaigns(engine, store, clock, settings, admission, self.upkeep, doubts)
         self.contacts = Contacts(engine, store, clock, self.upkeep)
         self.files = Files(self.campaigns, exports or store)
-        self.calls = Calls(engine, store, clock, self.agents, settings, intake)
+        self.calls = Calls(engine, store, clock, self.agents, settings, intake, doubts)
         self.twilio = TwilioCalls(engine, store, clock, settings, intake, media, way)
         self.recordings = Recordings(engine, store, settings, self.upkeep)
         self.voices = Voices(engine, settings, self.scripts)

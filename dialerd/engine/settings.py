@@ -104,3 +104,5 @@ class ServiceSettings:
     recordings: RecordingRules | None = None
     """None: nothing can be recorded here."""
     twilio: TwilioAccess = TwilioAccess()
+    asterisk_amd: bool = False
+    """Asterisk's own AMD() is asked who has answered."""

@@ -62,13 +62,24 @@ class TrunkStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class Problem:
+    """Something that keeps the daemon from dialing, with what to do."""
+
+    part: str | None
+    """What is out; None: the daemon itself does not want to."""
+    detail: str
+
+    def __str__(self) -> str:
+        return self.detail if self.part is None else f"{self.part}: {self.detail}"
+
+
+@dataclass(frozen=True, slots=True)
 class EngineStatus:
     """The daemon as it stands: what `/v1/status` and `/readyz` tell."""
 
     dialing: bool
     """Whether calls can be placed at this moment."""
-    problems: tuple[str, ...]
-    """What keeps it from dialing, each with what to do."""
+    problems: tuple[Problem, ...]
     asterisk: str
     """`connected` or what is wrong."""
     asterisk_version: str | None
@@ -105,26 +116,26 @@ def describe(world: World, store_fault: str | None, draining: bool, now: Now) ->
     host = world.host.committed[""]
     store_fault = store_fault or _unread(world)
     connected = host.boot is not None
-    problems = []
+    problems: list[Problem] = []
     if host.halt is not None:
-        problems.append(f"all dialing is halted ({host.halt}); `dialerctl resume` lifts it")
+        problems.append(Problem(None, f"all dialing is halted ({host.halt}); `dialerctl resume` lifts it"))
     if not connected:
-        problems.append(f"Asterisk: {host.detail}")
+        problems.append(Problem("Asterisk", host.detail))
     if host.manager is not None:
-        problems.append(f"AMI: {host.manager}")
+        problems.append(Problem("AMI", host.manager))
     if host.clock is not None:
-        problems.append(f"clock: {host.clock}")
+        problems.append(Problem("clock", host.clock))
     if world.dnc.detail is not None:
-        problems.append(f"do-not-call list: {world.dnc.detail}")
+        problems.append(Problem("do-not-call list", world.dnc.detail))
     if store_fault is not None:
-        problems.append(f"store: {store_fault}")
+        problems.append(Problem("store", store_fault))
     if not host.sessions:
-        problems.append(f"media: {host.media_detail}")
+        problems.append(Problem("media", host.media_detail))
     if draining:
-        problems.append("the daemon is shutting down and places no new calls")
+        problems.append(Problem(None, "the daemon is shutting down and places no new calls"))
     lines = tuple(world.lines.committed.values())
     if all(line.paused is not None or line.down is not None for line in lines):
-        problems.append("every trunk is paused, unreachable or not registered")
+        problems.append(Problem(None, "every trunk is paused, unreachable or not registered"))
     return EngineStatus(
         dialing=not problems,
         problems=tuple(problems),

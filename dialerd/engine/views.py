@@ -363,7 +363,7 @@ def status_view(status: EngineStatus, configured: Sequence[Trunk]) -> dict[str, 
     return {
         "dialing": status.dialing,
         "halt": status.halt,
-        "problems": list(status.problems),
+        "problems": [str(problem) for problem in status.problems],
         "asterisk": {"state": status.asterisk, "version": status.asterisk_version},
         "manager": {"state": status.manager},
         "store": {"state": status.store},

@@ -191,20 +191,19 @@ class Hooks:
         """Tell somebody nothing any more; what waits is not sent. Raises `RequestError` 404."""
         await self._carry_out(RemoveWebhook(self._find(ident).id))
 
-    async def redeliver(self, ident: str, given: Mapping[str, Any]) -> dict[str, Any]:
-        """Send one delivery again, whatever became of it, or all dead ones.
+    async def redeliver(self, ident: str, delivery: str | None) -> dict[str, Any]:
+        """Send one delivery again, whatever became of it; None: all dead ones.
 
         Raises `RequestError`: 404, 409 if the webhook is disabled.
         """
         hook = self._find(ident)
         if hook.disabled is not None:
             raise conflict(f"the webhook is disabled ({hook.disabled}): enable it first", state="disabled")
-        chosen = given.get("delivery_id")
-        if chosen is None:
+        if delivery is None:
             return {"redelivered": await self._courier.again_dead(hook.id)}
-        number = number_of(chosen) if isinstance(chosen, str) else None
+        number = number_of(delivery)
         if number is None or await self._courier.again(hook.id, number) is None:
-            raise not_found("delivery", str(chosen)[:60])
+            raise not_found("delivery", delivery[:60])
         return {"redelivered": 1}
 
     async def test(self, ident: str) -> dict[str, Any]:

@@ -21,6 +21,7 @@ import orjson
 from dialerd.core.errors import PortError
 from dialerd.core.model import ChannelId, InstanceId
 from dialerd.media.health import Health
+from dialerd.media.reach import told
 from dialerd.media.reception import TOKEN
 
 POOL = 6
@@ -287,7 +288,7 @@ class MediaAri:
                     ) from error
             except (aiohttp.ClientError, OSError) as error:
                 silent = isinstance(error, TimeoutError)
-                what = "does not answer in time" if silent else f"cannot be reached ({type(error).__name__})"
+                what = "does not answer in time" if silent else f"cannot be reached: {told(error)}"
                 raise PortError(f"Asterisk at {self._root} {what}", retryable=True) from error
         raise AssertionError("unreachable")
 

@@ -122,6 +122,19 @@ async def test_a_conversation_on_the_stage() -> None:
     assert talk.report.disposition == "dnc"
 
 
+async def test_a_call_that_is_recorded_begins_by_saying_so() -> None:
+    made, _ = agent()
+    made.learn("told", 1, parse_script(f"{GOOD}    recording_notice: This call is recorded.\n").body)
+    for recorded, first in ((True, "This call is recorded."), (False, "Hello Priya.")):
+        talk = made.converse(order(script_id="told", record=recorded))
+        stage = RecordingStage()
+        talk.start(stage)
+        assert (await stage.heard()).startswith(first)
+        talk.played(1, Millis(2000))
+        assert "Hello Priya." in await stage.heard() if recorded else stage.told[-1][0] == "listen"
+        talk.close(Millis(3000))
+
+
 async def test_prepare_renders_what_is_said_alike_to_all() -> None:
     made, speech = agent()
     await made.prepare("offer", 1, "en-IN")

@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 
-from dialerd.cli.main import hoisted, main
+from dialerd.cli.main import app, hoisted, main
 from tests.control.installation import SCRIPT, call_row
 from tests.control.serving import Served, served
 
@@ -174,6 +175,20 @@ def test_json_works_before_and_after_the_subcommand(place: str, ctl: Ctl) -> Non
     assert "data" in ctl(*words).json
 
 
+def test_no_subcommand_has_an_option_that_is_meant_everywhere() -> None:
+    waiting = [typer.main.get_command(app)]
+    options = {name for option in waiting[0].params for name in option.opts}
+    everywhere = {name for name in options if hoisted(["x", name, "y"])[0] == name}
+    assert everywhere == {"--url", "--socket", "--key", "--key-file", "--json"}
+    while waiting:
+        found = waiting.pop()
+        below = list(getattr(found, "commands", {}).values())
+        waiting += below
+        for command in below:
+            own = {name for option in command.params for name in option.opts}
+            assert not own & everywhere, f"{command.name}: it would be taken for that one"
+
+
 def test_options_for_everywhere_are_moved_to_the_front() -> None:
     moved = hoisted(["campaign", "list", "--socket", "/a", "--url=http://b", "--limit", "3", "--", "--json"])
     assert moved == ["--socket", "/a", "--url=http://b", "campaign", "list", "--limit", "3", "--", "--json"]
@@ -205,8 +220,52 @@ def test_a_key_made_here_opens_the_tcp_address(
     revoked = ctl("campaign", "list")
     assert revoked.code == 1
     assert "unknown or revoked" in revoked.err
+    assert "--key-file" in revoked.err
     assert "DIALERD_KEY" in revoked.err
-    assert ident in ctl("--socket", daemon.socket, "key", "list").out
+    listed = ctl("--socket", daemon.socket, "key", "list").out
+    assert ident in listed
+    assert "LAST USED" in listed
+    used = ctl("--socket", daemon.socket, "--json", "key", "list").json["data"]
+    last = next(found["last_used_at"] for found in used if found["key_id"] == ident)
+    assert last in listed
+
+
+def test_a_key_is_read_from_a_file_that_others_cannot_read(ctl: Ctl, daemon: Served, tmp_path: Path) -> None:
+    file = tmp_path / "key"
+    file.write_text(f"{daemon.key('read')}\n")
+    file.chmod(0o640)
+    at = ("--url", daemon.url)
+    assert ctl(*at, "campaign", "list", "--key-file", file).code == 0
+    file.chmod(0o644)
+    seen = ctl(*at, "--key-file", file, "campaign", "list")
+    assert (seen.code, f"chmod 600 {file}" in seen.err) == (2, True)
+    file.chmod(0o600)
+    twice = ctl(*at, "--key-file", file, "--key", "dk_x", "campaign", "list")
+    assert (twice.code, "twice" in twice.err) == (2, True)
+    for content in ("", "dk_one dk_two", "dk_é"):
+        file.write_text(content)
+        wrong = ctl(*at, "--key-file", file, "campaign", "list")
+        assert (wrong.code, str(file) in wrong.err) == (2, True), content
+    gone = ctl(*at, "--key-file", tmp_path / "no", "campaign", "list")
+    assert (gone.code, str(tmp_path / "no") in gone.err) == (2, True)
+
+
+def test_lists_come_through_pipes(ctl: Ctl, contacts: Path, tmp_path: Path) -> None:
+    def piped(name: str, text: str) -> Path:
+        path = tmp_path / name
+        os.mkfifo(path)
+        threading.Thread(target=path.write_text, args=(text,), daemon=True).start()
+        return path
+
+    made = create(ctl, piped("contacts", contacts.read_text()))
+    assert made.code == 0, made.err
+    assert made.value("contacts").startswith("2 accepted of 3")
+    listed = ctl("dnc", "import", piped("numbers", "phone\n+919000000077\n"))
+    assert listed.value("numbers").startswith("1 listed of 1"), listed.err
+    told = ctl("--json", "campaign", "simulate", piped("simulated", contacts.read_text()))
+    assert told.code == 0, told.err
+    folder = ctl("dnc", "import", tmp_path)
+    assert (folder.code, "is a folder" in folder.err) == (2, True)
 
 
 def test_every_fault_is_printed_and_nothing_is_stored(ctl: Ctl, contacts: Path, tmp_path: Path) -> None:

@@ -59,6 +59,12 @@ def test_callbacks_after_the_end_of_a_campaign_can_be_tried(tried: Try) -> None:
     assert (wrong.code, "--callbacks-until soon" in wrong.err) == (2, True)
 
 
+def test_a_recorded_call_is_tried_with_its_notice(tried: Try) -> None:
+    text = VISIT.replace("  en-IN:\n", "  en-IN:\n    recording_notice: This call is recorded.\n", 1)
+    assert tried(text, "", "--record").out.startswith("agent: This call is recorded.\nagent: Hello there.")
+    assert tried(text, "").out.startswith("agent: Hello there.")
+
+
 def test_a_person_may_be_there_or_not(tried: Try) -> None:
     taken = tried(VISIT, "talk to an agent\n:taken\n")
     assert "person: queue:desk (keyword): there on" in taken.out

@@ -306,11 +306,17 @@ async def installation(
     requests_per_minute: int = 0,
     parse: Callable[[str], Awaitable[Any]] = parse_script,
     clock: Clock | None = None,
+    transfers: TransferRules = TRANSFERS,
+    direct: bool = False,
+    asterisk_amd: bool = False,
 ) -> AsyncIterator[Installation]:
-    """A running installation with its working files under `state_dir`; without `compliance` no hour is illegal."""
+    """A running installation with its working files under `state_dir`; without `compliance` no hour is illegal.
+
+    `direct`: it has an engine `straight` too, to which Asterisk itself leads.
+    """
     store, media, telephony, clock = ToldStore(), MemoryMedia(), SilentTelephony(), clock or Clock()
     await store.open()
-    policy = Policy(min_gap=Millis(0), refund_spacing=(Millis(0),) * 3, caps=caps, transfers=TRANSFERS)
+    policy = Policy(min_gap=Millis(0), refund_spacing=(Millis(0),) * 3, caps=caps, transfers=transfers)
     compliance = compliance or Compliance(None, ZONES)
     feed, tally = Feed(clock), Tally()
 
@@ -359,9 +365,11 @@ async def installation(
                 VoiceEngine("embedded", ("female", "male"), spoken, say),
                 VoiceEngine("pipecat", (), anything, None, "twilio-stream", 2),
                 VoiceEngine("english", (), english, None, "twilio-stream", 1),
+                *((VoiceEngine("straight", (), anything, None, "asterisk", 2),) if direct else ()),
             ),
             twilio=TwilioAccess("AC" + "1" * 32, "token", "pipecat", "en-IN"),
-            transfers=TRANSFERS,
+            transfers=transfers,
+            asterisk_amd=asterisk_amd,
             recordings=RecordingRules(state_dir / "recordings", Millis(86_400_000), 10_000_000),
         ),
         intake,
@@ -408,7 +416,7 @@ async def client_of(daemon: Installation) -> AsyncIterator[httpx.AsyncClient]:
 
 async def _dnc_read(engine: Engine) -> None:
     async with asyncio.timeout(10):
-        while any("do-not-call" in problem for problem in engine.memory.status().problems):
+        while any("do-not-call" in str(problem) for problem in engine.memory.status().problems):
             await asyncio.sleep(0)
 
 

@@ -15,13 +15,15 @@ Seen = Callable[[bytes], object]
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, seen: Seen | None = None) -> None:
-    with suppress(OSError):
-        while part := await reader.read(65536):
-            if seen is not None:
-                seen(part)
-            writer.write(part)
-            await writer.drain()
-    writer.close()
+    try:
+        with suppress(OSError):
+            while part := await reader.read(65536):
+                if seen is not None:
+                    seen(part)
+                writer.write(part)
+                await writer.drain()
+    finally:
+        writer.close()
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import grp
 import os
 import socket
@@ -18,7 +19,8 @@ import pytest
 from dialerd.control.auth import Peer, PeerPolicy, load_secret
 from dialerd.control.listeners import bind_tcp, bind_unix
 from dialerd.core.errors import PortError, RequestError
-from tests.control.serving import served
+from dialerd.core.messages import HostDown
+from tests.control.serving import Served, served
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="other users can only be played by root")
 NOBODY = 65_534
@@ -52,6 +54,14 @@ def over_unix(path: Path) -> httpx.Client:
     return httpx.Client(transport=httpx.HTTPTransport(uds=str(path)), base_url="http://dialerd")
 
 
+async def _down(daemon: Served, detail: str) -> None:
+    engine = daemon.inside.engine
+    engine.post(HostDown(detail))
+    async with asyncio.timeout(10):
+        while engine.memory.status().asterisk != detail:
+            await asyncio.sleep(0)
+
+
 def test_the_same_api_on_both_sockets_with_a_key_on_tcp_only(tmp_path: Path) -> None:
     with (
         served(tmp_path) as daemon,
@@ -70,6 +80,10 @@ def test_the_same_api_on_both_sockets_with_a_key_on_tcp_only(tmp_path: Path) -> 
         assert (answer.status_code, answer.json()["instance"]) == (200, "test")
         assert "date" in answer.headers
         assert tcp.get("/healthz").status_code == 200
+        daemon.do(_down(daemon, "Asterisk at http://10.1.2.3:8088 is not there"))
+        assert "10.1.2.3" in local.get("/readyz").text, "who may use the socket may know"
+        assert "10.1.2.3" not in tcp.get("/readyz").text
+        assert tcp.get("/readyz").status_code == 503
         wrong = tcp.get("/v1/status", headers={"Authorization": "Bearer dk_wrong"})
         assert (wrong.status_code, wrong.json()["detail"]) == (401, "the key is unknown or revoked")
     assert not daemon.socket.exists(), "the socket file goes with the daemon"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from dialerd.core.messages import HostDown
 from tests.control.installation import SCRIPT, Installation, call_row
 
 
@@ -130,19 +132,41 @@ async def test_a_scope_allows_what_it_says(
 @pytest.mark.parametrize(
     "authorization", [None, "", "Bearer", "Bearer ", "Bearer nonsense", "Basic dTpw", "bearer \u00ff"]
 )
-async def test_without_a_valid_key_everything_but_health_is_401(
+async def test_without_a_valid_key_everything_but_health_and_the_description_is_401(
     authorization: str | None, daemon: Installation
 ) -> None:
     headers = {} if authorization is None else {"Authorization": authorization.encode("latin-1")}
     transport = httpx.ASGITransport(daemon.app)
     async with httpx.AsyncClient(transport=transport, base_url="http://dialerd", headers=headers) as nobody:
-        for path in ("/v1/campaigns", "/v1/status", "/openapi.json", "/docs", "/nothing", "/v1/keys"):
+        for path in ("/v1/campaigns", "/v1/status", "/metrics", "/openapi", "/docs/", "/nothing", "/v1/keys"):
             answer = await nobody.get(path)
             assert answer.status_code == 401, path
             assert answer.headers["www-authenticate"] == "Bearer"
             assert "dialerctl key create" in answer.json()["detail"], "no key exists yet"
         assert (await nobody.get("/healthz")).status_code == 200
         assert (await nobody.get("/readyz")).status_code == 503
+        assert "/v1/calls" in (await nobody.get("/openapi.json")).json()["paths"]
+        page = await nobody.get("/docs")
+        assert page.headers["content-type"].startswith("text/html")
+        assert "POST /v1/campaigns" in page.text
+
+
+async def test_readiness_tells_which_part_is_out_and_only_locally_where_it_is(
+    api: httpx.AsyncClient, daemon: Installation
+) -> None:
+    where = "Asterisk's HTTP server cannot be reached at http://10.1.2.3:8088 (Connection refused)"
+    daemon.connect()
+    daemon.engine.post(HostDown(where))
+    async with asyncio.timeout(10):
+        while daemon.engine.memory.status().asterisk != where:
+            await asyncio.sleep(0)
+    told = await api.get("/readyz")
+    assert told.status_code == 503
+    assert "10.1.2.3" not in told.text
+    assert told.json()["asterisk"] == "out"
+    assert (told.json()["manager"], told.json()["store"]) == ("connected", "ok")
+    assert any(problem.startswith("Asterisk: out") for problem in told.json()["problems"])
+    assert where in (await api.get("/v1/status")).text
 
 
 async def test_readiness_tells_what_is_missing(api: httpx.AsyncClient) -> None:

@@ -19,17 +19,15 @@ from dialerd.core.messages import (
     TransferAsked,
     TryEnded,
 )
-from dialerd.core.model import AgentReport, CallId, Recording, ScriptId
+from dialerd.core.model import AgentReport, CallId, Recording
 from dialerd.core.person import (
     PersonAnswered,
     PersonGone,
     PersonJoined,
 )
 from dialerd.core.transfer import TransferWish
-from dialerd.engine.announcing import unannounced
 from dialerd.engine.recordings import RecordingKeeper, inside
 from dialerd.engine.settings import RecordingRules
-from dialerd.ports import Script
 from tests.control.installation import Installation, call_row
 from tests.control.test_agents import placed, seen
 
@@ -144,34 +142,6 @@ async def test_an_agents_default_is_its_calls_and_a_request_comes_first(
     assert (changed.json()["transfer_target"], changed.json()["recording"]) == (None, True)
     wrong = await api.patch(path, json={"transfer_target": "nobody"})
     assert [fault["loc"] for fault in wrong.json()["errors"]] == ["transfer_target"]
-
-
-async def test_a_campaign_that_records_is_warned_of_a_script_that_does_not_say_so(
-    api: httpx.AsyncClient, daemon: Installation
-) -> None:
-    await daemon.add_script()
-    contacts = [{"phone": "+919876543210", "loan_amount": 1}]
-    campaign = {"name": "x", "script_id": "loan", "language": "en-IN", "contacts": contacts}
-    quiet = (await api.post("/v1/campaigns", json=campaign)).json()
-    warned = (await api.post("/v1/campaigns", json={**campaign, "recording": True})).json()
-    assert quiet["warnings"] == []
-    assert ["nowhere says so in en-IN" in text for text in warned["warnings"]] == [True]
-
-
-@pytest.mark.parametrize(
-    ("language", "opening", "tells"),
-    [
-        ("en-IN", "Hello. This call is being recorded.", True),
-        ("hi-IN", "नमस्ते। यह कॉल रिकॉर्ड की जा रही है।", True),
-        ("hi-IN", "नमस्ते।", False),
-        ("ta-IN", "இந்த அழைப்பு பதிவு செய்யப்படுகிறது", True),
-        ("fr-FR", "Bonjour.", False),
-    ],
-)
-def test_whether_a_script_says_that_it_records(language: str, opening: str, tells: bool) -> None:
-    body = {"languages": {language: {"states": [{"say": opening}]}, "en-GB": {"opening": "recorded"}}}
-    script = Script(ScriptId("s"), 1, "S", (language,), {}, body, "", Instant(0))
-    assert (unannounced(script, language) is None) is tells
 
 
 async def test_an_agent_is_told_that_nobody_came(api: httpx.AsyncClient, daemon: Installation) -> None:

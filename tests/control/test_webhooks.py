@@ -274,11 +274,15 @@ async def test_deliveries_are_listed_by_state_and_dead_ones_sent_again(
     ]
 
 
-@pytest.mark.parametrize("ident", ["msg_000000000001", "x", 5, [], {}])
-async def test_an_unknown_delivery_is_not_sent_again(ident: object, api: httpx.AsyncClient) -> None:
+@pytest.mark.parametrize(
+    ("ident", "status"), [("msg_000000000001", 404), ("x", 404), (5, 422), ([], 422), ({}, 422)]
+)
+async def test_an_unknown_delivery_is_not_sent_again(
+    ident: object, status: int, api: httpx.AsyncClient
+) -> None:
     path = f"/v1/webhooks/{(await made(api))['webhook_id']}"
     answer = await api.post(f"{path}/redeliver", json={"delivery_id": ident})
-    assert answer.status_code == 404
+    assert answer.status_code == status
 
 
 async def test_a_state_that_does_not_exist_is_refused(api: httpx.AsyncClient) -> None:

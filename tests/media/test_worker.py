@@ -506,7 +506,9 @@ async def test_what_will_be_said_is_told_while_the_phone_rings(tmp_path: Path) -
         boss.say(wire.Forgo(CALL))
         await until(lambda: it.agent.forgone)
         assert it.agent.forgone == [CALL]
-        boss.say(wire.Expect.of(PrepareMedia(CALL, asked.channel, "bot", replace(asked, engine="bot"))))
+        boss.say(
+            wire.Expect.of(PrepareMedia(CALL, asked.channel, "bot", answer=replace(asked, engine="bot")))
+        )
         boss.say(wire.Expect("x", "y", answer=wire.Attach.of(replace(asked, phone="no number"), 0.0)))
         boss.say(wire.Ping())
         await boss.hears(wire.Pong)

@@ -37,6 +37,9 @@ class Row(BaseModel):
     reason: str
 
 
+Warnings = Annotated[list[str], Field(description="what speaks against it and did not keep it from being so")]
+
+
 class Reason(BaseModel):
     """Something that keeps calls from being placed."""
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from dialerd.control.answers import Moment, Phone, Ratio
+from dialerd.control.answers import Moment, Phone, Ratio, Warnings
 
 
 class Callee(BaseModel):
@@ -117,6 +117,12 @@ class Call(BaseModel):
     captured: dict[str, Any]
     transfer: Transfer | None
     gate: Receipt
+
+
+class Placed(Call):
+    """A call that was placed by itself."""
+
+    warnings: Warnings
 
 
 class Figures(BaseModel):

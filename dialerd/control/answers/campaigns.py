@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from dialerd.control.answers import Moment, Phone, Ratio, Reason, Row
+from dialerd.control.answers import Moment, Phone, Ratio, Reason, Row, Warnings
 
 
 class Slot(BaseModel):
@@ -200,9 +200,13 @@ class Created(Campaign):
     """A campaign that was given contacts, and what became of their list."""
 
     imported: Annotated[Import, Field(alias="import")]
-    warnings: Annotated[
-        list[str], Field(description="what speaks against it and did not keep it from being created")
-    ]
+    warnings: Warnings
+
+
+class Edited(Campaign):
+    """A campaign that was edited."""
+
+    warnings: Warnings
 
 
 class Explanation(BaseModel):

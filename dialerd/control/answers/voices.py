@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
-from dialerd.control.answers import Moment
+from dialerd.control.answers import Moment, Warnings
 
 
 class Understood(BaseModel):
@@ -57,6 +57,12 @@ class Agent(BaseModel):
     transfer_target: str | None
     recording: bool | None
     created_at: Moment
+
+
+class StoredAgent(Agent):
+    """A voice agent that was made or changed."""
+
+    warnings: Warnings
 
 
 class Spoken(BaseModel):

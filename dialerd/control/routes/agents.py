@@ -10,8 +10,9 @@ from starlette.responses import JSONResponse, Response
 
 from dialerd.control import answers, bodies, shapes
 from dialerd.control.answers import Page
-from dialerd.control.answers.voices import Agent
-from dialerd.control.context import Controlled, Paged
+from dialerd.control.answers.voices import Agent, StoredAgent
+from dialerd.control.context import Controlled
+from dialerd.control.queries import Paged
 from dialerd.control.repeats import IdempotencyKey
 from dialerd.engine.agents import AgentFields, NewAgentFields
 
@@ -27,7 +28,7 @@ async def list_agents(control: Controlled, page: Paged) -> JSONResponse:
 @router.post(
     "",
     status_code=201,
-    responses=answers.made(Agent, "the agent"),
+    responses=answers.made(StoredAgent, "the agent"),
     openapi_extra=shapes.json_body(shapes.schema_of(NewAgentFields, "agent_name")),
 )
 async def create_agent(request: Request, control: Controlled, key: IdempotencyKey = None) -> Response:
@@ -36,7 +37,7 @@ async def create_agent(request: Request, control: Controlled, key: IdempotencyKe
     async with control.repeats.claim(request, key) as claim:
         fields = await bodies.read_object(request)
         return await claim.answered(
-            lambda done: _stored(agents.add(fields, done)), lambda done: _stored(agents.show(done.made))
+            lambda done: _stored(agents.add(fields, done)), lambda done: _stored(agents.again(done.made))
         )
 
 
@@ -53,7 +54,7 @@ async def show_agent(agent_id: str, control: Controlled) -> JSONResponse:
 
 @router.patch(
     "/{agent_id}",
-    responses=answers.of(Agent, "the agent as it is now"),
+    responses=answers.of(StoredAgent, "the agent as it is now"),
     openapi_extra=shapes.json_body(shapes.schema_of(AgentFields)),
 )
 async def edit_agent(agent_id: str, request: Request, control: Controlled) -> JSONResponse:

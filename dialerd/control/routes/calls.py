@@ -6,15 +6,18 @@ from collections.abc import Awaitable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
+from pydantic import Field
 from starlette.responses import JSONResponse, Response
 
-from dialerd.control import answers, bodies, shapes
+from dialerd.control import answers, bodies, orders, shapes
 from dialerd.control.answers import Page
-from dialerd.control.answers.calls import Call
-from dialerd.control.context import Controlled, From, Paged, To, phone_in_query, span
+from dialerd.control.answers.calls import Call, Placed
+from dialerd.control.context import Controlled
+from dialerd.control.queries import Number, Span
 from dialerd.control.repeats import IdempotencyKey
 from dialerd.core.model import CampaignId
 from dialerd.engine.calls import CallFields
+from dialerd.engine.fields import Language
 from dialerd.engine.labels import LabelFields
 from dialerd.engine.transfers import TransferFields
 from dialerd.ports import CallFilter
@@ -22,34 +25,33 @@ from dialerd.ports import CallFilter
 router = APIRouter(prefix="/v1/calls", tags=["calls"])
 
 
+class CallQuery(Span):
+    """Which calls."""
+
+    campaign_id: str | None = None
+    disposition: str | None = None
+    language: Language | None = Field(None, description="BCP-47")
+    phone: Number | None = Field(None, description="E.164")
+
+
 @router.get("", responses=answers.of(Page[Call], "calls"))
-async def list_calls(
-    control: Controlled,
-    page: Paged,
-    campaign_id: Annotated[str | None, Query()] = None,
-    started_from: From = None,
-    started_to: To = None,
-    disposition: Annotated[str | None, Query()] = None,
-    language: Annotated[str | None, Query()] = None,
-    phone: Annotated[str | None, Query(description="E.164")] = None,
-) -> JSONResponse:
+async def list_calls(control: Controlled, asked: Annotated[CallQuery, Query()]) -> JSONResponse:
     """Calls, newest first."""
-    start, end = span(started_from, started_to)
     where = CallFilter(
-        campaign=None if campaign_id is None else CampaignId(campaign_id),
-        started_from=start,
-        started_to=end,
-        disposition=disposition,
-        language=language,
-        phone=phone_in_query(phone),
+        campaign=None if asked.campaign_id is None else CampaignId(asked.campaign_id),
+        started_from=asked.start,
+        started_to=asked.end,
+        disposition=asked.disposition,
+        language=asked.language,
+        phone=asked.phone,
     )
-    return JSONResponse(await control.service.calls.page(where, page))
+    return JSONResponse(await control.service.calls.page(where, asked.page))
 
 
 @router.post(
     "",
     status_code=201,
-    responses=answers.made(Call, "the call as it begins"),
+    responses=answers.made(Placed, "the call as it begins"),
     openapi_extra=shapes.json_body(shapes.schema_of(CallFields, "phone", "script_id", "language")),
 )
 async def place_call(request: Request, control: Controlled, key: IdempotencyKey = None) -> Response:
@@ -58,7 +60,7 @@ async def place_call(request: Request, control: Controlled, key: IdempotencyKey 
     async with control.repeats.claim(request, key) as claim:
         fields = await bodies.read_object(request)
         return await claim.answered(
-            lambda done: _placed(calls.place(fields, done)), lambda done: _placed(calls.show(done.made))
+            lambda done: _placed(calls.place(fields, done)), lambda done: _placed(calls.again(done.made))
         )
 
 
@@ -74,11 +76,13 @@ async def show_call(call_id: str, control: Controlled) -> JSONResponse:
 
 
 @router.post(
-    "/{call_id}/hangup", responses=answers.of(Call, "the call as it is now"), openapi_extra=shapes.options()
+    "/{call_id}/hangup",
+    responses=answers.of(Call, "the call as it is now"),
+    openapi_extra=shapes.options(orders.NoOptions),
 )
 async def hang_up_call(call_id: str, request: Request, control: Controlled) -> JSONResponse:
     """End a live call; one that has ended stays as it is."""
-    await bodies.read_options(request)
+    await bodies.read_options(request, orders.NoOptions)
     return JSONResponse(await control.service.calls.hang_up(call_id))
 
 

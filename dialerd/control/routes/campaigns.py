@@ -9,17 +9,19 @@ from typing import Annotated, Any
 
 import orjson
 from fastapi import APIRouter, Header, Query, Request
+from pydantic import Field
 from starlette.responses import JSONResponse, Response, StreamingResponse
 
 from dialerd.control import answers, bodies, orders, shapes, uploads
 from dialerd.control.answers import Page
 from dialerd.control.answers.calls import Call
-from dialerd.control.answers.campaigns import Campaign, Created, Explanation, Ordered
+from dialerd.control.answers.campaigns import Campaign, Created, Edited, Explanation, Ordered
 from dialerd.control.answers.lists import Listed
-from dialerd.control.context import Controlled, From, Paged, To, span
+from dialerd.control.context import Controlled
+from dialerd.control.queries import Paged, Span
 from dialerd.control.repeats import IdempotencyKey
 from dialerd.control.routes.contacts import CONTACTS
-from dialerd.core.errors import Fault, RequestError, invalid
+from dialerd.core.errors import RequestError
 from dialerd.core.leftovers import Leftover
 from dialerd.core.model import CampaignId, CampaignStatus
 from dialerd.engine.contactlist import ContactFile
@@ -57,6 +59,14 @@ _CSV_FILE: answers.Responses = {
     }
 }
 _ORDERED = answers.of(Ordered, "the campaign as it is now", 200, 202)
+
+
+class CampaignQuery(Span):
+    """Which campaigns."""
+
+    status: CampaignStatus | None = Field(None, description="only campaigns in this state")
+
+
 _TAG = re.compile(r'(W/)?"([\x21\x23-\x7e]*)"')
 
 
@@ -110,23 +120,10 @@ async def _created(campaign: Awaitable[dict[str, Any]]) -> Response:
 
 
 @router.get("", responses=answers.of(Page[Campaign], "campaigns"))
-async def list_campaigns(
-    control: Controlled,
-    page: Paged,
-    status: Annotated[str | None, Query(description="only campaigns in this state")] = None,
-    created_from: From = None,
-    created_to: To = None,
-) -> JSONResponse:
+async def list_campaigns(control: Controlled, asked: Annotated[CampaignQuery, Query()]) -> JSONResponse:
     """Campaigns, newest first; `from` and `to` concern their creation."""
-    wanted = None
-    if status is not None:
-        try:
-            wanted = CampaignStatus(status)
-        except ValueError:
-            states = ", ".join(CampaignStatus)
-            raise invalid([Fault("status", f"must be one of: {states}")]) from None
-    where = CampaignFilter(wanted, *span(created_from, created_to))
-    return JSONResponse(await control.service.campaigns.page(where, page))
+    where = CampaignFilter(asked.status, asked.start, asked.end)
+    return JSONResponse(await control.service.campaigns.page(where, asked.page))
 
 
 @router.get("/{campaign_id}", responses=answers.of(Campaign, "the campaign"))
@@ -138,7 +135,7 @@ async def show_campaign(campaign_id: str, control: Controlled) -> JSONResponse:
 
 @router.patch(
     "/{campaign_id}",
-    responses=answers.of(Campaign, "the campaign as it is now"),
+    responses=answers.of(Edited, "the campaign as it is now"),
     openapi_extra=shapes.json_body(shapes.schema_of(EditableFields)),
 )
 async def edit_campaign(
@@ -213,46 +210,41 @@ async def delete_campaign(campaign_id: str, control: Controlled) -> Response:
 @router.post(
     "/{campaign_id}/start",
     responses=_ORDERED,
-    openapi_extra=shapes.options(now={"type": "boolean", "default": False}),
+    openapi_extra=shapes.options(orders.Start),
 )
 async def start_campaign(campaign_id: str, request: Request, control: Controlled) -> JSONResponse:
     """Start a scheduled campaign; before its start time only with `{"now": true}`."""
-    body = await bodies.read_options(request, "now")
-    at_once = body.get("now")
-    if at_once is not None and not isinstance(at_once, bool):
-        raise invalid([Fault("now", "must be true or false")])
-    return orders.answered(await control.service.campaigns.start(campaign_id, at_once=bool(at_once)))
+    asked = await bodies.read_options(request, orders.Start)
+    return orders.answered(await control.service.campaigns.start(campaign_id, at_once=asked.now))
 
 
-@router.post("/{campaign_id}/pause", responses=_ORDERED, openapi_extra=shapes.options(ringing=orders.RINGING))
+@router.post("/{campaign_id}/pause", responses=_ORDERED, openapi_extra=shapes.options(orders.Pause))
 async def pause_campaign(campaign_id: str, request: Request, control: Controlled) -> JSONResponse:
     """Place no new calls. 202 with `in_flight`: that many originates had not shown themselves after 2 s."""
-    cancel = orders.cancels_ringing(await bodies.read_options(request, "ringing"))
-    return orders.answered(await control.service.campaigns.pause(campaign_id, cancel_ringing=cancel))
+    asked = await bodies.read_options(request, orders.Pause)
+    halted = await control.service.campaigns.pause(campaign_id, cancel_ringing=asked.cancels_ringing)
+    return orders.answered(halted)
 
 
-@router.post("/{campaign_id}/resume", responses=_ORDERED, openapi_extra=shapes.options())
+@router.post("/{campaign_id}/resume", responses=_ORDERED, openapi_extra=shapes.options(orders.NoOptions))
 async def resume_campaign(campaign_id: str, request: Request, control: Controlled) -> JSONResponse:
     """Go on dialing."""
-    await bodies.read_options(request)
+    await bodies.read_options(request, orders.NoOptions)
     return orders.answered(await control.service.campaigns.resume(campaign_id))
 
 
 @router.post(
     "/{campaign_id}/stop",
     responses=_ORDERED,
-    openapi_extra=shapes.options(
-        calls={"enum": ["finish", "hangup"], "default": "finish"}, ringing=orders.RINGING
-    ),
+    openapi_extra=shapes.options(orders.Stop),
 )
 async def stop_campaign(campaign_id: str, request: Request, control: Controlled) -> JSONResponse:
     """End the campaign for good. 202 with `in_flight` as for pause."""
-    body = await bodies.read_options(request, "calls", "ringing")
-    hang_up = bodies.choice(body, "calls", ("finish", "hangup")) == "hangup"
-    cancel = orders.cancels_ringing(body)
-    return orders.answered(
-        await control.service.campaigns.stop(campaign_id, hang_up=hang_up, cancel_ringing=cancel)
+    asked = await bodies.read_options(request, orders.Stop)
+    stopped = await control.service.campaigns.stop(
+        campaign_id, hang_up=asked.hangs_up, cancel_ringing=asked.cancels_ringing
     )
+    return orders.answered(stopped)
 
 
 def _file(parts: AsyncIterator[bytes], name: str) -> StreamingResponse:

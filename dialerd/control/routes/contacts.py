@@ -7,12 +7,14 @@ from typing import Annotated, Any
 
 import orjson
 from fastapi import APIRouter, Query, Request
+from pydantic import Field
 from starlette.responses import JSONResponse, Response
 
 from dialerd.control import answers, bodies, shapes, uploads
 from dialerd.control.answers import Page
 from dialerd.control.answers.campaigns import Contact, ContactExplanation, Created
-from dialerd.control.context import Controlled, Paged
+from dialerd.control.context import Controlled
+from dialerd.control.queries import Paging, number
 from dialerd.control.repeats import IdempotencyKey
 from dialerd.core.errors import Fault, invalid
 from dialerd.core.model import E164, ContactState
@@ -50,22 +52,18 @@ _JSON_BODY = {
 _CSV = {"type": "string", "description": "CSV with a column phone"}
 
 
+class ContactQuery(Paging):
+    """Which contacts."""
+
+    state: ContactState | None = Field(None, description="only contacts in this state")
+
+
 @router.get("/contacts", responses=answers.of(Page[Contact], "contacts"))
 async def list_contacts(
-    campaign_id: str,
-    control: Controlled,
-    page: Paged,
-    state: Annotated[str | None, Query(description="only contacts in this state")] = None,
+    campaign_id: str, control: Controlled, asked: Annotated[ContactQuery, Query()]
 ) -> JSONResponse:
     """The campaign's contacts in the order of its lists, each with its state, attempts and next attempt."""
-    wanted = None
-    if state is not None:
-        try:
-            wanted = ContactState(state)
-        except ValueError:
-            states = ", ".join(ContactState)
-            raise invalid([Fault("state", f"must be one of: {states}")]) from None
-    return JSONResponse(await control.service.campaigns.contacts(campaign_id, wanted, page))
+    return JSONResponse(await control.service.campaigns.contacts(campaign_id, asked.state, asked.page))
 
 
 @router.post(
@@ -124,6 +122,6 @@ async def explain_contact(campaign_id: str, phone: str, control: Controlled) -> 
 def number_in_path(phone: str) -> E164:
     """The number that a path names. Raises `RequestError` 422."""
     try:
-        return E164(phone)
-    except ValueError:
-        raise invalid([Fault("phone", "must be a number in E.164 form, as in +919876543210")]) from None
+        return number(phone)
+    except ValueError as error:
+        raise invalid([Fault("phone", str(error))]) from None

@@ -9,7 +9,7 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 from dialerd.control import answers, bodies, orders, shapes
 from dialerd.control.answers.daemon import Halted, Health, Readiness, Status
 from dialerd.control.context import Controlled
-from dialerd.control.docs import render
+from dialerd.control.description import documents
 from dialerd.control.observation import exposition
 from dialerd.core.errors import PortError
 
@@ -24,24 +24,24 @@ async def show_status(control: Controlled) -> JSONResponse:
     return JSONResponse(await control.service.operation.status())
 
 
-@router.post("/v1/pause", responses=_HALTED, openapi_extra=shapes.options(ringing=orders.RINGING))
+@router.post("/v1/pause", responses=_HALTED, openapi_extra=shapes.options(orders.Pause))
 async def pause(request: Request, control: Controlled) -> JSONResponse:
     """Place no new calls at all, over restarts, until a resume. 202 with `in_flight` as for a campaign's pause."""
-    cancel = orders.cancels_ringing(await bodies.read_options(request, "ringing"))
-    return orders.answered(await control.service.operation.pause(cancel_ringing=cancel))
+    asked = await bodies.read_options(request, orders.Pause)
+    return orders.answered(await control.service.operation.pause(cancel_ringing=asked.cancels_ringing))
 
 
-@router.post("/v1/resume", responses=_HALTED, openapi_extra=shapes.options())
+@router.post("/v1/resume", responses=_HALTED, openapi_extra=shapes.options(orders.NoOptions))
 async def resume(request: Request, control: Controlled) -> JSONResponse:
     """Lift a pause or a panic of the whole daemon."""
-    await bodies.read_options(request)
+    await bodies.read_options(request, orders.NoOptions)
     return orders.answered(await control.service.operation.resume())
 
 
-@router.post("/v1/panic", responses=_HALTED, openapi_extra=shapes.options())
+@router.post("/v1/panic", responses=_HALTED, openapi_extra=shapes.options(orders.NoOptions))
 async def panic(request: Request, control: Controlled) -> JSONResponse:
     """Hang up every call of ours and place none until a resume. Scope `admin`."""
-    await bodies.read_options(request)
+    await bodies.read_options(request, orders.NoOptions)
     return orders.answered(await control.service.operation.panic())
 
 
@@ -54,9 +54,13 @@ async def health() -> JSONResponse:
 @router.get(
     "/readyz", responses=answers.of(Readiness, "200: calls can be placed; 503: they cannot", 200, 503)
 )
-async def readiness(control: Controlled) -> JSONResponse:
-    """200 when calls can be placed, else 503 with the reasons. No key."""
-    ready, body = control.service.operation.readiness()
+async def readiness(request: Request, control: Controlled) -> JSONResponse:
+    """200 when calls can be placed, else 503 with the parts that are out. No key.
+
+    What is wrong with them, and where they are, is told at the Unix socket alone; `GET /v1/status` tells it with a key.
+    """
+    local = getattr(request.state, "peer", None) is not None
+    ready, body = control.service.operation.readiness(in_full=local)
     return JSONResponse(body, 200 if ready else 503)
 
 
@@ -84,12 +88,12 @@ async def metrics(control: Controlled) -> Response:
 
 
 @router.get("/openapi.json", include_in_schema=False)
-async def openapi(request: Request) -> JSONResponse:
-    """The description of this API."""
-    return JSONResponse(request.app.openapi())
+async def openapi(request: Request) -> Response:
+    """The description of this API. No key."""
+    return Response((await documents(request.app)).openapi, media_type="application/json")
 
 
 @router.get("/docs", include_in_schema=False)
 async def docs(request: Request) -> HTMLResponse:
-    """The same for people."""
-    return HTMLResponse(render(request.app.openapi()))
+    """The same for people. No key."""
+    return HTMLResponse((await documents(request.app)).page)

@@ -12,7 +12,8 @@ from starlette.responses import JSONResponse, Response
 from dialerd.control import answers, bodies, shapes, uploads
 from dialerd.control.answers import Page
 from dialerd.control.answers.lists import Entry, Listed
-from dialerd.control.context import Controlled, Paged
+from dialerd.control.context import Controlled
+from dialerd.control.queries import Paged
 from dialerd.control.repeats import IdempotencyKey
 from dialerd.core.errors import Fault, invalid
 from dialerd.core.journal import RequestDone

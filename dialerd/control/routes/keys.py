@@ -13,7 +13,8 @@ from dialerd.control import answers, bodies, shapes
 from dialerd.control.answers import Page
 from dialerd.control.answers.lists import Key, NewKey
 from dialerd.control.auth import shown
-from dialerd.control.context import Controlled, Paged
+from dialerd.control.context import Controlled
+from dialerd.control.queries import Paged
 from dialerd.control.repeats import IdempotencyKey
 from dialerd.core.errors import Fault, invalid
 from dialerd.core.journal import RequestDone
@@ -22,9 +23,13 @@ from dialerd.engine.keys import SCOPES
 
 router = APIRouter(prefix="/v1/keys", tags=["keys"])
 
-_OPTIONS = {
-    "name": {"type": "string", "maxLength": 255, "default": ""},
-    "scope": {"enum": list(SCOPES), "default": "write"},
+_BODY: dict[str, Any] = {
+    "type": "object",
+    "additionalProperties": False,
+    "properties": {
+        "name": {"type": "string", "maxLength": 255, "default": ""},
+        "scope": {"enum": list(SCOPES), "default": "write"},
+    },
 }
 
 
@@ -32,7 +37,7 @@ _OPTIONS = {
     "",
     status_code=201,
     responses=answers.made(NewKey, "the key", ()),
-    openapi_extra=shapes.options(**_OPTIONS),
+    openapi_extra=shapes.optional_json(_BODY),
 )
 async def create_key(request: Request, control: Controlled, key: IdempotencyKey = None) -> Response:
     """Create an API key; `key` is shown in this answer only."""
@@ -56,8 +61,7 @@ async def create_key(request: Request, control: Controlled, key: IdempotencyKey 
 
 def _read(body: dict[str, Any]) -> tuple[str, str]:
     """Name and scope. Raises `RequestError` 422."""
-    bodies.only(body, ("name", "scope"))
-    name, faults = "", []
+    name, faults = "", bodies.unknown(body, _BODY["properties"])
     try:
         name = title(body["name"]) if body.get("name") not in (None, "") else ""
     except ValueError as error:

@@ -7,12 +7,14 @@ from collections.abc import Awaitable, Mapping
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
+from pydantic import Field
 from starlette.responses import JSONResponse, Response
 
 from dialerd.control import answers, bodies, shapes
 from dialerd.control.answers import Page
 from dialerd.control.answers.voices import Script, Understood
-from dialerd.control.context import Controlled, Paged
+from dialerd.control.context import Controlled
+from dialerd.control.queries import Asked, Paged
 from dialerd.control.repeats import IdempotencyKey
 from dialerd.core.errors import Fault, invalid
 from dialerd.core.journal import RequestDone
@@ -37,6 +39,27 @@ _BODY = {
         },
     },
 }
+
+
+class VersionQuery(Asked):
+    """Which version of a script."""
+
+    version: int | None = Field(None, ge=1, le=10**9, description="default: the newest")
+
+
+class LineQuery(Asked):
+    """Which line of a script, and how it is said."""
+
+    line: str = Field(
+        "opening",
+        max_length=80,
+        description="or closing.KEY, invalid_key …; of states: STATE, STATE.confirm …",
+    )
+    language: Language | None = Field(None, description="BCP-47; default: the script's first")
+    voice: Literal["female", "male"] | None = Field(None, description="default: the script's own")
+    variable: list[Annotated[str, Field(max_length=300)]] = Field(
+        [], max_length=100, description="NAME=VALUE, may be repeated"
+    )
 
 
 _AUDIO: answers.Responses = {
@@ -95,29 +118,22 @@ async def list_scripts(control: Controlled, page: Paged) -> JSONResponse:
 async def show_script(
     script_id: str,
     control: Controlled,
-    version: Annotated[int | None, Query(ge=1, le=10**9, description="default: the newest")] = None,
+    asked: Annotated[VersionQuery, Query()],
 ) -> JSONResponse:
     """A script; a version that a campaign was created with is shown though the script is deleted."""
-    return JSONResponse(await control.service.scripts.show(script_id, version))
+    return JSONResponse(await control.service.scripts.show(script_id, asked.version))
 
 
 @router.get("/{script_id}/say", response_class=Response, responses=_AUDIO)
 async def say_line(
     script_id: str,
     control: Controlled,
-    line: Annotated[
-        str,
-        Query(max_length=80, description="or closing.KEY, invalid_key …; of states: STATE, STATE.confirm …"),
-    ] = "opening",
-    language: Annotated[Language | None, Query(description="BCP-47; default: the script's first")] = None,
-    voice: Annotated[Literal["female", "male"] | None, Query(description="default: the script's own")] = None,
-    variable: Annotated[
-        list[Annotated[str, Query(max_length=300)]],
-        Query(max_length=100, description="NAME=VALUE, may be repeated"),
-    ] = [],  # noqa: B006 - FastAPI copies it
+    asked: Annotated[LineQuery, Query()],
 ) -> Response:
     """A line of a script as callees will hear it: 16 bit, mono, 8 kHz."""
-    said = await control.service.voices.say(script_id, line, language, voice, variable)
+    said = await control.service.voices.say(
+        script_id, asked.line, asked.language, asked.voice, asked.variable
+    )
     return Response(said, media_type="audio/wav")
 
 
@@ -197,8 +213,7 @@ def _text(body: bytes) -> str:
 def _from_json(
     document: dict[str, Any], script_id: str | None, name: str | None
 ) -> tuple[str, str | None, str | None]:
-    bodies.only(document, _FIELDS)
-    faults = []
+    faults = bodies.unknown(document, _FIELDS)
     faults += _title_faults({key: document.get(key) for key in ("script_id", "name")})
     body = document.get("body")
     if body is None:

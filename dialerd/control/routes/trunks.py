@@ -8,7 +8,8 @@ from starlette.responses import JSONResponse
 from dialerd.control import answers, bodies, shapes
 from dialerd.control.answers import Page
 from dialerd.control.answers.daemon import Trunk
-from dialerd.control.context import Controlled, Paged
+from dialerd.control.context import Controlled
+from dialerd.control.queries import Paged
 from dialerd.engine.operation import TrunkFields
 
 router = APIRouter(prefix="/v1/trunks", tags=["trunks"])

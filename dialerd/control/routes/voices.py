@@ -8,7 +8,8 @@ from starlette.responses import JSONResponse
 from dialerd.control import answers
 from dialerd.control.answers import Page
 from dialerd.control.answers.voices import Engine, Spoken
-from dialerd.control.context import Controlled, Paged
+from dialerd.control.context import Controlled
+from dialerd.control.queries import Paged
 
 router = APIRouter(prefix="/v1", tags=["agents"])
 

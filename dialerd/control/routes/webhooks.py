@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request
+from pydantic import Field
 from starlette.responses import JSONResponse, Response
 
-from dialerd.control import answers, bodies, shapes
+from dialerd.control import answers, bodies, orders, shapes
 from dialerd.control.answers import Page
 from dialerd.control.answers.webhooks import (
     ChangedWebhook,
@@ -17,16 +18,26 @@ from dialerd.control.answers.webhooks import (
     Tested,
     Webhook,
 )
-from dialerd.control.context import Controlled, Paged
+from dialerd.control.context import Controlled
+from dialerd.control.queries import Paged, Paging
 from dialerd.control.repeats import IdempotencyKey
 from dialerd.core.delivery import DeliveryState
-from dialerd.core.errors import Fault, invalid
 from dialerd.core.journal import RequestDone
 from dialerd.engine.webhooks import WebhookChanges, WebhookFields
 
 router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"])
 
-State = Annotated[str | None, Query(description="waiting, delivered or dead; default: all")]
+
+class Redelivery(orders.NoOptions):
+    """What is sent again."""
+
+    delivery_id: str | None = Field(None, description="msg_…; default: all dead ones")
+
+
+class DeliveryQuery(Paging):
+    """Which deliveries."""
+
+    state: DeliveryState | None = Field(None, description="default: all")
 
 
 @router.post(
@@ -87,34 +98,30 @@ async def remove_webhook(webhook_id: str, control: Controlled) -> Response:
 
 @router.get("/{webhook_id}/deliveries", responses=answers.of(Page[Delivery], "deliveries"))
 async def list_deliveries(
-    webhook_id: str, control: Controlled, page: Paged, state: State = None
+    webhook_id: str, control: Controlled, asked: Annotated[DeliveryQuery, Query()]
 ) -> JSONResponse:
     """What it was and is to be told, newest first, exactly as it is sent; dead ones were given up."""
-    if state is not None and state not in list(DeliveryState):
-        raise invalid([Fault("state", f"must be one of: {', '.join(DeliveryState)}")])
-    chosen = DeliveryState(state) if state is not None else None
-    return JSONResponse(await control.service.webhooks.deliveries(webhook_id, chosen, page))
+    found = await control.service.webhooks.deliveries(webhook_id, asked.state, asked.page)
+    return JSONResponse(found)
 
 
 @router.post(
     "/{webhook_id}/redeliver",
     responses=answers.of(Redelivered, "how many"),
-    openapi_extra=shapes.options(
-        delivery_id={"type": "string", "description": "msg_…; default: all dead ones"}
-    ),
+    openapi_extra=shapes.options(Redelivery),
 )
 async def redeliver(webhook_id: str, request: Request, control: Controlled) -> JSONResponse:
     """Send one delivery again, whatever became of it, or all dead ones. Their ids stay the same."""
-    given = await bodies.read_options(request, "delivery_id")
-    return JSONResponse(await control.service.webhooks.redeliver(webhook_id, given))
+    asked = await bodies.read_options(request, Redelivery)
+    return JSONResponse(await control.service.webhooks.redeliver(webhook_id, asked.delivery_id))
 
 
 @router.post(
     "/{webhook_id}/test",
     responses=answers.of(Tested, "what the receiver said"),
-    openapi_extra=shapes.options(),
+    openapi_extra=shapes.options(orders.NoOptions),
 )
 async def test_webhook(webhook_id: str, request: Request, control: Controlled) -> JSONResponse:
     """Send a signed `webhook.test` now, and tell what the receiver answered."""
-    await bodies.read_options(request)
+    await bodies.read_options(request, orders.NoOptions)
     return JSONResponse(await control.service.webhooks.test(webhook_id))
