@@ -47,16 +47,18 @@ class Folding:
         self._lane = lane
         self._executor = executor
         self._rows = 0
+        self._opened = False
         self._task: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
         """Look what the last daemon has left. Raises `PortError`."""
         ((rows, _),) = await self._lane.fetch(moves.appended(self._to), {})
-        self._rows = 0
+        self._rows, self._opened = 0, True
         self.appended(rows)
 
     async def close(self) -> None:
-        """Break off."""
+        """Break off; from here nothing is folded."""
+        self._opened = False
         task, self._task = self._task, None
         if task is not None:
             task.cancel()
@@ -71,7 +73,7 @@ class Folding:
     def appended(self, rows: int) -> None:
         """So many rows have come."""
         self._rows += rows
-        if self._rows >= ENOUGH[self._to.name] and self._task is None:
+        if self._opened and self._task is None and self._rows >= ENOUGH[self._to.name]:
             self._task = asyncio.create_task(self._fold_aside(), name="store-fold")
 
     async def _fold_aside(self) -> None:

@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from dialerd.core.clock import Instant, Millis
 from dialerd.core.errors import PortError
+from dialerd.core.journal import CountersMoved
 from dialerd.core.model import (
     E164,
     AgentReport,
@@ -34,6 +35,7 @@ from dialerd.store.postgres_access import Access
 from dialerd.store.postgres_migrate import migrate_postgres
 from dialerd.store.sqlite import SqliteStore
 from dialerd.store.tables import metadata
+from tests.contracts.stores import CMP, admitted, person
 from tests.postgres import Server, execute
 
 
@@ -148,6 +150,7 @@ FIRST = """
 INSERT INTO campaigns (id, name, script_id, script_version, language, status, created_at, max_attempts,
     retry_interval, ring_timeout, weight, trunks, keep_open, closing)
 VALUES ('cmp_000000000001', 'old', 's', 1, 'en-IN', 'running', 1, 3, 60000, 30000, 1, '[]', 0, 0);
+INSERT INTO counters VALUES ('cmp_000000000001', 'total', 1), ('cmp_000000000001', 'called', 1);
 INSERT INTO imports VALUES (1, 'cmp_000000000001', 'sealed', 1);
 INSERT INTO contacts (id, campaign_id, import_id, phone, state, waiting, not_before, attempts, turns, refunds,
     positive, name) VALUES (1, 'cmp_000000000001', 1, '+919876500001', 'dialing', 0, 0, 1, 1, 0, 0, 'Asha');
@@ -189,6 +192,24 @@ async def test_what_the_first_version_stored_is_taken_up(path: Path) -> None:
     )
     assert (call.callback, call.hangup, call.report, call.variables) == (False, None, AgentReport(), {})
     assert (state.halt, state.trunks) == (None, ())
+    assert state.counters == {campaign.id: {"total": 1, "called": 1}}
+
+
+async def test_counters_of_a_postgresql_store_of_the_version_before_go_on(postgres: Server) -> None:
+    store = PostgresStore(Access(postgres.empty()), "d1")
+    await store.open()
+    await admitted(store, [person(1)])
+    await store.close()
+    before = (
+        "DROP TABLE counter_moves",
+        "UPDATE alembic_version SET version_num = '0010'",
+        f"INSERT INTO counters VALUES ('{CMP}', 'total', 1), ('{CMP}', 'called', 1)",
+    )
+    await execute(store._access.url, *before)
+    await store.open()
+    await store.commit([CountersMoved(CMP, {"called": 1})])
+    assert (await store.open_state(Instant(0))).counters == {CMP: {"total": 1, "called": 2}}
+    await store.close()
 
 
 async def test_a_database_from_the_future_is_refused_by_name(path: Path) -> None:
