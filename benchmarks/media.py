@@ -28,7 +28,7 @@ import httpx
 
 from benchmarks.figures import Figure, percentile, report
 from benchmarks.hearing import Continuity, answering, echoed, first_sounds, follow, spread, streams
-from benchmarks.sizes import sized
+from benchmarks.sizes import WHOLE, sized
 from benchmarks.testbed import client, cpu_seconds, family
 from dialerd.agent import dialogue
 from dialerd.agent.clips import ClipCache
@@ -50,7 +50,7 @@ MOST = {"webrtc": 10}
 """Calls at a time that a kind of engine is meant for."""
 CONNECTION = "bare-media"
 """Of the lab's websocket_client.conf, by which Asterisk itself leads to a bot."""
-SETTLE = 3.0
+SETTLE = max(1.0, 3.0 * min(1.0, WHOLE))
 """Seconds after the last one has begun before anything is measured."""
 LONG = " ".join(
     f"This is sentence {number} of a long story about the weather, which nobody needs to remember."
@@ -376,7 +376,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--calls", type=int, default=sized(100, 10), help="at a time")
-    parser.add_argument("--seconds", type=float, default=sized(60, 5), help="for which they are measured")
+    parser.add_argument("--seconds", type=float, default=sized(60, 3), help="for which they are measured")
     parser.add_argument("--kind", choices=KINDS, action="append", help="only this engine; may be repeated")
     parser.add_argument("--json", action="store_true", help="print JSON")
     options = parser.parse_args(arguments)

@@ -133,7 +133,7 @@ def _webrtc_engines() -> Kind:
 
 
 def _spare_collector() -> None:
-    """What is there by now stays: a look at it takes longer than any call has audio queued."""
+    """What is there by now stays: a look at it takes longer than a streaming engine has audio queued."""
     gc.freeze()
 
 
