@@ -14,7 +14,7 @@ from dialerd.media.cadence import Cadence, Heard
 
 CERTAIN = 1_500
 """Milliseconds for which a verdict must stand before a machine is hung up on."""
-LATEST = 5_000
+LATEST = 6_000
 """Milliseconds after which it is hung up on though what it says might be a person's."""
 ENDED = 2_000
 """Of silence, after which a greeting without a tone has ended."""

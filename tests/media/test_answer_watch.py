@@ -177,7 +177,7 @@ def test_a_greeting_that_ended_like_a_person_is_a_machine_by_its_tone() -> None:
 
 
 def test_one_that_says_a_little_now_and_then_is_hung_up_on_at_last() -> None:
-    _, acts = watched(OnMachine.HANG_UP, LONG, *[silence(0.6), HELLO] * 8)
+    _, acts = watched(OnMachine.HANG_UP, LONG, *[silence(0.6), HELLO] * 9)
     assert kinds(acts) == [Judged, HangUp]
     assert acts[1][0] - acts[0][0] == pytest.approx(LATEST, abs=40)
 
@@ -193,7 +193,7 @@ def span(low: float, high: float) -> st.SearchStrategy[int]:
     greeting=span(2.0, 2.7),
     calls=st.lists(st.tuples(span(0.6, 1.1), span(0.2, 0.8)), min_size=1, max_size=2),
 )
-@settings(max_examples=60)
+@settings(max_examples=100)
 def test_a_person_who_greets_at_length_and_then_waits_keeps_the_agent(
     on_machine: OnMachine, noise: float, greeting: int, calls: list[tuple[int, int]]
 ) -> None:

@@ -57,6 +57,19 @@ def test_a_tone_means_that_it_records_from_its_end_on(hertz: float, seconds: flo
     assert ended - 40 <= at <= ended + 80
 
 
+@pytest.mark.parametrize("text", MACHINE)
+@pytest.mark.parametrize("voice", ["en-us", "hi", "en-gb+f3"])
+@pytest.mark.parametrize("wait", [0.9, 1.5, 3.0])
+def test_a_greeting_is_no_person_however_long_its_tone_keeps_one_waiting(
+    text: str, voice: str, wait: float
+) -> None:
+    found = hear(silence(0.4), speech(text, voice), silence(wait), tone(0.5, 1_000.0), silence(0.5))
+    assert [(heard.answer, heard.beep) for _, heard in found] == [
+        (Answer.MACHINE, False),
+        (Answer.MACHINE, True),
+    ]
+
+
 def test_silence_alone_is_no_machine() -> None:
     assert hear(silence(20.0)) == []
     assert hear(silence(20.0, noise=150.0)) == []
