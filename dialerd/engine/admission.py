@@ -149,10 +149,10 @@ class Admission:
         faults += wrong
         if chosen.is_complete and not faults:
             faults += chosen.message_faults(asked.answering_machine)
-            record = chosen.record if asked.recording is None else asked.recording
-            faults += unheard_faults(
-                chosen.engine, self._settings, record=record, answering_machine=asked.answering_machine
-            )
+        record = chosen.record if asked.recording is None else asked.recording
+        faults += unheard_faults(
+            chosen.engine, self._settings, record=record, answering_machine=asked.answering_machine
+        )
         campaign = self._campaign(draft, chosen) if chosen.is_complete and not faults else None
         if campaign is not None:
             faults += closed_for_good(campaign, now)

@@ -103,10 +103,10 @@ class Calls:
             faults.append(Fault("language", "required"))
         if chosen.is_complete and not faults:
             faults += chosen.message_faults(fields.answering_machine)
-            record = _terms(fields, chosen).record
-            faults += unheard_faults(
-                chosen.engine, self._settings, record=record, answering_machine=fields.answering_machine
-            )
+        record = chosen.record if fields.recording is None else fields.recording
+        faults += unheard_faults(
+            chosen.engine, self._settings, record=record, answering_machine=fields.answering_machine
+        )
         contact, wrong = self._callee(fields, chosen)
         faults += wrong
         if faults:

@@ -93,6 +93,15 @@ async def test_what_needs_audio_is_refused_where_asterisk_leads_straight_to_the_
             assert all("straight" in fault for fault in faults.values())
 
 
+async def test_it_is_told_with_the_other_faults(tmp_path: Path) -> None:
+    async with running(tmp_path) as (api, _):
+        bad = {"agent_id": "straight", "recording": True, "answering_machine": "hangup", "max_attempts": 0}
+        locs = {"name", "language", "max_attempts", "recording", "answering_machine"}
+        assert wrong(await api.post("/v1/campaigns", json={**bad, "contacts": PEOPLE})).keys() == locs
+        call = {"agent_id": "straight", "recording": True, "phone": "12", "language": "en-IN"}
+        assert wrong(await api.post("/v1/calls", json=call)).keys() == {"recording", "phone"}
+
+
 async def test_an_agent_of_such_an_engine_cannot_be_recorded(tmp_path: Path) -> None:
     async with running(tmp_path) as (api, _):
         body = {"agent_name": "x", "engine": "straight", "recording": True}

@@ -65,7 +65,7 @@ async def test_what_is_not_given_stays(api: httpx.AsyncClient, path: str) -> Non
     after = await patched(api, path, schedule={"end_time": end}, weight=2.5)
     assert after["schedule"] == before["schedule"] | {"end_time": end}
     assert (after["weight"], after["version"]) == (2.5, before["version"] + 1)
-    changed = {"schedule", "weight", "version", "blocked"}
+    changed = {"schedule", "weight", "version", "blocked", "warnings"}
     assert {key: value for key, value in after.items() if key not in changed} == {
         key: value for key, value in before.items() if key not in changed
     }
