@@ -87,8 +87,8 @@ class StreamTalk(ABC):
         """It ends when everything that was sent is played."""
         self._fault = ""
         self._closed = False
-        self._waiting: list[Mapping[str, Any]] = []
-        """What it said before the callee could hear."""
+        self._waiting: list[tuple[words.TransferWords | None, str | None]] = []
+        """What it wanted before the callee could hear."""
 
     # --- for the kind to make -----------------------------------------------------------------------
 
@@ -123,8 +123,8 @@ class StreamTalk(ABC):
         elif not self._over:
             self._rest()
         waiting, self._waiting = self._waiting, []
-        for message in waiting:
-            self.take_words(message)
+        for wanted in waiting:
+            self._heed(stage, *wanted)
         if self._over and not plays:
             stage.finish(self._known.report)
 
@@ -238,11 +238,6 @@ class StreamTalk(ABC):
 
     def take_words(self, message: Mapping[str, Any]) -> None:
         """What the engine says of the call (`dialerd.media.words`)."""
-        stage = self._stage
-        if stage is None:
-            if len(self._waiting) < 100:
-                self._waiting.append(message)
-            return
         try:
             said, faults = self._known.take(message)
         except words.Refused as error:
@@ -256,15 +251,22 @@ class StreamTalk(ABC):
         ):
             # It is known already, and nobody will say it again.
             self.callback_unmet(*self._refused, Millis(0))
-        if said.transfer is not None:
+        wanted = said.transfer, said.hangup
+        if self._stage is not None:
+            self._heed(self._stage, *wanted)
+        elif len(self._waiting) < 100:
+            self._waiting.append(wanted)
+
+    def _heed(self, stage: Stage, transfer: words.TransferWords | None, hangup: str | None) -> None:
+        if transfer is not None:
             # The person is told what was learned before.
             self._report()
-            stage.escalate(said.transfer.wish)
+            stage.escalate(transfer.wish)
         elif self._telling is None:
             self._report()
-        if said.hangup == "now":
+        if hangup == "now":
             stage.finish(self._known.report)
-        elif said.hangup == "when_played":
+        elif hangup == "when_played":
             self.finish()
 
     def _object(self, faults: list[dict[str, str]]) -> None:
