@@ -110,10 +110,7 @@ async def _run(options: argparse.Namespace, password: str) -> None:
     worker = Worker(settings, agent, ari, Reception(options.listen), kinds, way.allow)
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, worker.stop)
-    try:
-        await worker.serve()
-    finally:
-        way.close()
+    await worker.serve()
 
 
 def _webrtc(settings: EngineSettings) -> RemoteEngine:
