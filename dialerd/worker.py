@@ -113,10 +113,7 @@ async def _run(options: argparse.Namespace, password: str) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, worker.stop)
     _spare_collector()
-    try:
-        await worker.serve()
-    finally:
-        way.close()
+    await worker.serve()
 
 
 def _webrtc(settings: EngineSettings) -> RemoteEngine:
