@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from fractions import Fraction
 from typing import cast
 
+import numpy as np
 import orjson
 from aiohttp import web
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
@@ -27,16 +28,18 @@ class Parrot(MediaStreamTrack):
 
     kind = "audio"
 
-    def __init__(self, heard: MediaStreamTrack) -> None:
+    def __init__(self, heard: MediaStreamTrack, wide: bool) -> None:
+        """`wide`: it comes as Opus does, in stereo at 48 kHz; the greeting must be alike."""
         super().__init__()
         self._heard = heard
+        self._wide = wide
         self._said = 0
 
     async def recv(self) -> AudioFrame:
         """See aiortc."""
         if self._said < GREETING:
             await asyncio.sleep(PTIME if self._said else 0.0)
-            frame = _greeting()
+            frame = _greeting(self._wide)
         else:
             frame = cast(AudioFrame, await self._heard.recv())
         frame.pts, frame.time_base = self._said * frame.samples, Fraction(1, frame.sample_rate)
@@ -54,7 +57,8 @@ class WebRtcBot:
         offer = await request.json(loads=orjson.loads)
         peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self._peers.add(peer)
-        peer.on("track", lambda track: peer.addTrack(Parrot(track)))
+        wide = "PCMU/8000" not in offer["sdp"]
+        peer.on("track", lambda track: peer.addTrack(Parrot(track, wide)))
         await peer.setRemoteDescription(RTCSessionDescription(offer["sdp"], "offer"))
         await peer.setLocalDescription(await peer.createAnswer())
         return web.json_response({"sdp": peer.localDescription.sdp, "type": "answer", "pc_id": "bench"})
@@ -74,8 +78,8 @@ class WebRtcBot:
             await runner.cleanup()
 
 
-def _greeting() -> AudioFrame:
-    frame = AudioFrame(format="s16", layout="mono", samples=len(SLIN) // 2)
-    frame.planes[0].update(SLIN)
-    frame.sample_rate = RATE
+def _greeting(wide: bool) -> AudioFrame:
+    samples = np.frombuffer(SLIN, np.int16).repeat(12 if wide else 1)
+    frame = AudioFrame.from_ndarray(samples[None, :], layout="stereo" if wide else "mono")
+    frame.sample_rate = 6 * RATE if wide else RATE
     return frame

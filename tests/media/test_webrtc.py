@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 
+from benchmarks.rtp_callee import HERTZ, Stream, hummed, numbered
 from dialerd.media.engine_settings import Codec, Dialect
 from dialerd.media.formats import SLIN16
+from dialerd.media.playout import FRAME
 from dialerd.media.samples import to_linear
 from dialerd.media.webrtc import LinkTiming
 from tests.media.lo_address import usable_address
+from tests.media.returned import by_number, by_tone, lost
 from tests.media.webrtc_bench import BOTH, bench, frequency_and_level, say_for, until
 from tests.media.webrtc_engine import Engine, tone
 
@@ -64,6 +69,28 @@ async def test_a_wideband_link_carries_both_ways_what_a_telephone_cannot() -> No
         frequency, level = frequency_and_level(samples, rate)
         assert abs(frequency - 6_000) < 5
         assert abs(level) < 1.5
+
+
+@pytest.mark.parametrize("codec", BOTH)
+async def test_every_frame_that_an_engine_repeats_comes_back_once_and_in_order(codec: Codec) -> None:
+    tones = [hummed(hertz) for hertz in HERTZ] if codec == "opus" else []
+    heard = Stream(("engine", 0), 0)
+    async with bench(Engine(wave=None)) as it:
+        link = it.link(codecs=(codec,))
+        await link.open()
+        begun = time.monotonic()
+        for number in range(300):
+            link.hear(tones[number % len(tones)] if tones else numbered(number))
+            heard.said.append(time.monotonic())
+            await asyncio.sleep(max(0.0, begun + (number + 1) * 0.020 - time.monotonic()))
+        await until(lambda: time.monotonic() - it.listener.voice[-1][0] > 0.3)
+        await link.close()
+    for at, audio in it.listener.voice:
+        heard.arrivals += [at] * (len(audio) // FRAME)
+        heard.audio += audio
+    returned = by_tone(heard) if tones else by_number(heard)
+    assert lost(heard, returned, len(tones)) == []
+    assert sum(number is not None for number in returned) > 200
 
 
 async def test_the_engines_audio_comes_without_gaps() -> None:
