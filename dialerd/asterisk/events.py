@@ -155,6 +155,9 @@ def stranger(channel: object, names: ChannelNames) -> Stranger | None:
     name, place = channel.get("id"), channel["dialplan"]
     if not isinstance(name, str) or names.is_ours(name) or place.get("app_name") != "Stasis":
         return None
+    # It says of itself that it is in Stasis() too, and nobody is behind it.
+    if str(channel.get("name")).startswith("Snoop/"):
+        return None
     return Stranger(name, str(place.get("context")))
 
 
