@@ -64,7 +64,7 @@ class SoundEnded:
 
 @dataclass(frozen=True, slots=True)
 class Stranger:
-    """A channel that somebody else has sent into our application, from a context of the dialplan."""
+    """A channel that a dialplan has sent into our application, from this context."""
 
     channel: str
     context: str
@@ -142,10 +142,23 @@ def _stasis_start(event: Mapping[str, Any], names: ChannelNames) -> Parsed | Non
             return TryAnswered(channel)
         case [str(said)] if said == PERSON and (channel := names.person(name)) is not None:
             return PersonAnswered(channel)
-    if event.get("application") != names.instance or not isinstance(name, str) or names.is_ours(name):
-        return None
     # One that replaces a channel, after a transfer by a phone, goes on with its call.
-    return Stranger(name, _context(event["channel"])) if "replace_channel" not in event else None
+    if event.get("application") != names.instance or "replace_channel" in event:
+        return None
+    return stranger(event.get("channel"), names)
+
+
+def stranger(channel: object, names: ChannelNames) -> Stranger | None:
+    """A channel in our application as a stranger; None: it is ours, or some ARI client has put it there on purpose."""
+    if not isinstance(channel, dict) or not isinstance(channel.get("dialplan"), dict):
+        return None
+    name, place = channel.get("id"), channel["dialplan"]
+    if not isinstance(name, str) or names.is_ours(name) or place.get("app_name") != "Stasis":
+        return None
+    # It says of itself that it is in Stasis() too, and nobody is behind it.
+    if str(channel.get("name")).startswith("Snoop/"):
+        return None
+    return Stranger(name, str(place.get("context")))
 
 
 def _destroyed(event: Mapping[str, Any], names: ChannelNames) -> Parsed | None:
@@ -169,11 +182,6 @@ def _replaced(event: Mapping[str, Any], names: ChannelNames) -> Parsed | None:
 
 def _id(channel: object) -> object:
     return channel.get("id") if isinstance(channel, dict) else None
-
-
-def _context(channel: Mapping[str, Any]) -> str:
-    place = channel.get("dialplan")
-    return str(place.get("context")) if isinstance(place, dict) else ""
 
 
 def _code(value: object) -> int | None:

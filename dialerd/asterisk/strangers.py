@@ -1,8 +1,8 @@
-"""Channels that somebody else has sent into our application: turned away at once, since nobody here would talk to them.
+"""Channels that a dialplan has sent into our application: turned away at once, since nobody here would talk to them.
 
 dialerd dials out. A caller that a dialplan's `Stasis()` hands to it would wait in silence for as long as it has
 patience. Channels that stand for ones of ours, after a transfer by a phone, are no strangers; nor is whoever is in a
-bridge.
+bridge, nor what another ARI client has put there itself, to listen in for one.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from urllib.parse import quote
 import structlog
 
 from dialerd.asterisk.ari import AriError, AriHttp
-from dialerd.asterisk.events import ChannelNames, Stranger
+from dialerd.asterisk.events import ChannelNames, Stranger, stranger
 
 REJECTED = "21"
 """The cause with which they are hung up: call rejected (Q.850)."""
@@ -33,10 +33,10 @@ class Doorkeeper:
         self._http = http
         self._names = names
 
-    async def turn_away(self, stranger: Stranger) -> None:
+    async def turn_away(self, who: Stranger) -> None:
         """Hang one up; one that is gone is no error."""
-        _log.warning("ari.stranger_hung_up", channel=stranger.channel, context=stranger.context, detail=_WHY)
-        path = f"channels/{quote(stranger.channel, safe='')}"
+        _log.warning("ari.stranger_hung_up", channel=who.channel, context=who.context, detail=_WHY)
+        path = f"channels/{quote(who.channel, safe='')}"
         try:
             reply = await self._http.delete(path, reason_code=REJECTED)
         except AriError as error:
@@ -52,19 +52,17 @@ class Doorkeeper:
         if not found:
             return
         bridged = _bridged((await self._http.get("bridges")).body)
-        for stranger in found:
-            if stranger.channel not in bridged:
-                await self.turn_away(stranger)
+        for each in found:
+            if each.channel not in bridged:
+                await self.turn_away(each)
 
 
 def strangers_of(channels: Any, names: ChannelNames) -> Iterator[Stranger]:
     """The channels that a dialplan has sent into our application, of the reply to `GET /channels`."""
     for channel in _dicts(channels):
-        ident, place = channel.get("id"), channel.get("dialplan")
-        if not isinstance(ident, str) or not isinstance(place, dict) or place.get("app_name") != "Stasis":
-            continue
-        if str(place.get("app_data")).partition(",")[0] == names.instance and not names.is_ours(ident):
-            yield Stranger(ident, str(place.get("context")))
+        found = stranger(channel, names)
+        if found and str(channel["dialplan"].get("app_data")).partition(",")[0] == names.instance:
+            yield found
 
 
 def _bridged(bridges: Any) -> set[str]:

@@ -104,9 +104,15 @@ def test_a_call_that_comes_back_from_the_dialplan_was_answered_before() -> None:
 
 
 def came(channel: str, **more: Any) -> dict[str, Any]:
-    place = {"context": "from-phones", "exten": "15550100199"}
+    place = {
+        "context": "from-phones",
+        "exten": "15550100199",
+        "app_name": "Stasis",
+        "app_data": "lab,inbound",
+    }
     about = {"id": channel, "dialplan": place}
-    return {"type": "StasisStart", "application": "lab", "channel": about, "args": ["inbound", "1"], **more}
+    event = {"type": "StasisStart", "application": "lab", "channel": about, "args": ["inbound", "1"]}
+    return event | more
 
 
 def test_who_is_sent_into_our_application_by_somebody_else_is_a_stranger() -> None:
@@ -121,6 +127,8 @@ def test_who_is_sent_into_our_application_by_somebody_else_is_a_stranger() -> No
         *(came(f"{CHANNEL}{suffix}") for suffix in ("", "-m", "-a", "-h1", "-h1;2")),
         came("lab-probe_0000000000a1-m"),
         came("1795487266.12", application="other"),
+        came("1")
+        | {"channel": {"id": "listen-1", "dialplan": {"context": "", "app_name": "", "app_data": ""}}},
         came("1795487266.12", replace_channel={"id": CHANNEL}),
     ],
 )

@@ -320,7 +320,8 @@ async def test_events_are_told() -> None:
 async def test_a_caller_that_a_dialplan_hands_to_us_is_hung_up_and_told_of() -> None:
     async with connected() as (fake, side):
         with capture_logs() as logs:
-            channel = {"id": "1795487266.12", "dialplan": {"context": "from-phones", "exten": "15550100199"}}
+            place = {"context": "from-phones", "exten": "15550100199", "app_name": "Stasis"}
+            channel = {"id": "1795487266.12", "dialplan": place}
             await fake.say(type="StasisStart", args=["inbound", "15550100199"], channel=channel)
             await until(lambda: fake.deleted)
         assert side.heard.events[1:] == []

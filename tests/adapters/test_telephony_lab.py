@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import itertools
 import json
 import os
@@ -291,8 +292,8 @@ async def test_registrations_are_watched(lab: Lab) -> None:
 @asynccontextmanager
 async def anybody(lab: Lab) -> AsyncIterator[aiohttp.ClientSession]:
     """Somebody with the ARI user's password."""
-    auth = aiohttp.BasicAuth(lab.ari.user, lab.ari.password)
-    async with aiohttp.ClientSession(lab.ari.url, auth=auth) as http:
+    login = base64.b64encode(f"{lab.ari.user}:{lab.ari.password}".encode()).decode()
+    async with aiohttp.ClientSession(lab.ari.url, headers={"Authorization": f"Basic {login}"}) as http:
         yield http
 
 
