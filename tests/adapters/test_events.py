@@ -103,14 +103,16 @@ def test_a_call_that_comes_back_from_the_dialplan_was_answered_before() -> None:
     assert parse({"type": "StasisStart", "channel": {"id": CHANNEL}, "args": ["amd", "HUMAN"]}, NAMES) is None
 
 
-def came(channel: str, **more: Any) -> dict[str, Any]:
+def came(
+    ident: str, name: str = "PJSIP/desk-00000001", app_name: str = "Stasis", **more: Any
+) -> dict[str, Any]:
     place = {
         "context": "from-phones",
         "exten": "15550100199",
-        "app_name": "Stasis",
+        "app_name": app_name,
         "app_data": "lab,inbound",
     }
-    about = {"id": channel, "dialplan": place}
+    about = {"id": ident, "name": name, "dialplan": place}
     event = {"type": "StasisStart", "application": "lab", "channel": about, "args": ["inbound", "1"]}
     return event | more
 
@@ -127,8 +129,8 @@ def test_who_is_sent_into_our_application_by_somebody_else_is_a_stranger() -> No
         *(came(f"{CHANNEL}{suffix}") for suffix in ("", "-m", "-a", "-h1", "-h1;2")),
         came("lab-probe_0000000000a1-m"),
         came("1795487266.12", application="other"),
-        came("1")
-        | {"channel": {"id": "listen-1", "dialplan": {"context": "", "app_name": "", "app_data": ""}}},
+        came("listen-1", name="Snoop/listen-1-00000001"),
+        came("made-1", app_name="AppDial2"),
         came("1795487266.12", replace_channel={"id": CHANNEL}),
     ],
 )
