@@ -327,6 +327,8 @@ class Session:
 
     async def _open_leg(self, leg: Leg) -> bool:
         """Whether the callee can hear; if not, the call is over."""
+        # Before it is open: the callee may be heard first.
+        self._interpreter = Interpreter(leg.form)
         try:
             await leg.open()
         except CalleeGone:
@@ -344,7 +346,6 @@ class Session:
             stalled=self.on_lost,
             broken=self._on_broken,
         )
-        self._interpreter = Interpreter(leg.form)
         outlet = self._overheard(leg)
         self._playout = Playout(outlet, notices, stall=self._timing.stall, form=leg.form)
         self._ask_asterisk()
