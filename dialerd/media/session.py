@@ -308,7 +308,11 @@ class Session:
             await self._vacate(leg)
             self._leg = None
             self._cast.drop(str(error), self._at)
-            self._cast.ask()
+            try:
+                self._cast.ask()
+            except Exception as broken:  # noqa: BLE001 - as in `_open`
+                self._on_broken(broken)
+                return True
             return False
         else:
             self._conversation = conversation
