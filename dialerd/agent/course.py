@@ -11,6 +11,7 @@ from dataclasses import replace
 from dialerd.agent import transcript
 from dialerd.agent.exchange import Action, Escalate, HangUp, Hush, Listen, Report, Say
 from dialerd.agent.flow import ESCALATE, Escalation, Patience
+from dialerd.agent.lines import RECORDING_NOTICE
 from dialerd.agent.standing import Phase, State
 from dialerd.agent.text import parse_template
 from dialerd.agent.wording import in_sentences
@@ -27,6 +28,11 @@ TRANSFER_LIMIT = seconds(300)
 DNC = "dnc"
 
 Stepped = tuple[State, tuple[Action, ...]]
+
+
+def notice(state: State, at: Millis) -> Stepped:
+    """Tell of the recording, before all else."""
+    return say(replace(state, noticing=True), RECORDING_NOTICE, Phase.SPEAKING, at)
 
 
 def enter(
@@ -106,6 +112,8 @@ def said_again(state: State, at: Millis) -> Stepped:
         return state, ()
     if state.escalating is not None:
         return say(state, _escalation(state).line, Phase.SPEAKING, at)
+    if state.noticing:
+        return notice(state, at)
     scene = state.now_in
     line = scene.say if state.confirming is None else scene.confirming
     if line is None:
@@ -154,11 +162,14 @@ def not_transferred(state: State, at: Millis) -> Stepped:
     """Nobody took over: the fallback, or the closing for who meanwhile asked for no more calls.
 
     Somebody else than this conversation may have asked for the transfer; a script that knows of none says its line
-    again.
+    again, and any script what tells of the recording.
     """
+    others = state.escalating is None
     flow, state = state.flow, replace(state, escalating=None)
     if state.disposition == DNC and flow.do_not_call is not None:
         return enter(state, flow.do_not_call.goto, at)
+    if state.noticing and others:
+        return notice(state, at)
     if flow.escalation is None or state.now_in.end:
         return enter(state, state.scene, at)
     return enter(state, flow.escalation.fallback, at)

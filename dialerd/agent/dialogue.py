@@ -32,6 +32,7 @@ from dialerd.agent.course import (
     labelled,
     listen,
     not_transferred,
+    notice,
     patient,
     played,
     said_again,
@@ -85,7 +86,7 @@ def start(
     values = {name: spoken(script, language, name, value) for name, value in known.items()}
     state = State(script, language, known, values, clock, script.flow.start)
     if recorded and RECORDING_NOTICE in state.texts.lines:
-        return say(replace(state, noticing=True), RECORDING_NOTICE, Phase.SPEAKING, Millis(0))
+        return notice(state, Millis(0))
     return enter(state, script.flow.start, Millis(0))
 
 

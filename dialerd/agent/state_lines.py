@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from dialerd.agent.anytime import TRANSFERRING
 from dialerd.agent.document import Node
-from dialerd.agent.flow import Flow, Patience, Scene
+from dialerd.agent.flow import Flow, Scene
 from dialerd.agent.lines import (
     LATEST_CALLBACK,
     NEAREST_CALLBACK,
@@ -31,8 +31,6 @@ _LANGUAGE = (
 )
 _SAID = ("text", "audio", "parts", "again", "confirm", "unmet", "no_input", "no_match")
 _OFFERED = frozenset({NEAREST_CALLBACK, LATEST_CALLBACK})
-
-Needed = Callable[[Patience | None], bool]
 
 
 class StateLines:

@@ -236,7 +236,7 @@ class Agents:
                     "engine", f"{engine.name} takes calls at the answer alone, never another's later"
                 )
                 faults += _as_fallback(other, [late])
-            faults += _as_fallback(other, await self._unfit(other, self._engine_of(other), named, language))
+            faults += _as_fallback(other, await self._unfit(other, engine, named, language))
             found.append((other, own))
             name = other.fallback
         return tuple(found), faults

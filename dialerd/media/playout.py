@@ -17,7 +17,6 @@ from dialerd.media.formats import FRAMES_PER_SECOND, ULAW, Format
 
 FRAME = ULAW.frame
 """Bytes of 20 ms, mu-law at 8 kHz."""
-BYTES_PER_SECOND = ULAW.bytes_per_second
 SILENCE = ULAW.silence
 MESSAGE = 64_000
 """Bytes of audio in one message, whole frames of every format: Asterisk takes 65,500."""

@@ -19,7 +19,7 @@ _log = structlog.get_logger("dialerd.media")
 
 
 class Preparation:
-    """`prepare` takes an order and `say`s the answer when there is one; `cancel` at the end."""
+    """`prepare` takes an order and `say`s the answer when there is one; `drop` orders, and `cancel` at the end."""
 
     def __init__(self, agent: Agent, readiness: Readiness, say: Callable[[wire.Prepared], None]) -> None:
         self._agent = agent
@@ -39,10 +39,14 @@ class Preparation:
         self._renderings.add(task)
         task.add_done_callback(self._renderings.discard)
 
-    async def cancel(self) -> None:
-        """Render no more."""
+    def drop(self) -> None:
+        """Who has asked is gone: the next one asks anew, and counts its requests from the start."""
         for task in self._renderings:
             task.cancel()
+
+    async def cancel(self) -> None:
+        """Render no more."""
+        self.drop()
         await asyncio.gather(*self._renderings, return_exceptions=True)
 
     async def _render(self, order: wire.Prepare) -> None:

@@ -134,7 +134,7 @@ class RecordingWriter:
         self._mend()
         while (job := self._jobs.get()) is not None:
             if isinstance(job, str):
-                self._note(job).unlink(missing_ok=True)
+                self._forget(job)
                 continue
             recording, audio = job
             if audio is None:
@@ -206,6 +206,11 @@ class RecordingWriter:
 
     def _note(self, call: str) -> Path:
         return self.folder / self.parts / f"{call}{NOTE}"
+
+    def _forget(self, call: str) -> None:
+        """A note that stays is looked at again by the next worker."""
+        with contextlib.suppress(OSError):
+            self._note(call).unlink(missing_ok=True)
 
     def _mend(self) -> None:
         """What a worker that died has left: of each recording what reached the disk, and what it may not have told."""

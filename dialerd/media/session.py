@@ -308,7 +308,11 @@ class Session:
             await self._vacate(leg)
             self._leg = None
             self._cast.drop(str(error), self._at)
-            self._cast.ask()
+            try:
+                self._cast.ask()
+            except Exception as broken:  # noqa: BLE001 - as in `_open`
+                self._on_broken(broken)
+                return True
             return False
         else:
             self._conversation = conversation
@@ -327,6 +331,8 @@ class Session:
 
     async def _open_leg(self, leg: Leg) -> bool:
         """Whether the callee can hear; if not, the call is over."""
+        # Before it is open: the callee may be heard first.
+        self._interpreter = Interpreter(leg.form)
         try:
             await leg.open()
         except CalleeGone:
@@ -344,7 +350,6 @@ class Session:
             stalled=self.on_lost,
             broken=self._on_broken,
         )
-        self._interpreter = Interpreter(leg.form)
         outlet = self._overheard(leg)
         self._playout = Playout(outlet, notices, stall=self._timing.stall, form=leg.form)
         self._ask_asterisk()

@@ -195,6 +195,7 @@ class Worker:
         self._dismissed = False
         if former is not None:
             former.close()
+        self._preparation.drop()
         if self._grace is not None:
             self._grace.cancel()
             self._grace = None

@@ -7,7 +7,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dialerd.agent import dialogue, wording
-from dialerd.agent.exchange import CalleeLeft, Escalate, Event, HangUp, KeyPressed, LinePlayed, SilenceElapsed
+from dialerd.agent.exchange import (
+    CalleeLeft,
+    Escalate,
+    Event,
+    HangUp,
+    KeyPressed,
+    LinePlayed,
+    Resumed,
+    SilenceElapsed,
+    TransferFailed,
+)
 from dialerd.agent.script import ScriptDocument, from_body, parse_script
 from dialerd.agent.standing import Phase
 from dialerd.core.clock import Millis
@@ -57,6 +67,21 @@ def test_a_person_and_no_more_calls_can_be_asked_for_meanwhile() -> None:
     assert (stopped.state.disposition, stopped.ended) == ("dnc", True)
 
 
+@pytest.mark.parametrize("text", [SIMPLE, FULL])
+@pytest.mark.parametrize("event", [Resumed(Millis(4000)), TransferFailed("no_answer", Millis(4000))])
+def test_who_has_not_heard_it_is_told_again_and_then_all_the_rest(text: str, event: Event) -> None:
+    found = talk(text).take(event)
+    assert (found.said, found.state.disposition) == (NOTICE, None)
+    rest = talk(text).hear().turns[1:]
+    assert rest
+    assert found.hear().turns[-len(rest) - 1 :] == [f"A: {NOTICE}", *rest]
+
+
+def test_who_asked_for_a_person_meanwhile_goes_on_where_nobody_came() -> None:
+    found = talk(FULL).interrupt("0").hear().take(TransferFailed("no_answer", Millis(9000)))
+    assert NOTICE not in found.said
+
+
 def test_it_is_kept_with_the_script_and_rendered_before_any_call() -> None:
     for text in (SIMPLE, FULL):
         script = parse_script(f"announces_recording: true\n{text}")
@@ -86,6 +111,8 @@ _events = st.one_of(
     st.builds(LinePlayed, st.integers(0, 12), _at),
     st.builds(SilenceElapsed, st.integers(0, 12), _at),
     st.builds(CalleeLeft, _at),
+    st.builds(Resumed, _at),
+    st.builds(TransferFailed, st.just("no_answer"), _at),
 )
 
 

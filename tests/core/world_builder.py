@@ -164,8 +164,9 @@ class Driver:
     attached: list[AttachAgent] = field(default_factory=list)
     unmet: list[TellCallbackUnmet] = field(default_factory=list)
     expected: list[ChannelId] = field(default_factory=list)
-    foreseen: list[AttachAgent | None] = field(default_factory=list)
     """Channels for which media was to be prepared."""
+    foreseen: list[AttachAgent | None] = field(default_factory=list)
+    """What an answer would have ordered then."""
     prepared: set[CallId] = field(default_factory=set)
     """Calls for which it still is."""
     live: set[ChannelId] = field(default_factory=set)

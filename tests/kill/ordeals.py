@@ -142,6 +142,7 @@ def reckon(drill: Drill, campaigns: Sequence[str], terms: Terms, seconds: float)
     """Let the campaigns end, and hold what is recorded against what was seen; returns the callees' side of it."""
     drill.await_end(campaigns, seconds)
     books = [drill.books(campaigns, terms), *drill.other_books(campaigns)]
+    callees, transfers, recordings = books
     resumed = drill.resumed()
     if resumed:
         print(
@@ -154,7 +155,9 @@ def reckon(drill: Drill, campaigns: Sequence[str], terms: Terms, seconds: float)
     assert [breach for book in books for breach in book.breaches] == []
     assert [drill.ledger.miscounted(campaign) for campaign in campaigns] == [{}] * len(campaigns)
     assert drill.faults() == []
-    return books[0]
+    assert transfers.figures["transfers answered"] > 0, "nobody was with a person: nothing was tried"
+    assert recordings.figures["recordings"] > 0, "nothing was recorded"
+    return callees
 
 
 def _await_dialing(drill: Drill, when: str) -> float:

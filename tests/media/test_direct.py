@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -66,3 +67,10 @@ async def test_the_fallback_has_the_call_if_asterisk_cannot_lead_to_the_engine()
         leg = await talk.leg()
         await until(lambda: FRAME * 10 in bytes(leg.audio))
         assert [agent for agent, _ in talk.stood_in] == [STAND_IN]
+
+
+async def test_where_nobody_can_take_the_call_either_it_ends_at_once() -> None:
+    nobody = replace(STAND_IN, engine="gone")
+    async with led(connection="nowhere", stand_ins=(nobody,)) as talk:
+        reason, detail = await talk.failure()
+        assert (reason, "there is no engine 'gone'" in detail) == (Reason.ENGINE_FAILED, True)

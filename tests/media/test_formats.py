@@ -12,6 +12,8 @@ import pytest
 
 from dialerd.core.clock import Millis
 from dialerd.core.model import AnsweredBy, OnMachine, Reason
+from dialerd.media.answer_watch import AnswerWatch
+from dialerd.media.asterisk_ws import MediaLeg
 from dialerd.media.audio_watch import AudioLimits
 from dialerd.media.audiosocket import AudioSocketEngine
 from dialerd.media.formats import ALAW, SLIN, SLIN16, ULAW, Format
@@ -198,6 +200,24 @@ async def test_a_silent_line_is_silent_in_every_format(form: Format) -> None:
         assert isinstance(outcome, Failed)
         assert outcome.reason is Reason.DROPPED
         assert "neither side was audible" in outcome.detail
+
+
+async def test_who_is_heard_before_the_leg_is_open_is_heard_in_its_format(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    heard: list[bytes] = []
+    opened = MediaLeg.open
+
+    async def early(leg: MediaLeg) -> None:
+        assert leg._listener is not None
+        leg._listener.on_audio(SLIN16.silence)
+        await opened(leg)
+
+    monkeypatch.setattr(MediaLeg, "open", early)
+    monkeypatch.setattr(AnswerWatch, "hear", lambda watch, frame, at: heard.append(frame) or ())
+    async with answered() as fake, held(fake, form=SLIN16, on_machine=OnMachine.CONTINUE) as call:
+        await until(lambda: call.heard)
+    assert heard == [ULAW.silence]
 
 
 # --- which format it is --------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from dialerd.core.mulaw import decode_sample, encode_sample, interleave
 from dialerd.media import recordings
-from dialerd.media.recordings import PARTS, Kept, Lost, Outcome, RecordingWriter
+from dialerd.media.recordings import NOTE, PARTS, Kept, Lost, Outcome, RecordingWriter
 from dialerd.media.tracks import AHEAD, RATE, SLACK, Tracks
 from dialerd.media.wavefile import HEADER_BYTES
 from tests.adapters.waiting import until
@@ -163,6 +163,19 @@ async def test_a_recording_of_which_nobody_could_be_told_is_told_by_the_next_wor
     second.known("cal_000000000001")
     await second.stop()
     assert list((tmp_path / PARTS).iterdir()) == []
+
+
+async def test_a_note_that_cannot_be_removed_costs_no_other_recording(tmp_path: Path) -> None:
+    told = Told()
+    writer = RecordingWriter(tmp_path, told)
+    (tmp_path / PARTS / f"cal_000000000001{NOTE}").mkdir(parents=True)
+    writer.start()
+    writer.known("cal_000000000001")
+    recording = writer.begin("cal_000000000002")
+    recording.write(interleave(LOUD * 8_000, LOUD * 8_000))
+    recording.finish()
+    assert isinstance(await told.wait(), Kept)
+    await writer.stop()
 
 
 async def test_a_worker_that_died_leaves_a_recording_that_the_next_one_makes_whole(tmp_path: Path) -> None:

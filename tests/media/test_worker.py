@@ -195,6 +195,31 @@ async def test_the_daemon_says_what_may_be_held_and_how_long_audio_may_be_missin
         assert dropped.detail == "max silence: neither side was audible for 0.5 s", "those before have none"
 
 
+async def test_no_daemon_is_told_what_another_one_has_asked(tmp_path: Path) -> None:
+    rendered = asyncio.Event()
+
+    class Slow(FakeAgent):
+        async def prepare(
+            self, script_id: str, version: int, language: str, voice: str | None = None
+        ) -> None:
+            if script_id == "long":
+                await rendered.wait()
+            await super().prepare(script_id, version, language, voice)
+
+    async with fake_asterisk() as fake, running(tmp_path, fake, Slow()) as run:
+        async with daemon(run.path) as boss:
+            boss.say(wire.Prepare(1, "long", 1, "en-IN", {}))
+            await until(lambda: run.agent.learned)
+        async with daemon(run.path) as boss:
+            boss.say(wire.Prepare(1, "offer", 1, "tlh", {}))
+            told = await boss.hears(wire.Prepared)
+            assert (told.request, told.refused) == (1, True)
+            rendered.set()
+            boss.say(wire.Ping())
+            await boss.hears(wire.Pong)
+            assert boss.of(wire.Prepared) == [told]
+
+
 async def test_an_agent_that_is_not_ready_says_why_and_recovers(tmp_path: Path) -> None:
     agent = FakeAgent(fault="espeak-ng is not installed")
     async with fake_asterisk() as fake, running(tmp_path, fake, agent) as run, daemon(run.path) as boss:
