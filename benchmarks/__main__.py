@@ -20,6 +20,7 @@ ALL = (
     "media",
     "beside",
     "openings",
+    "formats",
     "webrtc",
     "words",
     "idle",

@@ -137,7 +137,7 @@ async def run(settings: Settings) -> None:
         if not await _bind(server, stops):
             return
         live = await engine.restore()
-        await service.agents.labels.restore(live)
+        await service.agents.labels.restore()
         await _prepare_scripts(live, store, media)
         down.push_async_callback(media.close)
         await down.enter_async_context(_background(courier.run(), "webhooks", stops))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -161,7 +162,8 @@ class EmbeddedAgent:
         Raises as `converse`. What is said alike to everybody is ready already.
         """
         script = self._script(order.script_id, order.script_version)
-        _, opening = self._begin(script, order)
+        # What tells of a recording comes before it, and is said alike to everybody.
+        _, opening = self._begin(script, replace(order, record=False))
         first = _first(opening)
         if first is not None and first.personal and first.audio is None:
             self._openings.expect(order.call, Opening(first.text, self._voice(script, order)))

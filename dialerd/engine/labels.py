@@ -17,7 +17,7 @@ from dialerd.core.clock import Instant, from_datetime, to_iso
 from dialerd.core.errors import Fault
 from dialerd.core.labels import KNOWN, NOT_THE_AGENTS, in_script, of_agent, of_script
 from dialerd.core.messages import LabelsDeclared
-from dialerd.core.model import CALLBACK_REQUESTED, CONNECTED, Campaign, Declared, Label, ScriptId
+from dialerd.core.model import CALLBACK_REQUESTED, CONNECTED, Declared, Label
 from dialerd.core.retry import POSITIVE
 from dialerd.engine.fields import Moment, Text
 from dialerd.engine.runtime import Engine
@@ -71,19 +71,15 @@ class Declarations:
         self._engine = engine
         self._store = store
 
-    async def restore(self, live: Iterable[Campaign]) -> None:
-        """All that is stored and may be needed: every agent, and the scripts of `live` campaigns."""
+    async def restore(self) -> None:
+        """All that is stored and may be needed: every agent, and the scripts of live campaigns and calls."""
         offset, total = 0, 1
         while offset < total:
             agents, total = await self._store.agents(Page(_AT_A_TIME, offset))
             for agent in agents:
                 self.agent(agent)
             offset += _AT_A_TIME
-        wanted = {(campaign.script_id, campaign.script_version) for campaign in live}
-        wanted |= {
-            (ScriptId(one.script_id), one.script_version) for campaign in live for one in campaign.stand_ins
-        }
-        for ident, version in wanted:
+        for ident, version in self._engine.memory.scripts():
             script = await self._store.script(ident, version)
             if script is not None:
                 self.script(script)

@@ -38,14 +38,24 @@ class Memory:
 
     def users(self, *, script: ScriptId | None = None, agent: str | None = None) -> list[str]:
         """The live campaigns, and the calls of their own, that use a script or an agent, by id."""
-        campaigns = [item for item in self._world.campaigns.committed.values() if item.status.live]
-        using: list[Campaign | Call] = [*campaigns, *self._world.calls.committed.values()]
         return [
             item.id
-            for item in using
+            for item in self._using()
             if (script is not None and script in (item.script_id, *(s.script_id for s in item.stand_ins)))
             or (agent is not None and agent in (item.agent_id, *(s.agent_id for s in item.stand_ins)))
         ]
+
+    def scripts(self) -> set[tuple[ScriptId, int]]:
+        """The scripts that live campaigns and calls hold, with their versions, those of stand-ins included."""
+        held: set[tuple[ScriptId, int]] = set()
+        for item in self._using():
+            held.add((item.script_id, item.script_version))
+            held.update((ScriptId(one.script_id), one.script_version) for one in item.stand_ins)
+        return held
+
+    def _using(self) -> list[Campaign | Call]:
+        campaigns = [item for item in self._world.campaigns.committed.values() if item.status.live]
+        return [*campaigns, *self._world.calls.committed.values()]
 
     def blocked(self, campaign: CampaignId) -> list[dict[str, str | None]]:
         """Why a live campaign is not dialing now: `[{reason, detail, until}]`, empty if it is."""

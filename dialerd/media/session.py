@@ -524,12 +524,14 @@ class Session:
                 self._hears_on = isinstance(self._conversation, Resumable) and self._conversation.knows_words
                 if self._playout is not None:
                     self._playout.stop()
+                    self._ring()
             case Speak():
                 self._leave_message()
             case GoOn():
                 self._hushed = False
                 if self._playout is not None:
                     self._playout.stop()
+                    self._ring()
                 # Who has shown to be a person by an answer is answered first.
                 self._loop.call_soon(self._resume)
             case HangUp(message_left):

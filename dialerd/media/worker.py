@@ -220,7 +220,8 @@ class Worker:
             writer.close()
             if self._daemon is writer:
                 self._daemon = None
-                self._wait_for_daemon()
+                if not self._leaving.is_set():
+                    self._wait_for_daemon()
 
     def _wait_for_daemon(self) -> None:
         loop = asyncio.get_running_loop()

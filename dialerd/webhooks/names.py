@@ -55,5 +55,5 @@ class Names:
         return [ip_address(address) for address in found]
 
     def close(self) -> None:
-        """Look up nothing more; what hangs is not waited for."""
+        """Look up nothing more. One that hangs holds up the process's end for as long as the resolver waits."""
         self._pool.shutdown(wait=False, cancel_futures=True)

@@ -261,6 +261,15 @@ async def test_what_is_heard_first_is_spoken_while_the_phone_rings() -> None:
     talk.close(Millis(0))
 
 
+async def test_the_notice_of_a_recording_does_not_stand_in_the_way_of_it() -> None:
+    made, speech = agent()
+    noticed = GOOD.replace("    opening:", "    recording_notice: This is recorded.\n    opening:", 1)
+    made.learn("noticed", 1, parse_script(noticed).body)
+    made.foresee(order(script_id="noticed", record=True))
+    await until(lambda: speech.spoken)
+    assert speech.spoken == [("Hello Priya.", True)]
+
+
 async def test_what_rings_in_vain_is_forgotten() -> None:
     made, speech = agent()
     made.foresee(order())

@@ -318,9 +318,18 @@ async def test_a_daemon_that_starts_again_knows_what_is_declared(
         agent = {**AGENT, "agent_id": f"priya{number}", "dispositions": labels}
         assert (await api.post("/v1/agents", json=agent)).status_code == 201
     daemon.engine.post(LabelsDeclared("priya0", {}))
-    await daemon.service.agents.labels.restore(())
+    await daemon.service.agents.labels.restore()
     await placed(api, daemon, agent_id="priya0")
     assert dict(daemon.media.attached[-1].labels) == {"sold": True}
+
+
+async def test_the_scripts_of_single_calls_are_known_too(
+    api: httpx.AsyncClient, daemon: Installation
+) -> None:
+    await api.post("/v1/agents", json=AGENT)
+    assert daemon.engine.memory.scripts() == set()
+    await placed(api, daemon, agent_id="priya")
+    assert [ident for ident, _ in daemon.engine.memory.scripts()] == [AGENT["script_id"]]
 
 
 @pytest.mark.parametrize(
