@@ -33,6 +33,7 @@ from dialerd.core.effects import (
     PrepareMedia,
     ReturnCallee,
 )
+from dialerd.core.identity import E164, CallId, ChannelId, InstanceId, TrunkName
 from dialerd.core.messages import (
     CallRecord,
     HostUp,
@@ -43,7 +44,8 @@ from dialerd.core.messages import (
     TryEnded,
     TryShown,
 )
-from dialerd.core.model import E164, CallId, ChannelId, InstanceId, Policy, Trunk, TrunkName
+from dialerd.core.policy import Policy
+from dialerd.core.trunk import Trunk
 from dialerd.engine.runtime import Engine
 from dialerd.numbering import callee_zones, pin_zones, tzdata_version
 from dialerd.ports import MediaWorker, Script, Sink, Snapshot, Store

@@ -10,8 +10,9 @@ from dataclasses import replace
 from dialerd.agent.script import parse_script
 from dialerd.core import metrics
 from dialerd.core.clock import Instant
+from dialerd.core.identity import E164, CampaignId, ScriptId
 from dialerd.core.journal import CampaignAdmitted, CountersMoved
-from dialerd.core.model import E164, Campaign, CampaignId, CampaignStatus, ScriptId
+from dialerd.core.model import Campaign, CampaignStatus
 from dialerd.ports import NewContact, Script, Store
 from dialerd.store.choice import store_at
 from dialerd.store.writing import CHUNK

@@ -21,15 +21,11 @@ from benchmarks.prepared import MADE, campaign
 from benchmarks.sizes import sized
 from dialerd.core.clock import Instant, minutes
 from dialerd.core.compliance import Compliance
-from dialerd.core.model import (
-    E164,
-    Campaign,
-    Contact,
-    ContactId,
-    Policy,
-    Trunk,
-    TrunkName,
-)
+from dialerd.core.contact import Contact
+from dialerd.core.identity import E164, ContactId, TrunkName
+from dialerd.core.model import Campaign
+from dialerd.core.policy import Policy
+from dialerd.core.trunk import Trunk
 from dialerd.core.wallclock import DAY
 from dialerd.engine.case import Assumptions, Bulk, Case
 from dialerd.numbering import Rules, compliance, pin_zones

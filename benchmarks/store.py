@@ -26,7 +26,10 @@ from benchmarks.prepared import MADE, campaign, fill, people
 from benchmarks.stores import shelf
 from benchmarks.testbed import fdatasync_times
 from dialerd.core.clock import Instant, Millis, Mono
+from dialerd.core.contact import Contact, ContactState
+from dialerd.core.disposition import Reason
 from dialerd.core.dnc import DncEntry
+from dialerd.core.identity import E164, CampaignId, ChannelId, ScriptId, TrunkName, call_id
 from dialerd.core.journal import (
     CallClosed,
     CallOpened,
@@ -38,22 +41,7 @@ from dialerd.core.journal import (
     TryOpened,
     TrySaved,
 )
-from dialerd.core.model import (
-    E164,
-    Call,
-    CallStatus,
-    CampaignId,
-    ChannelId,
-    ClosedCall,
-    Contact,
-    ContactState,
-    Reason,
-    ScriptId,
-    TrunkName,
-    Try,
-    TryState,
-)
-from dialerd.core.world import call_id
+from dialerd.core.model import Call, CallStatus, ClosedCall, Try, TryState
 from dialerd.ports import Store
 from dialerd.store.choice import store_at
 

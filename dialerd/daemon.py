@@ -37,7 +37,8 @@ from dialerd.control.observation import Pulse
 from dialerd.core.effects import Announce
 from dialerd.core.engine import EMBEDDED
 from dialerd.core.errors import Fault, PortError
-from dialerd.core.model import Campaign, InstanceId, ScriptId
+from dialerd.core.identity import InstanceId, ScriptId
+from dialerd.core.model import Campaign
 from dialerd.engine import failpoint
 from dialerd.engine.callbacks import StatusCallbacks
 from dialerd.engine.case import Case

@@ -23,7 +23,7 @@ from dialerd import logs
 from dialerd.agent.embedded import EmbeddedAgent
 from dialerd.config import LogSettings
 from dialerd.core.errors import PortError
-from dialerd.core.model import InstanceId
+from dialerd.core.identity import InstanceId
 from dialerd.media.address import Address
 from dialerd.media.ari import AriLogin, MediaAri
 from dialerd.media.audio_watch import AudioLimits

@@ -17,8 +17,8 @@ from phonenumbers.timezone import time_zones_for_number
 
 from dialerd import numbering
 from dialerd.core.clock import Millis, from_datetime
+from dialerd.core.identity import E164
 from dialerd.core.legal import PRESETS
-from dialerd.core.model import E164
 from dialerd.core.wallclock import is_zone
 from dialerd.core.windows import Calendar, common_hours
 

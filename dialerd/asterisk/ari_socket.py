@@ -30,7 +30,7 @@ from dialerd.asterisk.ari import (
     error_of,
     unreachable,
 )
-from dialerd.core.model import InstanceId
+from dialerd.core.identity import InstanceId
 
 _log = structlog.get_logger("dialerd.asterisk")
 

@@ -17,8 +17,8 @@ from typing import Any
 
 from dialerd.core.clock import SECOND, Instant, Millis
 from dialerd.core.errors import PortError
+from dialerd.core.identity import ChannelId
 from dialerd.core.messages import CallRecord
-from dialerd.core.model import ChannelId
 
 DEADLINE = 5.0
 _CHUNK = 200

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from dialerd.core.identity import ChannelId, InstanceId
 from dialerd.core.messages import (
     Event,
     TryAnswered,
@@ -18,7 +19,6 @@ from dialerd.core.messages import (
     TryRinging,
     TryShown,
 )
-from dialerd.core.model import ChannelId, InstanceId
 from dialerd.core.person import (
     PersonAnswered,
     PersonGone,

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from dialerd.asterisk.events import ChannelNames
+from dialerd.core.identity import ChannelId
 from dialerd.core.messages import LiveChannel
-from dialerd.core.model import ChannelId
 
 _VERSION = re.compile(r"(\d+)\.(\d+)")
 _LEAST = {22: 8, 23: 2}

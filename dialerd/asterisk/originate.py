@@ -14,12 +14,12 @@ from dialerd.asterisk.ari import NoReply, Reply
 from dialerd.asterisk.events import DIALED
 from dialerd.core.clock import SECOND, Millis
 from dialerd.core.effects import Originate
+from dialerd.core.identity import E164, ChannelId, InstanceId
 from dialerd.core.messages import (
     OriginateAccepted,
     OriginateRefused,
     OriginateUnanswered,
 )
-from dialerd.core.model import E164, ChannelId, InstanceId
 
 HANGUP_HANDLER = "dialerd-hangup,s,1"
 """The dialplan's part (asterisk/dialerd-extensions.conf) that keeps the reason of the end in the call record."""

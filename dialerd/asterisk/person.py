@@ -21,10 +21,10 @@ from dialerd.asterisk.ari import AriError, AriHttp
 from dialerd.asterisk.events import BRIDGE_SUFFIX, PERSON, TRANSFER_SUFFIX
 from dialerd.core.clock import SECOND, Millis
 from dialerd.core.effects import CallPerson, JoinPerson, ReturnCallee
+from dialerd.core.identity import E164, ChannelId, InstanceId
 from dialerd.core.messages import (
     Event,
 )
-from dialerd.core.model import E164, ChannelId, InstanceId
 from dialerd.core.person import (
     PersonJoined,
     PersonNotJoined,

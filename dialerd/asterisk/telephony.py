@@ -40,6 +40,7 @@ from dialerd.asterisk.person import Joining
 from dialerd.asterisk.strangers import Doorkeeper
 from dialerd.core.effects import CallPerson, JoinPerson, Originate, ReturnCallee
 from dialerd.core.errors import PortError
+from dialerd.core.identity import ChannelId, InstanceId
 from dialerd.core.messages import (
     CallRecord,
     HostDown,
@@ -47,7 +48,6 @@ from dialerd.core.messages import (
     LiveChannel,
     OriginateRefused,
 )
-from dialerd.core.model import ChannelId, InstanceId
 from dialerd.core.person import (
     PersonRefused,
 )

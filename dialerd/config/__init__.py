@@ -51,7 +51,9 @@ from dialerd.config.trunks import TrunkSettings
 from dialerd.config.webhooks import WebhookSettings
 from dialerd.core.clock import minutes, seconds
 from dialerd.core.errors import DialerError, Fault
-from dialerd.core.model import E164, Policy, Trunk, TrunkName
+from dialerd.core.identity import E164, TrunkName
+from dialerd.core.policy import Policy
+from dialerd.core.trunk import Trunk
 from dialerd.engine.settings import RecordingRules, Retention
 from dialerd.media.engine_settings import EngineSettings
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
 
-from dialerd.core.model import E164
+from dialerd.core.identity import E164
 from dialerd.media.address import Address
 
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")

@@ -13,7 +13,7 @@ from fastapi import Depends, Query
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from dialerd.core.clock import Instant
-from dialerd.core.model import E164
+from dialerd.core.identity import E164
 from dialerd.engine.fields import instant
 from dialerd.ports import Page
 

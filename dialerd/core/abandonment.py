@@ -11,7 +11,8 @@ from collections.abc import Mapping
 
 from dialerd.core import metrics
 from dialerd.core.clock import Instant, Now
-from dialerd.core.model import CampaignId, Policy
+from dialerd.core.identity import CampaignId
+from dialerd.core.policy import Policy
 from dialerd.core.turn import Turn
 from dialerd.core.verdict import Check, Scope
 from dialerd.core.world import World

@@ -10,8 +10,8 @@ second. It never exceeds the configured rate, and it dials and refuses nothing i
 from __future__ import annotations
 
 from dialerd.core.clock import Mono
-from dialerd.core.model import Trunk
 from dialerd.core.record import record, replace
+from dialerd.core.trunk import Trunk
 
 WINDOW = 20
 """Tries whose fate is looked at."""

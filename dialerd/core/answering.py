@@ -6,9 +6,10 @@ unless somebody has labelled the call all the same. The verdict may change as lo
 
 from __future__ import annotations
 
+from dialerd.core.disposition import CONNECTED
 from dialerd.core.journal import CallJudged
 from dialerd.core.messages import AnswerJudged, MessageLeft
-from dialerd.core.model import CONNECTED, AnsweredBy, Call, OnMachine
+from dialerd.core.model import AnsweredBy, Call, OnMachine
 from dialerd.core.record import replace
 from dialerd.core.turn import Turn
 

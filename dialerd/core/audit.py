@@ -13,23 +13,24 @@ from collections import Counter
 from dialerd.core import call as calls
 from dialerd.core import handover, sessions
 from dialerd.core.clock import Millis, mono_after
+from dialerd.core.disposition import Reason
 from dialerd.core.effects import (
     CountChannels,
     HangUp,
     ReleaseMedia,
     SeekEvidence,
 )
+from dialerd.core.identity import ChannelId, call_of
 from dialerd.core.messages import (
     ChannelsCounted,
     MediaFailed,
 )
-from dialerd.core.model import Call, ChannelId, Reason, TryState
+from dialerd.core.model import Call, TryState
 from dialerd.core.person import (
     PersonGone,
 )
 from dialerd.core.record import replace
 from dialerd.core.turn import Turn
-from dialerd.core.world import call_of
 
 _UP = (TryState.SHOWN, TryState.RINGING, TryState.ANSWERED)
 

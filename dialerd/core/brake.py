@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from dialerd.core import retry
 from dialerd.core.clock import Instant, after
+from dialerd.core.contact import Contact, ContactState
+from dialerd.core.identity import TrunkName
 from dialerd.core.journal import TrunkSaved
-from dialerd.core.model import Contact, ContactState, TrunkChange, TrunkName, Try
+from dialerd.core.model import Try
 from dialerd.core.record import replace
 from dialerd.core.telling import trunk_told
+from dialerd.core.trunk import TrunkChange
 from dialerd.core.turn import Turn
 from dialerd.core.world import Final, Line
 

@@ -20,6 +20,8 @@ from dialerd.core import (
     tries,
 )
 from dialerd.core.clock import Instant, Millis, mono_after
+from dialerd.core.contact import ContactState
+from dialerd.core.disposition import DO_NOT_CALL, Reason
 from dialerd.core.donotcall import list_callee, take_out
 from dialerd.core.effects import (
     AttachAgent,
@@ -53,16 +55,7 @@ from dialerd.core.messages import (
     TryRinging,
     TryShown,
 )
-from dialerd.core.model import (
-    DO_NOT_CALL,
-    MU_LAW,
-    Call,
-    ContactState,
-    Label,
-    Reason,
-    Try,
-    TryState,
-)
+from dialerd.core.model import MU_LAW, Call, Label, Try, TryState
 from dialerd.core.record import replace
 from dialerd.core.telling import call_told
 from dialerd.core.turn import Turn

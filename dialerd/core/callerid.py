@@ -8,9 +8,12 @@ a restart reads it again from the calls that are stored.
 from __future__ import annotations
 
 from dialerd.core.clock import Instant, after
+from dialerd.core.contact import Contact
+from dialerd.core.identity import E164
 from dialerd.core.journal import TrunkSaved
-from dialerd.core.model import E164, Contact, Terms, Trunk, TrunkChange, Try
+from dialerd.core.model import Terms, Try
 from dialerd.core.record import record, replace
+from dialerd.core.trunk import Trunk, TrunkChange
 from dialerd.core.turn import Turn
 from dialerd.core.usage import FINALS, HOUR
 from dialerd.core.world import Line, World

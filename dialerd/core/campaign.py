@@ -24,7 +24,10 @@ from dialerd.core.commands import (
     StartCampaign,
     StopCampaign,
 )
+from dialerd.core.contact import ContactKind, ContactState
+from dialerd.core.disposition import Reason
 from dialerd.core.effects import LoadReady, SeekReady
+from dialerd.core.identity import CampaignId, ChannelId, TrunkName
 from dialerd.core.journal import (
     CampaignAdmitted,
     CampaignDoomed,
@@ -37,22 +40,12 @@ from dialerd.core.messages import (
     ReadyLoaded,
     ReadySought,
 )
-from dialerd.core.model import (
-    Call,
-    Campaign,
-    CampaignId,
-    CampaignStatus,
-    ChannelId,
-    ContactKind,
-    ContactState,
-    Reason,
-    TrunkName,
-    TryState,
-)
+from dialerd.core.model import Call, Campaign, CampaignStatus, TryState
+from dialerd.core.queue import Queue, Sought
 from dialerd.core.record import replace
 from dialerd.core.telling import campaign_told
 from dialerd.core.turn import Turn
-from dialerd.core.world import SMALLEST_BATCH, Queue, Sought
+from dialerd.core.world import SMALLEST_BATCH
 
 MOST_DEFERRED = 512
 """With so many contacts waiting in memory for their numbers to be free, no more are read."""

@@ -15,19 +15,8 @@ from typing import Any
 from dialerd.core.clock import Instant
 from dialerd.core.dnc import DncEntry
 from dialerd.core.engine import EMBEDDED, StandIn
-from dialerd.core.model import (
-    E164,
-    CallId,
-    Campaign,
-    CampaignId,
-    ChannelId,
-    ImportId,
-    Label,
-    OnMachine,
-    ScriptId,
-    Terms,
-    TrunkName,
-)
+from dialerd.core.identity import E164, CallId, CampaignId, ChannelId, ImportId, ScriptId, TrunkName
+from dialerd.core.model import Campaign, Label, OnMachine, Terms
 from dialerd.core.record import record
 from dialerd.core.transfer import TransferWish
 from dialerd.core.verdict import Check

@@ -9,8 +9,8 @@ from __future__ import annotations
 from functools import lru_cache
 
 from dialerd.core.clock import Instant, to_datetime
+from dialerd.core.identity import E164
 from dialerd.core.legal import LegalRules
-from dialerd.core.model import E164
 from dialerd.core.record import record
 from dialerd.core.wallclock import DAY
 from dialerd.core.windows import Window

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from dialerd.core.clock import Instant
-from dialerd.core.model import E164
+from dialerd.core.identity import E164
 
 _PREFIX = re.compile(r"\+[1-9][0-9]{0,13}\*")
 _LONGEST = 16

@@ -7,10 +7,11 @@ visible. One sweep runs at a time, since two of them could find the same contact
 from __future__ import annotations
 
 from dialerd.core.clock import Instant
+from dialerd.core.contact import Contact, ContactState
 from dialerd.core.dnc import DncEntry
 from dialerd.core.effects import FindNumbers
 from dialerd.core.messages import NumbersFound
-from dialerd.core.model import Call, Contact, ContactState
+from dialerd.core.model import Call
 from dialerd.core.record import replace
 from dialerd.core.turn import Turn
 

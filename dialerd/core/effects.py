@@ -16,16 +16,8 @@ from dialerd.core.clock import (
 )
 from dialerd.core.commands import Unmet
 from dialerd.core.engine import EMBEDDED, StandIn
-from dialerd.core.model import (
-    E164,
-    MU_LAW,
-    CallId,
-    CampaignId,
-    ChannelId,
-    ContactId,
-    OnMachine,
-    TrunkName,
-)
+from dialerd.core.identity import E164, CallId, CampaignId, ChannelId, ContactId, TrunkName
+from dialerd.core.model import MU_LAW, OnMachine
 from dialerd.core.record import record
 from dialerd.core.transfer import Target
 from dialerd.core.webhook import EventKind

@@ -23,23 +23,12 @@ from dialerd.core import (
     tries,
 )
 from dialerd.core.clock import Instant, Millis, mono_after
+from dialerd.core.contact import Contact, ContactState
+from dialerd.core.disposition import CONNECTED, DO_NOT_CALL, ESCALATED, NOT_REACHABLE, Reason
 from dialerd.core.donotcall import list_callee
 from dialerd.core.effects import DetachAgent, ForgoMedia
 from dialerd.core.journal import CallClosed, NumberFreed
-from dialerd.core.model import (
-    CONNECTED,
-    DO_NOT_CALL,
-    ESCALATED,
-    NOT_REACHABLE,
-    Call,
-    CallStatus,
-    ClosedCall,
-    Contact,
-    ContactState,
-    Reason,
-    Try,
-    TryState,
-)
+from dialerd.core.model import Call, CallStatus, ClosedCall, Try, TryState
 from dialerd.core.outcome import FaultSide, Outcome
 from dialerd.core.record import replace
 from dialerd.core.telling import call_told

@@ -8,9 +8,9 @@ from __future__ import annotations
 from dialerd.core.clock import Instant
 from dialerd.core.commands import Answer, Done, EraseNumber, Refused
 from dialerd.core.donotcall import sweep
+from dialerd.core.identity import E164
 from dialerd.core.journal import NumberDoomed
 from dialerd.core.messages import ErasureDone, ErasureDue
-from dialerd.core.model import E164
 from dialerd.core.record import replace
 from dialerd.core.turn import Turn
 from dialerd.core.world import Final

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from dialerd.core.dnc import DncEntry
-from dialerd.core.model import Call, CallId, Campaign, ClosedCall
+from dialerd.core.identity import CallId
+from dialerd.core.model import Call, Campaign, ClosedCall
 from dialerd.core.record import record
 from dialerd.core.verdict import Check
 from dialerd.core.webhook import EventKind, WebhookId

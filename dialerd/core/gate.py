@@ -13,25 +13,19 @@ from typing import Any
 from dialerd.core import abandonment, sessions
 from dialerd.core.clock import Instant, Millis, Mono, Now, after, to_iso, to_local_iso
 from dialerd.core.compliance import Callee
+from dialerd.core.contact import Contact, ContactState
 from dialerd.core.dnc import DncMatch
 from dialerd.core.effects import Originate
 from dialerd.core.engine import EMBEDDED
-from dialerd.core.model import (
-    E164,
-    Call,
-    Campaign,
-    CampaignStatus,
-    Contact,
-    ContactState,
-    Halt,
-    Terms,
-    TrunkName,
-)
+from dialerd.core.identity import E164, TrunkName, call_of
+from dialerd.core.model import Call, Campaign, CampaignStatus, Terms
+from dialerd.core.policy import Halt
+from dialerd.core.queue import Queue
 from dialerd.core.record import record
 from dialerd.core.routing import Route, trunk_check
 from dialerd.core.verdict import Check, Scope
 from dialerd.core.windows import Calendar, Opening, Window, opening
-from dialerd.core.world import Host, Line, Queue, World, call_of
+from dialerd.core.world import Host, Line, World
 
 BUSY_NUMBER_RECHECK = Millis(1_000)
 _NONE: frozenset[Any] = frozenset()

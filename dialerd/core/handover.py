@@ -21,12 +21,13 @@ from dialerd.core.effects import (
     RingCallee,
     TellTransferFailed,
 )
+from dialerd.core.identity import ChannelId, call_of, callee_of, person_id
 from dialerd.core.journal import CallTransferred
 from dialerd.core.messages import (
     LiveChannel,
     TransferAsked,
 )
-from dialerd.core.model import Call, ChannelId, Halt, TryState
+from dialerd.core.model import Call, TryState
 from dialerd.core.person import (
     PersonAnswered,
     PersonGone,
@@ -34,6 +35,7 @@ from dialerd.core.person import (
     PersonNotJoined,
     PersonRefused,
 )
+from dialerd.core.policy import Halt
 from dialerd.core.record import replace
 from dialerd.core.telling import call_told
 from dialerd.core.transfer import (
@@ -50,7 +52,6 @@ from dialerd.core.transfer import (
 )
 from dialerd.core.turn import Turn
 from dialerd.core.webhook import EventKind
-from dialerd.core.world import call_of, callee_of, person_id
 
 _BUSY = frozenset({17, 21})
 _NO_ANSWER = frozenset({0, 16, 18, 19})

@@ -11,24 +11,14 @@ from dataclasses import field
 from typing import Any
 
 from dialerd.core.clock import Instant, Millis
+from dialerd.core.contact import Contact, ContactState
 from dialerd.core.delivery import Delivery
 from dialerd.core.dnc import DncEntry
-from dialerd.core.model import (
-    E164,
-    Call,
-    CallId,
-    Campaign,
-    CampaignId,
-    ClosedCall,
-    Contact,
-    ContactState,
-    Halt,
-    ImportId,
-    Recording,
-    TrunkChange,
-    Try,
-)
+from dialerd.core.identity import E164, CallId, CampaignId, ImportId
+from dialerd.core.model import Call, Campaign, ClosedCall, Recording, Try
+from dialerd.core.policy import Halt
 from dialerd.core.record import record
+from dialerd.core.trunk import TrunkChange
 from dialerd.core.webhook import Webhook, WebhookId
 
 

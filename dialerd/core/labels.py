@@ -10,18 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from dialerd.core.disposition import CALLBACK_REQUESTED, CONNECTED, DO_NOT_CALL, ESCALATED, NOT_REACHABLE
+from dialerd.core.identity import ScriptId
 from dialerd.core.messages import LabelsDeclared
-from dialerd.core.model import (
-    CALLBACK_REQUESTED,
-    CONNECTED,
-    DO_NOT_CALL,
-    ESCALATED,
-    NOT_REACHABLE,
-    AgentReport,
-    Call,
-    Declared,
-    ScriptId,
-)
+from dialerd.core.model import AgentReport, Call, Declared
 from dialerd.core.record import replace
 from dialerd.core.retry import POSITIVE
 from dialerd.core.turn import Turn

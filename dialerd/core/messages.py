@@ -14,23 +14,12 @@ from dialerd.core.clock import (
     Instant,
     Millis,
 )
+from dialerd.core.contact import Contact, ContactKind
+from dialerd.core.disposition import Reason
 from dialerd.core.dnc import DncPatterns
 from dialerd.core.engine import EngineState
-from dialerd.core.model import (
-    E164,
-    AgentReport,
-    AnsweredBy,
-    CallId,
-    CampaignId,
-    ChannelId,
-    Contact,
-    ContactId,
-    ContactKind,
-    Declared,
-    Reason,
-    Recording,
-    TrunkName,
-)
+from dialerd.core.identity import E164, CallId, CampaignId, ChannelId, ContactId, TrunkName
+from dialerd.core.model import AgentReport, AnsweredBy, Declared, Recording
 from dialerd.core.person import PersonAnswered, PersonGone, PersonJoined, PersonNotJoined, PersonRefused
 from dialerd.core.record import record
 from dialerd.core.transfer import TransferWish

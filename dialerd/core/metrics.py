@@ -14,7 +14,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from dialerd.core.clock import Instant, to_datetime
-from dialerd.core.model import CONNECTED, ESCALATED, NOT_REACHABLE, Call, Contact, ContactState
+from dialerd.core.contact import Contact, ContactState
+from dialerd.core.disposition import CONNECTED, ESCALATED, NOT_REACHABLE
+from dialerd.core.model import Call
 
 TALK_MILLIS = "talk_millis"
 TALKS = "talks"

@@ -43,15 +43,18 @@ from dialerd.core.commands import (
     TransferCall,
     UnlistNumbers,
 )
+from dialerd.core.disposition import Reason
 from dialerd.core.donotcall import sweep
 from dialerd.core.effects import HangUp
 from dialerd.core.journal import DaemonSaved, RecordingDoomed, TrunkSaved, WebhookRemoved, WebhookSaved
-from dialerd.core.model import Halt, Reason, TrunkChange, TryState
+from dialerd.core.model import TryState
 from dialerd.core.planner import Conversation, open_call
+from dialerd.core.policy import Halt
 from dialerd.core.record import replace
 from dialerd.core.telling import trunk_told
 from dialerd.core.transfer import resolve
 from dialerd.core.tries import campaign_of
+from dialerd.core.trunk import TrunkChange
 from dialerd.core.turn import Turn
 from dialerd.core.verdict import Check, Scope
 from dialerd.core.webhook import EventKind, Webhook

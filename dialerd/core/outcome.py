@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from dialerd.core.disposition import Reason
 from dialerd.core.messages import (
     CallRecord,
     TryEnded,
 )
-from dialerd.core.model import Reason, Try, TryState
+from dialerd.core.model import Try, TryState
 from dialerd.core.record import record
 
 

@@ -5,7 +5,7 @@ They are kept apart from those of tries: a person is no contact. What they do to
 
 from __future__ import annotations
 
-from dialerd.core.model import ChannelId
+from dialerd.core.identity import ChannelId
 from dialerd.core.record import record
 
 

@@ -14,28 +14,20 @@ from typing import Any
 from dialerd.core import retry, sessions, tries
 from dialerd.core.campaign import is_low, seek
 from dialerd.core.clock import Instant, Millis, Mono, after
+from dialerd.core.contact import Contact, ContactKind, ContactState
+from dialerd.core.disposition import NOT_REACHABLE
 from dialerd.core.donotcall import suppress
 from dialerd.core.effects import WakeAt
 from dialerd.core.engine import EMBEDDED, StandIn
 from dialerd.core.gate import Ask, Passed, daemon_checks, evaluate, rate_free_at
+from dialerd.core.identity import CampaignId, ScriptId, TrunkName, call_id, next_call_number
 from dialerd.core.journal import CallOpened
-from dialerd.core.model import (
-    NOT_REACHABLE,
-    Call,
-    Campaign,
-    CampaignId,
-    Contact,
-    ContactKind,
-    ContactState,
-    OnMachine,
-    ScriptId,
-    TrunkName,
-)
+from dialerd.core.model import Call, Campaign, OnMachine
+from dialerd.core.queue import Deferred, Queue
 from dialerd.core.record import record, replace
 from dialerd.core.routing import free_again, is_free, preferred
 from dialerd.core.turn import Turn
 from dialerd.core.verdict import Check, Scope
-from dialerd.core.world import Deferred, Queue, call_id, next_call_number
 
 NEAR = Millis(5_000)
 """A contact barred for longer than this waits in the store, so that it holds up nobody."""

@@ -10,11 +10,13 @@ from __future__ import annotations
 from dialerd.core import call as calls
 from dialerd.core import ending, handover, outcome
 from dialerd.core.clock import Instant, Millis, mono_after
+from dialerd.core.disposition import Reason
 from dialerd.core.effects import (
     DetachAgent,
     HangUp,
     SeekEvidence,
 )
+from dialerd.core.identity import ChannelId, call_of
 from dialerd.core.messages import (
     CallRecord,
     DncLoaded,
@@ -28,10 +30,10 @@ from dialerd.core.messages import (
     MediaFailed,
     MediaHeld,
 )
-from dialerd.core.model import Call, ChannelId, Halt, Reason, Try, TryState
+from dialerd.core.model import Call, Try, TryState
+from dialerd.core.policy import Halt
 from dialerd.core.record import replace
 from dialerd.core.turn import Turn
-from dialerd.core.world import call_of
 
 SWEEP = Millis(1_000)
 

@@ -13,7 +13,8 @@ from dataclasses import field
 from typing import Any
 
 from dialerd.core.clock import SECOND, Instant, Millis, to_iso
-from dialerd.core.model import CallId, Contact
+from dialerd.core.contact import Contact
+from dialerd.core.identity import CallId
 from dialerd.core.record import record
 from dialerd.core.spreadsheet import unescape
 

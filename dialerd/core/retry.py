@@ -6,18 +6,11 @@ One cap, `max_attempts`, stands over every rule; an instant once set is never mo
 from __future__ import annotations
 
 from dialerd.core.clock import Instant, Millis, after
-from dialerd.core.model import (
-    CALLBACK_REQUESTED,
-    CONNECTED,
-    NOT_REACHABLE,
-    AgentReport,
-    Campaign,
-    Contact,
-    ContactState,
-    Policy,
-    Reason,
-)
+from dialerd.core.contact import Contact, ContactState
+from dialerd.core.disposition import CALLBACK_REQUESTED, CONNECTED, NOT_REACHABLE, Reason
+from dialerd.core.model import AgentReport, Campaign
 from dialerd.core.outcome import FaultSide, Outcome
+from dialerd.core.policy import Policy
 from dialerd.core.record import replace
 
 POSITIVE = frozenset({"interested", "paid"})

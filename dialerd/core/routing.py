@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from dialerd.core import callerid
 from dialerd.core.clock import Instant, Mono, Now
-from dialerd.core.model import E164, Contact, Terms, TrunkName
+from dialerd.core.contact import Contact
+from dialerd.core.identity import E164, TrunkName
+from dialerd.core.model import Terms
 from dialerd.core.record import record
 from dialerd.core.verdict import Check, Scope
 from dialerd.core.world import Line, World

@@ -8,9 +8,10 @@ that found theirs full are looked at again when one of its sessions is free.
 from __future__ import annotations
 
 from dialerd.core.engine import EMBEDDED, EngineState, Takeover
+from dialerd.core.identity import CampaignId
 from dialerd.core.journal import AgentReplaced
 from dialerd.core.messages import AgentStoodIn, MediaCapacity
-from dialerd.core.model import Call, CampaignId
+from dialerd.core.model import Call
 from dialerd.core.record import replace
 from dialerd.core.turn import Turn
 from dialerd.core.verdict import Check, Scope

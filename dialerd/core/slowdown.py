@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from dialerd.core import adaptive
 from dialerd.core.clock import Millis, mono_after
-from dialerd.core.model import Call, TrunkName, Try, TryState
+from dialerd.core.identity import TrunkName
+from dialerd.core.model import Call, Try, TryState
 from dialerd.core.outcome import Outcome
 from dialerd.core.record import replace
 from dialerd.core.turn import Turn

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from dialerd.core import gate
 from dialerd.core.fact import CallFact, CampaignFact, TrunkFact
-from dialerd.core.model import Call, Campaign, ClosedCall, TrunkName
+from dialerd.core.identity import TrunkName
+from dialerd.core.model import Call, Campaign, ClosedCall
 from dialerd.core.record import replace
 from dialerd.core.turn import Turn
 from dialerd.core.webhook import EventKind

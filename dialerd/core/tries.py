@@ -9,11 +9,12 @@ from __future__ import annotations
 from dialerd.core import callerid
 from dialerd.core.clock import Millis, mono_after
 from dialerd.core.effects import Originate
+from dialerd.core.identity import E164, ChannelId, call_of, channel_id
 from dialerd.core.journal import TryOpened, TrySaved
-from dialerd.core.model import E164, Call, Campaign, ChannelId, Try, TryState
+from dialerd.core.model import Call, Campaign, Try, TryState
 from dialerd.core.record import replace
 from dialerd.core.turn import Turn
-from dialerd.core.world import Line, call_of, channel_id
+from dialerd.core.world import Line
 
 
 def open_try(turn: Turn, call: Call, line: Line, caller_id: E164) -> Call:

@@ -10,17 +10,19 @@ from typing import Any
 
 from dialerd.core import metrics
 from dialerd.core.clock import Instant, Now
+from dialerd.core.contact import Contact
 from dialerd.core.dnc import DncEntry
 from dialerd.core.effects import (
     Announce,
     Effect,
 )
 from dialerd.core.fact import Fact, NumberFact, Told
+from dialerd.core.identity import CampaignId, TrunkName
 from dialerd.core.journal import ContactSaved, CountersMoved, DncChanged, Entry
-from dialerd.core.model import CampaignId, Contact, TrunkName
+from dialerd.core.queue import Queue
 from dialerd.core.record import replace
 from dialerd.core.webhook import EventKind
-from dialerd.core.world import Flow, Host, Queue, World
+from dialerd.core.world import Flow, Host, World
 
 
 class Turn:

@@ -8,7 +8,7 @@ import hmac
 import re
 from collections.abc import Iterable
 
-from dialerd.core.model import CallId
+from dialerd.core.identity import CallId
 
 API = "2010-04-01"
 _CALL_SID = re.compile(r"CA0{20}([0-9a-f]{12})")

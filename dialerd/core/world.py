@@ -11,39 +11,25 @@ import heapq
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from dialerd.core.adaptive import Pace, begin
 from dialerd.core.clock import Instant, Mono
 from dialerd.core.compliance import Compliance
+from dialerd.core.contact import Contact, ContactKind
 from dialerd.core.dnc import DncList
 from dialerd.core.engine import EngineState
-from dialerd.core.model import (
-    E164,
-    Call,
-    CallId,
-    Campaign,
-    CampaignId,
-    ChannelId,
-    Contact,
-    ContactId,
-    ContactKind,
-    Declared,
-    Halt,
-    InstanceId,
-    Policy,
-    Trunk,
-    TrunkChange,
-    TrunkName,
-)
+from dialerd.core.identity import E164, CallId, CampaignId, InstanceId, TrunkName
+from dialerd.core.model import Call, Campaign, Declared
 from dialerd.core.pacing import Meter
-from dialerd.core.record import record, replace
+from dialerd.core.policy import Halt, Policy
+from dialerd.core.queue import Queue
+from dialerd.core.record import record
 from dialerd.core.sharing import Rota
 from dialerd.core.table import Table
+from dialerd.core.trunk import Trunk, TrunkChange
 from dialerd.core.usage import Usage
 from dialerd.core.webhook import EventKind, Webhook, WebhookId
 
-CALL_IDS_PER_MILLI = 64
 MOST_QUEUED = 65_536
 """Contacts that all queues together aim to hold."""
 LARGEST_BATCH, SMALLEST_BATCH = 256, 16
@@ -152,93 +138,12 @@ class Final:
 
 
 @record
-class Deferred:
-    """A due contact whose number may not be called before an instant."""
-
-    until: Instant
-    contact: Contact
-
-
-@record
 class Stall:
     """A running campaign that could not dial when it was last looked at."""
 
     since: Instant
     told: bool = False
     """Whether somebody was told."""
-
-
-@record
-class Sought:
-    """A search for contacts that one trunk takes."""
-
-    behind: str = ""
-    """The number it has come to."""
-    dry_at: Instant | None = None
-    """When the whole list held none that was due."""
-
-
-@record
-class Queue:
-    """A campaign's due contacts in memory, and what is known of those still in the store."""
-
-    fresh: tuple[Contact, ...] = ()
-    retries: tuple[Contact, ...] = ()
-    callbacks: tuple[Contact, ...] = ()
-    deferred: tuple[Deferred, ...] = ()
-    loading: bool = False
-    loaded_at: Instant = Instant(0)
-    """When the store was last asked."""
-    exhausted: frozenset[ContactKind] = frozenset()
-    """Kinds of which the store holds no due contact beyond these."""
-    next_due: Instant | None = None
-    """When the next waiting contact that is not here becomes due."""
-    sought: Mapping[TrunkName, Sought] = field(default_factory=dict)
-    """How far the store was searched for contacts that one trunk takes, where none of those here does."""
-    live: int = 0
-    """Attempts of this campaign that are running."""
-    gone: frozenset[ContactId] = frozenset()
-    """Contacts that wait no longer since the reading that is under way began: it may bring them as they were."""
-    fault: str | None = None
-    """Why its waiting contacts could not be read from the store; None: they were, last time."""
-
-    @property
-    def contacts(self) -> tuple[Contact, ...]:
-        """All that are due, kind by kind."""
-        return self.fresh + self.retries + self.callbacks
-
-    def of(self, kind: ContactKind) -> tuple[Contact, ...]:
-        """Those of one kind that are due, in dialing order."""
-        return (self.fresh, self.retries, self.callbacks)[kind - 1]
-
-    def put(self, kind: ContactKind, contacts: tuple[Contact, ...], **changes: Any) -> Queue:
-        """The queue with other contacts of a kind."""
-        return replace(self, **{_PLACES[kind]: contacts}, **changes)
-
-    def added(self, contacts: Iterable[Contact], **changes: Any) -> Queue:
-        """The queue with more due contacts at the end of their kinds."""
-        queue = replace(self, **changes) if changes else self
-        listed = list(contacts)
-        for kind in ContactKind:
-            more = tuple(contact for contact in listed if contact.state.kind is kind)
-            if more:
-                queue = queue.put(kind, queue.of(kind) + more)
-        return queue
-
-    def without(self, contact: ContactId) -> Queue:
-        """The queue without one contact."""
-        kept = tuple(d for d in self.deferred if d.contact.id != contact)
-        return Queue.added(
-            replace(self, fresh=(), retries=(), callbacks=(), deferred=kept),
-            (c for c in self.contacts if c.id != contact),
-        )
-
-    def held(self) -> frozenset[ContactId]:
-        """Ids of the contacts held here."""
-        return frozenset(c.id for c in self.contacts) | {d.contact.id for d in self.deferred}
-
-
-_PLACES = {ContactKind.FRESH: "fresh", ContactKind.RETRY: "retries", ContactKind.CALLBACK: "callbacks"}
 
 
 @dataclass(slots=True)
@@ -474,38 +379,3 @@ def _metered(meter: Meter | None, rate: float) -> Meter:
     if meter is None:
         return Meter(rate)
     return meter if meter.rate == rate else meter.at_rate(rate)
-
-
-def channel_id(instance: InstanceId, call: CallId, number: int) -> ChannelId:
-    """The id in Asterisk of a call's n-th try."""
-    return ChannelId(f"{instance}-{call}-{number}")
-
-
-def person_id(channel: ChannelId, leg: int) -> ChannelId:
-    """The id in Asterisk of a person's phone, the `leg`-th one that is called for the callee on `channel`."""
-    return ChannelId(f"{channel}-h{leg}")
-
-
-def callee_of(person: ChannelId) -> ChannelId:
-    """The callee's channel for whom a person was called."""
-    return ChannelId(person.rpartition("-h")[0])
-
-
-def call_of(channel: ChannelId) -> CallId:
-    """The call a channel id of ours belongs to."""
-    return CallId(channel.split("-")[1])
-
-
-def call_number(call: CallId) -> int:
-    """The number inside a call id."""
-    return int(call.removeprefix("cal_"), 16)
-
-
-def next_call_number(last: int, now: Instant) -> int:
-    """A call number greater than every earlier one, also of a store restored from an old backup."""
-    return max(last + 1, now * CALL_IDS_PER_MILLI)
-
-
-def call_id(number: int) -> CallId:
-    """The id of a call number. Ids are ordered by time."""
-    return CallId(f"cal_{number:012x}")

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Generic, TypeVar
 
 from dialerd.core.errors import Fault
-from dialerd.core.model import E164
+from dialerd.core.identity import E164
 from dialerd.core.wallclock import is_zone
 
 V = TypeVar("V")

@@ -13,8 +13,9 @@ from weakref import WeakValueDictionary
 from pydantic import BaseModel, ConfigDict, Field
 
 from dialerd.core.errors import Fault, InvariantError, PortError, invalid
+from dialerd.core.identity import NO_SCRIPT, CampaignId
 from dialerd.core.journal import RequestDone
-from dialerd.core.model import NO_SCRIPT, Campaign, CampaignId, CampaignStatus
+from dialerd.core.model import Campaign, CampaignStatus
 from dialerd.core.results import Reject
 from dialerd.engine.agents import Agents
 from dialerd.engine.chosen import Chosen

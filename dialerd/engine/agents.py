@@ -14,9 +14,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from dialerd.core.engine import DIRECT, EMBEDDED
 from dialerd.core.errors import Fault, InvariantError, conflict, invalid, not_found
+from dialerd.core.identity import ScriptId
 from dialerd.core.journal import RequestDone
 from dialerd.core.labels import KNOWN
-from dialerd.core.model import Declared, ScriptId
+from dialerd.core.model import Declared
 from dialerd.engine.chosen import Chosen
 from dialerd.engine.deeds import deed
 from dialerd.engine.doubts import Doubts

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 
+from dialerd.core.identity import ChannelId
 from dialerd.core.messages import (
     Event,
     OriginateRefused,
@@ -18,7 +19,6 @@ from dialerd.core.messages import (
     TryRinging,
     TryShown,
 )
-from dialerd.core.model import ChannelId
 
 GRACE = 0.020
 PATIENCE = 2.0

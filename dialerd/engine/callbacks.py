@@ -18,7 +18,7 @@ import structlog
 from dialerd.core.clock import to_datetime
 from dialerd.core.effects import Announce
 from dialerd.core.errors import PortError
-from dialerd.core.model import CallId
+from dialerd.core.identity import CallId
 from dialerd.core.twilio import API, call_sid, signature
 from dialerd.engine.settings import TwilioAccess
 from dialerd.engine.twilio import status_of

@@ -10,10 +10,12 @@ from pydantic import Field
 from dialerd.core.clock import to_iso
 from dialerd.core.commands import HangUpCall, LabelCall, PlaceCall, Refused, TransferCall, Unmet
 from dialerd.core.errors import Fault, InvariantError, RequestError, conflict, invalid, not_found
+from dialerd.core.identity import CallId
 from dialerd.core.journal import RequestDone
-from dialerd.core.model import CallId, CallStatus, Terms
+from dialerd.core.model import CallStatus, Terms
 from dialerd.core.record import replace
 from dialerd.engine.agents import Agents
+from dialerd.engine.call_views import call_view
 from dialerd.engine.chosen import Chosen
 from dialerd.engine.contactlist import ContactIntake
 from dialerd.engine.doubts import Doubts
@@ -26,7 +28,7 @@ from dialerd.engine.status import check_view
 from dialerd.engine.terms import TermsFields, transfer_faults, trunk_faults
 from dialerd.engine.transfers import read_wish
 from dialerd.engine.unheard import unheard_faults
-from dialerd.engine.views import call_view, page_view
+from dialerd.engine.views import page_view
 from dialerd.ports import CallFilter, CallRow, Clock, NewContact, Page, Store
 
 _OF_THE_CALLEE = ("phone", "name", "timezone")

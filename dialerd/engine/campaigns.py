@@ -17,10 +17,12 @@ from dialerd.core.commands import (
     StartCampaign,
     StopCampaign,
 )
+from dialerd.core.contact import Contact, ContactState
 from dialerd.core.errors import RequestError, conflict, invalid, not_found
+from dialerd.core.identity import E164, CampaignId
 from dialerd.core.journal import RequestDone
 from dialerd.core.metrics import figures
-from dialerd.core.model import E164, Campaign, CampaignId, CampaignStatus, Contact, ContactState
+from dialerd.core.model import Campaign, CampaignStatus
 from dialerd.engine.admission import Admission, Admitted
 from dialerd.engine.cloning import Cloning
 from dialerd.engine.contactlist import ContactFile

@@ -14,17 +14,12 @@ import orjson
 from pydantic import BaseModel, ConfigDict, Field
 
 from dialerd.core.clock import Instant
-from dialerd.core.model import (
-    E164,
-    Campaign,
-    CampaignId,
-    Contact,
-    ContactId,
-    ContactState,
-    Policy,
-    Reason,
-    Trunk,
-)
+from dialerd.core.contact import Contact, ContactState
+from dialerd.core.disposition import Reason
+from dialerd.core.identity import E164, CampaignId, ContactId
+from dialerd.core.model import Campaign
+from dialerd.core.policy import Policy
+from dialerd.core.trunk import Trunk
 from dialerd.engine.fields import Number
 from dialerd.ports import PastCall
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from dialerd.core.engine import EMBEDDED, StandIn
 from dialerd.core.errors import Fault
-from dialerd.core.model import NO_SCRIPT, ScriptId
+from dialerd.core.identity import NO_SCRIPT, ScriptId
 from dialerd.engine.doubts import Spoken
 from dialerd.engine.scripts import message_faults, spoken
 from dialerd.ports import Script, VoiceAgent

@@ -11,10 +11,11 @@ from typing import Any
 
 import orjson
 
+from dialerd.core.contact import Contact
 from dialerd.core.errors import Fault, invalid
 from dialerd.core.journal import RequestDone
 from dialerd.core.leftovers import Leftover
-from dialerd.core.model import Campaign, Contact
+from dialerd.core.model import Campaign
 from dialerd.engine.admission import Admission, Admitted
 from dialerd.engine.contactlist import refuse_faulty
 from dialerd.engine.draft import CampaignFields

@@ -8,10 +8,11 @@ from typing import Any
 from dialerd.core.clock import Instant, to_iso
 from dialerd.core.commands import EraseNumber, Refused
 from dialerd.core.errors import conflict
-from dialerd.core.model import E164
+from dialerd.core.identity import E164
+from dialerd.engine.call_views import call_view
 from dialerd.engine.runtime import Engine
 from dialerd.engine.upkeep import Upkeep
-from dialerd.engine.views import call_view, contact_view, dnc_view
+from dialerd.engine.views import contact_view, dnc_view
 from dialerd.ports import CallFilter, Clock, Page, Store
 
 MOST = 100

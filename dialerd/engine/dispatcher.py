@@ -36,6 +36,7 @@ from dialerd.core.effects import (
     TellTransferFailed,
 )
 from dialerd.core.errors import PortError
+from dialerd.core.identity import CampaignId
 from dialerd.core.messages import (
     CallShown,
     ChannelsCounted,
@@ -47,10 +48,9 @@ from dialerd.core.messages import (
     ReadyLoaded,
     ReadySought,
 )
-from dialerd.core.model import CampaignId
 from dialerd.core.world import World
 from dialerd.engine import evidence
-from dialerd.engine.views import call_view
+from dialerd.engine.call_views import call_view
 from dialerd.ports import Clock, Media, Sink, Store, Telephony
 
 READ_DEADLINE = 10.0

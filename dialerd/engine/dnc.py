@@ -14,8 +14,8 @@ from dialerd.core.clock import from_datetime, to_iso
 from dialerd.core.commands import Command, ListNumbers, Refused, UnlistNumbers
 from dialerd.core.dnc import DncEntry, is_pattern
 from dialerd.core.errors import Fault, conflict, invalid, not_found
+from dialerd.core.identity import E164
 from dialerd.core.journal import RequestDone
-from dialerd.core.model import E164
 from dialerd.engine.contactlist import ContactIntake, counts_view, refuse_faulty, rows_view
 from dialerd.engine.fields import Moment, Text, read_model
 from dialerd.engine.runtime import Engine

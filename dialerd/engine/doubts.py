@@ -14,7 +14,8 @@ from typing import Any
 import structlog
 
 from dialerd.core.engine import EMBEDDED
-from dialerd.core.model import NO_SCRIPT, Campaign, ScriptId
+from dialerd.core.identity import NO_SCRIPT, ScriptId
+from dialerd.core.model import Campaign
 from dialerd.core.transfer import resolve
 from dialerd.engine.scripts import spoken
 from dialerd.engine.settings import ServiceSettings

@@ -14,8 +14,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from dialerd.core import gate
 from dialerd.core.clock import SECOND, Instant, Millis, minutes, to_iso
+from dialerd.core.disposition import Reason
 from dialerd.core.errors import Fault
-from dialerd.core.model import Campaign, Reason, RetryRule, Shares
+from dialerd.core.model import Campaign, RetryRule, Shares
 from dialerd.core.retry import NEVER_AGAIN, REPEATABLE
 from dialerd.engine.fields import Language, Number, Text, read_model
 from dialerd.engine.schedule import Schedule, ScheduleFields, read_schedule

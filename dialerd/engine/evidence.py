@@ -13,8 +13,8 @@ from dataclasses import replace
 from dialerd.core.clock import SECOND
 from dialerd.core.effects import Announce, SeekEvidence
 from dialerd.core.errors import PortError
+from dialerd.core.identity import ChannelId
 from dialerd.core.messages import EvidenceFound
-from dialerd.core.model import ChannelId
 from dialerd.ports import Sink, Telephony
 
 SECOND_LOOK = 0.5

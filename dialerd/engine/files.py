@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 
-from dialerd.core.model import CampaignId
+from dialerd.core.identity import CampaignId
 from dialerd.core.results import Columns, rejects_header, results_header
 from dialerd.core.spreadsheet import written
 from dialerd.engine.campaigns import Campaigns

@@ -15,19 +15,12 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from dialerd.core.clock import Instant
+from dialerd.core.contact import Contact, ContactState
 from dialerd.core.engine import EMBEDDED
 from dialerd.core.errors import Fault, InvariantError, PortError, RequestError, conflict, invalid, not_found
-from dialerd.core.model import (
-    CallId,
-    Campaign,
-    CampaignId,
-    CampaignStatus,
-    Contact,
-    ContactId,
-    ContactState,
-    ScriptId,
-    Trunk,
-)
+from dialerd.core.identity import CallId, CampaignId, ContactId, ScriptId
+from dialerd.core.model import Campaign, CampaignStatus
+from dialerd.core.trunk import Trunk
 from dialerd.engine.agents import Agents
 from dialerd.engine.case import Assumptions, Case, Forecaster, Rival, contact_line, past_line
 from dialerd.engine.contactlist import CheckedContacts, ContactFile, ContactIntake, refuse_faulty

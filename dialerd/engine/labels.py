@@ -14,10 +14,11 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from dialerd.core.clock import Instant, from_datetime, to_iso
+from dialerd.core.disposition import CALLBACK_REQUESTED, CONNECTED
 from dialerd.core.errors import Fault
 from dialerd.core.labels import KNOWN, NOT_THE_AGENTS, in_script, of_agent, of_script
 from dialerd.core.messages import LabelsDeclared
-from dialerd.core.model import CALLBACK_REQUESTED, CONNECTED, Declared, Label
+from dialerd.core.model import Declared, Label
 from dialerd.core.retry import POSITIVE
 from dialerd.engine.fields import Moment, Text
 from dialerd.engine.runtime import Engine

@@ -18,8 +18,9 @@ from dialerd.core import gate
 from dialerd.core.commands import AddContacts, AdmitCampaign, Refused
 from dialerd.core.compliance import Callee
 from dialerd.core.errors import InvariantError, PortError, conflict
+from dialerd.core.identity import CampaignId, ImportId
 from dialerd.core.journal import RequestDone
-from dialerd.core.model import Campaign, CampaignId, ImportId
+from dialerd.core.model import Campaign
 from dialerd.core.results import Reject
 from dialerd.core.windows import Window, opening
 from dialerd.engine.contactlist import ListReport, rows_view

@@ -7,9 +7,12 @@ from collections.abc import Iterable, Mapping
 from dialerd.core import gate
 from dialerd.core.clock import Instant
 from dialerd.core.compliance import Callee
+from dialerd.core.contact import Contact
 from dialerd.core.dnc import DncMatch
 from dialerd.core.errors import PortError
-from dialerd.core.model import E164, Call, CallId, Campaign, CampaignId, Contact, Policy, ScriptId
+from dialerd.core.identity import E164, CallId, CampaignId, ScriptId
+from dialerd.core.model import Call, Campaign
+from dialerd.core.policy import Policy
 from dialerd.core.verdict import Check
 from dialerd.core.webhook import Webhook, WebhookId
 from dialerd.core.world import World

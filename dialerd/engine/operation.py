@@ -11,7 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from dialerd.core.commands import ChangeTrunk, Command, Panic, PauseDaemon, Refused, ResumeDaemon
 from dialerd.core.errors import Fault, PortError, conflict, invalid, not_found
-from dialerd.core.model import CampaignStatus, Trunk
+from dialerd.core.model import CampaignStatus
+from dialerd.core.trunk import Trunk
 from dialerd.engine.campaigns import Carriage
 from dialerd.engine.fields import Number, read_model
 from dialerd.engine.runtime import Engine

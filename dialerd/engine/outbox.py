@@ -15,12 +15,14 @@ import orjson
 from dialerd.core.clock import Now, to_iso
 from dialerd.core.delivery import Delivery, DeliveryNumber, next_number
 from dialerd.core.fact import CallFact, CampaignFact, Fact, NumberFact, ShownFact, Told, TrunkFact
+from dialerd.core.identity import TrunkName
 from dialerd.core.journal import WebhookQueued
-from dialerd.core.model import Trunk, TrunkName
+from dialerd.core.trunk import Trunk
 from dialerd.core.webhook import WebhookId
 from dialerd.core.world import World
+from dialerd.engine.call_views import call_view, row_of
 from dialerd.engine.status import check_view, trunk_status
-from dialerd.engine.views import call_view, campaign_view, dnc_view, row_of, trunk_view
+from dialerd.engine.views import campaign_view, dnc_view, trunk_view
 
 
 class Outbox:

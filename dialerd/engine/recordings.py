@@ -17,7 +17,7 @@ import structlog
 from dialerd.core.clock import Instant
 from dialerd.core.commands import DropRecording
 from dialerd.core.errors import RequestError, not_found
-from dialerd.core.model import CallId
+from dialerd.core.identity import CallId
 from dialerd.engine.runtime import Engine
 from dialerd.engine.settings import RecordingRules, ServiceSettings
 from dialerd.engine.upkeep import Upkeep

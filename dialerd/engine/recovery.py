@@ -10,10 +10,12 @@ from dataclasses import replace
 
 from dialerd.core import abandonment
 from dialerd.core.clock import Instant, Millis, Now, mono_after
+from dialerd.core.identity import call_number
 from dialerd.core.model import Call, TryState
 from dialerd.core.orders import changed_line
+from dialerd.core.queue import Queue
 from dialerd.core.usage import Usage
-from dialerd.core.world import Queue, World, call_number
+from dialerd.core.world import World
 from dialerd.ports import OpenState
 
 

@@ -10,8 +10,9 @@ from zoneinfo import ZoneInfo
 
 from dialerd.core.clock import Instant, to_datetime, to_iso
 from dialerd.core.errors import Fault, invalid
+from dialerd.core.identity import CampaignId
 from dialerd.core.metrics import mean_seconds, ratio
-from dialerd.core.model import Campaign, CampaignId
+from dialerd.core.model import Campaign
 from dialerd.core.report import By, Group, Key, Report, Tally
 from dialerd.core.wallclock import DAY, Stretch, is_zone, offsets
 from dialerd.engine.fields import UNKNOWN_PARAMETER, instant

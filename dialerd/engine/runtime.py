@@ -34,23 +34,18 @@ from dialerd.core.effects import (
 )
 from dialerd.core.errors import InDoubtError, InvariantError, PortError
 from dialerd.core.handover import person_of
+from dialerd.core.identity import CampaignId, ChannelId, InstanceId, call_of
 from dialerd.core.journal import Author, Entry, RequestDone
 from dialerd.core.messages import (
     Event,
     Tick,
 )
-from dialerd.core.model import (
-    Campaign,
-    CampaignId,
-    ChannelId,
-    InstanceId,
-    Policy,
-    Trunk,
-    TryState,
-)
+from dialerd.core.model import Campaign, TryState
+from dialerd.core.policy import Policy
 from dialerd.core.step import step
+from dialerd.core.trunk import Trunk
 from dialerd.core.usage import HOUR, HOURS
-from dialerd.core.world import World, call_of
+from dialerd.core.world import World
 from dialerd.engine import recovery
 from dialerd.engine.author import author
 from dialerd.engine.barrier import Barrier

@@ -12,8 +12,9 @@ import langcodes
 
 from dialerd.core.engine import EMBEDDED
 from dialerd.core.errors import Fault, InvariantError, PortError, conflict, invalid, not_found
+from dialerd.core.identity import ScriptId
 from dialerd.core.journal import Deed, RequestDone
-from dialerd.core.model import OnMachine, ScriptId
+from dialerd.core.model import OnMachine
 from dialerd.engine.deeds import deed
 from dialerd.engine.fields import NOT_AN_ID, is_chosen_id
 from dialerd.engine.runtime import Engine

@@ -10,8 +10,8 @@ from typing import Any, Protocol
 
 from dialerd.core.clock import Millis
 from dialerd.core.engine import EMBEDDED
-from dialerd.core.model import Trunk
 from dialerd.core.transfer import TransferRules
+from dialerd.core.trunk import Trunk
 
 HolidayDates = Callable[[str, Iterable[int]], frozenset[date]]
 """The public holidays of a country code (`IN`, `IN-MH`) in some years. Raises `ValueError` telling the codes."""

@@ -10,7 +10,7 @@ from dialerd.core.callerid import Shown, pool
 from dialerd.core.clock import MICROS_PER_MILLI, Instant, Millis, Now, after, to_iso
 from dialerd.core.commands import Answer
 from dialerd.core.engine import EMBEDDED
-from dialerd.core.model import TrunkName
+from dialerd.core.identity import TrunkName
 from dialerd.core.verdict import Check
 from dialerd.core.world import Line, World
 

@@ -9,8 +9,10 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from dialerd.core.clock import seconds
 from dialerd.core.errors import Fault
-from dialerd.core.model import E164, OnMachine, Terms, Trunk, TrunkName
+from dialerd.core.identity import E164, TrunkName
+from dialerd.core.model import OnMachine, Terms
 from dialerd.core.transfer import TransferRules
+from dialerd.core.trunk import Trunk
 from dialerd.engine.fields import Number, Text
 from dialerd.engine.transfers import target_faults
 

@@ -14,8 +14,10 @@ from typing import Any, Protocol
 from dialerd.core import twiml
 from dialerd.core.clock import Instant, to_datetime
 from dialerd.core.commands import HangUpCall, PlaceCall, Refused
+from dialerd.core.disposition import Reason
 from dialerd.core.errors import Fault, RequestError
-from dialerd.core.model import NO_SCRIPT, CallId, CallStatus, Reason
+from dialerd.core.identity import NO_SCRIPT, CallId
+from dialerd.core.model import CallStatus
 from dialerd.core.twilio import API, call_of_sid, call_sid
 from dialerd.engine.contactlist import ContactIntake
 from dialerd.engine.fields import read_model

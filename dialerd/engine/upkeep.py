@@ -17,8 +17,9 @@ import structlog
 from dialerd.core.clock import Instant, Millis
 from dialerd.core.commands import Command, DeleteCampaign
 from dialerd.core.errors import InvariantError, PortError
+from dialerd.core.identity import E164
 from dialerd.core.messages import ErasureDone, ErasureDue, Event
-from dialerd.core.model import E164, Policy
+from dialerd.core.policy import Policy
 from dialerd.engine.settings import Retention
 from dialerd.ports import Clock, Store
 

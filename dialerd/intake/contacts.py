@@ -19,7 +19,7 @@ import phonenumbers
 from phonenumbers import PhoneNumber, PhoneNumberFormat, ValidationResult
 
 from dialerd.core.errors import Fault
-from dialerd.core.model import E164
+from dialerd.core.identity import E164
 from dialerd.core.results import IDENTITY
 from dialerd.core.values import misread
 from dialerd.ports import NewContact

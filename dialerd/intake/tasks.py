@@ -16,7 +16,7 @@ import orjson
 from dialerd.core.clock import Instant
 from dialerd.core.dnc import DncEntry
 from dialerd.core.errors import Fault
-from dialerd.core.model import E164
+from dialerd.core.identity import E164
 from dialerd.core.results import Reject
 from dialerd.intake import csvlist, dnclist, jsonlist
 from dialerd.intake.contacts import Row, Rules, Tally, accepted

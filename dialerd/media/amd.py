@@ -10,7 +10,8 @@ import asyncio
 import contextlib
 
 from dialerd.core.errors import PortError
-from dialerd.core.model import AnsweredBy, ChannelId
+from dialerd.core.identity import ChannelId
+from dialerd.core.model import AnsweredBy
 from dialerd.media.ari import MediaAri
 
 LOOK = 0.5

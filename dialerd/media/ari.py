@@ -19,7 +19,7 @@ import aiohttp
 import orjson
 
 from dialerd.core.errors import PortError
-from dialerd.core.model import ChannelId, InstanceId
+from dialerd.core.identity import ChannelId, InstanceId
 from dialerd.media.health import Health
 from dialerd.media.reach import told
 from dialerd.media.reception import TOKEN

@@ -16,7 +16,7 @@ import structlog
 from picows import WSFrame, WSMsgType, WSTransport
 
 from dialerd.core.errors import PortError
-from dialerd.core.model import ChannelId
+from dialerd.core.identity import ChannelId
 from dialerd.media.ari import LEG_SUFFIX, MediaAri, Refused
 from dialerd.media.formats import ULAW, Format
 from dialerd.media.reception import PATH, Awaited, Reception, part_with

@@ -18,7 +18,8 @@ from dialerd.core.clock import Instant, Millis
 from dialerd.core.commands import Unmet
 from dialerd.core.effects import AttachAgent
 from dialerd.core.errors import PortError
-from dialerd.core.model import AgentReport, ChannelId
+from dialerd.core.identity import ChannelId
+from dialerd.core.model import AgentReport
 from dialerd.media.about import about
 from dialerd.media.ari import MediaAri, Refused
 from dialerd.media.asterisk_ws import JOIN_WAITS, CalleeGone

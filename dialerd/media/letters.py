@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dialerd.core.identity import CallId
 from dialerd.core.messages import (
     AgentReported,
     AgentStoodIn,
@@ -12,7 +13,6 @@ from dialerd.core.messages import (
     RecordingLost,
     TransferAsked,
 )
-from dialerd.core.model import CallId
 from dialerd.media import wire
 
 Letter = (

@@ -18,10 +18,12 @@ import structlog
 
 from dialerd.core.clock import Instant
 from dialerd.core.commands import Unmet
+from dialerd.core.disposition import Reason
 from dialerd.core.effects import AttachAgent, PrepareMedia
 from dialerd.core.errors import Fault, PortError, invalid
+from dialerd.core.identity import CallId, InstanceId
 from dialerd.core.messages import AgentFinished, MediaCapacity, MediaFailed, MediaHeld
-from dialerd.core.model import AgentReport, CallId, InstanceId, Reason
+from dialerd.core.model import AgentReport
 from dialerd.media import wire
 from dialerd.media.address import Address
 from dialerd.media.ari import Login

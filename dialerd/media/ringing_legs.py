@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from dialerd.core.effects import PrepareMedia
-from dialerd.core.model import ChannelId
+from dialerd.core.identity import ChannelId
 from dialerd.media.asterisk_ws import MediaLeg
 
 

@@ -13,11 +13,12 @@ from typing import Protocol
 
 import structlog
 
+from dialerd.core.disposition import Reason
 from dialerd.core.effects import AttachAgent, PrepareMedia
 from dialerd.core.engine import EMBEDDED, EngineState
 from dialerd.core.errors import PortError
+from dialerd.core.identity import CallId
 from dialerd.core.messages import AgentFinished, AgentHeard, AgentReported, MediaFailed
-from dialerd.core.model import CallId, Reason
 from dialerd.media import wire
 from dialerd.media.letters import Letter, event_of
 from dialerd.media.link import LinkLost, WorkerLink, WorkerSilent

@@ -10,19 +10,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import structlog
 
 from dialerd.core.clock import Instant, Millis
 from dialerd.core.commands import Unmet
+from dialerd.core.disposition import Reason
 from dialerd.core.effects import AttachAgent
-from dialerd.core.engine import StandIn
 from dialerd.core.errors import DialerError, PortError
-from dialerd.core.model import AgentReport, AnsweredBy, ChannelId, Reason
+from dialerd.core.identity import ChannelId
+from dialerd.core.model import AgentReport, AnsweredBy
 from dialerd.core.transfer import TransferWish
 from dialerd.media.answer_watch import Act, AnswerWatch, GoOn, HangUp, Hush, Judged, Speak
-from dialerd.media.asterisk_ws import CalleeGone, LegListener
+from dialerd.media.asterisk_ws import CalleeGone
 from dialerd.media.audio_guard import AudioGuard
 from dialerd.media.audio_watch import AudioLimits
 from dialerd.media.cast import Agents, Cast, in_words
@@ -33,41 +34,14 @@ from dialerd.media.conversation import (
     Redirectable,
     Resumable,
 )
-from dialerd.media.formats import ULAW, Format
+from dialerd.media.formats import ULAW
 from dialerd.media.interpreter import Interpreter, OverheardOutlet, Overhearer
+from dialerd.media.leg import Leg, LegFactory
+from dialerd.media.outcome import Failed, Finished, Outcome, SessionListener
 from dialerd.media.playout import Cue, Notices, Outlet, Playout
 from dialerd.media.recorder import Recorder, Sink
 
 _log = structlog.get_logger("dialerd.media")
-
-
-class Leg(Outlet, Protocol):
-    """The audio side of a call (`dialerd.media.asterisk_ws.MediaLeg`)."""
-
-    @property
-    def form(self) -> Format:
-        """The format of its audio."""
-        ...
-
-    async def open(self) -> None:
-        """Connect with the call. Raises `CalleeGone` or `PortError`."""
-        ...
-
-    def deafen(self) -> None:
-        """The callee's audio is not wanted any more."""
-        ...
-
-    async def close(self) -> None:
-        """Take all down. Never raises."""
-        ...
-
-    async def vacate(self) -> None:
-        """Take all down, and return once it is gone, so that the call can have another leg. Raises `PortError`."""
-        ...
-
-
-LegFactory = Callable[[LegListener, bool], Leg]
-"""Makes a call's leg, given who listens to it and whether the callee's audio is wanted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,53 +53,6 @@ class SessionTiming:
     stall: float = 3.0
     """Beyond its own length that a queued text may take to be played."""
     audio: AudioLimits = AudioLimits()
-
-
-@dataclass(frozen=True, slots=True)
-class Finished:
-    """The conversation is over."""
-
-    report: AgentReport
-
-
-@dataclass(frozen=True, slots=True)
-class Failed:
-    """The call lost its audio or its agent; `report` is what was known until then."""
-
-    reason: Reason
-    detail: str
-    report: AgentReport
-
-
-Outcome = Finished | Failed
-
-
-class SessionListener(Protocol):
-    """Who is told of a session's progress. Must not wait, must not raise."""
-
-    def on_stood_in(self, agent: StandIn, detail: str) -> None:
-        """Another agent than the call's own has taken it; `detail` says why."""
-        ...
-
-    def on_heard(self) -> None:
-        """The first audio of the agent has left."""
-        ...
-
-    def on_judged(self, answered_by: AnsweredBy, detail: str) -> None:
-        """It was heard who has answered; a later verdict replaces it."""
-        ...
-
-    def on_message_left(self) -> None:
-        """The callee's answering machine has the whole message."""
-        ...
-
-    def on_report(self, report: AgentReport) -> None:
-        """What the agent knows so far; a later one replaces it."""
-        ...
-
-    def on_escalate(self, wish: TransferWish, ask: int) -> None:
-        """The agent wants the callee connected with a person; `ask` counts its wishes."""
-        ...
 
 
 MESSAGE = -1

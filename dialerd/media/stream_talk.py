@@ -23,6 +23,7 @@ from dialerd.core.model import AgentReport
 from dialerd.media import words
 from dialerd.media.account import Account
 from dialerd.media.conversation import Stage
+from dialerd.media.cushion import Cushion
 from dialerd.media.formats import FRAMES_PER_SECOND, ULAW, Format
 from dialerd.media.playout import Cue
 from dialerd.media.remote import Seat
@@ -32,10 +33,6 @@ KEPT = 120
 MOST_MARKS = 1_000
 MESSAGE = 50
 """Frames handed on at a time."""
-CUSHION = 3
-"""Frames of silence in front of audio that comes as it is made, so that its jitter leaves no gaps; doubled whenever
-that was not enough, and halved again after a speech for which it was."""
-MOST_CUSHION = 12
 LINGER = 0.3
 """Seconds without audio after which the engine counts as silent."""
 REST = Millis(10_000)
@@ -416,25 +413,6 @@ class StreamTalk(ABC):
         """The rest of a frame, made whole by silence."""
         rest, self._partial = self._partial, b""
         return rest + self.form.silence[len(rest) :]
-
-
-class Cushion:
-    """How much silence stands before audio that comes as it is made."""
-
-    def __init__(self, least: int = CUSHION) -> None:
-        self.size = self._least = least
-        self._was_late = False
-
-    def grow(self) -> None:
-        """It was not enough."""
-        self.size = min(2 * self.size, MOST_CUSHION)
-        self._was_late = True
-
-    def settle(self) -> None:
-        """A speech is over."""
-        if not self._was_late:
-            self.size = max(self.size // 2, self._least)
-        self._was_late = False
 
 
 def _give_up(waker: asyncio.Future[bool]) -> None:

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 
 from dialerd.core.errors import PortError
-from dialerd.core.model import ChannelId
+from dialerd.core.identity import ChannelId
 from dialerd.media.ari import MediaAri
 
 LOOK = 0.5

@@ -17,11 +17,12 @@ from aiortc import RTCIceServer
 from dialerd.core.effects import AttachAgent
 from dialerd.core.errors import PortError
 from dialerd.media.about import about
+from dialerd.media.cushion import Cushion
 from dialerd.media.engine_settings import EngineSettings
 from dialerd.media.formats import SLIN16, ULAW, is_wide
 from dialerd.media.reach import ask, reach
 from dialerd.media.remote import Seat
-from dialerd.media.stream_talk import Cushion, StreamTalk
+from dialerd.media.stream_talk import StreamTalk
 from dialerd.media.webrtc import LinkSettings, LinkTiming, WebRtcLink
 from dialerd.media.webrtc_signalling import Door, signalling
 

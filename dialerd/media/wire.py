@@ -15,20 +15,11 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from dialerd.core.clock import Instant
 from dialerd.core.commands import Unmet
+from dialerd.core.disposition import Reason
 from dialerd.core.effects import AttachAgent, PrepareMedia
 from dialerd.core.engine import EMBEDDED, EngineState, StandIn
-from dialerd.core.model import (
-    E164,
-    MU_LAW,
-    AgentReport,
-    AnsweredBy,
-    CallId,
-    CampaignId,
-    ChannelId,
-    OnMachine,
-    Reason,
-    Recording,
-)
+from dialerd.core.identity import E164, CallId, CampaignId, ChannelId
+from dialerd.core.model import MU_LAW, AgentReport, AnsweredBy, OnMachine, Recording
 from dialerd.core.transfer import TransferWish
 from dialerd.media.audio_watch import AudioLimits
 from dialerd.media.engine_settings import EngineSettings

@@ -23,8 +23,9 @@ from pydantic import (
 )
 
 from dialerd.core.clock import from_datetime, seconds
+from dialerd.core.disposition import CALLBACK_REQUESTED
 from dialerd.core.labels import KNOWN, NOT_THE_AGENTS
-from dialerd.core.model import CALLBACK_REQUESTED, AgentReport
+from dialerd.core.model import AgentReport
 from dialerd.core.record import replace
 from dialerd.core.retry import POSITIVE
 from dialerd.core.transfer import LONGEST_REASON, LONGEST_SUMMARY, TransferWish

@@ -20,8 +20,10 @@ import structlog
 
 from dialerd.core import model
 from dialerd.core.clock import Millis
+from dialerd.core.disposition import Reason
 from dialerd.core.effects import AttachAgent, PrepareMedia
-from dialerd.core.model import AgentReport, CallId, ChannelId, Reason
+from dialerd.core.identity import CallId, ChannelId
+from dialerd.core.model import AgentReport
 from dialerd.media import rendezvous, wire
 from dialerd.media.amd import judge
 from dialerd.media.ari import MediaAri
@@ -30,6 +32,7 @@ from dialerd.media.call_voice import CallVoice
 from dialerd.media.conversation import Agent
 from dialerd.media.outbox import KEPT, Outbox
 from dialerd.media.outbox import Kept as Letter
+from dialerd.media.outcome import Failed, Finished, Outcome
 from dialerd.media.preparation import Preparation
 from dialerd.media.rack import EngineRack
 from dialerd.media.readiness import Readiness, fault_of
@@ -37,7 +40,7 @@ from dialerd.media.reception import Reception
 from dialerd.media.recordings import PARTS, Kept, Lost, Recording, RecordingWriter
 from dialerd.media.remote import Kind
 from dialerd.media.ringing_legs import RingingLegs
-from dialerd.media.session import Failed, Finished, Outcome, Session, SessionTiming
+from dialerd.media.session import Session, SessionTiming
 from dialerd.media.vigil import Vigil
 
 MAX_BACKLOG = 16 * 1024 * 1024

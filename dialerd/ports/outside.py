@@ -17,14 +17,11 @@ from dialerd.core.effects import (
     PrepareMedia,
     ReturnCallee,
 )
+from dialerd.core.identity import CallId, ChannelId
 from dialerd.core.messages import (
     CallRecord,
     Event,
     LiveChannel,
-)
-from dialerd.core.model import (
-    CallId,
-    ChannelId,
 )
 from dialerd.core.webhook import WebhookId
 from dialerd.ports.records import MediaWorker, Script

@@ -11,29 +11,18 @@ from enum import StrEnum
 from typing import Any
 
 from dialerd.core.clock import Instant
+from dialerd.core.contact import Contact, ContactKind
 from dialerd.core.delivery import DeliveryNumber
+from dialerd.core.disposition import Reason
 from dialerd.core.dnc import DncPatterns
 from dialerd.core.engine import EMBEDDED
+from dialerd.core.identity import E164, CallId, CampaignId, ChannelId, ScriptId
 from dialerd.core.journal import Deed, RequestDone
-from dialerd.core.model import (
-    E164,
-    Call,
-    CallId,
-    Campaign,
-    CampaignId,
-    CampaignStatus,
-    ChannelId,
-    Contact,
-    ContactKind,
-    Declared,
-    Halt,
-    Reason,
-    Recording,
-    ScriptId,
-    TrunkChange,
-)
+from dialerd.core.model import Call, Campaign, CampaignStatus, Declared, Recording
+from dialerd.core.policy import Halt
 from dialerd.core.report import By
 from dialerd.core.transfer import Transfer
+from dialerd.core.trunk import TrunkChange
 from dialerd.core.wallclock import Stretch
 from dialerd.core.webhook import Webhook
 

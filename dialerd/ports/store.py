@@ -10,21 +10,13 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from dialerd.core.clock import Instant
+from dialerd.core.contact import Contact, ContactState
 from dialerd.core.delivery import Delivery, DeliveryNumber, DeliveryState
 from dialerd.core.dnc import DncEntry
+from dialerd.core.identity import E164, CallId, CampaignId, ContactId, ImportId, ScriptId
 from dialerd.core.journal import Deed, Entry, RequestDone
 from dialerd.core.leftovers import Leftover
-from dialerd.core.model import (
-    E164,
-    CallId,
-    Campaign,
-    CampaignId,
-    Contact,
-    ContactId,
-    ContactState,
-    ImportId,
-    ScriptId,
-)
+from dialerd.core.model import Campaign
 from dialerd.core.report import Report
 from dialerd.core.results import Columns, Reject
 from dialerd.core.webhook import WebhookId

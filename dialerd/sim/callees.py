@@ -16,8 +16,9 @@ from statistics import NormalDist
 from typing import Generic, Protocol, TypeVar
 
 from dialerd.core.clock import Instant
+from dialerd.core.disposition import CONNECTED, Reason
 from dialerd.core.effects import Originate
-from dialerd.core.model import CONNECTED, E164, Reason
+from dialerd.core.identity import E164
 
 K = TypeVar("K")
 

@@ -7,11 +7,13 @@ from dataclasses import replace
 
 from dialerd.core import results
 from dialerd.core.clock import Instant
+from dialerd.core.contact import Contact
 from dialerd.core.delivery import DeliveryState
 from dialerd.core.errors import PortError
+from dialerd.core.identity import E164, CampaignId
 from dialerd.core.journal import Deed, RecordingDoomed
 from dialerd.core.leftovers import Leftover, is_left
-from dialerd.core.model import E164, Call, Campaign, CampaignId, Contact
+from dialerd.core.model import Call, Campaign
 from dialerd.core.results import Columns, ContactCall, Reject, Result
 from dialerd.core.spreadsheet import written
 from dialerd.core.webhook import EventKind

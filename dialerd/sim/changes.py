@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 from math import ceil
 
 from dialerd.core.clock import MINUTE, Instant, Millis
-from dialerd.core.model import Campaign, ContactState, Trunk
+from dialerd.core.contact import ContactState
+from dialerd.core.model import Campaign
+from dialerd.core.trunk import Trunk
 from dialerd.core.wallclock import DAY
 from dialerd.sim import limits
 from dialerd.sim.limits import Bound

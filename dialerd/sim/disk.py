@@ -11,9 +11,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from dialerd.core.clock import Instant, Mono
+from dialerd.core.contact import Contact, ContactState
 from dialerd.core.delivery import Delivery, DeliveryNumber
 from dialerd.core.dnc import DncEntry
 from dialerd.core.errors import InvariantError
+from dialerd.core.identity import E164, CallId, CampaignId, ContactId, ImportId, ScriptId, TrunkName
 from dialerd.core.journal import (
     REMEMBERED,
     REMEMBERED_REQUESTS,
@@ -49,26 +51,11 @@ from dialerd.core.journal import (
     WebhookRemoved,
     WebhookSaved,
 )
-from dialerd.core.model import (
-    E164,
-    Call,
-    CallId,
-    Campaign,
-    CampaignId,
-    ClosedCall,
-    Contact,
-    ContactId,
-    ContactState,
-    Halt,
-    ImportId,
-    ScriptId,
-    Terms,
-    TrunkChange,
-    TrunkName,
-    Try,
-)
+from dialerd.core.model import Call, Campaign, ClosedCall, Terms, Try
+from dialerd.core.policy import Halt
 from dialerd.core.results import Reject
 from dialerd.core.table import Table
+from dialerd.core.trunk import TrunkChange
 from dialerd.core.webhook import Webhook, WebhookId
 from dialerd.ports import AnsweredRequest, ApiKey, Script, VoiceAgent
 

@@ -13,7 +13,8 @@ from itertools import pairwise
 from typing import Any
 
 from dialerd.core.clock import SECOND, Instant
-from dialerd.core.model import CONNECTED, E164, Reason
+from dialerd.core.disposition import CONNECTED, Reason
+from dialerd.core.identity import E164
 from dialerd.engine.callparts import number
 from dialerd.engine.case import Assumptions
 from dialerd.ports import PastCall

@@ -20,8 +20,10 @@ import orjson
 from dialerd.core import gate, metrics
 from dialerd.core.clock import SECOND, Instant, to_iso
 from dialerd.core.compliance import Compliance
+from dialerd.core.contact import Contact, ContactState
+from dialerd.core.disposition import CALLBACK_REQUESTED
 from dialerd.core.errors import RequestError
-from dialerd.core.model import CALLBACK_REQUESTED, Contact, ContactState, Trunk
+from dialerd.core.trunk import Trunk
 from dialerd.core.windows import Window, opening
 from dialerd.engine.callparts import number
 from dialerd.engine.case import Bulk, Case, read_bulk

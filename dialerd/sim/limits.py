@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 
 from dialerd.core import gate
 from dialerd.core.clock import MICROS_PER_MILLI, Instant, Millis, Now
-from dialerd.core.model import Campaign, CampaignId, ContactState
+from dialerd.core.contact import ContactState
+from dialerd.core.identity import CampaignId
+from dialerd.core.model import Campaign
 from dialerd.core.routing import candidates, free_again
 from dialerd.core.verdict import Scope
 from dialerd.core.world import Line, World

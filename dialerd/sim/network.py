@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from dialerd.core.clock import Instant
 from dialerd.core.effects import AttachAgent, Originate
+from dialerd.core.identity import CallId, ChannelId
 from dialerd.core.messages import (
     AgentFinished,
     Event,
@@ -18,7 +19,7 @@ from dialerd.core.messages import (
     TryEnded,
     TryRinging,
 )
-from dialerd.core.model import AgentReport, CallId, ChannelId
+from dialerd.core.model import AgentReport
 from dialerd.sim.callees import Behaviour, Population
 
 NORMAL_CLEARING = 16

@@ -12,8 +12,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
 from dialerd.core.clock import Instant
+from dialerd.core.contact import Contact, ContactKind, ContactState
+from dialerd.core.identity import E164, CampaignId, ContactId
 from dialerd.core.journal import CallClosed, ContactSaved, Entry, WaitingClosed
-from dialerd.core.model import E164, CampaignId, Contact, ContactId, ContactKind, ContactState
 from dialerd.core.record import replace
 from dialerd.ports import ReadyBatch
 

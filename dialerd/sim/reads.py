@@ -9,27 +9,17 @@ from typing import TypeVar
 
 from dialerd.core import metrics
 from dialerd.core.clock import Instant, Millis
+from dialerd.core.contact import Contact, ContactKind, ContactState
 from dialerd.core.delivery import Delivery, DeliveryNumber, DeliveryState
+from dialerd.core.disposition import Reason
 from dialerd.core.dnc import DncEntry, DncPatterns
 from dialerd.core.errors import PortError
-from dialerd.core.model import (
-    E164,
-    CallId,
-    CallStatus,
-    Campaign,
-    CampaignId,
-    Contact,
-    ContactId,
-    ContactKind,
-    ContactState,
-    Reason,
-    ScriptId,
-    Try,
-)
+from dialerd.core.identity import E164, CallId, CampaignId, ContactId, ScriptId
+from dialerd.core.model import CallStatus, Campaign, Try
 from dialerd.core.report import By, Part, Report, key_of, report
 from dialerd.core.usage import HOUR
 from dialerd.core.webhook import WebhookId
-from dialerd.engine.views import row_of
+from dialerd.engine.call_views import row_of
 from dialerd.ports import (
     AnsweredRequest,
     ApiKey,

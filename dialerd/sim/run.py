@@ -14,19 +14,12 @@ from zoneinfo import ZoneInfo
 from dialerd.core import metrics
 from dialerd.core.clock import Instant, Millis, Mono, Now, to_datetime
 from dialerd.core.compliance import Compliance
+from dialerd.core.contact import Contact
 from dialerd.core.effects import Originate
+from dialerd.core.identity import E164, CampaignId, ContactId, InstanceId, TrunkName
 from dialerd.core.journal import CallClosed, Entry
-from dialerd.core.model import (
-    E164,
-    Campaign,
-    CampaignId,
-    Contact,
-    ContactId,
-    InstanceId,
-    Trunk,
-    TrunkChange,
-    TrunkName,
-)
+from dialerd.core.model import Campaign
+from dialerd.core.trunk import Trunk, TrunkChange
 from dialerd.core.wallclock import DAY
 from dialerd.core.world import World
 from dialerd.engine import recovery

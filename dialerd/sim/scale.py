@@ -10,7 +10,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from math import ceil
 
-from dialerd.core.model import Campaign, Contact
+from dialerd.core.contact import Contact
+from dialerd.core.model import Campaign
 from dialerd.engine.case import Bulk, Case
 from dialerd.sim.run import Setting
 

@@ -12,10 +12,11 @@ from dataclasses import fields, is_dataclass, replace
 from typing import TypeVar
 
 from dialerd.core.clock import Instant
+from dialerd.core.contact import Contact, ContactState
 from dialerd.core.delivery import Delivery, DeliveryNumber, DeliveryState, first_number_of
 from dialerd.core.errors import DialerError, InvariantError, PortError
+from dialerd.core.identity import CampaignId, ContactId, ImportId, ScriptId
 from dialerd.core.journal import Deed, Entry, RequestDone
-from dialerd.core.model import CampaignId, Contact, ContactId, ContactState, ImportId, ScriptId
 from dialerd.core.results import Reject
 from dialerd.core.table import Table
 from dialerd.core.webhook import WebhookId

@@ -10,7 +10,8 @@ import orjson
 from sqlalchemy import Dialect, bindparam, func, select
 
 from dialerd.core.clock import Instant
-from dialerd.core.model import Declared, ScriptId
+from dialerd.core.identity import ScriptId
+from dialerd.core.model import Declared
 from dialerd.ports import VoiceAgent
 from dialerd.store.encode import Row
 from dialerd.store.sql import Sql, compiled, insert_sql, to_json, update_sql

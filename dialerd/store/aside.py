@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dialerd.core.model import CampaignId
+from dialerd.core.identity import CampaignId
 from dialerd.core.results import Columns
 from dialerd.ports import ExportPart
 from dialerd.store.asking import Lane

@@ -13,7 +13,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Dialect, Select, bindparam, exists, literal_column, select, tuple_
 
 from dialerd.core.clock import Instant
-from dialerd.core.model import CallStatus, CampaignId
+from dialerd.core.identity import CampaignId
+from dialerd.core.model import CallStatus
 from dialerd.store import moves, recordings
 from dialerd.store.sql import Sql, compiled, texts_in, to_json
 from dialerd.store.tables import (

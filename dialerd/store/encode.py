@@ -42,7 +42,8 @@ from dialerd.core.journal import (
     WebhookRemoved,
     WebhookSaved,
 )
-from dialerd.core.model import Call, CallStatus, Campaign, OnMachine, Shares, TrunkChange, Try
+from dialerd.core.model import Call, CallStatus, Campaign, OnMachine, Shares, Try
+from dialerd.core.trunk import TrunkChange
 from dialerd.store.sql import to_json, to_json_or_null
 from dialerd.store.tables import (
     DNC_VERSION,

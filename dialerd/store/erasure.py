@@ -23,8 +23,10 @@ from sqlalchemy import (
     select,
 )
 
+from dialerd.core.contact import ContactState
 from dialerd.core.delivery import DeliveryState
-from dialerd.core.model import E164, CallStatus, ContactState
+from dialerd.core.identity import E164
+from dialerd.core.model import CallStatus
 from dialerd.core.webhook import EventKind
 from dialerd.store import recordings
 from dialerd.store.sql import Sql, compiled, texts_in, to_json

@@ -25,9 +25,10 @@ from sqlalchemy import (
 
 from dialerd.core import results
 from dialerd.core.clock import Instant, Millis
+from dialerd.core.contact import Contact
 from dialerd.core.errors import PortError
+from dialerd.core.identity import ERASED, CallId, CampaignId, ContactId
 from dialerd.core.leftovers import LOST_FOR_GOOD, STATES, Leftover
-from dialerd.core.model import ERASED, CallId, CampaignId, Contact, ContactId
 from dialerd.core.results import Columns, ContactCall, Reject, Result
 from dialerd.core.spreadsheet import written
 from dialerd.ports import ExportPart

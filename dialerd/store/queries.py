@@ -30,7 +30,8 @@ from sqlalchemy import (
     union_all,
 )
 
-from dialerd.core.model import CallStatus, CampaignStatus, ContactKind
+from dialerd.core.contact import ContactKind
+from dialerd.core.model import CallStatus, CampaignStatus
 from dialerd.ports import CallFilter, CampaignFilter, DeedFilter
 from dialerd.store import moves
 from dialerd.store.rows import CALL, CAMPAIGN, CONTACT, DNC, KEY, PAST, SCRIPT, TRY

@@ -14,22 +14,13 @@ from sqlalchemy import Dialect
 
 from dialerd.core import metrics
 from dialerd.core.clock import Instant
+from dialerd.core.contact import Contact, ContactKind, ContactState
 from dialerd.core.delivery import Delivery, DeliveryNumber, DeliveryState
 from dialerd.core.dnc import DncEntry, DncPatterns, span
-from dialerd.core.model import (
-    E164,
-    CallId,
-    Campaign,
-    CampaignId,
-    Contact,
-    ContactId,
-    ContactKind,
-    ContactState,
-    ScriptId,
-)
+from dialerd.core.identity import CALL_IDS_PER_MILLI, E164, CallId, CampaignId, ContactId, ScriptId, call_id
+from dialerd.core.model import Campaign
 from dialerd.core.report import Report
 from dialerd.core.webhook import WebhookId
-from dialerd.core.world import CALL_IDS_PER_MILLI, call_id
 from dialerd.ports import (
     AnsweredRequest,
     ApiKey,

@@ -15,35 +15,28 @@ import orjson
 from sqlalchemy import Column
 
 from dialerd.core.clock import Instant, Millis, Mono
+from dialerd.core.contact import Contact, ContactState
 from dialerd.core.delivery import Delivery, DeliveryNumber, DeliveryState
+from dialerd.core.disposition import Reason
 from dialerd.core.dnc import DncEntry
 from dialerd.core.engine import EMBEDDED, StandIn, Takeover
+from dialerd.core.identity import E164, CallId, CampaignId, ChannelId, ContactId, ScriptId, TrunkName
 from dialerd.core.model import (
-    E164,
     AgentReport,
     AnsweredBy,
     Call,
-    CallId,
     Campaign,
-    CampaignId,
     CampaignStatus,
-    ChannelId,
-    Contact,
-    ContactId,
-    ContactState,
-    Halt,
     Label,
     OnMachine,
-    Reason,
     RetryRule,
-    ScriptId,
     Shares,
     Terms,
-    TrunkChange,
-    TrunkName,
     Try,
     TryState,
 )
+from dialerd.core.policy import Halt
+from dialerd.core.trunk import TrunkChange
 from dialerd.core.webhook import EventKind, Webhook, WebhookId
 from dialerd.core.windows import Slot
 from dialerd.ports import ApiKey, CallRow, PastCall, Script, TryRow

@@ -27,7 +27,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-from dialerd.core.model import ContactKind
+from dialerd.core.contact import ContactKind
 
 IMPORT_OPEN = "open"
 IMPORT_SEALED = "sealed"

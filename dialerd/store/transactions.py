@@ -14,8 +14,8 @@ from sqlalchemy import Dialect
 
 from dialerd.core.delivery import Delivery, DeliveryState
 from dialerd.core.errors import InvariantError
+from dialerd.core.identity import CampaignId, ImportId
 from dialerd.core.journal import Deed, Entry, RequestDone
-from dialerd.core.model import CampaignId, ImportId
 from dialerd.core.results import Reject
 from dialerd.core.webhook import WebhookId
 from dialerd.ports import NewContact

@@ -25,7 +25,9 @@ from sqlalchemy import (
     select,
 )
 
+from dialerd.core.contact import ContactKind
 from dialerd.core.errors import InvariantError
+from dialerd.core.identity import ERASED
 from dialerd.core.journal import (
     AgentReplaced,
     CallAnswered,
@@ -59,7 +61,6 @@ from dialerd.core.journal import (
     WebhookRemoved,
     WebhookSaved,
 )
-from dialerd.core.model import ERASED, ContactKind
 from dialerd.store import deeds, encode, moves, requests
 from dialerd.store.encode import Row
 from dialerd.store.queries import live

@@ -11,7 +11,8 @@ from typing import Any, TypeAlias
 
 from sqlalchemy import ColumnElement, Dialect, bindparam, func, literal_column, select
 
-from dialerd.core.model import CampaignId, ContactState, ImportId
+from dialerd.core.contact import ContactState
+from dialerd.core.identity import CampaignId, ImportId
 from dialerd.core.results import Reject
 from dialerd.ports import ApiKey, NewContact, Script
 from dialerd.store.sql import (

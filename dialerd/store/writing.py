@@ -11,8 +11,8 @@ from sqlalchemy import Dialect
 from dialerd.core.clock import Instant
 from dialerd.core.delivery import Delivery, DeliveryState, first_number_of
 from dialerd.core.errors import InvariantError
+from dialerd.core.identity import E164, CampaignId, ImportId, ScriptId
 from dialerd.core.journal import Deed, Entry, RequestDone
-from dialerd.core.model import E164, CampaignId, ImportId, ScriptId
 from dialerd.core.results import Reject
 from dialerd.core.webhook import WebhookId
 from dialerd.ports import ApiKey, Kept, KeptAnswer, NewContact, Script, VoiceAgent

@@ -17,7 +17,7 @@ from aiohttp import ClientWebSocketResponse
 
 from dialerd.asterisk.ari import AriAccess, AriError, AriHttp, AriTiming, NoReply, Reply, Trouble
 from dialerd.asterisk.ari_socket import AriSocket
-from dialerd.core.model import InstanceId
+from dialerd.core.identity import InstanceId
 from tests.adapters.fake_ari import INSTANCE, PASSWORD, FakeAri, Request, fake_ari
 from tests.adapters.loopback import serve
 from tests.adapters.waiting import until

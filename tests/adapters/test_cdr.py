@@ -12,8 +12,8 @@ import pytest
 from dialerd.asterisk.cdr import CallRecords
 from dialerd.core.clock import Instant, Millis
 from dialerd.core.errors import PortError
+from dialerd.core.identity import ChannelId
 from dialerd.core.messages import CallRecord
-from dialerd.core.model import ChannelId
 
 SCHEMA = Path(__file__).parents[2] / "asterisk" / "dialerd-cdr.sql"
 A, B, C = (ChannelId(f"lab-cal_0000000000a{n}-1") for n in (1, 2, 3))

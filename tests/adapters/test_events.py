@@ -18,13 +18,13 @@ from dialerd.asterisk.events import (
     Stranger,
     parse,
 )
+from dialerd.core.identity import ChannelId, InstanceId
 from dialerd.core.messages import (
     TryAnswered,
     TryEnded,
     TryRinging,
     TryShown,
 )
-from dialerd.core.model import ChannelId, InstanceId
 
 NAMES = ChannelNames(InstanceId("lab"))
 CHANNEL = ChannelId("lab-cal_0000000000a1-1")

@@ -8,8 +8,8 @@ import pytest
 
 from dialerd.asterisk.events import ChannelNames
 from dialerd.asterisk.host import Host, host_of, live_of
+from dialerd.core.identity import ChannelId, InstanceId
 from dialerd.core.messages import LiveChannel
-from dialerd.core.model import ChannelId, InstanceId
 
 
 @pytest.mark.parametrize(

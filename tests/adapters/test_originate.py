@@ -12,12 +12,12 @@ from dialerd.asterisk.ari import NoReply, Reply
 from dialerd.asterisk.originate import Verdict, body, confirmed, fault, verdict
 from dialerd.core.clock import Millis
 from dialerd.core.effects import Originate
+from dialerd.core.identity import E164, ChannelId, InstanceId, TrunkName
 from dialerd.core.messages import (
     OriginateAccepted,
     OriginateRefused,
     OriginateUnanswered,
 )
-from dialerd.core.model import E164, ChannelId, InstanceId, TrunkName
 
 CHANNEL = ChannelId("dialer-cal_0000000000a1-1")
 INSTANCE = InstanceId("dialer")

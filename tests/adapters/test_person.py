@@ -18,11 +18,11 @@ from dialerd.asterisk.events import ChannelNames, SoundEnded, parse
 from dialerd.asterisk.host import media_of, persons_of
 from dialerd.core.clock import Millis
 from dialerd.core.effects import CallPerson, JoinPerson, ReturnCallee
+from dialerd.core.identity import E164, CallId, ChannelId, InstanceId
 from dialerd.core.messages import (
     HostUp,
     LiveChannel,
 )
-from dialerd.core.model import E164, CallId, ChannelId, InstanceId
 from dialerd.core.person import (
     PersonAnswered,
     PersonGone,

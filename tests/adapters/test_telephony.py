@@ -18,6 +18,7 @@ from dialerd.asterisk.telephony import AsteriskTelephony, Timing
 from dialerd.core.clock import Millis
 from dialerd.core.effects import Originate
 from dialerd.core.errors import PortError
+from dialerd.core.identity import E164, ChannelId, InstanceId, TrunkName
 from dialerd.core.messages import (
     Event,
     HostDown,
@@ -30,7 +31,6 @@ from dialerd.core.messages import (
     TryEnded,
     TryShown,
 )
-from dialerd.core.model import E164, ChannelId, InstanceId, TrunkName
 from tests.adapters.fake_ari import BOOT, INSTANCE, PASSWORD, VERSION, FakeAri, Request, fake_ari
 from tests.adapters.waiting import Heard, until
 

@@ -27,6 +27,7 @@ from dialerd.asterisk.outage import Backoff
 from dialerd.asterisk.telephony import AsteriskTelephony, Timing
 from dialerd.core.clock import Millis
 from dialerd.core.effects import Originate
+from dialerd.core.identity import E164, ChannelId, InstanceId, TrunkName
 from dialerd.core.messages import (
     HostDown,
     HostUp,
@@ -40,7 +41,6 @@ from dialerd.core.messages import (
     TryRinging,
     TryShown,
 )
-from dialerd.core.model import E164, ChannelId, InstanceId, TrunkName
 from tests.adapters.waiting import Heard, until
 
 pytestmark = pytest.mark.lab

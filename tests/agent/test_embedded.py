@@ -17,7 +17,8 @@ from dialerd.core.clock import Millis
 from dialerd.core.commands import Unmet
 from dialerd.core.effects import AttachAgent
 from dialerd.core.errors import InvariantError, PortError, RequestError
-from dialerd.core.model import E164, AgentReport, CallId, ChannelId
+from dialerd.core.identity import E164, CallId, ChannelId
+from dialerd.core.model import AgentReport
 from dialerd.core.transfer import TransferWish
 from tests.adapters.waiting import until
 from tests.agent.scripts import GOOD, good, refusing

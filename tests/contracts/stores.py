@@ -13,24 +13,11 @@ from pathlib import Path
 import pytest
 
 from dialerd.core.clock import Instant, Millis, Mono
+from dialerd.core.contact import Contact, ContactState
+from dialerd.core.disposition import Reason
+from dialerd.core.identity import E164, CallId, CampaignId, ChannelId, ScriptId, TrunkName
 from dialerd.core.journal import CallOpened, CampaignAdmitted, ContactSaved, Entry, TryOpened
-from dialerd.core.model import (
-    E164,
-    Call,
-    CallId,
-    CallStatus,
-    Campaign,
-    CampaignId,
-    ChannelId,
-    ClosedCall,
-    Contact,
-    ContactState,
-    Reason,
-    ScriptId,
-    TrunkName,
-    Try,
-    TryState,
-)
+from dialerd.core.model import Call, CallStatus, Campaign, ClosedCall, Try, TryState
 from dialerd.ports import NewContact, Page, Store
 from dialerd.sim.disk import FakeDisk
 from dialerd.sim.store import FakeStore

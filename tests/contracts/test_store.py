@@ -7,6 +7,9 @@ from datetime import date
 from typing import Any
 
 from dialerd.core.clock import Instant, Millis
+from dialerd.core.contact import ContactState
+from dialerd.core.disposition import Reason
+from dialerd.core.identity import E164, CallId, CampaignId, TrunkName
 from dialerd.core.journal import (
     CallAnswered,
     CallClosed,
@@ -19,19 +22,7 @@ from dialerd.core.journal import (
     TryOpened,
     TrySaved,
 )
-from dialerd.core.model import (
-    E164,
-    AgentReport,
-    CallId,
-    CallStatus,
-    CampaignId,
-    CampaignStatus,
-    ContactState,
-    Reason,
-    RetryRule,
-    TrunkName,
-    TryState,
-)
+from dialerd.core.model import AgentReport, CallStatus, CampaignStatus, RetryRule, TryState
 from dialerd.core.windows import Slot
 from dialerd.ports import Store
 

@@ -10,8 +10,8 @@ import pytest
 from dialerd.core.clock import Instant
 from dialerd.core.dnc import DncEntry
 from dialerd.core.errors import InvariantError
+from dialerd.core.identity import ScriptId
 from dialerd.core.journal import Author, Deed, DncChanged
-from dialerd.core.model import ScriptId
 from dialerd.ports import ApiKey, DeedFilter, Page, Store
 
 from .stores import ALL, START, Place

@@ -11,7 +11,10 @@ from dataclasses import replace
 import pytest
 
 from dialerd.core.clock import Instant, Millis
+from dialerd.core.contact import Contact, ContactState
+from dialerd.core.disposition import Reason
 from dialerd.core.errors import InvariantError, PortError
+from dialerd.core.identity import CampaignId
 from dialerd.core.journal import (
     Author,
     CallAnswered,
@@ -23,15 +26,7 @@ from dialerd.core.journal import (
     Deed,
 )
 from dialerd.core.leftovers import Leftover, is_left
-from dialerd.core.model import (
-    AgentReport,
-    CampaignId,
-    CampaignStatus,
-    Contact,
-    ContactState,
-    Reason,
-    TryState,
-)
+from dialerd.core.model import AgentReport, CampaignStatus, TryState
 from dialerd.core.report import By
 from dialerd.core.results import Columns, Reject
 from dialerd.ports import CallFilter, CampaignFilter, DeedFilter, ExportPart, Page, ReportFilter, Store

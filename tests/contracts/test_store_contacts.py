@@ -7,9 +7,10 @@ from dataclasses import replace
 import pytest
 
 from dialerd.core.clock import Instant
+from dialerd.core.contact import Contact, ContactKind, ContactState
 from dialerd.core.errors import InvariantError
+from dialerd.core.identity import E164, CampaignId, ContactId, ImportId
 from dialerd.core.journal import CampaignAdmitted, ContactSaved, ImportSealed, WaitingClosed
-from dialerd.core.model import E164, CampaignId, Contact, ContactId, ContactKind, ContactState, ImportId
 from dialerd.ports import Page, Store
 
 from .stores import ALL, CMP, START, Place, admitted, another_campaign, campaign, dialing, person

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 from dialerd.core.clock import Instant
 from dialerd.core.engine import StandIn, Takeover
+from dialerd.core.identity import NO_SCRIPT
 from dialerd.core.journal import AgentReplaced, CampaignAdmitted, CampaignSaved
-from dialerd.core.model import NO_SCRIPT
 from dialerd.ports import Store
 
 from .stores import Place, attempt, campaign, opening

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from dialerd.core.clock import Instant, Millis
+from dialerd.core.contact import ContactState
 from dialerd.core.delivery import DeliveryState
 from dialerd.core.dnc import DncEntry
+from dialerd.core.identity import E164
 from dialerd.core.journal import (
     CallAnswered,
     CallClosed,
@@ -20,7 +22,7 @@ from dialerd.core.journal import (
     WebhookSaved,
 )
 from dialerd.core.leftovers import Leftover
-from dialerd.core.model import E164, AgentReport, ContactState, TryState
+from dialerd.core.model import AgentReport, TryState
 from dialerd.core.results import Reject
 from dialerd.core.webhook import EventKind
 from dialerd.ports import CallFilter, Store

@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from dialerd.core.clock import Instant, Millis
+from dialerd.core.contact import ContactState
+from dialerd.core.disposition import Reason
+from dialerd.core.identity import CallId, CampaignId
 from dialerd.core.journal import CallAnswered, CallClosed, ContactSaved, TrySaved
-from dialerd.core.model import CallId, CallStatus, CampaignId, ContactState, Reason, TryState
+from dialerd.core.model import CallStatus, TryState
 from dialerd.ports import PastCall, Store
 
 from .stores import CMP, START, admitted, another_campaign, attempt, ending, opening, person

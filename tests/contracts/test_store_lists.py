@@ -8,8 +8,9 @@ import pytest
 
 from dialerd.core.clock import Instant
 from dialerd.core.errors import InvariantError
+from dialerd.core.identity import CampaignId, ScriptId
 from dialerd.core.journal import CallClosed, CountersMoved, TryOpened
-from dialerd.core.model import CampaignId, CampaignStatus, ScriptId
+from dialerd.core.model import CampaignStatus
 from dialerd.ports import ApiKey, CallFilter, CampaignFilter, Page, Script, Store
 
 from .stores import (

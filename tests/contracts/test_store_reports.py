@@ -7,8 +7,10 @@ from dataclasses import replace
 import pytest
 
 from dialerd.core.clock import Instant, Millis
+from dialerd.core.disposition import Reason
+from dialerd.core.identity import E164, TrunkName
 from dialerd.core.journal import CallClosed
-from dialerd.core.model import E164, AgentReport, Call, CallStatus, Reason, TrunkName
+from dialerd.core.model import AgentReport, Call, CallStatus
 from dialerd.core.report import By, Group, Report, Tally
 from dialerd.core.wallclock import offsets
 from dialerd.ports import ReportFilter, Store

@@ -11,8 +11,11 @@ import pytest
 
 from dialerd.core import metrics
 from dialerd.core.clock import Instant, Millis
+from dialerd.core.contact import Contact, ContactState
+from dialerd.core.disposition import Reason
 from dialerd.core.dnc import DncEntry
 from dialerd.core.errors import InvariantError
+from dialerd.core.identity import E164, CampaignId, ContactId, TrunkName
 from dialerd.core.journal import (
     REMEMBERED,
     ContactSaved,
@@ -23,18 +26,9 @@ from dialerd.core.journal import (
     TrunkSaved,
     WaitingShifted,
 )
-from dialerd.core.model import (
-    E164,
-    CampaignId,
-    CampaignStatus,
-    Contact,
-    ContactId,
-    ContactState,
-    Halt,
-    Reason,
-    TrunkChange,
-    TrunkName,
-)
+from dialerd.core.model import CampaignStatus
+from dialerd.core.policy import Halt
+from dialerd.core.trunk import TrunkChange
 from dialerd.ports import Page, Store
 
 from .stores import ALL, CMP, START, Place, admitted, another_campaign, dialing, person

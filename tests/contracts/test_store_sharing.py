@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from dialerd.core.clock import Instant
+from dialerd.core.contact import Contact
+from dialerd.core.identity import E164, TrunkName, call_id, next_call_number
 from dialerd.core.journal import CallClosed, CampaignSaved, ContactSaved, TrunkSaved
-from dialerd.core.model import E164, Call, Contact, Shares, TrunkChange, TrunkName
-from dialerd.core.world import call_id, next_call_number
+from dialerd.core.model import Call, Shares
+from dialerd.core.trunk import TrunkChange
 from dialerd.ports import Store
 
 from .stores import (

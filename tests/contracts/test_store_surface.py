@@ -9,8 +9,9 @@ import pytest
 from dialerd.core.clock import Instant
 from dialerd.core.dnc import DncEntry
 from dialerd.core.errors import InvariantError
+from dialerd.core.identity import CampaignId, ScriptId
 from dialerd.core.journal import REMEMBERED_REQUESTS, CallReported, DncChanged, RequestDone
-from dialerd.core.model import CampaignId, Declared, Label, ScriptId
+from dialerd.core.model import Declared, Label
 from dialerd.ports import AnsweredRequest, ApiKey, KeptAnswer, Page, Script, Store, VoiceAgent
 
 from .stores import ALL, START, Place, admitted, attempt, campaign, opening, person

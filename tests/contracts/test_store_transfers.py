@@ -6,6 +6,8 @@ from dataclasses import replace
 
 from dialerd.core import metrics
 from dialerd.core.clock import Instant, Millis
+from dialerd.core.contact import ContactState
+from dialerd.core.identity import E164, CallId
 from dialerd.core.journal import (
     CallClosed,
     CallOpened,
@@ -18,15 +20,7 @@ from dialerd.core.journal import (
     NumberDoomed,
     RecordingDoomed,
 )
-from dialerd.core.model import (
-    E164,
-    Call,
-    CallId,
-    CampaignStatus,
-    ContactState,
-    Recording,
-    Terms,
-)
+from dialerd.core.model import Call, CampaignStatus, Recording, Terms
 from dialerd.core.transfer import (
     Target,
     TargetKind,

@@ -8,7 +8,10 @@ from dataclasses import replace
 import pytest
 
 from dialerd.core.clock import Instant
+from dialerd.core.contact import Contact, ContactState
+from dialerd.core.disposition import Reason
 from dialerd.core.errors import InvariantError
+from dialerd.core.identity import E164, CampaignId, ContactId, ImportId
 from dialerd.core.journal import (
     CallAnswered,
     CallClosed,
@@ -26,18 +29,7 @@ from dialerd.core.journal import (
     TrySaved,
     WaitingClosed,
 )
-from dialerd.core.model import (
-    E164,
-    AgentReport,
-    Call,
-    CampaignId,
-    Contact,
-    ContactId,
-    ContactState,
-    ImportId,
-    Reason,
-    TryState,
-)
+from dialerd.core.model import AgentReport, Call, TryState
 from dialerd.ports import Store
 
 from .stores import (

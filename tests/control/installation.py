@@ -23,6 +23,7 @@ from dialerd.control.auth import load_secret
 from dialerd.core.clock import Instant, Mono, Now
 from dialerd.core.commands import Unmet
 from dialerd.core.compliance import Compliance
+from dialerd.core.contact import Contact
 from dialerd.core.delivery import DeliveryState, Patience
 from dialerd.core.effects import (
     Announce,
@@ -35,20 +36,12 @@ from dialerd.core.effects import (
 )
 from dialerd.core.engine import EngineState
 from dialerd.core.errors import Fault, PortError, invalid
+from dialerd.core.identity import E164, CallId, CampaignId, ChannelId, InstanceId, TrunkName
 from dialerd.core.messages import CallRecord, HostUp, LiveChannel, ManagerUp, MediaCapacity
-from dialerd.core.model import (
-    E164,
-    CallId,
-    CampaignId,
-    ChannelId,
-    Contact,
-    InstanceId,
-    Millis,
-    Policy,
-    Trunk,
-    TrunkName,
-)
+from dialerd.core.model import Millis
+from dialerd.core.policy import Policy
 from dialerd.core.transfer import Target, TargetKind, TransferPlan, TransferRules
+from dialerd.core.trunk import Trunk
 from dialerd.engine.case import Case, read_bulk
 from dialerd.engine.courier import Courier
 from dialerd.engine.feed import Feed

@@ -8,8 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
+from dialerd.core.identity import CallId
 from dialerd.core.messages import AgentStoodIn, TryAnswered
-from dialerd.core.model import CallId
 from tests.control.installation import Installation
 from tests.control.test_engine_rules import body
 

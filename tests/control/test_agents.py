@@ -10,8 +10,9 @@ import httpx
 import pytest
 
 from dialerd.core.clock import Instant
+from dialerd.core.identity import CallId
 from dialerd.core.messages import AgentFinished, AgentReported, LabelsDeclared, TryAnswered, TryEnded
-from dialerd.core.model import AgentReport, CallId
+from dialerd.core.model import AgentReport
 from tests.control.installation import SCRIPT, Installation
 from tests.control.test_engine_rules import body, soon
 

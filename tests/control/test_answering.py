@@ -8,8 +8,9 @@ from typing import Any
 import httpx
 import pytest
 
+from dialerd.core.identity import CallId
 from dialerd.core.messages import AnswerJudged, MessageLeft, TryAnswered
-from dialerd.core.model import AnsweredBy, CallId
+from dialerd.core.model import AnsweredBy
 from tests.control.installation import SCRIPT, Installation
 from tests.control.test_engine_rules import body
 

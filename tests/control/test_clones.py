@@ -8,7 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
-from dialerd.core.model import Contact, ContactState, Reason
+from dialerd.core.contact import Contact, ContactState
+from dialerd.core.disposition import Reason
 from dialerd.sim.disk import StoredContact
 from tests.control.installation import Installation
 

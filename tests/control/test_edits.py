@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from dialerd.core.commands import EditCampaign
-from dialerd.core.model import CampaignId
+from dialerd.core.identity import CampaignId
 from tests.control.installation import Installation
 
 HOURS = [{"days": ["mon", "fri"], "from": "09:00", "to": "18:00"}]

@@ -10,8 +10,8 @@ import httpx
 import pytest
 
 from dialerd.core.errors import PortError
+from dialerd.core.identity import CampaignId
 from dialerd.core.journal import CampaignDoomed
-from dialerd.core.model import CampaignId
 from tests.control.installation import Installation
 
 ONE, TWO, THREE = "+919876543210", "+919123456789", "+919123456780"

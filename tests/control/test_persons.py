@@ -12,8 +12,8 @@ import httpx
 import pytest
 
 from dialerd.core.clock import Millis
+from dialerd.core.identity import E164
 from dialerd.core.messages import TryEnded
-from dialerd.core.model import E164
 from tests.control.installation import Installation, call_row, client_of, installation
 from tests.control.test_files import ONE, TWO, created, request
 

@@ -11,6 +11,7 @@ import pytest
 
 from dialerd.control.ranges import Span, Unsatisfiable, asked
 from dialerd.core.clock import Instant, Millis
+from dialerd.core.identity import CallId
 from dialerd.core.journal import RecordingDoomed
 from dialerd.core.messages import (
     AgentFinished,
@@ -19,7 +20,7 @@ from dialerd.core.messages import (
     TransferAsked,
     TryEnded,
 )
-from dialerd.core.model import AgentReport, CallId, Recording
+from dialerd.core.model import AgentReport, Recording
 from dialerd.core.person import (
     PersonAnswered,
     PersonGone,

@@ -13,6 +13,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from dialerd.core.delivery import Reply
+from dialerd.core.identity import call_of
 from dialerd.core.messages import (
     AgentFinished,
     OriginateAccepted,
@@ -24,7 +25,6 @@ from dialerd.core.messages import (
 )
 from dialerd.core.model import AgentReport
 from dialerd.core.webhook import EventKind
-from dialerd.core.world import call_of
 from dialerd.sim.webhooks import NOBODY, TAKEN
 from tests.control.installation import Installation
 

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from dialerd.core import metrics
 from dialerd.core.abandonment import RULE, SPAN, tally
 from dialerd.core.clock import Instant, Millis
+from dialerd.core.disposition import Reason
 from dialerd.core.gate import campaign_why
 from dialerd.core.messages import MediaFailed
-from dialerd.core.model import Reason
 from tests.core.world_builder import CMP, START, Behaviour, Driver, campaign, contacts, policy, trunk
 
 TALKS = Behaviour(answers=True, ring_ms=100, talk_ms=20_000)

@@ -11,17 +11,11 @@ from hypothesis import strategies as st
 from dialerd.core import metrics
 from dialerd.core.clock import Millis
 from dialerd.core.commands import LabelCall
+from dialerd.core.contact import Contact, ContactState
+from dialerd.core.disposition import Reason
+from dialerd.core.identity import CallId
 from dialerd.core.messages import AnswerJudged, MessageLeft
-from dialerd.core.model import (
-    AnsweredBy,
-    CallId,
-    Contact,
-    ContactState,
-    Label,
-    OnMachine,
-    Reason,
-    RetryRule,
-)
+from dialerd.core.model import AnsweredBy, Label, OnMachine, RetryRule
 from tests.core.world_builder import CMP, Behaviour, Driver, campaign, contacts
 
 TALKS = Behaviour(answers=True, ring_ms=100, talk_ms=20_000)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dialerd.core.commands import ChangeTrunk, Done
-from dialerd.core.model import ContactState
+from dialerd.core.contact import ContactState
 from tests.core.world_builder import BUSY, CMP, Behaviour, Driver, campaign, contacts, trunk
 
 UNKNOWN = Behaviour(sip=404, cause=1, rings=False)

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from dialerd.core.callerid import pool
 from dialerd.core.clock import Instant, Millis
-from dialerd.core.model import E164, Trunk, TrunkName
+from dialerd.core.identity import E164, TrunkName
+from dialerd.core.trunk import Trunk
 from dialerd.core.usage import Usage
 from tests.core.world_builder import BUSY, RINGS_OUT, START, Behaviour, Driver, campaign, contacts, trunk
 

@@ -6,7 +6,7 @@ import pytest
 
 from dialerd.core.clock import Instant
 from dialerd.core.dnc import DncEntry, DncList, DncMatch, DncPatterns, is_pattern, span
-from dialerd.core.model import E164
+from dialerd.core.identity import E164
 
 PHONE, OTHER = E164("+919876500001"), E164("+919876500002")
 NOW = Instant(1_000)

@@ -10,10 +10,12 @@ from hypothesis import strategies as st
 
 from dialerd.core import gate
 from dialerd.core.commands import Done, PlaceCall, Refused
+from dialerd.core.disposition import Reason
 from dialerd.core.effects import AttachAgent
 from dialerd.core.engine import EngineState, StandIn, Takeover
+from dialerd.core.identity import E164, NO_SCRIPT, CampaignId, ScriptId
 from dialerd.core.messages import AgentStoodIn, HostUp, MediaCapacity
-from dialerd.core.model import E164, NO_SCRIPT, CampaignId, Reason, ScriptId, Terms
+from dialerd.core.model import Terms
 from tests.core.world_builder import ANSWERS, BUSY, Behaviour, Driver, campaign, contacts, trunk
 
 OTHER = CampaignId("cmp_000000000002")

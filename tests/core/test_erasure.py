@@ -14,9 +14,11 @@ from dialerd.core.commands import (
     Refused,
     ResumeDaemon,
 )
+from dialerd.core.contact import Contact, ContactKind, ContactState
 from dialerd.core.dnc import DncEntry
+from dialerd.core.identity import CampaignId
 from dialerd.core.messages import ErasureDone, ErasureDue, NumbersFound, ReadyLoaded
-from dialerd.core.model import CampaignId, CampaignStatus, Contact, ContactKind, ContactState
+from dialerd.core.model import CampaignStatus
 from dialerd.core.record import replace
 from dialerd.sim.callees import Behaviour
 from tests.core.world_builder import CMP, START, Driver, campaign, contacts, trunk

@@ -8,7 +8,8 @@ from itertools import pairwise
 from dialerd.core import gate
 from dialerd.core.clock import Instant, Millis
 from dialerd.core.commands import Done, PlaceCall, Refused
-from dialerd.core.model import CampaignId, ScriptId, Terms
+from dialerd.core.identity import CampaignId, ScriptId
+from dialerd.core.model import Terms
 from dialerd.sim.store import FakeStore
 from tests.core.world_builder import (
     BUSY,

@@ -8,8 +8,9 @@ from dialerd.core.clock import Millis, after
 from dialerd.core.commands import ChangeTrunk, Done, ListNumbers, Panic, PauseDaemon, Refused, ResumeDaemon
 from dialerd.core.dnc import DncEntry
 from dialerd.core.gate import campaign_why
+from dialerd.core.identity import ChannelId, TrunkName
 from dialerd.core.messages import ChannelsCounted, DncUnreadable
-from dialerd.core.model import ChannelId, Halt, TrunkName
+from dialerd.core.policy import Halt
 from tests.core.world_builder import BUSY, CMP, Behaviour, Driver, campaign, contacts, policy, trunk
 
 TALKS = Behaviour(answers=True, talk_ms=600_000)

@@ -21,6 +21,7 @@ from dialerd.core.commands import (
     StopCampaign,
     TransferCall,
 )
+from dialerd.core.disposition import Reason
 from dialerd.core.effects import (
     CallPerson,
     DetachAgent,
@@ -33,6 +34,7 @@ from dialerd.core.effects import (
     RingCallee,
     TellTransferFailed,
 )
+from dialerd.core.identity import E164, ChannelId, InstanceId, ScriptId
 from dialerd.core.messages import (
     AgentFinished,
     ChannelsCounted,
@@ -49,16 +51,7 @@ from dialerd.core.messages import (
     TransferAsked,
     TryEnded,
 )
-from dialerd.core.model import (
-    E164,
-    AgentReport,
-    Call,
-    ChannelId,
-    InstanceId,
-    Reason,
-    ScriptId,
-    Terms,
-)
+from dialerd.core.model import AgentReport, Call, Terms
 from dialerd.core.person import (
     PersonAnswered,
     PersonGone,

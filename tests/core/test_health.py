@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dialerd.core.gate import Ask, why
+from dialerd.core.identity import E164
 from dialerd.core.messages import TrunkReachability, TrunkRegistration
-from dialerd.core.model import E164, Terms, Trunk
+from dialerd.core.model import Terms
 from dialerd.core.record import replace
+from dialerd.core.trunk import Trunk
 
 from .world_builder import Driver, campaign, contacts, trunk
 

@@ -7,8 +7,9 @@ from dataclasses import replace
 from dialerd.core.clock import Instant
 from dialerd.core.commands import Done, LabelCall, Refused, Unmet
 from dialerd.core.engine import StandIn
+from dialerd.core.identity import CallId
 from dialerd.core.messages import AgentReported, LabelsDeclared
-from dialerd.core.model import AgentReport, CallId, Declared, Label
+from dialerd.core.model import AgentReport, Declared, Label
 from dialerd.core.windows import Slot
 
 from .world_builder import START, Behaviour, Driver, campaign, contacts

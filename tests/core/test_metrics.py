@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dialerd.core.contact import Contact, ContactState
+from dialerd.core.disposition import Reason
 from dialerd.core.metrics import closed_waiting, figures, moved, recount
-from dialerd.core.model import Contact, ContactState, Reason
 
 from .world_builder import contacts
 

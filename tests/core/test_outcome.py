@@ -5,11 +5,13 @@ from __future__ import annotations
 import pytest
 
 from dialerd.core.clock import Instant, Millis
+from dialerd.core.disposition import Reason
+from dialerd.core.identity import E164, ChannelId, TrunkName
 from dialerd.core.messages import (
     CallRecord,
     TryEnded,
 )
-from dialerd.core.model import E164, ChannelId, Reason, TrunkName, Try, TryState
+from dialerd.core.model import Try, TryState
 from dialerd.core.outcome import (
     LOST,
     NOT_SENT,

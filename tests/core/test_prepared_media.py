@@ -6,8 +6,8 @@ from dataclasses import replace
 
 from dialerd.core.commands import Panic
 from dialerd.core.effects import AttachAgent, Originate, PrepareMedia
+from dialerd.core.identity import ChannelId
 from dialerd.core.messages import TryAnswered
-from dialerd.core.model import ChannelId
 from dialerd.sim.callees import Behaviour
 from tests.core.world_builder import ANSWERS, BUSY, CONGESTED, RINGS_OUT, Driver, campaign, contacts, trunk
 

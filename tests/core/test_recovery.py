@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dialerd.core.clock import Instant, Millis, Mono, Now
+from dialerd.core.disposition import Reason
 from dialerd.core.messages import (
     AgentFinished,
     CallRecord,
@@ -14,7 +15,7 @@ from dialerd.core.messages import (
     MediaFailed,
     MediaHeld,
 )
-from dialerd.core.model import AgentReport, Call, Reason
+from dialerd.core.model import AgentReport, Call
 
 from .world_builder import START, Driver, campaign, contacts, trunk
 

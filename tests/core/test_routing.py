@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import pairwise
 
-from dialerd.core.model import E164
+from dialerd.core.identity import E164
 from tests.core.world_builder import CONGESTED, Behaviour, Driver, campaign, contacts, trunk
 
 

@@ -18,16 +18,11 @@ from dialerd.core.commands import (
     Refused,
     UnlistNumbers,
 )
+from dialerd.core.contact import ContactState
+from dialerd.core.disposition import Reason
 from dialerd.core.dnc import DncEntry
-from dialerd.core.model import (
-    E164,
-    CampaignId,
-    ContactState,
-    Reason,
-    RetryRule,
-    ScriptId,
-    Terms,
-)
+from dialerd.core.identity import E164, CampaignId, ScriptId
+from dialerd.core.model import RetryRule, Terms
 
 from .world_builder import (
     ANSWERS,

@@ -8,7 +8,9 @@ from itertools import pairwise
 
 from dialerd.core.clock import Instant, Millis
 from dialerd.core.commands import PauseCampaign, ResumeCampaign
-from dialerd.core.model import E164, CampaignId, Contact, ContactId, ContactState, Shares, TrunkName
+from dialerd.core.contact import Contact, ContactState
+from dialerd.core.identity import E164, CampaignId, ContactId, TrunkName
+from dialerd.core.model import Shares
 from dialerd.core.sharing import Rota
 from tests.core.world_builder import BUSY, CMP, Behaviour, Driver, campaign, contacts, trunk
 

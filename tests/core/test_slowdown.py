@@ -7,9 +7,11 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from dialerd.core.commands import ChangeTrunk
+from dialerd.core.contact import ContactState
+from dialerd.core.disposition import Reason
 from dialerd.core.effects import Originate
+from dialerd.core.identity import TrunkName
 from dialerd.core.messages import TrunkReachability
-from dialerd.core.model import ContactState, Reason, TrunkName
 from tests.core.world_builder import BUSY, CONGESTED, Behaviour, Driver, campaign, contacts, policy, trunk
 
 QUICK = Behaviour(answers=True, ring_ms=100, talk_ms=400)

@@ -14,6 +14,8 @@ from dialerd.core.commands import (
     StartCampaign,
     StopCampaign,
 )
+from dialerd.core.contact import ContactState
+from dialerd.core.disposition import Reason
 from dialerd.core.messages import (
     CallRecord,
     EvidenceFound,
@@ -27,7 +29,7 @@ from dialerd.core.messages import (
     OriginateUnanswered,
     OriginateWithheld,
 )
-from dialerd.core.model import CampaignStatus, ContactState, Reason, TryState
+from dialerd.core.model import CampaignStatus, TryState
 
 from .world_builder import (
     ANSWERS,

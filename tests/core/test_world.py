@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dialerd.core.clock import Instant, Millis
-from dialerd.core.model import E164, InstanceId
+from dialerd.core.identity import E164, InstanceId
 from dialerd.core.world import World
 
 from .world_builder import START, policy

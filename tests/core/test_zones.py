@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dialerd.core.errors import Fault
-from dialerd.core.model import E164
+from dialerd.core.identity import E164
 from dialerd.core.zones import CalleeZones, PrefixTable, parse_default_zones
 
 NUMBERS = PrefixTable({"1": ("America/New_York", "America/Chicago"), "1212": ("America/New_York",)})

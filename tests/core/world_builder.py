@@ -14,6 +14,8 @@ from dialerd.core.commands import (
     Answer,
     Command,
 )
+from dialerd.core.contact import Contact
+from dialerd.core.disposition import Reason
 from dialerd.core.effects import (
     Announce,
     AttachAgent,
@@ -32,6 +34,18 @@ from dialerd.core.effects import (
     WakeAt,
 )
 from dialerd.core.fact import Told
+from dialerd.core.identity import (
+    E164,
+    CallId,
+    CampaignId,
+    ChannelId,
+    ContactId,
+    ImportId,
+    InstanceId,
+    ScriptId,
+    TrunkName,
+    call_of,
+)
 from dialerd.core.journal import (
     CallClosed,
     DncChanged,
@@ -60,28 +74,11 @@ from dialerd.core.messages import (
     TryRinging,
     TryShown,
 )
-from dialerd.core.model import (
-    E164,
-    AgentReport,
-    CallId,
-    Campaign,
-    CampaignId,
-    CampaignStatus,
-    ChannelId,
-    ClosedCall,
-    Contact,
-    ContactId,
-    ImportId,
-    InstanceId,
-    Policy,
-    Reason,
-    ScriptId,
-    Trunk,
-    TrunkName,
-    Try,
-)
+from dialerd.core.model import AgentReport, Campaign, CampaignStatus, ClosedCall, Try
+from dialerd.core.policy import Policy
 from dialerd.core.step import step
-from dialerd.core.world import World, call_of
+from dialerd.core.trunk import Trunk
+from dialerd.core.world import World
 from dialerd.engine import recovery
 from dialerd.sim.callees import Behaviour
 from dialerd.sim.disk import FakeDisk, StoredContact, StoredImport

@@ -9,6 +9,7 @@ from typing import Any
 
 from dialerd.core.clock import Instant, Mono, Now
 from dialerd.core.commands import Unmet
+from dialerd.core.contact import Contact, ContactKind
 from dialerd.core.effects import (
     AttachAgent,
     CallPerson,
@@ -17,12 +18,12 @@ from dialerd.core.effects import (
     PrepareMedia,
     ReturnCallee,
 )
+from dialerd.core.identity import CallId, CampaignId, ChannelId, ContactId
 from dialerd.core.journal import CampaignAdmitted, Entry
 from dialerd.core.messages import (
     CallRecord,
     LiveChannel,
 )
-from dialerd.core.model import CallId, CampaignId, ChannelId, Contact, ContactId, ContactKind
 from dialerd.ports import Dnc, MediaWorker, OpenState, ReadyBatch, Script, Snapshot
 from tests.core.world_builder import START
 

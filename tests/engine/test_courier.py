@@ -25,7 +25,7 @@ from dialerd.core.commands import (
 )
 from dialerd.core.delivery import Delivery, DeliveryState, Patience, Reply, message_id
 from dialerd.core.dnc import DncEntry
-from dialerd.core.model import InstanceId
+from dialerd.core.identity import InstanceId
 from dialerd.core.webhook import Webhook, WebhookId
 from dialerd.engine.courier import SIDE_BY_SIDE, Courier
 from dialerd.engine.runtime import Engine

@@ -10,8 +10,8 @@ import pytest
 
 from dialerd.core.clock import Millis
 from dialerd.core.effects import SeekEvidence
+from dialerd.core.identity import ChannelId
 from dialerd.core.messages import CallRecord, Event, EvidenceFound, LiveChannel
-from dialerd.core.model import ChannelId
 from dialerd.engine.evidence import seek
 from tests.core.world_builder import START
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 import pytest
 
+from dialerd.core.disposition import Reason
 from dialerd.core.errors import PortError
+from dialerd.core.identity import call_of
 from dialerd.core.journal import CallAnswered, CallClosed, TryOpened
 from dialerd.core.messages import MediaFailed, OriginateAccepted, TryAnswered, TryEnded
-from dialerd.core.model import Reason
-from dialerd.core.world import call_of
 from dialerd.engine.failpoint import VARIABLE, Failpoint, Point, from_environment
 
 from .test_runtime import Rig, running

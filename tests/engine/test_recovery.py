@@ -6,21 +6,11 @@ import asyncio
 from dataclasses import dataclass, replace
 
 from dialerd.core.clock import Instant, Mono
+from dialerd.core.contact import ContactState
+from dialerd.core.identity import E164, CallId, ChannelId, ScriptId, TrunkName
 from dialerd.core.journal import CallClosed
 from dialerd.core.messages import AgentFinished, MediaHeld, Tick
-from dialerd.core.model import (
-    E164,
-    AgentReport,
-    Call,
-    CallId,
-    CampaignStatus,
-    ChannelId,
-    ContactState,
-    ScriptId,
-    TrunkName,
-    Try,
-    TryState,
-)
+from dialerd.core.model import AgentReport, Call, CampaignStatus, Try, TryState
 from dialerd.ports import OpenState
 from tests.core.world_builder import START, campaign, contacts
 

@@ -18,6 +18,7 @@ from dialerd.core.commands import (
     StopCampaign,
 )
 from dialerd.core.errors import InDoubtError, InvariantError, PortError
+from dialerd.core.identity import CampaignId, ImportId, InstanceId
 from dialerd.core.journal import Author, CallClosed, CampaignAdmitted, DaemonSaved, Deed, TryOpened, TrySaved
 from dialerd.core.messages import (
     HostUp,
@@ -29,7 +30,8 @@ from dialerd.core.messages import (
     TryEnded,
     TryShown,
 )
-from dialerd.core.model import CampaignId, Halt, ImportId, InstanceId, TryState
+from dialerd.core.model import TryState
+from dialerd.core.policy import Halt
 from dialerd.engine.author import acting
 from dialerd.engine.failpoint import Failpoint
 from dialerd.engine.runtime import Engine

@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 import pytest
 
 from dialerd.core.clock import Instant
+from dialerd.core.contact import ContactKind
+from dialerd.core.identity import CampaignId, ContactId, InstanceId
 from dialerd.core.messages import HostUp, ManagerUp, MediaCapacity
-from dialerd.core.model import CampaignId, CampaignStatus, ContactId, ContactKind, InstanceId
+from dialerd.core.model import CampaignStatus
 from dialerd.engine.runtime import Engine
 from dialerd.ports import Dnc, OpenState, ReadyBatch
 from tests.core.world_builder import campaign, contacts, policy, trunk

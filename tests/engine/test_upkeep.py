@@ -11,7 +11,8 @@ from dialerd.core.clock import Instant, Millis
 from dialerd.core.commands import Command, DeleteCampaign
 from dialerd.core.journal import Author, CallClosed, CampaignDoomed, Deed
 from dialerd.core.messages import Event
-from dialerd.core.model import CampaignStatus, Policy
+from dialerd.core.model import CampaignStatus
+from dialerd.core.policy import Policy
 from dialerd.engine.settings import Retention
 from dialerd.engine.upkeep import Upkeep
 from dialerd.ports import CallFilter, CampaignFilter, DeedFilter, Page

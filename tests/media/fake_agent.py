@@ -10,7 +10,8 @@ from dialerd.core.clock import Instant, Millis
 from dialerd.core.commands import Unmet
 from dialerd.core.effects import AttachAgent
 from dialerd.core.errors import PortError, RequestError
-from dialerd.core.model import E164, AgentReport, CallId, ChannelId, OnMachine
+from dialerd.core.identity import E164, CallId, ChannelId
+from dialerd.core.model import AgentReport, OnMachine
 from dialerd.core.transfer import TransferWish
 from dialerd.media.conversation import Stage
 from tests.media.fake_asterisk import channel_of

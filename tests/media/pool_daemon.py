@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from dialerd.core.clock import Instant
+from dialerd.core.identity import InstanceId, ScriptId
 from dialerd.core.messages import MediaCapacity
-from dialerd.core.model import InstanceId, ScriptId
 from dialerd.media.pool import MediaPool
 from dialerd.media.pool_timing import PoolTiming
 from dialerd.media.supervisor import SupervisorTiming

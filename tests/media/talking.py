@@ -10,7 +10,7 @@ from typing import Any
 
 from dialerd.core.effects import AttachAgent
 from dialerd.core.engine import StandIn
-from dialerd.core.model import InstanceId
+from dialerd.core.identity import InstanceId
 from dialerd.media.ari import MediaAri
 from dialerd.media.asterisk_ws import LegListener, MediaLeg
 from dialerd.media.direct import DirectEngine

@@ -7,7 +7,8 @@ from typing import cast
 import pytest
 
 from dialerd.core.errors import PortError
-from dialerd.core.model import AnsweredBy, ChannelId
+from dialerd.core.identity import ChannelId
+from dialerd.core.model import AnsweredBy
 from dialerd.media import amd
 from dialerd.media.amd import judge
 from dialerd.media.ari import MediaAri

@@ -12,7 +12,8 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from dialerd.core.model import AnsweredBy, ChannelId, InstanceId
+from dialerd.core.identity import ChannelId, InstanceId
+from dialerd.core.model import AnsweredBy
 from dialerd.media.amd import judge
 from dialerd.media.ari import AriLogin, MediaAri
 from scripts.running import Lab, lab

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 
-from dialerd.core.model import AgentReport, Reason
+from dialerd.core.disposition import Reason
+from dialerd.core.model import AgentReport
 from dialerd.media.audio_watch import AudioLimits
+from dialerd.media.outcome import Failed
 from dialerd.media.playout import SILENCE
-from dialerd.media.session import Failed, SessionTiming
+from dialerd.media.session import SessionTiming
 from tests.adapters.waiting import until
 from tests.media.fake_agent import FakeAgent, FakeTalk
 from tests.media.test_session import CHANNEL, answered, held

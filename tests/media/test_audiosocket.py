@@ -13,10 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dialerd.core import mulaw
-from dialerd.core.model import AgentReport, Reason
+from dialerd.core.disposition import Reason
+from dialerd.core.model import AgentReport
 from dialerd.media.audiosocket import AudioSocketEngine
 from dialerd.media.formats import SLIN, SLIN16, ULAW, Format
-from dialerd.media.session import Finished
+from dialerd.media.outcome import Finished
 from tests.adapters.waiting import until
 from tests.media.fake_agent import FRAME, call_id
 from tests.media.fake_asterisk import FakeLeg

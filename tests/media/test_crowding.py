@@ -9,8 +9,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from dialerd.core.disposition import Reason
 from dialerd.core.messages import AgentFinished, AgentReported, MediaCapacity, MediaFailed
-from dialerd.core.model import Reason
 from dialerd.media.engine_settings import EngineSettings
 from tests.adapters.waiting import until
 from tests.media.fake_agent import FRAME, call_id, order

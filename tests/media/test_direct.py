@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from dialerd.core.model import AgentReport, Reason
+from dialerd.core.disposition import Reason
+from dialerd.core.model import AgentReport
 from dialerd.media import direct
-from dialerd.media.session import Failed, Finished
+from dialerd.media.outcome import Failed, Finished
 from tests.adapters.waiting import until
 from tests.media.fake_agent import FRAME, call_id
 from tests.media.fake_asterisk import channel_of

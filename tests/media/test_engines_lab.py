@@ -19,8 +19,10 @@ import pytest
 from aiohttp import WSMsgType, web
 
 from dialerd.asterisk.telephony import AsteriskTelephony
+from dialerd.core.disposition import Reason
 from dialerd.core.effects import AttachAgent
 from dialerd.core.engine import EngineState, StandIn
+from dialerd.core.identity import E164, CallId, InstanceId, call_of
 from dialerd.core.messages import (
     AgentFinished,
     AgentHeard,
@@ -34,8 +36,6 @@ from dialerd.core.messages import (
     TryAnswered,
     TryEnded,
 )
-from dialerd.core.model import E164, CallId, InstanceId, Reason
-from dialerd.core.world import call_of
 from dialerd.media.engine_settings import EngineSettings
 from dialerd.media.pool import MediaPool
 from scripts.running import Lab, lab

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from dialerd.core.model import Reason
-from dialerd.media.session import Finished
+from dialerd.core.disposition import Reason
+from dialerd.media.outcome import Finished
 from tests.adapters.waiting import until
 from tests.media.fake_agent import FRAME
 from tests.media.fake_bot import FakeStream, fake_bot

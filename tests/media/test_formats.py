@@ -11,14 +11,16 @@ import numpy as np
 import pytest
 
 from dialerd.core.clock import Millis
-from dialerd.core.model import AnsweredBy, OnMachine, Reason
+from dialerd.core.disposition import Reason
+from dialerd.core.model import AnsweredBy, OnMachine
 from dialerd.media.answer_watch import AnswerWatch
 from dialerd.media.asterisk_ws import MediaLeg
 from dialerd.media.audio_watch import AudioLimits
 from dialerd.media.audiosocket import AudioSocketEngine
 from dialerd.media.formats import ALAW, SLIN, SLIN16, ULAW, Format
+from dialerd.media.outcome import Failed, Finished
 from dialerd.media.ringing import RINGING
-from dialerd.media.session import Failed, Finished, SessionTiming
+from dialerd.media.session import SessionTiming
 from dialerd.media.transcoding import conversion
 from tests.adapters.waiting import until
 from tests.media.fake_agent import DNC, FakeAgent, FakeTalk, call_id

@@ -18,8 +18,8 @@ from aiohttp import WSMsgType, web
 
 from benchmarks.webrtc import engine as webrtc_process
 from dialerd.core.engine import EngineState
+from dialerd.core.identity import CallId
 from dialerd.core.messages import AgentHeard, MediaFailed
-from dialerd.core.model import CallId
 from dialerd.media.engine_settings import EngineSettings
 from scripts.running import LAB, Lab, lab
 from tests.adapters.waiting import until

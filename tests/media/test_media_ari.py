@@ -7,7 +7,7 @@ import socket
 import pytest
 
 from dialerd.core.errors import PortError
-from dialerd.core.model import ChannelId, InstanceId
+from dialerd.core.identity import ChannelId, InstanceId
 from dialerd.media.ari import AriLogin, MediaAri
 
 

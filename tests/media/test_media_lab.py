@@ -24,12 +24,14 @@ from dialerd.agent.script import parse_script
 from dialerd.asterisk.ari import AriAccess
 from dialerd.asterisk.telephony import AsteriskTelephony
 from dialerd.core.clock import Instant, Millis
+from dialerd.core.disposition import Reason
 from dialerd.core.effects import (
     AttachAgent,
     Originate,
     PrepareMedia,
 )
 from dialerd.core.engine import EMBEDDED
+from dialerd.core.identity import E164, CallId, ChannelId, InstanceId, ScriptId, TrunkName, call_of
 from dialerd.core.messages import (
     AgentFinished,
     AgentHeard,
@@ -43,8 +45,6 @@ from dialerd.core.messages import (
     TryEnded,
     TryRinging,
 )
-from dialerd.core.model import E164, CallId, ChannelId, InstanceId, Reason, ScriptId, TrunkName
-from dialerd.core.world import call_of
 from dialerd.media.pool import MediaPool
 from dialerd.ports import Script
 from scripts.running import Lab, lab

@@ -13,6 +13,7 @@ import pytest
 
 from dialerd.core.clock import Instant
 from dialerd.core.commands import Unmet
+from dialerd.core.disposition import Reason
 from dialerd.core.errors import PortError, RequestError
 from dialerd.core.messages import (
     AgentFinished,
@@ -24,7 +25,7 @@ from dialerd.core.messages import (
     RecordingKept,
     TransferAsked,
 )
-from dialerd.core.model import AgentReport, Reason
+from dialerd.core.model import AgentReport
 from dialerd.media import wire
 from dialerd.media.link import LinkLost, WorkerLink
 from dialerd.media.pool_timing import PoolTiming

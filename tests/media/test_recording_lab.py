@@ -15,7 +15,8 @@ from dialerd.asterisk.ari import AriAccess
 from dialerd.core.clock import Instant, Millis
 from dialerd.core.commands import Unmet
 from dialerd.core.effects import AttachAgent
-from dialerd.core.model import E164, AgentReport, CallId, ChannelId, InstanceId
+from dialerd.core.identity import E164, CallId, ChannelId, InstanceId
+from dialerd.core.model import AgentReport
 from dialerd.core.mulaw import encode_sample
 from dialerd.media.address import Address
 from dialerd.media.ari import MediaAri

@@ -12,8 +12,8 @@ from typing import Any
 import aiohttp
 import pytest
 
+from dialerd.core.identity import call_of
 from dialerd.core.messages import AgentHeard, MediaFailed, TryAnswered
-from dialerd.core.world import call_of
 from scripts.running import Lab, lab
 from tests.adapters.waiting import until
 from tests.media.test_media_lab import Dialer, carrier_saw, dialing

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from dialerd.core.disposition import Reason
 from dialerd.core.effects import PrepareMedia
+from dialerd.core.identity import ChannelId
 from dialerd.core.messages import AgentFinished, AgentHeard, MediaFailed
-from dialerd.core.model import ChannelId, Reason
 from dialerd.media.formats import ALAW, ULAW
 from dialerd.media.transcoding import conversion
 from tests.adapters.waiting import until

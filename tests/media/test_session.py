@@ -10,17 +10,20 @@ from typing import Any
 
 import pytest
 
+from dialerd.core.disposition import Reason
 from dialerd.core.engine import StandIn
 from dialerd.core.errors import Fault, PortError, invalid
-from dialerd.core.model import AgentReport, AnsweredBy, InstanceId, OnMachine, Reason
+from dialerd.core.identity import InstanceId
+from dialerd.core.model import AgentReport, AnsweredBy, OnMachine
 from dialerd.core.transfer import TransferWish
 from dialerd.media.ari import MediaAri
 from dialerd.media.asterisk_ws import LegListener, MediaLeg
 from dialerd.media.formats import ULAW, Format
+from dialerd.media.outcome import Failed, Finished, Outcome
 from dialerd.media.playout import SILENCE
 from dialerd.media.reception import Reception
 from dialerd.media.recorder import Sink
-from dialerd.media.session import Failed, Finished, Outcome, Session, SessionTiming
+from dialerd.media.session import Session, SessionTiming
 from tests.adapters.waiting import until
 from tests.media.fake_agent import DNC, FRAME, FakeAgent, FakeTalk, call_id, order
 from tests.media.fake_asterisk import INSTANCE, FakeAsterisk, FakeLeg, channel_of, fake_asterisk

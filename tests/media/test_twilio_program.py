@@ -9,10 +9,12 @@ from dataclasses import dataclass, field
 import pytest
 from aiohttp import web
 
-from dialerd.core.model import AgentReport, Reason
+from dialerd.core.disposition import Reason
+from dialerd.core.model import AgentReport
 from dialerd.core.twilio import call_sid, signature
 from dialerd.media import twilio_program
-from dialerd.media.session import Finished, SessionTiming
+from dialerd.media.outcome import Finished
+from dialerd.media.session import SessionTiming
 from tests.adapters.waiting import until
 from tests.media.fake_agent import FRAME
 from tests.media.fake_bot import fake_bot

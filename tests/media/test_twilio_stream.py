@@ -9,11 +9,13 @@ import pytest
 
 from dialerd.core.clock import Instant
 from dialerd.core.commands import Unmet
-from dialerd.core.model import AgentReport, AnsweredBy, OnMachine, Reason
+from dialerd.core.disposition import Reason
+from dialerd.core.model import AgentReport, AnsweredBy, OnMachine
 from dialerd.core.transfer import TransferWish
 from dialerd.core.twilio import call_sid, signature
+from dialerd.media.outcome import Finished
 from dialerd.media.playout import SILENCE
-from dialerd.media.session import Finished, SessionTiming
+from dialerd.media.session import SessionTiming
 from tests.adapters.waiting import until
 from tests.media.fake_agent import FRAME
 from tests.media.fake_bot import FakeStream

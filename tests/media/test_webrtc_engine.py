@@ -13,18 +13,21 @@ import pytest
 
 from dialerd.core.clock import Instant, Millis
 from dialerd.core.commands import Unmet
+from dialerd.core.disposition import Reason
 from dialerd.core.effects import AttachAgent
 from dialerd.core.engine import EngineState, StandIn
-from dialerd.core.model import AgentReport, InstanceId, Reason
+from dialerd.core.identity import InstanceId
+from dialerd.core.model import AgentReport
 from dialerd.core.transfer import TransferWish
 from dialerd.media.ari import MediaAri
 from dialerd.media.asterisk_ws import LegListener, MediaLeg
 from dialerd.media.engine_settings import EngineSettings
+from dialerd.media.outcome import Finished
 from dialerd.media.playout import FRAME
 from dialerd.media.rack import EngineRack
 from dialerd.media.reception import Reception
 from dialerd.media.samples import to_linear
-from dialerd.media.session import Finished, Session, SessionTiming
+from dialerd.media.session import Session, SessionTiming
 from dialerd.media.webrtc_engine import WebRtcEngine
 from tests.adapters.waiting import until
 from tests.media.fake_agent import FakeAgent, call_id, order

@@ -15,9 +15,9 @@ import pytest
 from benchmarks.hearing import answering, streams
 from benchmarks.media import echo_bot
 from benchmarks.rtp_callee import HERTZ
+from dialerd.core.disposition import Reason
 from dialerd.core.engine import EngineState
 from dialerd.core.messages import AgentHeard, MediaFailed
-from dialerd.core.model import Reason
 from dialerd.media.engine_settings import Codec, EngineSettings
 from scripts.running import Lab, lab
 from tests.adapters.waiting import until

@@ -13,9 +13,11 @@ from hypothesis import strategies as st
 
 from dialerd.core.clock import Instant, Millis
 from dialerd.core.commands import Unmet
+from dialerd.core.disposition import Reason
 from dialerd.core.effects import PrepareMedia
 from dialerd.core.engine import StandIn
-from dialerd.core.model import AgentReport, CampaignId, OnMachine, Reason, Recording
+from dialerd.core.identity import CampaignId
+from dialerd.core.model import AgentReport, OnMachine, Recording
 from dialerd.core.transfer import TransferTrigger, TransferWish
 from dialerd.media import wire
 from dialerd.media.outbox import KEPT, Outbox

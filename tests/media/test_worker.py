@@ -13,9 +13,11 @@ from typing import Any, TypeVar
 
 import pytest
 
+from dialerd.core.disposition import Reason
 from dialerd.core.effects import PrepareMedia
 from dialerd.core.errors import PortError
-from dialerd.core.model import AgentReport, InstanceId, Reason
+from dialerd.core.identity import InstanceId
+from dialerd.core.model import AgentReport
 from dialerd.media import asterisk_ws, rendezvous, wire
 from dialerd.media.ari import MediaAri
 from dialerd.media.reception import Reception

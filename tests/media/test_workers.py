@@ -14,7 +14,9 @@ from typing import Any
 
 import pytest
 
+from dialerd.core.disposition import Reason
 from dialerd.core.errors import PortError
+from dialerd.core.identity import CallId
 from dialerd.core.messages import (
     AgentFinished,
     AgentHeard,
@@ -24,7 +26,7 @@ from dialerd.core.messages import (
     MediaHeld,
     RecordingKept,
 )
-from dialerd.core.model import AgentReport, CallId, Reason
+from dialerd.core.model import AgentReport
 from dialerd.media.audio_watch import AudioLimits
 from dialerd.media.engine_settings import EngineSettings
 from dialerd.media.pool_timing import PoolTiming

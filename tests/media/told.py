@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from dialerd.core.disposition import Reason
 from dialerd.core.engine import StandIn
-from dialerd.core.model import AgentReport, AnsweredBy, Reason
+from dialerd.core.model import AgentReport, AnsweredBy
 from dialerd.core.transfer import TransferWish
-from dialerd.media.session import Failed, Outcome, SessionListener
+from dialerd.media.outcome import Failed, Outcome, SessionListener
 from tests.adapters.waiting import until
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import uvloop
 
-from dialerd.core.model import InstanceId
+from dialerd.core.identity import InstanceId
 from dialerd.media import wire
 from dialerd.media.address import Address
 from dialerd.media.ari import AriLogin, MediaAri

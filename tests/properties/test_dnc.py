@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from dialerd.core.clock import Instant
 from dialerd.core.dnc import DncEntry, DncList, DncPatterns
-from dialerd.core.model import E164
+from dialerd.core.identity import E164
 
 Book = dict[str, Instant | None]
 

@@ -21,18 +21,12 @@ from dialerd.core.commands import (
     ResumeDaemon,
     StopCampaign,
 )
+from dialerd.core.contact import ContactState
+from dialerd.core.disposition import Reason
 from dialerd.core.dnc import DncEntry
 from dialerd.core.effects import Originate
-from dialerd.core.model import (
-    E164,
-    CampaignId,
-    ContactState,
-    Reason,
-    RetryRule,
-    ScriptId,
-    Terms,
-    TryState,
-)
+from dialerd.core.identity import E164, CampaignId, ScriptId
+from dialerd.core.model import RetryRule, Terms, TryState
 from tests.core.world_builder import CMP, START, Behaviour, Driver, campaign, contacts, policy, trunk
 
 OTHER = CampaignId("cmp_000000000002")

@@ -12,7 +12,8 @@ from typing import Any
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from dialerd.core.model import CampaignId, Contact, ContactId
+from dialerd.core.contact import Contact
+from dialerd.core.identity import CampaignId, ContactId
 from dialerd.core.results import (
     Columns,
     Reject,

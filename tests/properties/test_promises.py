@@ -14,8 +14,9 @@ from dialerd.core.commands import (
     PauseCampaign,
     ResumeCampaign,
 )
+from dialerd.core.contact import ContactState
 from dialerd.core.effects import Originate
-from dialerd.core.model import ContactState, TryState
+from dialerd.core.model import TryState
 from dialerd.core.pacing import Meter
 from tests.core.world_builder import CMP, START, Behaviour, Driver, campaign, contacts, trunk
 

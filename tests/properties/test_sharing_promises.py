@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dialerd.core.clock import Instant
-from dialerd.core.model import CampaignId
+from dialerd.core.identity import CampaignId
 from dialerd.core.sharing import Rota
 from tests.core.world_builder import BUSY, CONGESTED, START, Behaviour, Driver, campaign, contacts, trunk
 

@@ -16,6 +16,8 @@ from hypothesis import strategies as st
 from dialerd.core import metrics
 from dialerd.core.clock import Instant, Millis, Mono, Now
 from dialerd.core.commands import Unmet
+from dialerd.core.contact import Contact, ContactState
+from dialerd.core.disposition import Reason
 from dialerd.core.effects import (
     AttachAgent,
     CallPerson,
@@ -24,22 +26,14 @@ from dialerd.core.effects import (
     PrepareMedia,
     ReturnCallee,
 )
+from dialerd.core.identity import CallId, CampaignId, ChannelId, InstanceId, call_of
 from dialerd.core.journal import CampaignAdmitted, CountersMoved
 from dialerd.core.messages import CallRecord, Event, HostUp, LiveChannel, ManagerUp, MediaCapacity
-from dialerd.core.model import (
-    CallId,
-    Campaign,
-    CampaignId,
-    ChannelId,
-    Contact,
-    ContactState,
-    InstanceId,
-    Policy,
-    Reason,
-    Trunk,
-)
+from dialerd.core.model import Campaign
+from dialerd.core.policy import Policy
+from dialerd.core.trunk import Trunk
 from dialerd.core.windows import Slot
-from dialerd.core.world import World, call_of
+from dialerd.core.world import World
 from dialerd.engine import recovery
 from dialerd.engine.runtime import Engine
 from dialerd.ports import MediaWorker, OpenState, Snapshot

@@ -8,9 +8,10 @@ import pytest
 
 from dialerd.core import outcome
 from dialerd.core.clock import Instant, Millis
+from dialerd.core.disposition import Reason
 from dialerd.core.effects import Originate
+from dialerd.core.identity import E164, ChannelId, TrunkName
 from dialerd.core.messages import TryEnded
-from dialerd.core.model import E164, ChannelId, Reason, TrunkName
 from dialerd.sim.callees import ENDS, Behaviour, Callees, Habits, Spread
 
 NOON = Instant(1_700_000_000_000)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dialerd.core.clock import Instant
-from dialerd.core.model import E164, CallId, Reason
+from dialerd.core.disposition import Reason
+from dialerd.core.identity import E164, CallId
 from dialerd.engine.case import Assumptions
 from dialerd.ports import PastCall
 from dialerd.sim.experience import ANSWER_RATE, TALK_SECONDS, Experience, learn

@@ -11,17 +11,11 @@ import pytest
 
 from dialerd.core.clock import Instant, Millis
 from dialerd.core.compliance import Compliance
+from dialerd.core.contact import Contact, ContactState
 from dialerd.core.errors import PortError, RequestError
-from dialerd.core.model import (
-    E164,
-    Campaign,
-    CampaignId,
-    CampaignStatus,
-    Contact,
-    ContactState,
-    Trunk,
-    TrunkName,
-)
+from dialerd.core.identity import E164, CampaignId, TrunkName
+from dialerd.core.model import Campaign, CampaignStatus
+from dialerd.core.trunk import Trunk
 from dialerd.core.windows import Slot
 from dialerd.engine.case import Assumptions, Bulk, Case, Rival, contact_line, past_line, read_bulk
 from dialerd.intake.process import Helper

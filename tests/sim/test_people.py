@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dialerd.core.clock import Instant
+from dialerd.core.contact import Contact, ContactState
 from dialerd.core.journal import CampaignAdmitted, ContactSaved, WaitingClosed
-from dialerd.core.model import Contact, ContactState
 from dialerd.sim.people import People
 from dialerd.sim.store import FakeStore
 from tests.core.world_builder import CMP, START, campaign, contacts, list_people, now_or_never

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from dialerd.core.errors import PortError
+from dialerd.core.identity import CampaignId
 from dialerd.core.journal import ImportSealed
-from dialerd.core.model import CampaignId
 from dialerd.core.results import Columns
 from dialerd.intake.process import Helper
 from dialerd.ports import Store

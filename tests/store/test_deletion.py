@@ -12,8 +12,10 @@ from pathlib import Path
 
 from dialerd.clock import SystemClock
 from dialerd.core.clock import Millis
+from dialerd.core.identity import CampaignId
 from dialerd.core.journal import CallClosed, CampaignDoomed
-from dialerd.core.model import CampaignId, CampaignStatus, Policy
+from dialerd.core.model import CampaignStatus
+from dialerd.core.policy import Policy
 from dialerd.engine.upkeep import Upkeep
 from dialerd.ports import CallFilter, CampaignFilter
 from dialerd.store.sqlite import SqliteStore

@@ -9,9 +9,12 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from dialerd.core.clock import Instant, Millis
+from dialerd.core.contact import Contact, ContactState
 from dialerd.core.delivery import Delivery, DeliveryNumber
+from dialerd.core.disposition import Reason
 from dialerd.core.dnc import DncEntry
 from dialerd.core.errors import PortError
+from dialerd.core.identity import CallId, ContactId, TrunkName
 from dialerd.core.journal import (
     CallAnswered,
     CallClosed,
@@ -32,20 +35,9 @@ from dialerd.core.journal import (
     WebhookQueued,
     WebhookSaved,
 )
-from dialerd.core.model import (
-    AgentReport,
-    Call,
-    CallId,
-    Campaign,
-    Contact,
-    ContactId,
-    ContactState,
-    Halt,
-    Reason,
-    TrunkChange,
-    TrunkName,
-    TryState,
-)
+from dialerd.core.model import AgentReport, Call, Campaign, TryState
+from dialerd.core.policy import Halt
+from dialerd.core.trunk import TrunkChange
 from dialerd.core.webhook import EventKind, Webhook, WebhookId
 from dialerd.ports import CallFilter, Store
 from dialerd.sim.disk import FakeDisk

@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 
 from dialerd.core.clock import Instant
 from dialerd.core.errors import InvariantError, PortError
+from dialerd.core.identity import CampaignId
 from dialerd.core.journal import CampaignDoomed, CountersMoved
-from dialerd.core.model import CampaignId, CampaignStatus
+from dialerd.core.model import CampaignStatus
 from dialerd.store import folding, moves
 from dialerd.store.folding import Folding
 from dialerd.store.postgres import PostgresStore

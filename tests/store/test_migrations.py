@@ -17,18 +17,11 @@ from sqlalchemy import create_engine
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from dialerd.core.clock import Instant, Millis
+from dialerd.core.contact import Contact, ContactState
 from dialerd.core.errors import PortError
+from dialerd.core.identity import E164, ContactId, ScriptId
 from dialerd.core.journal import CountersMoved
-from dialerd.core.model import (
-    E164,
-    AgentReport,
-    Campaign,
-    CampaignStatus,
-    Contact,
-    ContactId,
-    ContactState,
-    ScriptId,
-)
+from dialerd.core.model import AgentReport, Campaign, CampaignStatus
 from dialerd.store.migrate import migrate_sqlite
 from dialerd.store.postgres import PostgresStore
 from dialerd.store.postgres_access import Access

@@ -12,7 +12,7 @@ from sqlalchemy import Dialect
 from sqlalchemy.dialects.postgresql.asyncpg import dialect as asyncpg
 
 from dialerd.core.clock import Instant
-from dialerd.core.model import CampaignId
+from dialerd.core.identity import CampaignId
 from dialerd.core.report import By
 from dialerd.core.wallclock import offsets
 from dialerd.ports import ReportFilter

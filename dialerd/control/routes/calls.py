@@ -15,7 +15,7 @@ from dialerd.control.answers.calls import Call, Placed
 from dialerd.control.context import Controlled
 from dialerd.control.queries import Number, Span
 from dialerd.control.repeats import IdempotencyKey
-from dialerd.core.model import CampaignId
+from dialerd.core.identity import CampaignId
 from dialerd.engine.calls import CallFields
 from dialerd.engine.fields import Language
 from dialerd.engine.labels import LabelFields

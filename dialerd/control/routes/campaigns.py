@@ -22,8 +22,9 @@ from dialerd.control.queries import Paged, Span
 from dialerd.control.repeats import IdempotencyKey
 from dialerd.control.routes.contacts import CONTACTS
 from dialerd.core.errors import RequestError
+from dialerd.core.identity import CampaignId
 from dialerd.core.leftovers import Leftover
-from dialerd.core.model import CampaignId, CampaignStatus
+from dialerd.core.model import CampaignStatus
 from dialerd.engine.contactlist import ContactFile
 from dialerd.engine.draft import CampaignFields, EditableFields
 from dialerd.ports import CallFilter, CampaignFilter

@@ -16,8 +16,9 @@ from dialerd.control.answers.campaigns import Contact, ContactExplanation, Creat
 from dialerd.control.context import Controlled
 from dialerd.control.queries import Paging, number
 from dialerd.control.repeats import IdempotencyKey
+from dialerd.core.contact import ContactState
 from dialerd.core.errors import Fault, invalid
-from dialerd.core.model import E164, ContactState
+from dialerd.core.identity import E164
 from dialerd.engine.admission import AdditionFields
 from dialerd.engine.contactlist import ContactFile
 
