@@ -22,7 +22,7 @@ from dialerd.core.errors import DialerError, PortError
 from dialerd.core.identity import ChannelId
 from dialerd.core.model import AgentReport, AnsweredBy
 from dialerd.core.transfer import TransferWish
-from dialerd.media.answer_watch import Act, AnswerWatch, GoOn, HangUp, Hush, Judged, Speak
+from dialerd.media.answer_care import AnswerCare
 from dialerd.media.asterisk_ws import CalleeGone
 from dialerd.media.audio_guard import AudioGuard
 from dialerd.media.audio_watch import AudioLimits
@@ -57,12 +57,11 @@ class SessionTiming:
 
 MESSAGE = -1
 """The number of what is left on an answering machine; agents count theirs from 0."""
-LOOK = 0.5
-"""Seconds between two looks at a machine that says nothing."""
 
 
 class Session:
-    """The call `order`, from attach to its end. It is the conversation's stage and the leg's listener.
+    """The call `order`, from attach to its end. It is the conversation's stage, the leg's listener, and
+    what `AnswerCare` acts on.
 
     `waited` is how many seconds ago the callee answered.
     """
@@ -112,10 +111,8 @@ class Session:
         """The agent says nothing to a machine that is about to record."""
         self._hears_on = False
         """It listens all the same, for words that only a person says."""
-        self._watch = AnswerWatch(order.on_machine)
-        self._watching: asyncio.TimerHandle | None = None
-        self._amd = amd
-        self._judging: asyncio.Task[None] | None = None
+        opinion = (lambda: amd(order.channel)) if amd is not None else None
+        self._answer = AnswerCare(order.on_machine, self, lambda: self._at, opinion)
         self._audio = AudioGuard(
             timing.audio,
             hears=lambda: self._hears,
@@ -141,18 +138,17 @@ class Session:
             tell(await self._end)
         finally:
             self._limit.cancel()
-            if self._watching is not None:
-                self._watching.cancel()
             self._audio.close()
             self._cast.part(self._at)
             if self._playout is not None:
                 self._playout.end()
             if self._recorder is not None:
                 self._recorder.close()
-            parts = [part for part in (opening, self._change, self._judging) if part is not None]
+            parts = [part for part in (opening, self._change) if part is not None]
             for part in parts:
                 part.cancel()
             await asyncio.gather(*parts, return_exceptions=True)
+            await self._answer.close()
             if self._leg is not None:
                 await self._leg.close()
 
@@ -212,7 +208,7 @@ class Session:
     @property
     def _hears(self) -> bool:
         """Whether the callee's audio is wanted."""
-        wanted = self._cast.hears or self._watch.listens or self._record is not None
+        wanted = self._cast.hears or self._answer.listens or self._record is not None
         return wanted or self._audio.listens
 
     async def _go_direct(self) -> bool:
@@ -245,7 +241,7 @@ class Session:
             self._conversation = conversation
             # Nothing is seen of its audio.
             self._on_heard()
-            self._ask_asterisk()
+            self._answer.ask_asterisk()
             self._direct(conversation.start, self)
         return True
 
@@ -279,7 +275,7 @@ class Session:
         )
         outlet = self._overheard(leg)
         self._playout = Playout(outlet, notices, stall=self._timing.stall, form=leg.form)
-        self._ask_asterisk()
+        self._answer.ask_asterisk()
         return True
 
     async def _begin(self, taking: Awaitable[Conversation]) -> None:
@@ -334,7 +330,7 @@ class Session:
     def spoken(self, *, understood: bool) -> bool:
         """See `dialerd.media.conversation.Stage`."""
         if understood:
-            self._heed(self._watch.understood(self._at))
+            self._answer.understood()
         return not self._silent
 
     @property
@@ -366,7 +362,7 @@ class Session:
 
     def on_key(self, digit: str) -> None:
         """See `LegListener`. A key pressed before the agent has begun to speak is not meant for it."""
-        self._heed(self._watch.pressed(self._at))
+        self._answer.key_pressed()
         if self._conversation is not None and self._playout is not None and not self._silent:
             self._direct(self._conversation.key_pressed, digit, self._at)
 
@@ -376,8 +372,8 @@ class Session:
         if self._recorder is not None:
             self._recorder.hear_callee(plain)
         self._audio.heard(plain)
-        if self._watch.listens:
-            self._heed(self._watch.hear(plain, self._at))
+        if self._answer.listens:
+            self._answer.hear(plain)
             if not self._hears and self._leg is not None:
                 self._leg.deafen()
         listens = not self._muted and (not self._hushed or self._hears_on)
@@ -399,7 +395,7 @@ class Session:
 
     def _on_played(self, number: int) -> None:
         if number == MESSAGE:
-            self._heed(self._watch.spoken())
+            self._answer.message_played()
         elif self._conversation is not None:
             self._direct(self._conversation.played, number, self._at)
             self._ring()
@@ -421,50 +417,32 @@ class Session:
 
     # --- who has answered ----------------------------------------------------------------------------
 
-    def _heed(self, acts: tuple[Act, ...]) -> None:
-        for act in acts:
-            if not self._end.done():
-                self._act(act)
-        if self._watch.waits and self._watching is None:
-            self._watching = self._loop.call_later(LOOK, self._look)
+    def judge(self, answer: AnsweredBy, why: str) -> None:
+        """See `AnsweredCall`."""
+        self._listener.on_judged(answer, why)
 
-    def _ask_asterisk(self) -> None:
-        if self._amd is not None and self._watch.listens:
-            self._judging = self._loop.create_task(self._take_opinion(self._amd(self._order.channel)))
+    def hush(self) -> None:
+        """See `AnsweredCall`."""
+        self._hushed = True
+        self._hears_on = isinstance(self._conversation, Resumable) and self._conversation.knows_words
+        self._quieten()
 
-    async def _take_opinion(self, asked: Awaitable[tuple[AnsweredBy, str] | None]) -> None:
-        verdict = await asked
-        if verdict is not None:
-            self._heed(self._watch.judged(*verdict, self._at))
+    def go_on(self) -> None:
+        """See `AnsweredCall`. Who has shown to be a person by an answer is answered first."""
+        self._hushed = False
+        self._quieten()
+        self._loop.call_soon(self._resume)
 
-    def _look(self) -> None:
-        """Time alone may have something done, also where no audio comes."""
-        self._watching = None
-        self._heed(self._watch.tick(self._at))
+    def leave(self, *, message_left: bool) -> None:
+        """See `AnsweredCall`."""
+        if message_left:
+            self._listener.on_message_left()
+        self.detach()
 
-    def _act(self, act: Act) -> None:
-        match act:
-            case Judged(answer, why):
-                self._listener.on_judged(answer, why)
-            case Hush():
-                self._hushed = True
-                self._hears_on = isinstance(self._conversation, Resumable) and self._conversation.knows_words
-                if self._playout is not None:
-                    self._playout.stop()
-                    self._ring()
-            case Speak():
-                self._leave_message()
-            case GoOn():
-                self._hushed = False
-                if self._playout is not None:
-                    self._playout.stop()
-                    self._ring()
-                # Who has shown to be a person by an answer is answered first.
-                self._loop.call_soon(self._resume)
-            case HangUp(message_left):
-                if message_left:
-                    self._listener.on_message_left()
-                self.detach()
+    def _quieten(self) -> None:
+        if self._playout is not None:
+            self._playout.stop()
+            self._ring()
 
     def _resume(self) -> None:
         """Have the agent go on that was silenced, unless it says something already."""
@@ -472,7 +450,8 @@ class Session:
         if waits and isinstance(self._conversation, Resumable):
             self._direct(self._conversation.resume, self._at)
 
-    def _leave_message(self) -> None:
+    def leave_message(self) -> None:
+        """See `AnsweredCall`."""
         message = self._conversation.message() if self._conversation is not None else None
         if message is None or self._playout is None:
             self.detach()
