@@ -25,11 +25,11 @@ import httpx
 from benchmarks.figures import Figure, percentile, report
 from benchmarks.hearing import answering
 from benchmarks.latency import BUSY_SOON, MS, refills
-from benchmarks.media import NAMES, RATE, SETTLE, begun, echo_bot, in_progress
+from benchmarks.media import NAMES, RATE, SETTLE, begun, echo_bot
 from benchmarks.prepared import csv_list, people
 from benchmarks.sizes import RUNS, sized
 from benchmarks.tap import VARIABLE, Notes, read
-from benchmarks.testbed import client, core_wait, create, dialerd, start, wait_completed
+from benchmarks.testbed import client, core_wait, create, dialerd, start, wait_answered, wait_completed
 from scripts.running import Daemon, lab
 from tests.sipp import play
 
@@ -71,11 +71,7 @@ def settings(held: int, bot: dict[str, str]) -> dict[str, str]:
 def calls_held(opened: httpx.Client, held: int) -> Iterator[None]:
     """So many calls are talked with while the block lasts. Raises `TimeoutError` if they do not come about."""
     campaign = begun(opened, held, "bench")
-    deadline = time.monotonic() + held / RATE + 30
-    while in_progress(opened, campaign) < held:
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"only {in_progress(opened, campaign)} of {held} calls are held")
-        time.sleep(0.1)
+    wait_answered(opened, campaign, held, held / RATE + 30)
     time.sleep(SETTLE)
     yield
     if live(opened) < held:

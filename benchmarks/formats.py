@@ -17,15 +17,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import httpx
 import numpy as np
 
 from benchmarks.figures import Figure, report
-from benchmarks.media import echo_bot, in_progress, pbx
+from benchmarks.media import echo_bot, pbx
 from benchmarks.sizes import sized
-from benchmarks.testbed import client, cpu_seconds, family
+from benchmarks.testbed import client, cpu_seconds, dial, family, wait_answered
 from benchmarks.webrtc import engine as webrtc_engine
 from scripts.running import Daemon, Lab, daemon, lab
 from tests.media.lo_address import usable_address
@@ -107,29 +105,12 @@ def settings_for(row: Row, url: str, calls: int) -> dict[str, str]:
     }
 
 
-def begun(opened: httpx.Client, numbers: Sequence[str]) -> str:
-    """A campaign that dials these numbers."""
-    body: dict[str, Any] = {
-        "name": "formats", "agent_id": "bench", "language": "en-IN", "calls_per_second": RATE,
-        "contacts": [{"phone": f"+{number}"} for number in numbers], "on_invalid": "skip",
-        "answering_machine": "ignore",
-    }  # fmt: skip
-    created = opened.post("/v1/campaigns", json=body)
-    created.raise_for_status()
-    campaign = str(created.json()["campaign_id"])
-    opened.post(f"/v1/campaigns/{campaign}/start", json={}).raise_for_status()
-    return campaign
-
-
 def held(process: Daemon, running: Lab, numbers: Sequence[str], seconds: float) -> tuple[float, float]:
     """Hold the calls for so long; processor time of Asterisk and of the worker, in ms a second a call."""
     with client(process) as opened:
-        campaign = begun(opened, numbers)
-        deadline = time.monotonic() + 60
-        while in_progress(opened, campaign) < len(numbers):
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"only {in_progress(opened, campaign)} of {len(numbers)} calls are held")
-            time.sleep(0.1)
+        contacts = [{"phone": f"+{number}"} for number in numbers]
+        campaign = dial(opened, contacts, agent_id="bench", calls_per_second=RATE)
+        wait_answered(opened, campaign, len(numbers), 60)
         time.sleep(SETTLE)
         _, *workers = family(process)
         groups = ([pbx(running)], workers)

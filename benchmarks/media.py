@@ -22,14 +22,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import httpx
 
 from benchmarks.figures import Figure, percentile, report
 from benchmarks.hearing import Continuity, answering, echoed, first_sounds, follow, spread, streams
 from benchmarks.sizes import WHOLE, sized
-from benchmarks.testbed import client, cpu_seconds, family
+from benchmarks.testbed import client, cpu_seconds, dial, family, wait_answered
 from dialerd.agent import dialogue
 from dialerd.agent.clips import ClipCache
 from dialerd.agent.exchange import Say
@@ -111,11 +110,7 @@ def held(process: Daemon, running: Lab, calls: int, seconds: float, agent: str) 
     """Hold so many calls for so long; processor time of worker, daemon and Asterisk, in ms a second a call."""
     with client(process) as opened:
         campaign = begun(opened, calls, agent)
-        deadline = time.monotonic() + calls / RATE + 30
-        while in_progress(opened, campaign) < calls:
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"only {in_progress(opened, campaign)} of {calls} calls are held")
-            time.sleep(0.1)
+        wait_answered(opened, campaign, calls, calls / RATE + 30)
         time.sleep(SETTLE)
         engine, *workers = family(process)
         groups = (workers, [engine], [pbx(running)])
@@ -130,22 +125,8 @@ def held(process: Daemon, running: Lab, calls: int, seconds: float, agent: str) 
 
 def begun(opened: httpx.Client, calls: int, agent: str) -> str:
     """A campaign of so many contacts that dials."""
-    body: dict[str, Any] = {
-        "name": "media", "agent_id": agent, "language": "en-IN", "calls_per_second": RATE,
-        "contacts": [{"phone": f"+15560{index:06d}"} for index in range(calls)],
-        "on_invalid": "skip", "answering_machine": "ignore",
-    }  # fmt: skip
-    created = opened.post("/v1/campaigns", json=body)
-    created.raise_for_status()
-    campaign = str(created.json()["campaign_id"])
-    opened.post(f"/v1/campaigns/{campaign}/start", json={}).raise_for_status()
-    return campaign
-
-
-def in_progress(opened: httpx.Client, campaign: str) -> int:
-    """Calls of a campaign that were answered."""
-    progress = opened.get(f"/v1/campaigns/{campaign}").json()["dispositions"]
-    return int(progress["connected"])
+    contacts = [{"phone": f"+15560{index:06d}"} for index in range(calls)]
+    return dial(opened, contacts, agent_id=agent, calls_per_second=RATE)
 
 
 @contextmanager

@@ -15,14 +15,11 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
-
-import httpx
 
 from benchmarks.figures import Figure, percentile, report
 from benchmarks.hearing import answering, first_sounds, spread, streams
 from benchmarks.sizes import sized
-from benchmarks.testbed import client
+from benchmarks.testbed import client, dial
 from scripts.running import daemon, lab
 
 TALK = 3.0
@@ -57,7 +54,10 @@ def waits(script: str, calls: int, rate: int, rings: int) -> list[float]:
             source.write_text(SCRIPT.format(script=script, opening=OPENINGS[script]))
             process.ctl("script", "add", str(source))
             with client(process) as opened:
-                campaign = begun(opened, script, calls, rate)
+                contacts = [
+                    {"phone": f"+15560{index:06d}", "name": f"Asha {words(index)}"} for index in range(calls)
+                ]
+                campaign = dial(opened, contacts, script_id=script, calls_per_second=rate)
                 time.sleep(calls / rate + rings / 1_000 + TALK)
                 opened.post(f"/v1/campaigns/{campaign}/stop", json={"calls": "hangup"}).raise_for_status()
             log = sipp.folder / "messages.log"
@@ -72,22 +72,6 @@ def settings_for(calls: int) -> dict[str, str]:
         "DIALERD_MEDIA__MAX_SESSIONS": str(calls + 10),
         "DIALERD_LOG__LEVEL": "warning",
     }
-
-
-def begun(opened: httpx.Client, script: str, calls: int, rate: int) -> str:
-    """A campaign that dials so many callees, each with a name of its own."""
-    body: dict[str, Any] = {
-        "name": "openings", "script_id": script, "language": "en-IN", "calls_per_second": rate,
-        "contacts": [
-            {"phone": f"+15560{index:06d}", "name": f"Asha {words(index)}"} for index in range(calls)
-        ],
-        "on_invalid": "skip", "answering_machine": "ignore",
-    }  # fmt: skip
-    created = opened.post("/v1/campaigns", json=body)
-    created.raise_for_status()
-    campaign = str(created.json()["campaign_id"])
-    opened.post(f"/v1/campaigns/{campaign}/start", json={}).raise_for_status()
-    return campaign
 
 
 def words(number: int) -> str:

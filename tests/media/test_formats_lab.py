@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from aiohttp import WSMsgType, web
 
 from benchmarks.webrtc import engine as webrtc_process
 from dialerd.core.engine import EngineState
@@ -25,7 +24,7 @@ from scripts.running import LAB, Lab, lab
 from tests.adapters.waiting import until
 from tests.media.fake_bot import echo, fake_bot
 from tests.media.lo_address import usable_address
-from tests.media.test_engines_lab import BotDialer, dialing, whole
+from tests.media.test_engines_lab import BotDialer, dialing, repeating, whole
 from tests.media.tones import samples, tone
 from tests.media.webrtc_engine import Engine
 
@@ -75,30 +74,6 @@ async def audiosocket() -> AsyncIterator[str]:
         server.close()
 
 
-@asynccontextmanager
-async def led(running_lab: Lab) -> AsyncIterator[None]:
-    """An engine that Asterisk leads to, which repeats what it hears."""
-
-    async def serve(request: web.Request) -> web.WebSocketResponse:
-        socket = web.WebSocketResponse(protocols=["media"])
-        await socket.prepare(request)
-        async for message in socket:
-            if message.type is WSMsgType.BINARY:
-                await socket.send_bytes(message.data)
-        return socket
-
-    host, port = running_lab.facts["media"]["bare-media"].rsplit(":", 1)
-    app = web.Application()
-    app.router.add_get("/media", serve)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, host, int(port)).start()
-    try:
-        yield
-    finally:
-        await runner.cleanup()
-
-
 async def all_heard(dialer: BotDialer, calls: list[CallId], seconds: float) -> None:
     """Let these calls last for so long once all are heard, then end them."""
     await until(lambda: {each.call for each in dialer.heard.of(AgentHeard)} >= set(calls), 20)
@@ -133,7 +108,7 @@ async def test_a_tone_comes_back_whole_over_every_carrier_from_every_kind_of_eng
     async with AsyncExitStack() as stack:
         bot = await stack.enter_async_context(fake_bot(behave=echo))
         url = await stack.enter_async_context(audiosocket())
-        await stack.enter_async_context(led(running_lab))
+        await stack.enter_async_context(repeating(running_lab.facts["media"]["bare-media"]))
         offers, _ = stack.enter_context(webrtc_process())
         engines = (
             EngineSettings("twilio", "twilio-stream", 10, url=bot.url),
@@ -194,7 +169,7 @@ async def test_what_only_wideband_carries_reaches_a_webrtc_engine_and_the_callee
 async def test_what_only_wideband_carries_comes_back_from_engines_of_the_other_kinds(
     running_lab: Lab, tmp_path: Path
 ) -> None:
-    async with audiosocket() as url, led(running_lab):
+    async with audiosocket() as url, repeating(running_lab.facts["media"]["bare-media"]):
         engines = (
             EngineSettings("narrow", "audiosocket", 10, url=url, format="slin"),
             EngineSettings("sixteen", "audiosocket", 10, url=url, format="slin16"),
@@ -217,7 +192,7 @@ async def test_asterisk_takes_every_format_that_an_engine_of_its_own_may_have(
     running_lab: Lab, tmp_path: Path
 ) -> None:
     forms = ("ulaw", "alaw", "g722", "slin", "slin16", "slin24", "slin48")
-    async with led(running_lab):
+    async with repeating(running_lab.facts["media"]["bare-media"]):
         engines = [
             EngineSettings(form, "asterisk", 10, connection="bare-media", format=form) for form in forms
         ]
