@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -156,11 +156,11 @@ def measured(row: Row, running: Lab, calls: int, seconds: float) -> list[Figure]
 def measure(calls: int, seconds: float) -> list[Figure]:
     """Every row; in a short run some of them."""
     found: list[Figure] = []
-    with usable_address(), tempfile.TemporaryDirectory(prefix="dialerd-bench-") as name, ExitStack() as stack:
-        running = stack.enter_context(lab(Path(name)))
-        for row in ROWS[:: max(1, len(ROWS) // sized(len(ROWS), 3))]:
+    with usable_address(), tempfile.TemporaryDirectory(prefix="dialerd-bench-") as name:
+        for number, row in enumerate(ROWS[:: max(1, len(ROWS) // sized(len(ROWS), 3))]):
             print(f"measuring: {row.name} …", file=sys.stderr)
-            figures = measured(row, running, calls, seconds)
+            with lab(Path(name) / str(number)) as running:
+                figures = measured(row, running, calls, seconds)
             print(
                 f"  {figures[0].value:.2f} and {figures[1].value:.2f} ms/s; {figures[0].note}",
                 file=sys.stderr,
