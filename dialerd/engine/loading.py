@@ -146,6 +146,7 @@ class Loader:
                 await self._store.add_rejects(import_id, refused)
                 loaded.rejected += len(refused)
         except BaseException:
+            # Cancelled too: nothing of a list that is not taken stays.
             await asyncio.shield(self._drop(import_id))
             raise
         return import_id, loaded

@@ -255,6 +255,7 @@ class Intake:
         try:
             return CheckedList(await self._helper.call(check, path, spool, rule), spool, unpack)
         except BaseException:
+            # Cancelled too: the file is personal data.
             _discard(spool)
             raise
 

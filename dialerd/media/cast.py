@@ -66,6 +66,7 @@ class Cast:
             try:
                 self.conversation = self._agents.converse(_given(self._order, self._one))
             except Exception as error:
+                # An agent's bug costs its turn: the next one may take the call.
                 self.conversation = None
                 if not self._waiting:
                     raise
@@ -90,6 +91,7 @@ class Cast:
                 try:
                     await conversation.connect()
                 except Exception as error:
+                    # As above.
                     self.part(Millis(0))
                     if not self._waiting:
                         raise

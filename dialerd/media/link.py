@@ -53,6 +53,7 @@ class WorkerLink:
             writer.close()
             raise LinkLost(f"the media worker does not say who it is: {error}") from error
         except BaseException:
+            # Cancelled: the connection is nobody's.
             writer.close()
             raise
         if not isinstance(hello, wire.Hello):

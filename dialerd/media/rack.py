@@ -155,6 +155,7 @@ class _Place:
         try:
             return self.engine.converse(order, seat)
         except BaseException:
+            # Whatever it was, a seat that nobody sits in is free.
             seat.leave()
             raise
 
