@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 
 import structlog
 
-from dialerd import __version__, logs
+from dialerd import __version__, logs, precedence
 from dialerd.agent import rehearsal
 from dialerd.agent.proofreading import proofread
 from dialerd.agent.script import VOICES
@@ -154,6 +154,10 @@ async def run(settings: Settings) -> None:
         # Before the server: an open stream would keep it from closing.
         down.callback(feed.close)
         await helper.start()
+        if not down.enter_context(precedence.claimed()):
+            _log.info(
+                "dialerd.no_precedence", detail="audio may slow dialing down", do="allow RLIMIT_RTPRIO=1"
+            )
         # What is there by now stays: the collector need not look at it again, which would stop dialing each time.
         gc.freeze()
         _log.info("dialerd.started", version=__version__, instance=settings.instance, pid=os.getpid())
