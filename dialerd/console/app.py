@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib.resources import files as resources
 
-from nicegui import app, ui
+from nicegui import app, binding, ui
 from starlette.responses import Response
 
 from dialerd.console import api, files, login_page
@@ -50,6 +50,8 @@ def serve(options: Options, secret: str) -> None:
         page.register(console)
     app.add_middleware(Doorkeeper, console=console)
     app.on_shutdown(client.aclose)
+    # A form has its fields bound to a draft; that takes a moment on a busy machine, which is nothing to warn of.
+    binding.MAX_PROPAGATION_TIME = 1.0
     ui.run(
         host=options.host,
         port=options.port,

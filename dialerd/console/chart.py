@@ -21,7 +21,7 @@ _COLOURS = {
     "dnc": BAD,
 }
 _OTHERS = CALM
-_FONT = {"fontFamily": "inherit", "fontSize": 13}
+_FONT = {"fontFamily": "system-ui, sans-serif", "fontSize": 13}
 
 
 def dispositions(breakdown: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -26,7 +26,8 @@ _PAGE = """\
 <p><button type="submit">Log in</button></p></form>
 <p id="about" class="soft small">A key of the scope read sees everything, write changes it, admin may hang up
 everything too. Whoever runs dialerd makes one: <code>dialerctl key create --scope write</code></p>
-</main><script>if (matchMedia("(prefers-color-scheme: dark)").matches) document.body.classList.add("body--dark")</script>
+</main>
+<script>if (matchMedia("(prefers-color-scheme: dark)").matches) document.body.className = "body--dark"</script>
 </body></html>
 """
 _ENDED = "You are logged out."

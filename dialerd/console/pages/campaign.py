@@ -27,7 +27,7 @@ _METRICS = (
     ("escalation_rate", "Escalation rate", "handed to a person, of connected"),
 )
 _PARTS = (
-    ("total_contacts", "contacts in all"),
+    ("total_contacts", "in all"),
     ("called", "called"),
     ("pending", "not called yet"),
     ("in_progress", "in progress"),
@@ -186,6 +186,9 @@ class Campaign:
 
     def _show_charts(self, shown: dict[str, Any]) -> None:
         zone = shown["schedule"]["timezone"]
+        self._dispositions.set_visibility(bool(shown["disposition_breakdown"]))
+        self._breakdown.set_visibility(bool(shown["disposition_breakdown"]))
+        self._hours.set_visibility(bool(shown["by_hour"]))
         _draw(self._dispositions, chart.dispositions(shown["disposition_breakdown"]))
         _draw(self._hours, chart.hours(shown["by_hour"], zone))
         listing.fill(
@@ -202,8 +205,15 @@ class Campaign:
             ],
         )
         reasons = [f"{wording.reason(why)} {number:,}" for why, number in shown["reasons"].items() if number]
-        self._reasons.set_text("Why contacts were not reached: " + ", ".join(reasons) if reasons else "")
-        self._zone.set_text(f"Hours on the clock of {zone or 'UTC'}")
+        self._reasons.set_text(self._not_reached(reasons, shown))
+        hours = f"Hours on the clock of {zone or 'UTC'}"
+        self._zone.set_text(hours if shown["by_hour"] else "No call has been placed yet.")
+
+    @staticmethod
+    def _not_reached(reasons: list[str], shown: dict[str, Any]) -> str:
+        if not shown["disposition_breakdown"]:
+            return "Nothing yet."
+        return "Why contacts were not reached: " + ", ".join(reasons) if reasons else ""
 
     def _show_settings(self, shown: dict[str, Any]) -> None:
         told = tuple(_settings(shown))

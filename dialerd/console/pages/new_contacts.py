@@ -122,10 +122,15 @@ class ContactStep:
                 {
                     "line": contacts.line(row["line"]),
                     "phone": phone.shown(row["phone"], whole=self._whole),
-                    "reason": phone.blurred(row["reason"], whole=self._whole),
+                    "reason": phone.blurred(_in_words(row["reason"]), whole=self._whole),
                 }
                 for row in rows[:SHOWN]
             ],
         ).props("dense")
         if len(rows) > SHOWN:
             Words("div", f"and {len(rows) - SHOWN:,} more", "soft")
+
+
+def _in_words(reason: str) -> str:
+    """A reason without names that are the API's alone."""
+    return reason.replace("default_region accepts", "with the country below the dialer accepts")

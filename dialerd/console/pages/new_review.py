@@ -125,9 +125,21 @@ def show_forecast(forecast: Mapping[str, Any], zone: str | None) -> None:
                 Words("li", f"{one['change']}: {wording.seconds(one['sooner_seconds'])} sooner")
     for note in forecast["notes"]:
         Words("div", note, "soft small")
-    taken = [f"{wording.plain(name)} {about['value']} ({about['source']})" for name, about in
-             forecast["assumptions"].items()]  # fmt: skip
+    taken = [
+        f"{wording.plain(name).lower()} {value_of(about['value'])} ({about['source']})"
+        for name, about in forecast["assumptions"].items()
+        if about["value"] not in (None, {}, [])
+    ]
     Words("div", "Taken for granted: " + "; ".join(taken), "soft small")
+
+
+def value_of(value: object) -> str:
+    """An assumption: parts of a whole are percentages."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{wording.reason(str(key))} {value_of(inner)}" for key, inner in value.items())
+    if isinstance(value, float) and 0 <= value <= 1:
+        return f"{value * 100:.0f}%"
+    return str(value)
 
 
 def ending(forecast: Mapping[str, Any], zone: str | None) -> str:
