@@ -72,7 +72,7 @@ def _others(page: Page, url: str, ident: str, process: Daemon, folder: Path) -> 
     pages = {**PAGES, "campaign": f"/campaigns/{ident}", "call": f"/calls/{heard}",
              "script": "/scripts/personal-loan-cross-sell"}  # fmt: skip
     for scheme in ("light", "dark"):
-        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        page.emulate_media(color_scheme=scheme)
         for name, at in pages.items():
             page.goto(url + at)
             page.wait_for_function("() => window.socket && window.socket.connected")
