@@ -89,10 +89,10 @@ class Api:
         """Events from behind `after` on, None where the stream only shows that it lives. Raises `Refused`, `Away`."""
         headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": after} if after else {})
         async with self.stream("/v1/events", headers) as response:
-            if not response.is_success:
-                await response.aread()
-                raise _refusal(response)
             try:
+                if not response.is_success:
+                    await response.aread()
+                    raise _refusal(response)
                 async for found in happening.read(response.aiter_lines()):
                     yield found
             except httpx.HTTPError as error:

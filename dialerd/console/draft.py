@@ -86,6 +86,10 @@ class Draft:
         """The list; one without contacts before there is any."""
         return b"phone\n" if self.contacts is None else self.contacts.csv
 
+    def line(self, told: int) -> int:
+        """The line of the user's own list that the API calls by this number."""
+        return told if self.contacts is None else self.contacts.line(told)
+
     @property
     def started_by_hand(self) -> bool:
         """Whether a created campaign still has to be told to start: only one with a start time starts by itself."""

@@ -59,9 +59,8 @@ async def handed(
     except Away as away:
         return PlainTextResponse(f"dialerd does not answer: {away}", 502)
     if answer.status_code >= 400 and answer.status_code != 416:
-        await answer.aread()
-        await stack.aclose()
-        return PlainTextResponse(_detail(answer), answer.status_code)
+        async with stack:
+            return PlainTextResponse(await _detail(answer), answer.status_code)
     told = {name: answer.headers[name] for name in _TOLD if name in answer.headers}
     told["Cache-Control"] = "private, no-store"
     return StreamingResponse(_parts(stack, answer), answer.status_code, told)
@@ -73,8 +72,9 @@ async def _parts(stack: AsyncExitStack, answer: httpx.Response) -> AsyncIterator
             yield part
 
 
-def _detail(answer: httpx.Response) -> str:
+async def _detail(answer: httpx.Response) -> str:
     try:
+        await answer.aread()
         return str(answer.json()["detail"])
-    except (ValueError, KeyError, TypeError):
+    except (httpx.HTTPError, ValueError, KeyError, TypeError):
         return f"HTTP {answer.status_code}"

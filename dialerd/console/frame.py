@@ -87,7 +87,7 @@ class Frame:
         self._read, self._concerns = read, concerns
         await self._reread()
         self._keeper = background_tasks.create(self._keep(), name="page")
-        self._client.on_delete(self._keeper.cancel)
+        self._client.on_delete(lambda: self._keeper.cancel())
 
     async def attempt(self, asked: Awaitable[T]) -> T | None:
         """What was asked for; if it was not done, why is told, and None returned."""

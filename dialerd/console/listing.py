@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nicegui import ui
+from nicegui.events import GenericEventArguments
 
 from dialerd.console.blocks import Words, box, button
 
@@ -32,12 +33,12 @@ _SLOTS = {
         <span class="small soft">{{ props.value }}</span></q-td>""",
     "action": """<q-td :props="props"><q-btn v-if="props.value" flat no-caps dense color="primary"
         :label="props.value" :aria-label="props.value + ' ' + (props.row.what || '')"
-        @click="() => $parent.$emit('act', props.row.index)" /></q-td>""",
+        @click="() => $parent.$emit('act', props.row.name_)" /></q-td>""",
 }
 
 
 class Listing:
-    """A table whose rows are read page by page; `row` makes cells of an item."""
+    """A table whose rows are read page by page; `row` makes cells of an item, `guard` tells why one cannot be read."""
 
     def __init__(
         self,
@@ -45,20 +46,23 @@ class Listing:
         fetch: Callable[[int, int], Awaitable[dict[str, Any]]],
         row: Callable[[Any], dict[str, Any]],
         empty: str,
+        guard: Callable[[Awaitable[None]], Awaitable[None]],
         act: Callable[[Any], Awaitable[None]] | None = None,
     ) -> None:
         self._fetch = fetch
         self._row = row
+        self._guard = guard
+        self._act = act
         self._offset = 0
-        self._items: list[Any] = []
+        self._shown: dict[str, Any] = {}
+        self._readings = 0
         self._table = _table(columns)
-        if act is not None:
-            self._table.on("act", lambda event: act(self._items[int(event.args)]))
+        self._table.on("act", self._acted)
         self._empty = Words("div", empty, "soft")
         with box("line") as self._pager:
             self._back = button("Previous", lambda: self._turn(-ROWS))
             self._where = Words("span", "", "soft")
-            self._on = button("Next", lambda: self._turn(ROWS))
+            self._on = button("Next page", lambda: self._turn(ROWS))
 
     async def read(self) -> None:
         """Read the page that is shown. Raises `Refused`, `Away`."""
@@ -67,14 +71,18 @@ class Listing:
         if self._offset and self._offset >= total:
             self._offset = max(0, (total - 1) // ROWS * ROWS)
             page = await self._fetch(ROWS, self._offset)
-        self._items = page["data"]
-        fill(self._table, [self._row(item) for item in self._items])
-        last = self._offset + len(self._items)
+        items = page["data"]
+        if items != list(self._shown.values()) or not self._readings:
+            # A row is acted on under a name of its own: what was pressed is what was seen, whatever has moved since.
+            self._readings += 1
+            self._shown = {f"{self._readings}-{at}": item for at, item in enumerate(items)}
+        fill(self._table, [{"name_": name, **self._row(item)} for name, item in self._shown.items()])
+        last = self._offset + len(items)
         self._where.set_text(f"{self._offset + 1:,}–{last:,} of {total:,}")
         self._back.set_enabled(self._offset > 0)
         self._on.set_enabled(last < total)
-        self._table.set_visibility(bool(self._items))
-        self._empty.set_visibility(not self._items)
+        self._table.set_visibility(bool(items))
+        self._empty.set_visibility(not items)
         self._pager.set_visibility(total > ROWS)
 
     async def restart(self) -> None:
@@ -84,7 +92,14 @@ class Listing:
 
     async def _turn(self, by: int) -> None:
         self._offset = max(0, self._offset + by)
-        await self.read()
+        await self._guard(self.read())
+
+    async def _acted(self, event: GenericEventArguments) -> None:
+        item = self._shown.get(str(event.args))
+        if item is None:
+            ui.notify("The list has changed meanwhile: look again.", type="warning")
+        elif self._act is not None:
+            await self._act(item)
 
 
 def plain(columns: Sequence[Column], rows: Sequence[dict[str, Any]]) -> ui.table:

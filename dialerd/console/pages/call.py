@@ -81,9 +81,11 @@ class Call:
 
     async def _ask_hang_up(self) -> None:
         said = "The callee is cut off at once. The campaign's rules decide whether they are called again."
-        if await confirm("Hang up this call?", said, "Hang up", kind="negative") is not None:
-            await self._frame.attempt(self._frame.api.post(path("calls", self._ident, "hangup")))
-            self._frame.stale()
+        # What the button stands in is made anew meanwhile, if the call moves on.
+        with self._frame.content:
+            if await confirm("Hang up this call?", said, "Hang up", kind="negative") is not None:
+                await self._frame.attempt(self._frame.api.post(path("calls", self._ident, "hangup")))
+                self._frame.stale()
 
     def _conversation(self, call: dict[str, Any]) -> None:
         with card("Conversation"):

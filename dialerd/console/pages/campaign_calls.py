@@ -30,7 +30,7 @@ class CallList:
         self._campaign = campaign
         self._zone: str | None = None
         self._clock = Words("div", "", "soft small")
-        self._list = Listing(_COLUMNS, self._fetch, self._row, "No call has been placed yet.")
+        self._list = Listing(_COLUMNS, self._fetch, self._row, "No call has been placed yet.", frame.attempt)
 
     async def read(self, zone: str | None) -> None:
         """Read the page that is shown. Raises `Refused`, `Away`."""

@@ -38,7 +38,9 @@ class ContactList:
             states = ui.select(_STATES, value="", label="State", on_change=self._restart)
             states.props("outlined dense").style("min-width: 240px").bind_value(self, "_state")
             self._clock = Words("span", "", "soft small")
-        self._list = Listing(_COLUMNS, self._fetch, self._row, "No contact is in this state.", self._explain)
+        self._list = Listing(
+            _COLUMNS, self._fetch, self._row, "No contact is in this state.", frame.attempt, self._explain
+        )
 
     async def read(self, zone: str | None) -> None:
         """Read the page that is shown. Raises `Refused`, `Away`."""

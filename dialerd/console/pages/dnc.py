@@ -57,7 +57,9 @@ class DoNotCall:
                 if frame.login.writes:
                     self._adding()
             with card("The list"):
-                self._list = Listing(_COLUMNS, self._fetch, self._row, "The list is empty.", self._ask_remove)
+                self._list = Listing(
+                    _COLUMNS, self._fetch, self._row, "The list is empty.", frame.attempt, self._ask_remove
+                )
 
     async def read(self) -> None:
         """Read the page of the list. Raises `Refused`, `Away`."""

@@ -45,7 +45,7 @@ class ContactStep:
             with box(""):
                 Words("div", "Or paste the list", "strong")
                 self._pasted = ui.textarea("Contacts, one a line", placeholder=_EXAMPLE).props(
-                    "outlined rows=6"
+                    "outlined rows=6 maxlength=500000"
                 )
                 self._pasted.classes("w-full")
         with box("fields"):

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from nicegui import ui
 
-from dialerd.console import blocks, chart, draft, wording
+from dialerd.console import blocks, chart, draft, phone, wording
 from dialerd.console.blocks import Words, box
 from dialerd.console.draft import Draft
 from dialerd.console.frame import Frame
 from dialerd.console.pages.new_retry import MACHINES
 from dialerd.console.problem import Away, Fault, Refused
+
+WARNED = 20
+"""Warnings that are shown."""
 
 
 class Review:
@@ -44,8 +47,18 @@ class Review:
             return False
         with rows:
             self._list = Words("div", counted(report, None), "note").props("role=status data-counts")
+            if report["warnings"]:
+                self._warnings(report["warnings"])
         await self._foretell(fields, report, waiting, result)
         return True
+
+    def _warnings(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        with box("note warn"):
+            Words("div", f"{wording.count(len(rows), 'row')} taken, but look at them:", "strong")
+            with ui.element("ul"):
+                for row in rows[:WARNED]:
+                    said = phone.blurred(row["reason"], whole=self._frame.whole_numbers)
+                    Words("li", f"line {self._draft.line(row['line'])}: {said}")
 
     async def _foretell(
         self, fields: Mapping[str, Any], report: Mapping[str, Any], waiting: ui.element, result: ui.element

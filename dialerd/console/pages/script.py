@@ -40,6 +40,7 @@ class Script:
         self._frame = frame
         self._ident = ident
         self._version = version
+        self._shown: dict[str, Any] | None = None
         with frame.content:
             self._body = box("").style("display: contents")
 
@@ -49,7 +50,10 @@ class Script:
         shown = newest
         if self._version not in (None, newest["version"]):
             shown = await self._frame.api.get(path("scripts", self._ident), version=self._version)
-        self._body.clear()
+        if self._shown is not None:
+            # What is being typed below stays.
+            return
+        self._shown = shown
         with self._body:
             self._heading(shown, newest["version"])
             self._lines(shown, newest["version"])
@@ -101,7 +105,7 @@ class Script:
                         self._texts(language, said, audible=shown["version"] == newest)
 
     def _texts(self, language: str, said: Sequence[SpokenLine], *, audible: bool) -> None:
-        with ui.element("dl").classes("facts"):
+        with ui.element("dl").classes("facts spoken"):
             for line in said[:MOST_LINES]:
                 Words("dt", line.name)
                 with ui.element("dd"), box("line"):
@@ -121,8 +125,7 @@ class Script:
         said = "No new campaign can use it. While a campaign that uses it lives it cannot be deleted."
         if await confirm("Delete this script?", said, "Delete", kind="negative") is None:
             return
-        try_it = self._frame.api.delete(path("scripts", self._ident))
-        if await self._frame.attempt(_done(try_it)):
+        if await self._frame.attempt(_done(self._frame.api.delete(path("scripts", self._ident)))):
             ui.navigate.to("/scripts")
 
 

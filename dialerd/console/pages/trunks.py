@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 from nicegui import ui
 from starlette.requests import Request
 
-from dialerd.console import blocks, listing, phone, wording
+from dialerd.console import listing, wording
 from dialerd.console.api import path
 from dialerd.console.blocks import Words, box, button, card, tone
 from dialerd.console.context import Console
@@ -22,6 +21,17 @@ _CALLER_IDS = (
     Column("calls", "Calls in 24 h", "number"),
     Column("answered", "Answered of the last", "number"),
     Column("rests", "Rests until"),
+)
+
+
+_FACTS = (
+    "Rate now",
+    "Channels in use",
+    "Last calls",
+    "Turned away",
+    "Endpoint",
+    "Registration",
+    "Rests until",
 )
 
 
@@ -46,7 +56,7 @@ class Trunks:
 
     def __init__(self, frame: Frame) -> None:
         self._frame = frame
-        self._told: list[Any] = []
+        self._cards: dict[str, TrunkCard] = {}
         with frame.content:
             Words("h1", "Trunks")
             Words(
@@ -59,88 +69,94 @@ class Trunks:
     async def read(self) -> None:
         """Read the trunks. Raises `Refused`, `Away`."""
         found = await self._frame.api.everything("/v1/trunks", 500)
-        if found == self._told:
-            return
-        self._told = found
-        self._place.clear()
         with self._place:
             for trunk in found:
-                self._trunk(trunk)
-            if not found:
-                Words("div", "No trunk is configured.", "soft")
+                if trunk["name"] not in self._cards:
+                    self._cards[trunk["name"]] = TrunkCard(self._frame, trunk["name"])
+                self._cards[trunk["name"]].show(trunk)
 
-    def _trunk(self, trunk: dict[str, Any]) -> None:
+
+class TrunkCard:
+    """One trunk; it changes in place, so that who is at its button stays there."""
+
+    def __init__(self, frame: Frame, name: str) -> None:
+        self._frame = frame
+        self._name = name
         with card():
             with box("line"):
-                Words("h2", trunk["name"])
-                Words("span", wording.state(trunk["state"]), f"tag {tone(trunk['state'])}").props(
-                    "data-state"
-                )
+                Words("h2", name)
+                self._state = Words("span", "", "tag").props("data-state")
                 box("push")
-                if self._frame.login.writes and trunk["paused"]:
-                    button("Use again", partial(self._ask_resume, trunk), kind="positive")
-                elif self._frame.login.writes:
-                    button("Pause this trunk", partial(self._ask_pause, trunk))
-            for why in filter(None, (trunk["down"], trunk["paused"])):
-                Words("div", why, "note warn")
-            blocks.facts(trunk_facts(trunk))
-            if trunk["caller_ids"]:
-                listing.plain(_CALLER_IDS, [self._caller_id(one) for one in trunk["caller_ids"]]).props(
-                    "dense"
-                )
+                self._resume = button("Use again", self._ask_resume, kind="positive")
+                self._pause = button("Pause this trunk", self._ask_pause)
+            self._why = Words("div", "", "note warn")
+            with ui.element("dl").classes("facts"):
+                self._facts = {fact: (Words("dt", fact), Words("dd")) for fact in _FACTS}
+            self._caller_ids = listing.plain(_CALLER_IDS, []).props("dense")
 
-    def _caller_id(self, used: dict[str, Any]) -> dict[str, Any]:
-        return {
-            # One's own numbers are nobody's personal data.
-            "number": phone.shown(used["caller_id"], whole=True),
-            "calls": used["calls_24h"],
-            "answered": f"{used['answered']} of {used['of_last_calls']}",
-            "rests": wording.moment(used["rests_until"]) if used["rests_until"] else "",
-        }
+    def show(self, trunk: dict[str, Any]) -> None:
+        """Show it as it is now."""
+        may = self._frame.login.writes
+        self._state.set_text(wording.state(trunk["state"]))
+        self._state.classes(replace=f"tag {tone(trunk['state'])}")
+        self._resume.set_visibility(may and bool(trunk["paused"]))
+        self._pause.set_visibility(may and not trunk["paused"])
+        self._why.set_text("; ".join(filter(None, (trunk["down"], trunk["paused"]))))
+        self._why.set_visibility(bool(trunk["down"] or trunk["paused"]))
+        told = trunk_facts(trunk)
+        for fact, elements in self._facts.items():
+            for element in elements:
+                element.set_visibility(fact in told)
+            elements[1].set_text(told.get(fact, ""))
+        self._caller_ids.set_visibility(bool(trunk["caller_ids"]))
+        listing.fill(self._caller_ids, [_caller_id(one) for one in trunk["caller_ids"]])
 
-    async def _ask_pause(self, trunk: dict[str, Any]) -> None:
+    async def _ask_pause(self) -> None:
         said = "No new calls go over it; calls that are under way go on. Campaigns use their other trunks, or wait."
-        if await confirm(f"Pause the trunk {trunk['name']}?", said, "Pause this trunk") is not None:
-            await self._change(trunk, paused=True)
+        if await confirm(f"Pause the trunk {self._name}?", said, "Pause this trunk") is not None:
+            await self._change(paused=True)
 
-    async def _ask_resume(self, trunk: dict[str, Any]) -> None:
+    async def _ask_resume(self) -> None:
         said = "Calls go over it again. If it was paused since the carrier refused us, be sure that this is mended."
         if (
-            await confirm(f"Use the trunk {trunk['name']} again?", said, "Use again", kind="positive")
+            await confirm(f"Use the trunk {self._name} again?", said, "Use again", kind="positive")
             is not None
         ):
-            await self._change(trunk, paused=False)
+            await self._change(paused=False)
 
-    async def _change(self, trunk: dict[str, Any], **fields: bool) -> None:
-        changed = await self._frame.attempt(self._frame.api.patch(path("trunks", trunk["name"]), fields))
+    async def _change(self, **fields: bool) -> None:
+        changed = await self._frame.attempt(self._frame.api.patch(path("trunks", self._name), fields))
         if changed is not None:
-            self._frame.stale()
+            self.show(changed)
 
 
-def trunk_facts(trunk: dict[str, Any]) -> list[tuple[str, str]]:
+def _caller_id(used: dict[str, Any]) -> dict[str, Any]:
+    """One's own numbers are nobody's personal data."""
+    return {
+        "number": used["caller_id"],
+        "calls": used["calls_24h"],
+        "answered": f"{used['answered']} of {used['of_last_calls']}",
+        "rests": wording.moment(used["rests_until"]) if used["rests_until"] else "",
+    }
+
+
+def trunk_facts(trunk: dict[str, Any]) -> dict[str, str]:
     """A trunk in words."""
     rate, limit = trunk["rate_now"], trunk["calls_per_second"]
     slowed = (
         f"slowed to {rate:g} of {limit:g} calls a second" if rate < limit else f"{limit:g} calls a second"
     )
     last = trunk["last_calls"]
-    found = [
-        ("Rate now", slowed),
-        ("Channels in use", f"{trunk['channels_in_use']} of {trunk['max_channels']}"),
-        (
-            "Last calls",
-            f"{last['answered']} of {last['of']} answered ({wording.percent(last['answer_rate'])})",
-        ),
-        ("Turned away", wording.percent(trunk["turned_away"])),
-        ("Endpoint", trunk["endpoint"]),
-    ]
+    found = {
+        "Rate now": slowed,
+        "Channels in use": f"{trunk['channels_in_use']} of {trunk['max_channels']}",
+        "Last calls": f"{last['answered']} of {last['of']} answered ({wording.percent(last['answer_rate'])})",
+        "Turned away": wording.percent(trunk["turned_away"]),
+        "Endpoint": trunk["endpoint"],
+    }
     if trunk["registration"]:
-        found.append(
-            (
-                "Registration",
-                f"{trunk['registration']}: {'registered' if trunk['registered'] else 'not registered'}",
-            )
-        )
+        registered = "registered" if trunk["registered"] else "not registered"
+        found["Registration"] = f"{trunk['registration']}: {registered}"
     if trunk["rests_until"]:
-        found.append(("Rests until", wording.moment(trunk["rests_until"])))
+        found["Rests until"] = wording.moment(trunk["rests_until"])
     return found
