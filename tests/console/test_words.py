@@ -124,10 +124,10 @@ def test_calls_that_left_before_an_order_are_named() -> None:
 
 
 def test_the_review_counts_rows_and_those_not_to_be_called() -> None:
-    report = {"received": 8, "accepted": 5, "duplicates": 1, "invalid": [{}, {}]}
-    contacts = {"suppressed": 1, "zone_unknown": 0, "no_common_hours": 3}
+    report = {"received": 8, "accepted": 5, "duplicates": 1, "invalid": [{}, {}], "suppressed_dnc": 1}
+    contacts = {"zone_unknown": 0, "no_common_hours": 3}
     assert counted(report, contacts) == (
-        "8 rows in the list: 5 to be called, 2 left out as invalid, 1 repeated, 1 on the do-not-call list, "
+        "8 rows in the list: 4 to be called, 2 left out as invalid, 1 repeated, 1 on the do-not-call list, "
         "3 with no common hours."
     )
     assert value_of({"busy": 0.25, "no_answer": 0.75}) == "busy 25%, no answer 75%"

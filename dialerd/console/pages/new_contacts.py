@@ -102,7 +102,8 @@ class ContactStep:
         invalid = len(report["invalid"])
         said = (
             f"{wording.count(report['received'], 'row')}: {report['accepted']:,} can be called, "
-            f"{invalid:,} cannot, {report['duplicates']:,} repeat a number."
+            f"{invalid:,} cannot, {report['duplicates']:,} repeat a number; "
+            f"{report['suppressed_dnc']:,} of the first are on the do-not-call list and will not be."
         )
         Words("div", said, f"note {'bad' if invalid else ''}").props("role=status data-counts")
 

@@ -80,12 +80,12 @@ class Review:
 def counted(report: Mapping[str, Any], contacts: Mapping[str, int] | None) -> str:
     """What becomes of the rows of the list."""
     said = [
-        f"{report['accepted']:,} to be called",
+        f"{report['accepted'] - report['suppressed_dnc']:,} to be called",
         f"{len(report['invalid']):,} left out as invalid",
         f"{report['duplicates']:,} repeated",
     ]
+    said.append(f"{report['suppressed_dnc']:,} on the do-not-call list")
     if contacts is not None:
-        said.append(f"{contacts['suppressed']:,} on the do-not-call list")
         for key, about in (
             ("zone_unknown", "in an unknown time zone"),
             ("no_common_hours", "with no common hours"),

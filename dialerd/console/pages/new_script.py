@@ -19,7 +19,8 @@ class ScriptStep:
     ) -> None:
         self._draft = draft
         self._scripts = {script["script_id"]: script for script in scripts}
-        self._languages = languages
+        # Voices speak en-GB and en-US, scripts en-IN: the language has the same name.
+        self._names = {tag.split("-")[0]: name.split(" (")[0] for tag, name in languages.items()}
         Words("div", "The language is that of this campaign alone; the script says which it has texts for.")
         if not scripts:
             Words("div", "There is no script yet: add one under Scripts, then come back.", "note warn")
@@ -50,7 +51,7 @@ class ScriptStep:
         return found
 
     def _called(self, language: str) -> str:
-        name = self._languages.get(language) or self._languages.get(language.split("-")[0])
+        name = self._names.get(language.split("-")[0])
         return f"{name} ({language})" if name else language
 
     def _show_needs(self) -> None:
