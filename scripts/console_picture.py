@@ -50,7 +50,7 @@ def take(target: Path, others: Path | None) -> None:
         api = f"http://{running.env['DIALERD_HTTP__HOST']}:{running.env['DIALERD_HTTP__PORT']}"
         with console(api, folder / "console") as serving:
             browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
-            page = browser.new_page(viewport={"width": 1240, "height": 1080})
+            page = browser.new_page(viewport={"width": 1240, "height": 1000})
             page.goto(serving.url)
             page.get_by_label("API key").fill(key)
             page.get_by_role("button", name="Log in").click()
@@ -58,8 +58,7 @@ def take(target: Path, others: Path | None) -> None:
             ident = campaign(process)
             page.goto(f"{serving.url}/campaigns/{ident}")
             await_part(page, process, ident)
-            page.get_by_role("tab", name="Calls").click()
-            page.get_by_role("cell", name="1", exact=True).first.wait_for()
+            page.locator("svg text").filter(has_text="Interested").first.wait_for()
             page.screenshot(path=target)
             if others is not None:
                 _others(page, serving.url, ident, process, others)

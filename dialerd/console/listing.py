@@ -63,6 +63,8 @@ class Listing:
             self._back = button("Previous", lambda: self._turn(-ROWS))
             self._where = Words("span", "", "soft")
             self._on = button("Next page", lambda: self._turn(ROWS))
+        for unread in (self._table, self._empty, self._pager):
+            unread.set_visibility(False)
 
     async def read(self) -> None:
         """Read the page that is shown. Raises `Refused`, `Away`."""

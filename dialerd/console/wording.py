@@ -15,7 +15,7 @@ _STATUS = {
     "stopped": "Stopped",
 }
 _LABELS = {
-    "connected": "Connected, no label",
+    "connected": "Connected",
     "not_reachable": "Not reached",
     "callback_requested": "Callback requested",
     "interested": "Interested",
@@ -39,6 +39,18 @@ _REASONS = {
     "dropped": "audio was lost",
     "engine_failed": "voice agent failed",
     "cut": "hung up by an order",
+}
+_RULES = {
+    "dnc": "Do-not-call list",
+    "dnc_list": "Do-not-call list as of",
+    "tzdata": "Time zone data",
+    "asterisk": "Asterisk",
+    "manager": "Asterisk's manager interface",
+    "not_before": "May be called from",
+    "min_gap": "Last call to the number",
+    "live_call": "Other call to the number",
+    "campaign_concurrency": "Calls of the campaign",
+    "engine_session": "Calls of the voice agents",
 }
 _STATES = {
     "pending": "Waiting",
@@ -91,6 +103,11 @@ def script(ident: str | None, version: int | None) -> str:
 def state(word: str) -> str:
     """The state of a contact, a call or a trunk."""
     return _STATES.get(word, plain(word))
+
+
+def rule(name: str) -> str:
+    """A rule that is checked before each call."""
+    return _RULES.get(name, plain(name))
 
 
 def plain(word: str) -> str:

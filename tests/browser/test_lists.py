@@ -82,7 +82,7 @@ def test_a_trunk_is_paused_and_used_again(desk: Desk, manager: Manager) -> None:
     expect(manager.state).to_have_text("Paused")
     assert desk.daemon.ctl("trunk", "show", "lab")["state"] == "paused"
     manager.open("/events")
-    manager.sees("Trunk changed")
+    manager.sees("Trunk paused")
     manager.open("/trunks")
     manager.press("Use again")
     manager.agree("Use again")

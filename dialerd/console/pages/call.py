@@ -131,7 +131,7 @@ class Call:
             gate = call["gate"]
             blocks.facts(
                 [("On the callee's clock", str(gate.get("local_time", wording.NOTHING)))]
-                + [(wording.plain(rule), str(said)) for rule, said in gate.get("rules", {}).items()]
+                + [(wording.rule(rule), str(said)) for rule, said in gate.get("rules", {}).items()]
             )
 
     def _tries(self, call: dict[str, Any]) -> None:

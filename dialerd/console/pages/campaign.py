@@ -75,7 +75,7 @@ class Campaign:
                 ui.tab("calls", "Calls")
                 ui.tab("settings", "Settings")
             with (
-                ui.tab_panels(tabs, value="contacts", on_change=frame.stale)
+                ui.tab_panels(tabs, value="contacts", animated=False, on_change=frame.stale)
                 .classes("card")
                 .props("keep-alive") as self._panels
             ):
@@ -119,6 +119,11 @@ class Campaign:
                     [],
                 ).props("dense")
                 self._reasons = Words("div", "", "soft small")
+                self._counted = Words(
+                    "div",
+                    "Connected is everybody who answered, whatever came of it: the labels are parts.",
+                    "soft small",
+                )
             with card("Calls an hour"):
                 self._hours = ui.echart({}, renderer="svg").classes("chart")
                 self._zone = Words("div", "", "soft small")
@@ -159,12 +164,15 @@ class Campaign:
             else [_why(one, zone) for one in shown["blocked"]]
         )
         self._blocked.set_visibility(bool(said))
-        if said == self._blocked_text:
+        live = bool(shown["progress"]["in_progress"])
+        heading = "Further calls wait:" if live else "Not dialing now:"
+        if [heading, *said] == self._blocked_text:
             return
-        self._blocked_text = said
+        self._blocked_text = [heading, *said]
+        self._blocked.classes(replace="note" if live else "note warn")
         self._blocked.clear()
         with self._blocked:
-            Words("div", "Not dialing now:", "strong")
+            Words("div", heading, "strong")
             with ui.element("ul"):
                 for text in said:
                     Words("li", text)
@@ -188,6 +196,7 @@ class Campaign:
         zone = shown["schedule"]["timezone"]
         self._dispositions.set_visibility(bool(shown["disposition_breakdown"]))
         self._breakdown.set_visibility(bool(shown["disposition_breakdown"]))
+        self._counted.set_visibility(bool(shown["disposition_breakdown"]))
         self._hours.set_visibility(bool(shown["by_hour"]))
         _draw(self._dispositions, chart.dispositions(shown["disposition_breakdown"]))
         _draw(self._hours, chart.hours(shown["by_hour"], zone))
@@ -234,7 +243,7 @@ def _draw(drawn: ui.echart, options: dict[str, Any]) -> None:
 
 def _why(reason: dict[str, Any], zone: str | None) -> str:
     until = f" (until {wording.moment(reason['until'], zone)})" if reason["until"] else ""
-    return f"{wording.plain(reason['reason'])}: {reason['detail']}{until}"
+    return f"{wording.rule(reason['reason'].replace('-', '_'))}: {reason['detail']}{until}"
 
 
 def _settings(shown: dict[str, Any]) -> list[tuple[str, str]]:

@@ -99,7 +99,7 @@ class Script:
             with ui.tabs().props("no-caps align=left dense") as tabs:
                 for language in by_language:
                     ui.tab(language, language)
-            with ui.tab_panels(tabs, value=next(iter(by_language))).classes("w-full"):
+            with ui.tab_panels(tabs, value=next(iter(by_language)), animated=False).classes("w-full"):
                 for language, said in by_language.items():
                     with ui.tab_panel(language).classes("q-pa-none"):
                         self._texts(language, said, audible=shown["version"] == newest)
