@@ -50,7 +50,7 @@ def take(target: Path, others: Path | None) -> None:
         api = f"http://{running.env['DIALERD_HTTP__HOST']}:{running.env['DIALERD_HTTP__PORT']}"
         with console(api, folder / "console") as serving:
             browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
-            page = browser.new_page(viewport={"width": 1240, "height": 1000})
+            page = browser.new_page(viewport={"width": 1240, "height": 1190})
             page.goto(serving.url)
             page.get_by_label("API key").fill(key)
             page.get_by_role("button", name="Log in").click()

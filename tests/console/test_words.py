@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from dialerd.console import chart, phone, script_lines, wording
+from dialerd.console.happening import Happening
 from dialerd.console.pages.campaigns import conversions, left_out, matches, settled
+from dialerd.console.pages.events import row
 from dialerd.console.pages.new_review import counted, ending, value_of
 from dialerd.console.statusbar import in_flight, summary
 
@@ -138,6 +140,17 @@ def test_a_forecast_says_how_it_ends() -> None:
     assert ending(done, None) == "Done in 1 min 30 s, 15 Jan 2027, 03:30:00 UTC."
     assert ending({**done, "ends_by": "end_time"}, None).startswith("It is not done when its window ends")
     assert ending({"ends_by": "never", "finishes_at": None}, None).startswith("It would never be done")
+
+
+def test_an_event_is_told_in_words_and_leads_to_its_call() -> None:
+    data = {"call_id": "cal_1", "campaign_id": "cmp_1", "disposition": "not_reachable", "reason": "busy",
+            "attempt": 2, "detail": None, "phone": "+919876543210"}  # fmt: skip
+    told = row(Happening("a-1", "call.completed", "2027-01-15T03:30:00Z", data), whole=False)
+    assert told["kind"] == "Call completed"
+    assert told["about"] == "+91 ••• 10 · Not reached: busy · attempt 2"
+    assert told["href"] == "/calls/cal_1"
+    paused = Happening("a-2", "trunk.paused", "2027-01-15T03:30:00Z", {"trunk": "lab", "why": "by order"})
+    assert row(paused, whole=False)["about"] == "trunk lab · why by order"
 
 
 def test_lines_of_a_script_are_listened_to_by_their_own_names() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from nicegui import ui
@@ -70,10 +71,26 @@ def row(happening: Happening, *, whole: bool) -> dict[str, Any]:
         target = f"/calls/{data['call_id']}"
     elif happening.campaign:
         target = f"/campaigns/{happening.campaign}"
-    told = (f"{wording.plain(key)}: {value}" for key, value in data.items() if value is not None)
     return {
         "at": wording.clock(happening.at),
         "kind": wording.plain(happening.kind.replace(".", " ")),
         "href": target,
-        "about": phone.blurred(", ".join(told), whole=whole),
+        "about": phone.blurred(about(data), whole=whole),
     }
+
+
+_LINKED = ("call_id", "campaign_id", "phone", "disposition", "reason")
+"""What is told in words of its own, or by where the line leads."""
+
+
+def about(data: Mapping[str, Any]) -> str:
+    """What an event tells: whom, what came of it, then the rest by its names."""
+    said = [str(data["phone"])] if data.get("phone") else []
+    if data.get("disposition"):
+        said.append(wording.outcome(data["disposition"], data.get("reason")))
+    elif data.get("reason"):
+        said.append(wording.reason(data["reason"]))
+    for key, value in data.items():
+        if key not in _LINKED and value is not None:
+            said.append(f"{wording.plain(key).lower()} {value}")
+    return " · ".join(said)
