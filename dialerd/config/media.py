@@ -157,6 +157,9 @@ class AudioSocketSection(_EngineSection):
     format: Literal["slin", "slin16"] = Field(
         default="slin", description="of its samples: slin: 8 kHz (0x10); slin16: 16 kHz (0x12)"
     )
+    silence_seconds: float = Field(
+        default=30.0, ge=0, le=3_600, description="for which it may send nothing in a call; 0: for ever"
+    )
 
     @field_validator("url")
     @classmethod
@@ -291,6 +294,8 @@ def _told(name: str, section: EngineSection, twilio: TwilioSettings) -> EngineSe
         }
     else:
         fields["url"] = section.url or ""
+    if isinstance(section, AudioSocketSection):
+        fields["silence"] = section.silence_seconds
     if not isinstance(section, TwilioStreamSection):
         fields["format"] = section.format
     if isinstance(section, TwilioStreamSection | WebRtcSection):
