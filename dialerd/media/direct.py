@@ -1,8 +1,9 @@
 """Engines of the kind `asterisk`: Asterisk's own WebSocket leads straight to the engine, past this process.
 
 Asterisk makes the call's media leg with a connection of its websocket_client.conf that the settings name, and tells the
-engine in MEDIA_START whose call it is. No audio is seen here: not when the engine was first heard, nor what was said.
-What came of the call the engine says by REST. The conversation is over when the engine closes its socket.
+engine in MEDIA_START whose call it is. Callee and leg are in their bridge before it connects: what an engine says at
+once is heard from its first frame. No audio is seen here: not when the engine was first heard, nor what was said. What
+came of the call the engine says by REST. The conversation is over when the engine closes its socket.
 """
 
 from __future__ import annotations
@@ -31,6 +32,10 @@ from dialerd.media.remote import Seat
 
 LOOK = 1.0
 """Seconds between looks whether the engine is still there."""
+UP_WAITS = (0.005, 0.01, 0.02, 0.04, *[0.05] * 18)
+"""Seconds between looks whether Asterisk has reached the engine: about one in all, as `connection_timeout` is there."""
+STAYS = 0.5
+"""Seconds for which an engine must hold a call to count as one that has taken it."""
 CLOSE_DEADLINE = 3.0
 _NAME = re.compile(r"[A-Za-z0-9_]{1,64}")
 """Others can be no channel variables."""
@@ -140,6 +145,9 @@ class DirectLeg:
             connection, form = self._settings.connection, self._settings.format or ULAW.name
             await self._ari.make_direct_leg(self._channel, connection, form, self._variables)
             await self._join()
+            await self._ari.dial_direct_leg(self._channel)
+            await self._up()
+            await self._stays()
         except PortError as error:
             if not await self._ari.is_live(self._channel):
                 raise CalleeGone from error
@@ -156,6 +164,22 @@ class DirectLeg:
                 if wait is None:
                     raise
                 await asyncio.sleep(wait)
+
+    async def _up(self) -> None:
+        """Return once callee and engine can hear each other. Raises `PortError`."""
+        for wait in UP_WAITS:
+            state = await self._ari.leg_state(self._channel)
+            if state == "Up":
+                return
+            if state is None:
+                break
+            await asyncio.sleep(wait)
+        raise PortError(f"Asterisk does not reach it by {self._settings.connection}", retryable=True)
+
+    async def _stays(self) -> None:
+        await asyncio.sleep(STAYS)
+        if not await self._ari.has_leg(self._channel):
+            raise PortError("it ended the conversation as soon as it had begun", retryable=True)
 
     async def _watch(self) -> None:
         """Return when the engine is gone."""

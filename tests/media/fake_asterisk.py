@@ -10,6 +10,7 @@ import base64
 import contextlib
 import json
 import random
+import re
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -100,6 +101,9 @@ class FakeAsterisk:
     """Sections of its websocket_client.conf beside ours."""
     direct: dict[str, dict[str, str]] = field(default_factory=dict)
     """The variables of legs that lead to engines."""
+    down: set[str] = field(default_factory=set)
+    """Those that were not dialed yet."""
+    engine_is_down: bool = False
     direct_forms: dict[str, str] = field(default_factory=dict)
     """Their formats."""
     holds_marks: bool = False
@@ -156,8 +160,7 @@ class FakeAsterisk:
     async def make_leg(self, request: web.Request) -> web.Response:
         body = await request.json()
         assert body["connection_type"] == "client"
-        if not body["external_host"].startswith(f"{INSTANCE}-media"):
-            return self._make_direct_leg(body)
+        assert body["external_host"].startswith(f"{INSTANCE}-media")
         assert (body["transport"], body["app"]) == ("websocket", INSTANCE)
         assert body["format"] in FRAMES
         name = body["channelId"]
@@ -175,14 +178,29 @@ class FakeAsterisk:
             request.transport.close()
         return web.json_response({"id": name})
 
-    def _make_direct_leg(self, body: dict[str, Any]) -> web.Response:
-        """Asterisk itself leads to an engine."""
-        if body["external_host"] not in self.connections:
-            return web.json_response({"message": "Unable to allocate channel"}, status=500)
-        self.channels.add(body["channelId"])
-        self.direct[body["channelId"]] = body["variables"]
-        self.direct_forms[body["channelId"]] = body["format"]
-        return web.json_response({"id": body["channelId"]})
+    async def create(self, request: web.Request) -> web.Response:
+        """A channel that is not dialed yet: of those, here are legs that lead to an engine."""
+        body = await request.json()
+        found = re.fullmatch(r"WebSocket/(\w+)/c\((\w+)\)f\(json\)", body["endpoint"])
+        assert found
+        assert body["app"] == INSTANCE
+        if found[1] not in self.connections:
+            return web.json_response({"message": "Unable to create channel"}, status=500)
+        name = body["channelId"]
+        self.channels.add(name)
+        self.down.add(name)
+        self.direct[name] = body["variables"]
+        self.direct_forms[name] = found[2]
+        return web.json_response({"id": name})
+
+    async def dial(self, request: web.Request) -> web.Response:
+        """Asterisk connects to the engine, if that is there."""
+        name = request.match_info["id"]
+        assert any(name in joined for joined in self.bridges.values())
+        self.down.discard(name)
+        if self.engine_is_down:
+            self.channels.discard(name)
+        return web.Response(status=204)
 
     async def list_channels(self, _request: web.Request) -> web.Response:
         return web.json_response(
@@ -196,10 +214,10 @@ class FakeAsterisk:
         )
 
     async def show_channel(self, request: web.Request) -> web.Response:
-        live = request.match_info["id"] in self.channels
-        return web.json_response(
-            {} if live else {"message": "Channel not found"}, status=200 if live else 404
-        )
+        name = request.match_info["id"]
+        if name not in self.channels:
+            return web.json_response({"message": "Channel not found"}, status=404)
+        return web.json_response({"state": "Down" if name in self.down else "Up"})
 
     async def drop_channel(self, request: web.Request) -> web.Response:
         name = request.match_info["id"]
@@ -303,6 +321,8 @@ async def fake_asterisk(**settings: Any) -> AsyncIterator[FakeAsterisk]:
     fake = FakeAsterisk(**settings)
     app = web.Application(middlewares=[fake._gate])
     app.router.add_post("/ari/channels/externalMedia", fake.make_leg)
+    app.router.add_post("/ari/channels/create", fake.create)
+    app.router.add_post("/ari/channels/{id}/dial", fake.dial)
     app.router.add_get("/ari/channels", fake.list_channels)
     app.router.add_get("/ari/channels/{id}", fake.show_channel)
     app.router.add_delete("/ari/channels/{id}", fake.drop_channel)
