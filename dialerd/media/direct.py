@@ -35,6 +35,8 @@ CLOSE_DEADLINE = 3.0
 _NAME = re.compile(r"[A-Za-z0-9_]{1,64}")
 """Others can be no channel variables."""
 _PREFIX = "DIALERD_"
+_NO_SECTION = "websocket_client"
+"""What Asterisk speaks of where it knows no such connection."""
 
 _log = structlog.get_logger("dialerd.media")
 
@@ -137,8 +139,7 @@ class DirectLeg:
         """Connect callee and engine. Raises `CalleeGone`, `PortError`."""
         try:
             await self._ari.make_bridge(self._channel)
-            connection, form = self._settings.connection, self._settings.format or ULAW.name
-            await self._ari.make_direct_leg(self._channel, connection, form, self._variables)
+            await self._lead()
             await self._join()
         except PortError as error:
             if not await self._ari.is_live(self._channel):
@@ -148,14 +149,34 @@ class DirectLeg:
         self._talk.joined()
         self._watching = asyncio.get_running_loop().create_task(self._watch())
 
+    async def _lead(self) -> None:
+        connection, form = self._settings.connection, self._settings.format or ULAW.name
+        try:
+            await self._ari.make_direct_leg(self._channel, connection, form, self._variables)
+        except Refused as error:
+            if _NO_SECTION not in str(error):
+                raise
+            raise PortError(
+                f"{error} Its websocket_client.conf must have a section [{connection}] with the engine's uri: add it, "
+                "then reload res_websocket_client.so",
+                retryable=True,
+            ) from error
+
     async def _join(self) -> None:
         for wait in (*JOIN_WAITS, None):
             try:
                 return await self._ari.join(self._channel)
-            except Refused:
-                if wait is None:
+            except Refused as error:
+                if wait is not None:
+                    await asyncio.sleep(wait)
+                elif await self._ari.has_leg(self._channel):
                     raise
-                await asyncio.sleep(wait)
+                else:
+                    raise PortError(
+                        f"Asterisk could not open a WebSocket to the engine: start it where the uri of "
+                        f"[{self._settings.connection}] in websocket_client.conf leads, and look at Asterisk's log",
+                        retryable=True,
+                    ) from error
 
     async def _watch(self) -> None:
         """Return when the engine is gone."""

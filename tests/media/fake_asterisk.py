@@ -98,6 +98,8 @@ class FakeAsterisk:
     requests: list[str] = field(default_factory=list)
     connections: tuple[str, ...] = ("engine",)
     """Sections of its websocket_client.conf beside ours."""
+    reachable: bool = True
+    """Whether they lead to anybody; a leg that does not is gone at once."""
     direct: dict[str, dict[str, str]] = field(default_factory=dict)
     """The variables of legs that lead to engines."""
     direct_forms: dict[str, str] = field(default_factory=dict)
@@ -178,8 +180,10 @@ class FakeAsterisk:
     def _make_direct_leg(self, body: dict[str, Any]) -> web.Response:
         """Asterisk itself leads to an engine."""
         if body["external_host"] not in self.connections:
-            return web.json_response({"message": "Unable to allocate channel"}, status=500)
-        self.channels.add(body["channelId"])
+            message = "external_host must be a valid websocket_client connection id."
+            return web.json_response({"message": message}, status=400)
+        if self.reachable:
+            self.channels.add(body["channelId"])
         self.direct[body["channelId"]] = body["variables"]
         self.direct_forms[body["channelId"]] = body["format"]
         return web.json_response({"id": body["channelId"]})

@@ -59,7 +59,21 @@ async def test_a_connection_that_asterisk_does_not_have_is_named() -> None:
         outcome = await talk.outcome()
         assert isinstance(outcome, Failed)
         assert outcome.reason is Reason.ENGINE_FAILED
-        assert outcome.detail == "Asterisk refused to connect with nowhere: 500 Unable to allocate channel"
+        assert outcome.detail.endswith(
+            "Its websocket_client.conf must have a section [nowhere] with the engine's uri: add it, then reload "
+            "res_websocket_client.so"
+        )
+        await until(lambda: talk.fake.bridges == {})
+
+
+async def test_an_engine_that_does_not_run_is_named() -> None:
+    async with led() as talk:
+        talk.fake.reachable = False
+        assert await talk.failure() == (
+            Reason.ENGINE_FAILED,
+            "Asterisk could not open a WebSocket to the engine: start it where the uri of [engine] in "
+            "websocket_client.conf leads, and look at Asterisk's log",
+        )
         await until(lambda: talk.fake.bridges == {})
 
 
