@@ -336,7 +336,8 @@ class TwilioTalk(StreamTalk):
         """The socket is gone, without a word of ours."""
         if self._socket is not None:
             self._socket = None
-            self.take_fault("it broke off the conversation")
+            early = "" if self.has_spoken else " before it said anything: look at its log"
+            self.take_fault(f"it broke off the conversation{early}")
 
     def _take_close(self, code: int) -> None:
         peer, self._socket = self._socket, None

@@ -415,6 +415,13 @@ async def test_a_bot_that_dies_or_breaks_off_is_named() -> None:
         assert await talk.failure() == (Reason.ENGINE_FAILED, "engine bot: it broke off the conversation")
     async with talking() as talk:
         stream = await talk.bot.stream()
+        assert stream.socket._writer is not None
+        stream.socket._writer.transport.abort()
+        assert (await talk.failure())[1] == (
+            "engine bot: it broke off the conversation before it said anything: look at its log"
+        )
+    async with talking() as talk:
+        stream = await talk.bot.stream()
         await stream.speak(FRAME)
         await until(lambda: talk.heard)
         await stream.socket.close(code=1011)
