@@ -89,7 +89,7 @@ class MediaSettings(Section):
 class TwilioSettings(Section):
     """What bots that were written for Twilio are given in its place."""
 
-    account_sid: str = Field(default="AC" + "0" * 32, pattern=f"^{_ACCOUNT.pattern}$")
+    account_sid: str = "AC" + "0" * 32
     """Any account will do: it is what bots and webhooks are told, and what their REST requests must name."""
     auth_token: SecretStr | None = None
     """Signs what is sent to them (X-Twilio-Signature); the same as the API key that they use, for they have one."""
@@ -97,6 +97,13 @@ class TwilioSettings(Section):
     """The engine that holds the calls which they place."""
     language: str = "en"
     """Of those calls."""
+
+    @field_validator("account_sid")
+    @classmethod
+    def _account_is_a_sid(cls, value: str) -> str:
+        if not _ACCOUNT.fullmatch(value):
+            raise ValueError("must be AC and 32 of the digits 0-9 and a-f; any will do")
+        return value
 
     @field_validator("language")
     @classmethod
@@ -258,7 +265,7 @@ Engines = dict[str, EngineSection]
 
 
 def engine_names(value: object) -> object:
-    """Check names and kinds before the fields of each kind are read. Raises `ValueError`."""
+    """Check names before the fields of each kind are read. Raises `ValueError`."""
     for name in value if isinstance(value, dict) else ():
         if not NAME.fullmatch(str(name)):
             raise ValueError(f"engine names are lower-case letters, digits, '_' and '-': {name}")

@@ -19,8 +19,9 @@ class EngineState:
     """What an engine can hold now."""
 
     sessions: int
-    """Calls at a time; 0: none, `detail` says why and how to mend it."""
+    """Calls at a time."""
     detail: str = ""
+    """What is wrong, and how to mend it: why it holds none, or what became of the calls that it failed last."""
 
 
 @record

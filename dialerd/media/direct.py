@@ -142,8 +142,7 @@ class DirectLeg:
         """Connect callee and engine. Raises `CalleeGone`, `PortError`."""
         try:
             await self._ari.make_bridge(self._channel)
-            connection, form = self._settings.connection, self._settings.format or ULAW.name
-            await self._ari.make_direct_leg(self._channel, connection, form, self._variables)
+            await self._lead()
             await self._join()
             await self._ari.dial_direct_leg(self._channel)
             await self._up()
@@ -155,6 +154,17 @@ class DirectLeg:
             raise
         self._talk.joined()
         self._watching = asyncio.get_running_loop().create_task(self._watch())
+
+    async def _lead(self) -> None:
+        connection, form = self._settings.connection, self._settings.format or ULAW.name
+        try:
+            await self._ari.make_direct_leg(self._channel, connection, form, self._variables)
+        except Refused as error:
+            raise PortError(
+                f"{error}. Its websocket_client.conf must have a section [{connection}] with the engine's uri: add it, "
+                "then reload res_websocket_client.so",
+                retryable=True,
+            ) from error
 
     async def _join(self) -> None:
         for wait in (*JOIN_WAITS, None):
@@ -174,7 +184,11 @@ class DirectLeg:
             if state is None:
                 break
             await asyncio.sleep(wait)
-        raise PortError(f"Asterisk does not reach it by {self._settings.connection}", retryable=True)
+        raise PortError(
+            f"Asterisk could not open a WebSocket to the engine: start it where the uri of "
+            f"[{self._settings.connection}] in websocket_client.conf leads, and look at Asterisk's log",
+            retryable=True,
+        )
 
     async def _stays(self) -> None:
         await asyncio.sleep(STAYS)

@@ -300,7 +300,7 @@ class StreamTalk(ABC):
         if self._closed or self._fault:
             return
         self._fault = f"engine {self.order.engine}: {detail}"
-        self.seat.failed(self._fault)
+        self.seat.failed(detail)
         if self._stage is not None:
             self._stage.fail(self._fault)
 

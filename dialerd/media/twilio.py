@@ -17,7 +17,16 @@ from typing import Any, Protocol
 import aiohttp
 import orjson
 import structlog
-from picows import WSCloseCode, WSError, WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
+from picows import (
+    WSCloseCode,
+    WSError,
+    WSFrame,
+    WSInvalidStatusError,
+    WSListener,
+    WSMsgType,
+    WSTransport,
+    ws_connect,
+)
 
 from dialerd.core.effects import AttachAgent
 from dialerd.core.errors import PortError
@@ -156,6 +165,12 @@ class TwilioTalk(StreamTalk):
         except TimeoutError:
             self._give_up(
                 f"{place_of(program.at)} does not take the call within {self._settings.connect:g} s"
+            )
+        except WSInvalidStatusError as error:
+            status = "no 101" if error.response is None else int(error.response.status)
+            self._give_up(
+                f"{place_of(program.at)} opens no WebSocket (HTTP {status}): check the path, "
+                "and the token if it wants one"
             )
         except (OSError, ValueError, WSError, aiohttp.ClientError) as error:
             self._give_up(f"{place_of(program.at)} cannot be reached: {told(error)}")
@@ -321,7 +336,8 @@ class TwilioTalk(StreamTalk):
         """The socket is gone, without a word of ours."""
         if self._socket is not None:
             self._socket = None
-            self.take_fault("it broke off the conversation")
+            early = "" if self.has_spoken else " before it said anything: look at its log"
+            self.take_fault(f"it broke off the conversation{early}")
 
     def _take_close(self, code: int) -> None:
         peer, self._socket = self._socket, None

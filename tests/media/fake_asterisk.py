@@ -99,11 +99,12 @@ class FakeAsterisk:
     requests: list[str] = field(default_factory=list)
     connections: tuple[str, ...] = ("engine",)
     """Sections of its websocket_client.conf beside ours."""
+    reachable: bool = True
+    """Whether they lead to anybody; a leg that does not is gone once it is dialed."""
     direct: dict[str, dict[str, str]] = field(default_factory=dict)
     """The variables of legs that lead to engines."""
     down: set[str] = field(default_factory=set)
     """Those that were not dialed yet."""
-    engine_is_down: bool = False
     direct_forms: dict[str, str] = field(default_factory=dict)
     """Their formats."""
     holds_marks: bool = False
@@ -185,7 +186,7 @@ class FakeAsterisk:
         assert found
         assert body["app"] == INSTANCE
         if found[1] not in self.connections:
-            return web.json_response({"message": "Unable to create channel"}, status=500)
+            return web.json_response({"error": "Allocation failed"}, status=500)
         name = body["channelId"]
         self.channels.add(name)
         self.down.add(name)
@@ -198,7 +199,7 @@ class FakeAsterisk:
         name = request.match_info["id"]
         assert any(name in joined for joined in self.bridges.values())
         self.down.discard(name)
-        if self.engine_is_down:
+        if not self.reachable:
             self.channels.discard(name)
         return web.Response(status=204)
 

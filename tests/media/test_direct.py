@@ -60,7 +60,21 @@ async def test_a_connection_that_asterisk_does_not_have_is_named() -> None:
         outcome = await talk.outcome()
         assert isinstance(outcome, Failed)
         assert outcome.reason is Reason.ENGINE_FAILED
-        assert outcome.detail == "Asterisk refused to connect with nowhere: 500 Unable to create channel"
+        assert outcome.detail.endswith(
+            "Its websocket_client.conf must have a section [nowhere] with the engine's uri: add it, then reload "
+            "res_websocket_client.so"
+        )
+        await until(lambda: talk.fake.bridges == {})
+
+
+async def test_an_engine_that_does_not_run_is_named() -> None:
+    async with led() as talk:
+        talk.fake.reachable = False
+        assert await talk.failure() == (
+            Reason.ENGINE_FAILED,
+            "Asterisk could not open a WebSocket to the engine: start it where the uri of [engine] in "
+            "websocket_client.conf leads, and look at Asterisk's log",
+        )
         await until(lambda: talk.fake.bridges == {})
 
 
@@ -84,14 +98,6 @@ async def test_the_engine_is_reached_only_when_the_callee_can_hear_it() -> None:
         await until(lambda: talk.heard)
         asked = [line.rpartition("/")[2] for line in talk.fake.requests if line.startswith("POST")]
         assert asked.index("addChannel") < asked.index("dial")
-
-
-async def test_an_engine_that_is_down_is_named_and_the_fallback_has_the_call() -> None:
-    async with led(stand_ins=(STAND_IN,)) as talk:
-        talk.fake.engine_is_down = True
-        leg = await talk.leg()
-        await until(lambda: FRAME * 10 in bytes(leg.audio))
-        assert [detail for _, detail in talk.stood_in] == ["Asterisk does not reach it by engine"]
 
 
 async def test_an_engine_that_leaves_at_once_has_not_taken_the_call() -> None:

@@ -34,6 +34,7 @@ BARE = SDP + "m=audio 9 UDP/TLS/RTP/SAVPF 0\r\nc=IN IP4 0.0.0.0\r\na=rtpmap:0 PC
     [
         ("json", 503, "no session is free", "refused the offer: HTTP 503: no session is free"),
         ("json", 307, "", "refused the offer: HTTP 307"),
+        ("json", 404, "Not Found", "refused the offer: HTTP 404: Not Found; check the path of its url"),
         ("json", 200, "<html>", "answered the offer with no JSON object"),
         ("json", 200, "[]", "answered the offer with no JSON object"),
         ("json", 200, "{}", "answered the offer with no SDP answer"),
