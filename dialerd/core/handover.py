@@ -19,6 +19,7 @@ from dialerd.core.effects import (
     ReleaseMedia,
     ReturnCallee,
     RingCallee,
+    SeekEvidence,
     TellTransferFailed,
 )
 from dialerd.core.identity import ChannelId, call_of, callee_of, person_id
@@ -186,12 +187,16 @@ def on_joined(turn: Turn, event: PersonJoined) -> None:
         return
     policy = turn.world.policy
     deadline = mono_after(turn.now.mono, Millis(policy.transfers.most + policy.backstop))
-    call = replace(call, deadline=deadline)
-    call = _save(turn, call, replace(transfer, state=TransferState.CONNECTED, outcome=ANSWERED))
+    call = _connect(turn, replace(call, deadline=deadline), transfer)
     if not call.agent_done:
         turn.do(DetachAgent(call.id))
+
+
+def _connect(turn: Turn, call: Call, transfer: Transfer) -> Call:
+    call = _save(turn, call, replace(transfer, state=TransferState.CONNECTED, outcome=ANSWERED))
     call_told(turn, EventKind.CALL_ESCALATED, call)
     _announce(turn, "call.escalated", call, target=transfer.target)
+    return call
 
 
 def on_not_joined(turn: Turn, event: PersonNotJoined) -> None:
@@ -325,12 +330,35 @@ def adopt(turn: Turn, call: Call, persons: Iterable[LiveChannel]) -> None:
     found = next((live for live in persons if live.channel == person), None)
     if found is None and transfer.connected:
         on_gone(turn, PersonGone(person, 0))
+    elif found is None and transfer.state is TransferState.JOINING and turn.host.boot is not None:
+        # The two may have talked, and the person may have hung up: its call record tells.
+        turn.do(SeekEvidence(turn.host.boot, frozenset({person}), Millis(0)))
     elif found is None:
         _go_on(turn, call, transfer, TransferFailure.FAILED)
     elif transfer.state is TransferState.JOINING:
         _join(turn, call, transfer, person)
     elif found.answered and not transfer.connected:
         on_answered(turn, PersonAnswered(person))
+
+
+def was_together(turn: Turn, call: Call) -> Call:
+    """The callee's record tells that it was with a person, of which nobody could be told."""
+    transfer = call.transfer
+    if transfer is None or transfer.state is not TransferState.JOINING:
+        return call
+    return _connect(turn, call, transfer)
+
+
+def on_evidence(turn: Turn, call: Call, talked: bool) -> None:
+    """The person with whom the callee was to be connected is gone; `talked`: the two were together."""
+    transfer = call.transfer
+    if transfer is None or transfer.state is not TransferState.JOINING:
+        return
+    if talked:
+        _connect(turn, call, transfer)
+        on_gone(turn, PersonGone(person_id(call.current.channel, transfer.leg), 0))
+    else:
+        _go_on(turn, call, transfer, TransferFailure.FAILED)
 
 
 def give_up_overdue(turn: Turn) -> None:
