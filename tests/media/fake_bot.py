@@ -66,6 +66,9 @@ class FakeBot:
     url: str = ""
     behave: Behaviour = nothing
     accepts: bool = True
+    """Whether it answers who brings a call."""
+    refuses: bool = False
+    """It answers that it takes none."""
     streams: list[FakeStream] = field(default_factory=list)
 
     async def stream(self, number: int = 1) -> FakeStream:
@@ -76,6 +79,8 @@ class FakeBot:
     async def serve(self, request: web.Request) -> web.StreamResponse:
         if not self.accepts:
             await asyncio.sleep(60)
+        if self.refuses:
+            return web.Response(status=503)
         socket = web.WebSocketResponse()
         await socket.prepare(request)
         stream = FakeStream(socket, dict(request.headers))

@@ -40,21 +40,21 @@ async def test_an_engine_is_looked_at_and_named_while_it_cannot_be_reached() -> 
 
 async def test_an_engine_that_takes_no_calls_is_given_none_then_one_then_all() -> None:
     quick = RackTiming(check=0.02, retry=0.05, longest_retry=0.05)
-    async with fake_bot(accepts=False) as bot:
+    async with fake_bot(refuses=True) as bot:
         kinds = {"twilio-stream": lambda settings: TwilioStreamEngine(settings, GuardedWay())}
         rack = EngineRack(FakeAgent(), kinds, lambda: None, quick)
-        rack.configure([EngineSettings("bot", "twilio-stream", 3, url=bot.url, connect=0.05)])
+        rack.configure([EngineSettings("bot", "twilio-stream", 3, url=bot.url, connect=20.0)])
         await until(lambda: rack.states()["bot"].sessions == 3)
         for number in (1, 2):
             conversation: Any = rack.converse(order(number, engine="bot"))
-            with pytest.raises(Exception, match="does not take the call"):
+            with pytest.raises(Exception, match="cannot be reached"):
                 await conversation.connect()
             conversation.close(0)
         state = rack.states()["bot"]
         assert state.sessions == 0
         assert state.detail.startswith("it took no call 2 times running: ws://127.0.0.1:")
         await until(lambda: rack.states()["bot"].sessions == 1)
-        bot.accepts = True
+        bot.refuses = False
         conversation = rack.converse(order(3, engine="bot"))
         await conversation.connect()
         stream = await bot.stream()
