@@ -92,10 +92,11 @@ class Listener:
         self._http.delete(f"channels/{channel}")
 
     def connect(self, bridge: str, *channels: str) -> None:
-        """Put channels into one bridge, which is made for that."""
+        """Put channels into one bridge, which is made for that, as soon as nothing is played to them any more."""
         made = self._http.post(f"bridges/{bridge}", params={"type": "mixing"})
         assert made.status_code == 200, made.text
-        joined = self._http.post(f"bridges/{bridge}/addChannel", params={"channel": ",".join(channels)})
+        asked = {"channel": ",".join(channels)}
+        joined = self._http.post(f"bridges/{bridge}/addChannel", params=asked, timeout=20)
         assert joined.status_code == 204, joined.text
 
     def record(self, channel: str, direction: str, seconds: float) -> Sound:
