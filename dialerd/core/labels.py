@@ -75,7 +75,8 @@ def on_declared(turn: Turn, event: LabelsDeclared) -> None:
 
 def _forget_unused(world: World) -> None:
     """Forget what scripts have declared that nothing live has, but for those that came last."""
-    holders = [*(one for one in world.campaigns.values() if one.status.live), *world.calls.values()]
+    campaigns = (campaign for campaign in world.campaigns.values() if campaign.status.live)
+    holders: list[Call | Campaign] = [*campaigns, *world.calls.values()]
     needed = {by for holder in holders for by in _scripts(holder)} | world.newly_declared
     for by in world.labels.committed:
         if _AT_VERSION in by and by not in needed:

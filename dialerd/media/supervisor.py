@@ -132,6 +132,7 @@ class Supervisor:
         """End a worker of another version, which cannot be spoken with."""
         _log.warning("media.worker_of_other_version", pid=link.pid, version=link.hello.version)
         link.close()
+        other: WorkerProcess | None
         if self._process is not None and self._process.pid == link.pid:
             other, self._process = self._process, None
         else:
