@@ -285,15 +285,16 @@ def test_a_callee_who_may_be_with_a_person_already_goes_back_to_its_agent_if_tha
     driver = talking()
     driver.ask(target=target)
     driver.events(PersonAnswered(driver.person))
+    person = driver.person
     if how == "gone":
-        driver.events(PersonGone(driver.person, 16))
+        driver.events(PersonGone(person, 16))
     elif how == "not joined":
         driver.events(PersonNotJoined(driver.person, "it does not answer"))
     elif how == "never heard of":
         driver.run(until=driver.elapsed + 40_000)
     else:
-        person = driver.person
         driver.reborn()
+    if "gone" in how:
         assert driver.of(ReturnCallee) == [], "the two may have talked"
         driver.evidence(CallRecord(person, True, "ANSWERED", driver.now.wall, Millis(100)))
     (back,) = driver.of(ReturnCallee)
@@ -310,6 +311,7 @@ def test_a_callee_without_an_agent_hears_it_ring_again() -> None:
     driver.events(AgentFinished(driver.call.id, AgentReport()))
     driver.events(PersonAnswered(driver.person))
     driver.events(PersonGone(driver.person, 16))
+    driver.evidence()
     assert driver.of(ReturnCallee) == []
     assert driver.of(RingCallee) == [RingCallee(driver.callee)] * 2
 
@@ -560,11 +562,47 @@ def test_who_talked_with_a_person_that_hung_up_while_no_daemon_was_there_is_not_
     assert driver.closed[0].disposition == "escalated"
 
 
+def test_a_person_who_hangs_up_while_the_callees_end_is_being_found_out_changes_nothing() -> None:
+    driver, person = joining()
+    call, callee = driver.call.id, driver.callee
+    driver.reborn(LiveChannel(person, answered=True), callee=False)
+    assert HangUp(person) in driver.of(HangUp)
+    driver.events(PersonGone(person, 16))
+    (seek, other) = driver.of(SeekEvidence)
+    assert (seek.channels, other.channels) == ({callee}, {person})
+    driver.events(
+        EvidenceFound(
+            seek.boot, seek.channels, frozenset(), (record(callee, was_together=True),), records_readable=True
+        )
+    )
+    driver.evidence(record(person, was_together=True))
+    driver.events(AgentFinished(call, AgentReport()))
+    assert driver.closed[0].disposition == "escalated"
+    assert driver.stored.outcome == "answered"
+
+
+@pytest.mark.parametrize("told", ["by its record", "by Asterisk, late"])
+def test_a_person_who_was_gone_before_it_was_told_that_it_was_connected_has_talked(told: str) -> None:
+    driver, person = joining()
+    callee = driver.callee
+    driver.events(PersonGone(person, 16))
+    assert driver.of(HangUp) == []
+    if told == "by its record":
+        driver.evidence(record(person, was_together=True))
+    else:
+        driver.events(PersonJoined(person))
+        driver.evidence(record(person, was_together=True))
+    assert driver.of(HangUp) == [HangUp(callee)]
+    driver.end()
+    assert (driver.closed[0].disposition, driver.stored.outcome) == ("escalated", "answered")
+    assert driver.announced.count("call.escalated") == 1
+
+
 def test_a_person_of_whom_no_record_is_found_comes_to_nothing() -> None:
     driver, _ = joining()
     driver.reborn()
     driver.evidence()
-    assert [told.reason for told in driver.of(TellTransferFailed)] == ["failed"]
+    assert [told.reason for told in driver.of(TellTransferFailed)] == ["no_answer"]
     assert len(driver.of(ReturnCallee)) == 1
 
 
