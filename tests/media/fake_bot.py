@@ -13,6 +13,7 @@ from typing import Any
 from aiohttp import WSMsgType, web
 
 from tests.adapters.waiting import until
+from tests.web_server import web_server
 
 
 @dataclass
@@ -102,13 +103,6 @@ async def fake_bot(**settings: Any) -> AsyncIterator[FakeBot]:
     bot = FakeBot(**settings)
     app = web.Application()
     app.router.add_get("/ws", bot.serve)
-    runner = web.AppRunner(app, shutdown_timeout=0.05, access_log=None)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    assert site._server is not None
-    bot.url = f"ws://127.0.0.1:{site._server.sockets[0].getsockname()[1]}/ws"  # type: ignore[attr-defined]
-    try:
+    async with web_server(app, patience=0.05) as address:
+        bot.url = f"ws://{address}/ws"
         yield bot
-    finally:
-        await runner.cleanup()
