@@ -206,10 +206,10 @@ def _zone(turn: Turn, call: Call) -> str | None:
     return campaign.timezone if campaign is not None and campaign.timezone else next(iter(zones), None)
 
 
-def mark_answered(turn: Turn, call: Call, attempt: Try) -> Call:
-    """Journal the answer: the contact is in a call from now on."""
+def mark_answered(turn: Turn, call: Call, attempt: Try, at: Instant | None = None) -> Call:
+    """Journal the answer, of now or of `at`: the contact is in a call from then on."""
     now = turn.now
-    answered = replace(attempt, state=TryState.ANSWERED, answered_at=now.wall)
+    answered = replace(attempt, state=TryState.ANSWERED, answered_at=now.wall if at is None else at)
     deadline = mono_after(now.mono, Millis(turn.world.policy.max_call + turn.world.policy.backstop))
     call = replace(call, tries=(*call.tries[:-1], answered), deadline=deadline)
     if attempt.ringing_at is None:

@@ -218,7 +218,7 @@ class SeekReady:
 
 @record
 class SeekEvidence:
-    """After the settle delay, look up live channels and CDR rows of these tries."""
+    """After the settle delay, look up live channels and CDR rows of these tries and persons."""
 
     boot: str
     channels: frozenset[ChannelId]

@@ -102,6 +102,8 @@ class CallRecord:
     cause: int | None = None
     sip_code: int | None = None
     """The final SIP status, where the record tells it."""
+    was_together: bool = False
+    """Of a callee: it was in one bridge with a person; of a person: with its callee."""
 
 
 @record

@@ -304,6 +304,8 @@ class Call:
     """Once it is whole."""
     transfer: Transfer | None = None
     """Its last transfer."""
+    sought: ChannelId | None = None
+    """The person, gone by now, of whom it is being found out whether it was with the callee; in memory only."""
     transfer_deadline: Mono = Mono(0)
     """When a person's phone has rung for too long."""
 

@@ -94,9 +94,13 @@ def on_evidence(turn: Turn, event: EvidenceFound) -> None:
     records = {record.channel: record for record in event.records}
     for channel in sorted(event.asked - event.live):
         call = turn.world.calls.get(call_of(channel))
-        if call is None or call.current.channel != channel or call.current.state is TryState.ENDED:
+        if call is None or call.current.state is TryState.ENDED:
             continue
-        _resolve(turn, call, records.get(channel), event)
+        record = records.get(channel)
+        if call.current.channel == channel:
+            _resolve(turn, call, record, event)
+        elif handover.person_of(call) == channel:
+            handover.on_evidence(turn, call, talked=record is not None and record.was_together)
 
 
 def on_media_held(turn: Turn, event: MediaHeld) -> None:
@@ -177,9 +181,11 @@ def _resolve(turn: Turn, call: Call, record: CallRecord | None, event: EvidenceF
         if fault is not None and record is None and lost_at is not None and lost_at > attempt.answered_at:
             # However long Asterisk was away: nobody talked meanwhile.
             ended_at = lost_at
+        if record is not None and record.was_together:
+            call = handover.was_together(turn, call)
         ending.end_answered(turn, call, _ended(attempt, ended_at, record), fault)
     elif record is not None and record.answered:
-        answered = calls.mark_answered(turn, call, attempt)
+        answered = calls.mark_answered(turn, call, attempt, Instant(ended_at - record.talk))
         ending.end_answered(turn, answered, _ended(answered.current, ended_at, record), Reason.ABANDONED)
     elif record is not None:
         ending.end_unanswered(turn, call, _ended(attempt, ended_at, record), _unseen(record))

@@ -172,6 +172,8 @@ class World:
     webhooks: Table[WebhookId, Webhook] = field(default_factory=Table)
     labels: Table[str, Mapping[str, Declared]] = field(default_factory=Table)
     """What each agent and script declares (`dialerd.core.labels`)."""
+    newly_declared: set[str] = field(default_factory=set)
+    """Scripts that have declared theirs since it was last looked which are needed."""
     stalls: Table[CampaignId, Stall] = field(default_factory=Table)
     """Campaigns that cannot dial, where a webhook is to be told of it."""
     dnc: DncList = field(default_factory=DncList)

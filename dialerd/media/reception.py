@@ -92,8 +92,12 @@ class Reception:
                 backlog=BACKLOG,
                 websocket_handshake_timeout=INTRODUCTION,
                 max_frame_size=1 << 20,
+                # Whoever is cancelled from here on leaves a server that `close` knows of.
+                start_serving=False,
             )
+            await self._server.start_serving()
         except OSError as error:
+            self.close()
             why = os.strerror(error.errno) if error.errno else str(error)
             raise PortError(
                 f"cannot listen at {self._wanted} for the calls' audio: {why}; free that address, or set "

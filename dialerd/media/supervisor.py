@@ -132,22 +132,35 @@ class Supervisor:
         """End a worker of another version, which cannot be spoken with."""
         _log.warning("media.worker_of_other_version", pid=link.pid, version=link.hello.version)
         link.close()
-        self._watch(link.pid)
-        if self._process is not None:
-            self._process.kill(signal.SIGTERM)
-            await self._process.wait_ended(self._timing.leave)
-        await self.bury()
+        other: WorkerProcess | None
+        if self._process is not None and self._process.pid == link.pid:
+            other, self._process = self._process, None
+        else:
+            # One that was started in its place goes on starting.
+            other = _process_of(link.pid)
+        if other is not None:
+            other.kill(signal.SIGTERM)
+            if not await other.wait_ended(self._timing.leave):
+                other.kill()
+                await other.wait_ended(self._timing.leave)
+            other.close()
+        self._on_death()
 
     def _watch(self, pid: int) -> None:
         if self._process is not None and self._process.pid == pid:
             return
         if self._process is not None:
-            self._process.close()
-        try:
-            self._process = WorkerProcess(pid)
-        except OSError:
-            # It has ended already; its connection will say so.
-            self._process = None
+            # Another one has the socket: this one never came to it. It is watched until it is gone.
+            self._process.kill()
+        self._process = _process_of(pid)
+
+
+def _process_of(pid: int) -> WorkerProcess | None:
+    """None: it has ended already; its connection will say so."""
+    try:
+        return WorkerProcess(pid)
+    except OSError:
+        return None
 
 
 def _environment() -> dict[str, str]:

@@ -24,7 +24,7 @@ from dialerd.core.transfer import TransferWish
 from dialerd.media.audio_watch import AudioLimits
 from dialerd.media.engine_settings import EngineSettings
 
-VERSION = 6
+VERSION = 7
 """Of this protocol. A daemon ends a worker of another version."""
 MAX_LINE = 4 * 1024 * 1024
 
@@ -389,6 +389,14 @@ class Ended:
 
 
 @dataclass(frozen=True, slots=True)
+class Forgone:
+    """The call's phone has rung for so long that its end must have been missed: nothing is ready for it any more."""
+
+    call: str
+    kind: Literal["forgone"] = "forgone"
+
+
+@dataclass(frozen=True, slots=True)
 class Pong:
     """Answer to `Ping`."""
 
@@ -410,6 +418,7 @@ ToDaemon = (
     | Recorded
     | Unrecorded
     | Ended
+    | Forgone
     | Pong
 )
 

@@ -115,7 +115,7 @@ class Worker:
         self._ari = ari
         self._reception = reception
         self._sessions: dict[str, tuple[Session, AttachAgent]] = {}
-        self._ringing = RingingLegs(self._new_leg, settings.longest_ringing)
+        self._ringing = RingingLegs(self._new_leg, settings.longest_ringing, self._give_up_ringing)
         self._vigil = Vigil(ari, self._held)
         self._dismissed = False
         """The daemon has taken leave: with the last call this worker ends, unless another one comes before."""
@@ -299,6 +299,11 @@ class Worker:
         """What is ready for the call is not needed any more; nothing is: nothing happens."""
         self._ringing.forgo(call)
         self._rack.forgo(call)
+
+    def _give_up_ringing(self, call: str) -> None:
+        """Nobody has told how the ringing ended; the daemon counts the call as one that takes a place."""
+        self._forgo(call)
+        self._send(wire.Forgone(call))
 
     def _direct(self, message: Direction) -> None:
         """Tell a call's session something; a call that is over is told nothing."""

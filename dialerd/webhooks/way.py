@@ -33,10 +33,6 @@ class GuardedWay:
         self._guard = Guard.parse(list(allowed))
         self._names = Names("way", look_up)
 
-    def close(self) -> None:
-        """Lead nowhere any more."""
-        self._names.close()
-
     def allow(self, allowed: Sequence[str]) -> None:
         """Hosts, addresses and networks that are not public, as in `webhooks.allow`. Raises `ValueError`."""
         self._guard = Guard.parse(list(allowed))

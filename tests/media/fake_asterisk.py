@@ -22,6 +22,7 @@ from aiohttp import ClientError, ClientSession, ClientWebSocketResponse, WSMsgTy
 from dialerd.media.address import Address
 from dialerd.media.ari import AriLogin
 from tests.adapters.waiting import until
+from tests.web_server import web_server
 
 INSTANCE = "lab"
 PASSWORD = "right horse"
@@ -332,15 +333,11 @@ async def fake_asterisk(**settings: Any) -> AsyncIterator[FakeAsterisk]:
     app.router.add_post("/ari/bridges/{id}", fake.make_bridge)
     app.router.add_post("/ari/bridges/{id}/addChannel", fake.join)
     app.router.add_delete("/ari/bridges/{id}", fake.drop_bridge)
-    runner = web.AppRunner(app, shutdown_timeout=0.05, access_log=None)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    fake.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    try:
-        yield fake
-    finally:
-        for task in fake.tasks:
-            task.cancel()
-        await asyncio.gather(*fake.tasks, return_exceptions=True)
-        await runner.cleanup()
+    async with web_server(app, patience=0.05) as address:
+        fake.url = f"http://{address}"
+        try:
+            yield fake
+        finally:
+            for task in fake.tasks:
+                task.cancel()
+            await asyncio.gather(*fake.tasks, return_exceptions=True)

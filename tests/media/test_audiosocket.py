@@ -19,6 +19,7 @@ from dialerd.media.audiosocket import AudioSocketEngine
 from dialerd.media.formats import SLIN, SLIN16, ULAW, Format
 from dialerd.media.outcome import Finished
 from tests.adapters.waiting import until
+from tests.listening import stop
 from tests.media.fake_agent import FRAME, call_id
 from tests.media.fake_asterisk import FakeLeg
 from tests.media.talking import Talk, talking
@@ -78,7 +79,7 @@ async def served(**changes: Any) -> AsyncIterator[tuple[FakeServer, Talk]]:
         async with talking(engine=engine, kinds={"audiosocket": AudioSocketEngine}, **changes) as talk:
             yield server, talk
     finally:
-        listening.close()
+        await stop(listening)
         if server.writer is not None:
             server.writer.close()
 

@@ -43,6 +43,7 @@ from tests.adapters.waiting import until
 from tests.media.fake_bot import FakeBot, FakeStream, echo, fake_bot
 from tests.media.test_media_lab import SHORT, Dialer, as_stored
 from tests.media.tones import Tone, samples, tone
+from tests.web_server import web_server
 
 pytestmark = pytest.mark.lab
 
@@ -234,13 +235,8 @@ async def repeating(address: str, told: list[dict[str, Any]] | None = None) -> A
     host, port = address.rsplit(":", 1)
     app = web.Application()
     app.router.add_get("/media", serve)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, host, int(port)).start()
-    try:
+    async with web_server(app, host, int(port)):
         yield
-    finally:
-        await runner.cleanup()
 
 
 async def test_a_tone_comes_back_whole_from_an_engine_that_asterisk_leads_to(

@@ -457,21 +457,29 @@ async def held_answered(fake: FakeAsterisk, on_machine: OnMachine) -> AsyncItera
         yield call
 
 
-async def test_a_machine_hears_its_message_after_the_tone() -> None:
+@asynccontextmanager
+async def taken_for_a_machine(
+    *sounds: bytes, make: Callable[[], FakeTalk] = lambda: FakeTalk(has_message=True)
+) -> AsyncIterator[tuple[Held, FakeLeg]]:
+    """A call whose agent was heard, and which these sounds have had taken for a machine's; there is a message."""
     async with fake_asterisk() as fake:
         fake.answer(CALL)
-        agent = FakeAgent(make=lambda: FakeTalk(has_message=True))
-        async with held(fake, agent, on_machine=OnMachine.MESSAGE) as call:
+        async with held(fake, FakeAgent(make=make), on_machine=OnMachine.MESSAGE) as call:
             leg = await call.leg()
             await until(lambda: call.heard)
-            await leg.speak(*frames(silence(0.3), speech(MACHINE[0])))
+            await leg.speak(*frames(*sounds))
             await until(lambda: call.judged)
-            assert call.talk.told.count(("played", 1)) <= 1
-            await leg.speak(*frames(silence(0.4), tone(0.5, 1_000.0), silence(0.2)))
-            assert isinstance(await call.outcome(), Finished)
-            assert call.judged == [AnsweredBy.MACHINE]
-            assert call.messages_left == 1
-            assert len(leg.audio) == 20 * len(FRAME), "what was said to nobody is dropped"
+            yield call, leg
+
+
+async def test_a_machine_hears_its_message_after_the_tone() -> None:
+    async with taken_for_a_machine(silence(0.3), speech(MACHINE[0])) as (call, leg):
+        assert call.talk.told.count(("played", 1)) <= 1
+        await leg.speak(*frames(silence(0.4), tone(0.5, 1_000.0), silence(0.2)))
+        assert isinstance(await call.outcome(), Finished)
+        assert call.judged == [AnsweredBy.MACHINE]
+        assert call.messages_left == 1
+        assert len(leg.audio) == 20 * len(FRAME), "what was said to nobody is dropped"
 
 
 async def test_a_machine_is_hung_up_on_where_there_is_no_message() -> None:
@@ -495,72 +503,50 @@ async def test_a_person_is_greeted_and_left_alone_and_then_not_listened_to() -> 
 
 
 async def test_a_key_takes_a_message_back_and_the_agent_hears_it() -> None:
-    async with fake_asterisk() as fake:
-        fake.answer(CALL)
-        agent = FakeAgent(make=lambda: FakeTalk(has_message=True))
-        async with held(fake, agent, on_machine=OnMachine.MESSAGE) as call:
-            leg = await call.leg()
-            await until(lambda: call.heard)
-            await leg.speak(*frames(speech(MACHINE[0])))
-            await until(lambda: call.judged)
-            await leg.press("1")
-            await until(lambda: ("key", "1") in call.talk.told)
-            assert call.judged == [AnsweredBy.MACHINE, AnsweredBy.HUMAN]
-            await until(lambda: ("played", 2) in call.talk.told)
-            assert ("resume",) not in call.talk.told, "it says something already"
-            assert call.messages_left == 0
+    async with taken_for_a_machine(speech(MACHINE[0])) as (call, leg):
+        await leg.press("1")
+        await until(lambda: ("key", "1") in call.talk.told)
+        assert call.judged == [AnsweredBy.MACHINE, AnsweredBy.HUMAN]
+        await until(lambda: ("played", 2) in call.talk.told)
+        assert ("resume",) not in call.talk.told, "it says something already"
+        assert call.messages_left == 0
 
 
 async def test_a_person_who_was_taken_for_a_machine_hears_the_agent_again() -> None:
-    async with fake_asterisk() as fake:
-        fake.answer(CALL)
-        agent = FakeAgent(make=lambda: FakeTalk(has_message=True))
-        async with held(fake, agent, on_machine=OnMachine.MESSAGE) as call:
-            leg = await call.leg()
-            await until(lambda: call.heard)
-            await leg.speak(*frames(voice(2.4)))
-            await until(lambda: call.judged)
-            await leg.speak(*frames(silence(0.7), voice(0.4), silence(1.4)))
-            await until(lambda: ("played", 3) in call.talk.told)
-            assert call.judged == [AnsweredBy.MACHINE, AnsweredBy.HUMAN]
-            assert call.talk.told.count(("resume",)) == 1
-            assert call.messages_left == 0
-            assert not call.outcomes
+    async with taken_for_a_machine(voice(2.4)) as (call, leg):
+        await leg.speak(*frames(silence(0.7), voice(0.4), silence(1.4)))
+        await until(lambda: ("played", 3) in call.talk.told)
+        assert call.judged == [AnsweredBy.MACHINE, AnsweredBy.HUMAN]
+        assert call.talk.told.count(("resume",)) == 1
+        assert call.messages_left == 0
+        assert not call.outcomes
 
 
 async def test_who_answers_a_silenced_agent_in_words_is_answered() -> None:
-    async with fake_asterisk() as fake:
-        fake.answer(CALL)
-        agent = FakeAgent(make=lambda: FakeTalk(has_message=True, hears=True))
-        async with held(fake, agent, on_machine=OnMachine.MESSAGE) as call:
-            leg = await call.leg()
-            await until(lambda: call.heard)
-            await leg.speak(*frames(voice(2.4)))
-            await until(lambda: call.judged)
-            before = len(call.talk.told)
-            assert not call.session.spoken(understood=True), "too long for an answer"
-            await leg.speak(*frames(silence(0.7), voice(0.4), silence(0.4)))
-            await until(lambda: len([what for what, *_ in call.talk.told[before:] if what == "heard"]) >= 75)
-            assert not call.session.spoken(understood=False)
-            assert call.session.spoken(understood=True)
-            await until(lambda: ("played", 3) in call.talk.told)
-            assert call.judged == [AnsweredBy.MACHINE, AnsweredBy.HUMAN]
+    async with taken_for_a_machine(voice(2.4), make=lambda: FakeTalk(has_message=True, hears=True)) as (
+        call,
+        leg,
+    ):
+        before = len(call.talk.told)
+        assert not call.session.spoken(understood=True), "too long for an answer"
+        await leg.speak(*frames(silence(0.7), voice(0.4), silence(0.4)))
+        await until(lambda: len([what for what, *_ in call.talk.told[before:] if what == "heard"]) >= 75)
+        assert not call.session.spoken(understood=False)
+        assert call.session.spoken(understood=True)
+        await until(lambda: ("played", 3) in call.talk.told)
+        assert call.judged == [AnsweredBy.MACHINE, AnsweredBy.HUMAN]
 
 
 async def test_a_silenced_agent_without_ears_for_words_hears_nothing_of_a_machine() -> None:
-    async with fake_asterisk() as fake:
-        fake.answer(CALL)
-        agent = FakeAgent(make=lambda: Deaf(has_message=True, hears=True))
-        async with held(fake, agent, on_machine=OnMachine.MESSAGE) as call:
-            leg = await call.leg()
-            await until(lambda: call.heard)
-            await leg.speak(*frames(voice(2.4)))
-            await until(lambda: call.judged)
-            known = call.talk.told.count(("heard", frames(voice(0.02))[0]))
-            await leg.speak(*frames(voice(1.2), silence(2.3)))
-            assert isinstance(await call.outcome(), Finished)
-            assert call.messages_left == 1
-            assert call.talk.told.count(("heard", frames(voice(0.02))[0])) == known
+    async with taken_for_a_machine(voice(2.4), make=lambda: Deaf(has_message=True, hears=True)) as (
+        call,
+        leg,
+    ):
+        known = call.talk.told.count(("heard", frames(voice(0.02))[0]))
+        await leg.speak(*frames(voice(1.2), silence(2.3)))
+        assert isinstance(await call.outcome(), Finished)
+        assert call.messages_left == 1
+        assert call.talk.told.count(("heard", frames(voice(0.02))[0])) == known
 
 
 class Deaf(FakeTalk):

@@ -19,6 +19,7 @@ from tests.adapters.waiting import until
 from tests.media.fake_agent import FRAME
 from tests.media.fake_bot import fake_bot
 from tests.media.talking import CALL, STAND_IN, TONE, stream_to, talking
+from tests.web_server import web_server
 
 
 @dataclass
@@ -42,15 +43,9 @@ async def pages(**documents: str) -> AsyncIterator[Pages]:
     found = Pages({f"/{name}": text for name, text in documents.items()})
     app = web.Application()
     app.router.add_route("*", "/{name}", found.answer)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    found.url = f"http://127.0.0.1:{site._server.sockets[0].getsockname()[1]}"  # type: ignore[union-attr]
-    try:
+    async with web_server(app) as address:
+        found.url = f"http://{address}"
         yield found
-    finally:
-        await runner.cleanup()
 
 
 async def test_the_document_of_a_call_is_fetched_as_twilio_fetches_it_and_carried_out() -> None:

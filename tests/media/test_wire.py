@@ -54,6 +54,7 @@ TO_DAEMON: list[wire.ToDaemon] = [
     wire.Recorded("cal_1", Recording("2026/01/15/cal_1.wav", 1_000, Millis(9)), 7),
     wire.Unrecorded("cal_1", "No space left on device", 8),
     wire.Ended("cal_1", AgentReport(), Reason.DROPPED, "lost", 5),
+    wire.Forgone("cal_1"),
     wire.Pong(0.25),
     wire.Ready(0, "its event loop is late", late=True),
 ]  # fmt: skip

@@ -553,3 +553,16 @@ async def test_an_agent_that_cannot_foresee_costs_no_call(tmp_path: Path) -> Non
         boss.attach()
         await boss.hears(wire.Heard)
         assert it.agent.foreseen == [order()]
+
+
+async def test_what_is_ready_for_a_phone_of_whose_end_nobody_tells_is_let_go_of(tmp_path: Path) -> None:
+    async with (
+        fake_asterisk() as fake,
+        running(tmp_path, fake, longest_ringing=0.05) as it,
+        daemon(it.path) as boss,
+    ):
+        await boss.hears(wire.Ready)
+        boss.say(wire.Expect.of(PrepareMedia(CALL, order().channel, answer=order())))
+        assert await boss.hears(wire.Forgone) == wire.Forgone(CALL)
+        assert it.agent.forgone == [CALL], "what was to be said too"
+        await until(lambda: fake.bridges == {})

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 
@@ -15,6 +19,17 @@ from tests.webhooks.receiver import receiver
 
 SOON = 0.05
 """The patience with a name, shortened: that it ends is tested, not when."""
+HANGS = """\
+import asyncio, threading
+from dialerd.webhooks.guard import read_url
+from dialerd.webhooks.names import Names
+
+async def ask():
+    names = Names("way", lambda host, port: threading.Event().wait())
+    await names.addresses(read_url("https://hang.example/"), 0.05)
+
+asyncio.run(ask())
+"""
 
 
 @pytest.fixture
@@ -41,7 +56,6 @@ async def test_a_name_that_is_not_found_in_time_is_an_objection(
     with pytest.raises(OSError, match=r"hang\.example is not found"):
         await leads.connect("wss://hang.example/ws")
     assert await leads.objection("https://8.8.8.8/") is None, "an address needs no look-up"
-    leads.close()
 
 
 async def test_names_that_hang_take_the_threads_of_nobody_else_and_are_not_asked_for_again(
@@ -60,8 +74,36 @@ async def test_names_that_hang_take_the_threads_of_nobody_else_and_are_not_asked
             await bots.addresses(read_url(f"https://hang{number}.example/"), SOON)
     assert asked == [f"hang{number}.example" for number in range(LOOKUPS)], "who gave up waits in no queue"
     assert [str(found) for found in await crms.addresses(read_url("https://crm.example/"))] == ["8.8.8.8"]
-    bots.close()
-    crms.close()
+
+
+async def test_who_waits_for_a_place_gets_it_when_a_name_is_found_after_all(hanging: threading.Event) -> None:
+    def hang(host: str, port: int) -> list[str]:
+        hanging.wait()
+        return ["8.8.8.8"]
+
+    names = Names("way", hang)
+    for number in range(LOOKUPS):
+        with pytest.raises(OSError, match="is not found"):
+            await names.addresses(read_url(f"https://hang{number}.example/"), SOON)
+    waits = asyncio.create_task(names.addresses(read_url("https://late.example/")))
+    hanging.set()
+    assert [str(found) for found in await waits] == ["8.8.8.8"]
+
+
+async def test_what_a_resolver_says_of_a_name_is_what_whoever_asked_is_told() -> None:
+    def unknown(host: str, port: int) -> list[str]:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    names = Names("way", unknown)
+    for _ in range(LOOKUPS + 1):
+        with pytest.raises(socket.gaierror, match="not known"):
+            await names.addresses(read_url("https://unknown.example/"))
+
+
+def test_a_name_that_hangs_does_not_hold_up_the_end_of_the_process() -> None:
+    ended = subprocess.run([sys.executable, "-c", HANGS], capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 1
+    assert "OSError: the host hang.example is not found" in ended.stderr
 
 
 async def test_it_leads_to_the_address_that_was_judged() -> None:
@@ -74,4 +116,3 @@ async def test_it_leads_to_the_address_that_was_judged() -> None:
         assert await leads.objection("https://crm.example/") is None
         leads.allow([])
         assert "no public address" in (await leads.objection("https://crm.example/") or "")
-        leads.close()
