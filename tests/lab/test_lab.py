@@ -213,6 +213,17 @@ def test_what_died_is_started_again(tmp_path: Path) -> None:
     assert processes_of(tmp_path) == []
 
 
+def test_the_ports_of_a_lab_that_has_died_wait_for_it(tmp_path: Path) -> None:
+    with lab_in(tmp_path / "first") as first:
+        for pid in first["pids"].values():
+            os.kill(pid, signal.SIGKILL)
+        eventually(lambda: not processes_of(tmp_path), 5)
+        with lab_in(tmp_path / "second") as second:
+            assert not ports_of(first).keys() & ports_of(second).keys()
+            again = run_json("up", "--dir", tmp_path / "first")
+            assert {**again, "pids": None} == {**first, "pids": None}
+
+
 def test_chosen_ports_and_deep_folders(tmp_path: Path) -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
