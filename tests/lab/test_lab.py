@@ -173,6 +173,7 @@ def test_the_text_form_can_be_evaluated(lab: Json) -> None:
     assert {name: environment.get(name) for name in lab["env"]} == lab["env"]
 
 
+@pytest.mark.alone
 def test_two_labs_share_nothing(lab: Json, tmp_path: Path) -> None:
     with lab_in(tmp_path / "second") as second:
         assert not ports_of(lab).keys() & ports_of(second).keys()
