@@ -68,7 +68,8 @@ class Supervisor:
             await self.bury()
             self._process = spawn(self._command, _environment(), self._secret)
             _log.info("media.worker_started", pid=self._process.pid)
-            link = await self._knock(self._timing.start)
+            # One that was about to die let us in once more: only now is it seen that nobody is there.
+            link = await self._knock(self._timing.start, on_vacant=self._on_death)
         if link is None:
             status = self._process.status if self._process is not None else None
             await self.bury()
@@ -107,7 +108,7 @@ class Supervisor:
         if link is not None:
             link.close()
 
-    async def _knock(self, seconds: float) -> WorkerLink | None:
+    async def _knock(self, seconds: float, on_vacant: Callable[[], None] | None = None) -> WorkerLink | None:
         """Connect, for `seconds` at most and no longer than the process we know of lives."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + seconds
@@ -117,7 +118,9 @@ class Supervisor:
             except (OSError, LinkLost) as error:
                 # One that leaves removes its socket first, and writes its last words after that.
                 killed = isinstance(error, ConnectionRefusedError)
-                self.vacant = killed and not wire.outcomes_of(self._socket).exists()
+                before, self.vacant = self.vacant, killed and not wire.outcomes_of(self._socket).exists()
+                if self.vacant and not before and on_vacant is not None:
+                    on_vacant()
                 gone = self._process is None or self._process.ended.is_set()
                 if gone or loop.time() >= deadline:
                     return None

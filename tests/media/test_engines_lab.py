@@ -151,6 +151,7 @@ def whole(found: Tone | None, sent: float, least: float) -> Tone:
     return found
 
 
+@pytest.mark.alone
 async def test_a_tone_comes_back_from_an_echo_bot_whole_and_its_keys_arrive(
     running_lab: Lab, tmp_path: Path
 ) -> None:
@@ -183,6 +184,7 @@ async def test_a_tone_comes_back_from_an_echo_bot_whole_and_its_keys_arrive(
         whole(tone(after_key), said.level, 1.5)
 
 
+@pytest.mark.alone
 async def test_a_tone_comes_back_whole_over_audiosocket(running_lab: Lab, tmp_path: Path) -> None:
     keys: list[bytes] = []
 
@@ -239,6 +241,7 @@ async def repeating(address: str, told: list[dict[str, Any]] | None = None) -> A
         yield
 
 
+@pytest.mark.alone
 async def test_a_tone_comes_back_whole_from_an_engine_that_asterisk_leads_to(
     running_lab: Lab, tmp_path: Path
 ) -> None:
@@ -266,6 +269,7 @@ async def test_a_tone_comes_back_whole_from_an_engine_that_asterisk_leads_to(
         await dialer.nothing_is_left()
 
 
+@pytest.mark.alone
 async def test_clear_is_heard_at_once_and_a_bot_that_closes_its_socket_ends_the_call(
     running_lab: Lab, tmp_path: Path
 ) -> None:
