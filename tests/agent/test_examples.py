@@ -192,9 +192,9 @@ def test_words_lead_there_too(script: str, words: tuple[str, ...], label: str) -
 
 def test_values_are_said_as_the_language_does() -> None:
     english = Talk(example("emi-reminder"), "en-IN", {"phone": "+91", "name": "Ravi", "emi_amount": "125000"})
-    assert "Your instalment of 1,25,000 Indian rupees is due on 5 December 2026." in english.said
+    assert "Your instalment of 1,25,000 rupees is due on 5 December 2026." in english.said
     hindi = Talk(example("emi-reminder"), "hi-IN", {"phone": "+91", "name": "रवि", "emi_amount": "125000"})
-    assert "आपकी 1,25,000 भारतीय रुपए की किस्त 5 दिसंबर 2026 को देय है।" in hindi.said
+    assert "आपकी 1,25,000 रुपये की किस्त 5 दिसंबर 2026 को देय है।" in hindi.said
     assert "आख़िरी अंक 4 8 2 1 हैं" in hindi.said
     assert (
         Talk(example("cross-sell"), "hi-IN")
@@ -224,5 +224,5 @@ def test_who_takes_over_is_told_what_it_is_about() -> None:
         Talk(example("emi-reminder"), "en-IN", {"phone": "+91", "name": "Ravi"}).press("3").press("3").hear()
     )
     assert talk.wish.summary == (
-        "Ravi, EMI 4,500 Indian rupees due 5 December 2026, loan ending 4 8 2 1; reason: another reason"
+        "Ravi, EMI 4,500 rupees due 5 December 2026, loan ending 4 8 2 1; reason: another reason"
     )
