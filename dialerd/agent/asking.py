@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 
 from dialerd.agent.document import Node
-from dialerd.agent.flow import Choice, Confirmation, Question
+from dialerd.agent.flow import COMMAND, Choice, Confirmation, Question
 from dialerd.agent.text import is_name
 from dialerd.agent.vocabulary import KEYS, MAX_LABEL, Variable, Vocabulary, read_currency
 
@@ -119,6 +119,8 @@ def _bounds(fields: Mapping[str, Node]) -> tuple[int, int]:
     high = fields["max"].whole(0, 10**12) if "max" in fields else None
     if low is not None and high is not None and low > high:
         fields["min"].fault("is more than max")
+    if low is not None and "max" not in fields and low > MAX_NUMBER:
+        fields["min"].fault(f"is more than {MAX_NUMBER}, which is the most where no `max` is given")
     return low or 0, MAX_NUMBER if high is None else high
 
 
@@ -152,22 +154,30 @@ def _options(node: Node, fields: Mapping[str, Node], words: Vocabulary) -> dict[
     for digit, about in fields["options"].members():
         if not is_key(digit, about):
             continue
-        if not isinstance(about.value, Mapping):
-            value = about.scalar(MAX_LABEL)
-            found[digit] = Choice("", value=digit if value is None else value)
-            continue
-        option = about.fields(("value", "words", "label", "goto"), required=("value",))
-        value = option["value"].scalar(MAX_LABEL) if "value" in option else None
-        label = option["label"].text(MAX_LABEL) if "label" in option else None
-        goto = option["goto"].text(MAX_LABEL) if "goto" in option else None
-        heard = read_phrases(option["words"], words) if "words" in option else ()
-        found[digit] = Choice(goto or "", heard, label, digit if value is None else value)
-    stands = [str(choice.value) for choice in found.values()]
-    for value in sorted({value for value in stands if stands.count(value) > 1}):
-        fields["options"].fault(f"gives the value {value} by more than one key")
+        choice = _option(digit, about, words)
+        for before, other in found.items():
+            # Whoever compares them takes true for 1, and 1 for "1".
+            if choice.value == other.value or str(choice.value) == str(other.value):
+                about.fault(
+                    f"gives the value {choice.value}, which is that of the key {before} ({other.value})"
+                )
+                break
+        found[digit] = choice
     if not found and isinstance(fields["options"].value, Mapping):
         fields["options"].fault("must have at least one key")
     return found
+
+
+def _option(digit: str, about: Node, words: Vocabulary) -> Choice:
+    if not isinstance(about.value, Mapping):
+        value = about.scalar(MAX_LABEL)
+        return Choice("", value=digit if value is None else value)
+    option = about.fields(("value", "words", "label", "goto"), required=("value",))
+    value = option["value"].scalar(MAX_LABEL) if "value" in option else None
+    label = option["label"].text(MAX_LABEL) if "label" in option else None
+    goto = option["goto"].text(MAX_LABEL) if "goto" in option else None
+    heard = read_phrases(option["words"], words) if "words" in option else ()
+    return Choice(goto or "", heard, label, digit if value is None else value)
 
 
 def _confirmation(node: Node, words: Vocabulary) -> Confirmation | None:
@@ -179,6 +189,8 @@ def _confirmation(node: Node, words: Vocabulary) -> Confirmation | None:
         given = read_keys(fields[name]) if name in fields else ()
         if len(given) > 1:
             fields[name].fault("must be one key")
+        if COMMAND in given:
+            fields[name].fault(f"cannot be {COMMAND}, which begins what is meant as a key ({COMMAND}9)")
         keys[name] = given[0] if given else keys[name]
     if keys["yes"] == keys["no"]:
         node.fault("means yes and no by the same key")
