@@ -19,7 +19,7 @@ _OF_KIND: Mapping[str, tuple[str, ...]] = {
     "number": ("min", "max", "terminator"),
     "amount": ("min", "max", "currency", "terminator"),
     "date": ("format", "within_days"),
-    "time": ("from", "to", "callback", "unmet"),
+    "time": ("from", "to", "on", "callback", "unmet"),
     "choice": ("options",),
 }
 _EVERY = ("capture", "type", "confirm")
@@ -93,7 +93,7 @@ def _read(
             size = len(layout)
             return Question(name, "date", size, size, layout=layout, within_days=days, confirm=confirm), {}
         case "time":
-            return _time(name, node, fields, confirm), {}
+            return _time(name, node, fields, confirm, _on(fields, words)), {}
     return Question(name, "choice", confirm=confirm), _options(node, fields, words)
 
 
@@ -124,7 +124,9 @@ def _bounds(fields: Mapping[str, Node]) -> tuple[int, int]:
     return low or 0, MAX_NUMBER if high is None else high
 
 
-def _time(name: str, node: Node, fields: Mapping[str, Node], confirm: Confirmation | None) -> Question:
+def _time(
+    name: str, node: Node, fields: Mapping[str, Node], confirm: Confirmation | None, on: str | None
+) -> Question:
     low = _minutes(fields["from"]) if "from" in fields else None
     high = _minutes(fields["to"]) if "to" in fields else None
     if low is not None and high is not None and low > high:
@@ -133,7 +135,18 @@ def _time(name: str, node: Node, fields: Mapping[str, Node], confirm: Confirmati
     unmet = fields["unmet"].text(MAX_LABEL) if "unmet" in fields else None
     if "unmet" in fields and not callback:
         fields["unmet"].fault("belongs to `callback: true`")
-    return Question(name, "time", 4, 4, low=low, high=high, callback=callback, unmet=unmet, confirm=confirm)
+    return Question(
+        name, "time", 4, 4, low=low, high=high, on=on, callback=callback, unmet=unmet, confirm=confirm
+    )
+
+
+def _on(fields: Mapping[str, Node], words: Vocabulary) -> str | None:
+    """The name of the value that holds the day of a time."""
+    name = fields["on"].text(MAX_LABEL) if "on" in fields else None
+    about = words.variables.get(name) or words.captures.get(name) if name is not None else None
+    if name is not None and (about is None or about.kind != "date"):
+        fields["on"].fault("is not the name of a date: a variable of that type, or what a question captures")
+    return name
 
 
 def _minutes(node: Node) -> float | None:

@@ -185,7 +185,7 @@ def _ended(state: State, at: Millis) -> Stepped:
 
 def _evaluate(state: State, at: Millis) -> Stepped:
     now = state.clock.at(Instant(state.clock.answered + at))
-    value = understand(_question(state), state.entry, now)
+    value = understand(_question(state), state.entry, now, state.known)
     return _mismatch(state, at) if value is None else _understood(replace(state, entry=""), value, at)
 
 

@@ -48,6 +48,7 @@ _ABBREVIATIONS = frozenset(
     }
 )
 _BLANK_BEFORE_STOP = re.compile(r"\s+(?=[,.;:!?।॥،؛؟۔])")
+_STOP_AT_FIRST = re.compile(r"\A[\s,;:،؛]+")
 _GLUED = re.compile(r"(?<=[^\W\d])(?=-?\d)")
 _BLANKS = re.compile(r"[ \t\r\n]+")
 """What is tidied; no-break blanks are part of a number (150 000)."""
@@ -69,9 +70,11 @@ class Template:
         return frozenset(self.parts[1::2])
 
     def fill(self, values: Mapping[str, str]) -> str:
-        """The text with `values` in place; blanks that an empty value leaves are tidied."""
+        """The text with `values` in place; blanks that an empty value leaves are tidied, and a comma at first."""
         filled = [part if index % 2 == 0 else values[part] for index, part in enumerate(self.parts)]
-        return _BLANK_BEFORE_STOP.sub("", _BLANKS.sub(" ", "".join(filled)).strip())
+        text = _BLANK_BEFORE_STOP.sub("", _BLANKS.sub(" ", "".join(filled)).strip())
+        nothing_at_first = len(filled) > 1 and not filled[0].strip() and not filled[1]
+        return _STOP_AT_FIRST.sub("", text) if nothing_at_first else text
 
 
 def is_name(text: str) -> bool:

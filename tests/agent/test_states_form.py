@@ -147,6 +147,7 @@ def test_every_fault_of_states_is_told_at_once_with_its_line() -> None:
         ("      3: rate\n", "      3: rate\n      '3': thanks\n", "states.opening.keys.3", "is there already"),
         ("confirm: {yes_words", 'confirm: {yes: "*", yes_words', "states.day.question.confirm.yes", "cannot be *"),
         ("min: 1, max: 20", "min: 99999999", "states.people.question.min", "more than 9999999"),
+        ("type: time, from", "type: time, on: people, from", "states.later.question.on", "not the name of a date"),
         ("do_not_call: {words", "do_not_call: {keys: [], words", "do_not_call.keys", "must have a key"),
         ("queue:desk", "queue:a&b", "escalation.target", "neither a name"),
         ("queue:desk", "the desk", "escalation.target", "neither a name"),
