@@ -122,7 +122,10 @@ def _key(state: State, event: KeyPressed) -> Stepped:
     digit, at = event.digit, event.at
     joined = bool(state.entry) and state.confirming is None
     turns = transcript.pressed(state.turns, digit, at, joined=joined)
-    state = replace(state, turns=turns, unanswered=Millis(0))
+    late = digit == state.terminator and state.ended is not None and at - state.ended <= TYPING
+    state = replace(state, turns=turns, unanswered=Millis(0), ended=None)
+    if late:
+        return state, ()
     meant = state.commanded or not _typing(state)
     if digit == COMMAND and not state.commanded and _commands(state):
         return replace(state, commanded=True), ()
@@ -172,12 +175,17 @@ def _typed(state: State, digit: str, at: Millis) -> Stepped:
     if not digit.isdigit():
         return _evaluate(state, at) if digit == question.terminator else _mismatch(state, at)
     state = replace(state, entry=state.entry + digit)
-    return _evaluate(state, at) if complete(question, state.entry) else listen(state, TYPING)
+    return _ended(state, at) if complete(question, state.entry) else listen(state, TYPING)
+
+
+def _ended(state: State, at: Millis) -> Stepped:
+    """An entry that no key has ended: who was told to press one may do so yet."""
+    return _evaluate(replace(state, ended=at, terminator=_question(state).terminator), at)
 
 
 def _evaluate(state: State, at: Millis) -> Stepped:
     now = state.clock.at(Instant(state.clock.answered + at))
-    value = understand(_question(state), state.entry, now)
+    value = understand(_question(state), state.entry, now, state.known)
     return _mismatch(state, at) if value is None else _understood(replace(state, entry=""), value, at)
 
 
@@ -318,7 +326,7 @@ def _silence(state: State, at: Millis) -> Stepped:
     if state.phase is not Phase.LISTENING:
         return state, ()
     if state.entry:
-        return _evaluate(state, at)
+        return _ended(state, at)
     scene, limits = state.now_in, state.flow.limits
     patience = patient(scene.no_input)
     state = replace(state, unanswered=Millis(state.unanswered + seconds(patience.seconds)))

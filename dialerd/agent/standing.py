@@ -53,6 +53,10 @@ class State:
     mismatches: int = 0
     entry: str = ""
     """Digits entered so far."""
+    ended: Millis | None = None
+    """When an entry ended by its length or by waiting: the key that would have ended it may still come."""
+    terminator: str = ""
+    """That key."""
     noticing: bool = False
     """The callee is being told of the recording: the conversation begins once that was heard."""
     commanded: bool = False

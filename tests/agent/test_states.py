@@ -51,7 +51,7 @@ def test_a_value_is_captured_repeated_and_confirmed() -> None:
         "A: Hello Asha. Press 1 to book, 2 for later, 3 to rate us.", "C: 1", "A: Which day? Four digits.",
         "C: 0901", "A: 9 January 2026. Press 1 if right, 2 if wrong.", "C: 1",
         "A: How many people? Then press hash.", "C: 4#",
-        "A: Booked for 9 January 2026. The fee is 1,50,000 Indian rupees.",
+        "A: Booked for 9 January 2026. The fee is 1,50,000 rupees.",
     ]  # fmt: skip
 
 
@@ -79,6 +79,28 @@ def test_fewer_digits_than_there_could_be_end_with_a_wait() -> None:
     assert call.actions[-1] == Listen(call.state.number, Millis(4_000))
     call.wait().hear()
     assert call.report.captured["people"] == 4
+
+
+def test_a_hash_after_an_entry_that_was_complete_belongs_to_it() -> None:
+    call = talk().press("1").press("0901#")
+    assert call.said == "9 January 2026. Press 1 if right, 2 if wrong."
+    call.press("1").press("20#").hear()
+    assert call.report.captured == {"day": "2026-01-09", "people": 20}
+    wrong = talk().press("1").press("3102#")
+    assert wrong.said == "That was not clear. Which day? Four digits.", "counted once"
+    ahead = talk().press("1").interrupt("0901#1").interrupt("5#").hear()
+    assert ahead.report.captured == {"day": "2026-01-09", "people": 5}
+    waited = talk().press("1").press("0901").press("1").press("5").wait().interrupt("#").hear()
+    assert waited.report.captured["people"] == 5
+    assert not any(isinstance(action, Hush) for action in waited.actions), "it interrupts nothing"
+
+
+def test_a_hash_after_a_while_is_an_answer_of_its_own() -> None:
+    call = talk().press("1").press("0901").hear().wait().hear().interrupt("#")
+    assert call.said == "9 January 2026. Press 1 if right, 2 if wrong."
+    assert call.state.mismatches == 1
+    twice = talk().press("1").press("0901##")
+    assert twice.state.mismatches == 1, "nor does a second one belong to it"
 
 
 def test_keys_while_the_line_is_spoken_are_already_the_answer() -> None:
@@ -265,7 +287,7 @@ def test_a_line_may_be_recorded_and_one_with_values_is_spoken_around_it() -> Non
     call = Talk(script).press("1").press("0901").press("1").press("2#")
     (say,) = [action for action in call.actions[-1:] if isinstance(action, Say)]
     assert [(part.text, part.audio, part.personal) for part in say.sentences] == [
-        ("Booked.", "booked.wav", False), ("The fee is 1,50,000 Indian rupees.", None, True),
+        ("Booked.", "booked.wav", False), ("The fee is 1,50,000 rupees.", None, True),
     ]  # fmt: skip
 
 
