@@ -92,6 +92,8 @@ class Reception:
                 backlog=BACKLOG,
                 websocket_handshake_timeout=INTRODUCTION,
                 max_frame_size=1 << 20,
+                # Who has not said whose it is, is answered nothing.
+                enable_auto_pong=False,
             )
         except OSError as error:
             why = os.strerror(error.errno) if error.errno else str(error)
@@ -227,6 +229,8 @@ class _Socket(WSListener):
             reader.take_audio(frame)
         elif kind is WSMsgType.TEXT:
             reader.take_text(frame.get_payload_as_bytes())
+        elif kind is WSMsgType.PING:
+            transport.send_pong(frame.get_payload_as_bytes())
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
         self._leave_strangers()

@@ -31,6 +31,8 @@ from dialerd.media.remote import Seat
 KEPT = 120
 """Seconds of audio that are kept for one call; what an engine sends beyond is dropped, and counted."""
 MOST_MARKS = 1_000
+MOST_TOLD = 20
+"""Mistakes of an engine in one call that are told one by one in the log."""
 MESSAGE = 50
 """Frames handed on at a time."""
 LINGER = 0.3
@@ -63,6 +65,8 @@ class StreamTalk(ABC):
         """What was reported last."""
         self._refused: tuple[Instant, Unmet] | None = None
         """A time for a callback that cannot be."""
+        self._mistakes = 0
+        """Messages of the engine's that were wrong."""
         self._telling: asyncio.TimerHandle | None = None
         """Runs while nothing more is to be reported yet."""
         self._kept: deque[bytes | Cue] = deque()
@@ -183,6 +187,13 @@ class StreamTalk(ABC):
         if self._telling is not None:
             self._telling.cancel()
         self.seat.leave()
+        if self._mistakes > MOST_TOLD:
+            _log.warning(
+                "engine.misspoke",
+                call=self.order.call,
+                engine=self.order.engine,
+                detail=f"{self._mistakes:,} messages in all",
+            )
         if self._dropped:
             _log.warning(
                 "engine.flooded",
@@ -267,8 +278,10 @@ class StreamTalk(ABC):
             self.finish()
 
     def _object(self, faults: list[dict[str, str]]) -> None:
-        detail = "; ".join(f"{fault['loc']}: {fault['msg']}" for fault in faults)
-        _log.warning("engine.misspoke", call=self.order.call, engine=self.order.engine, detail=detail)
+        self._mistakes += 1
+        if self._mistakes <= MOST_TOLD:
+            detail = "; ".join(f"{fault['loc']}: {fault['msg']}" for fault in faults)
+            _log.warning("engine.misspoke", call=self.order.call, engine=self.order.engine, detail=detail)
         self.send_words({"errors": faults})
 
     def _report(self) -> None:

@@ -33,6 +33,8 @@ from dialerd.core.transfer import LONGEST_REASON, LONGEST_SUMMARY, TransferWish
 _TAG = re.compile(r"[a-z_]{1,64}")
 _NAME = re.compile(r"[^\x00-\x1f\x7f]{1,64}")
 MOST_CAPTURED = 100
+MOST_PARTS = 1_000
+"""Values of a message, one within another: what is allowed has 600. Each one that is wrong takes its time."""
 
 Value = Annotated[str, Field(max_length=2_000)] | int | float | bool | None
 
@@ -148,6 +150,8 @@ def _own(info: ValidationInfo) -> Mapping[str, bool]:
 
 def read(message: Mapping[str, Any], labels: Mapping[str, bool]) -> Words:
     """What an engine says; `labels` are its agent's own, and whether each is positive. Raises `Refused`."""
+    if _parts(message) > MOST_PARTS:
+        raise Refused([{"loc": "message", "msg": f"has more than {MOST_PARTS:,} values"}])
     try:
         return Words.model_validate(message, context=labels)
     except ValidationError as error:
@@ -162,3 +166,16 @@ def read(message: Mapping[str, Any], labels: Mapping[str, bool]) -> Words:
                 for fault in faults[:20]
             ]
         ) from None
+
+
+def _parts(message: Mapping[str, Any]) -> int:
+    """How many values a message has, counted until they are too many."""
+    count, within = 0, [iter(message.values())]
+    while within and count <= MOST_PARTS:
+        for value in within.pop():
+            count += 1
+            if isinstance(value, dict | list) and value:
+                within.append(iter(value.values() if isinstance(value, dict) else value))
+            if count > MOST_PARTS:
+                break
+    return count

@@ -453,7 +453,7 @@ async def test_a_bot_that_reads_nothing_delays_nobody() -> None:
                 break
             await asyncio.sleep(0.01)
         assert conversation._lost > 0, "what a bot does not read is dropped and counted"
-        unsent = conversation._socket.underlying_transport.get_write_buffer_size()
+        unsent = conversation._socket.unread
         assert unsent < 64 * 1024
         block.set()
 
