@@ -156,7 +156,7 @@ class StreamTalk(ABC):
 
     def transfer_failed(self, reason: str, at: Millis) -> None:
         """See `dialerd.media.conversation.Conversation`."""
-        self.take_clear()
+        self._drop()
         if not self._closed:
             self.send_words({"transfer_failed": reason})
 
@@ -173,7 +173,7 @@ class StreamTalk(ABC):
 
     def resume(self, at: Millis) -> None:
         """See `dialerd.media.conversation.Resumable`. What it says from here on is heard."""
-        self.take_clear()
+        self._drop()
 
     def message(self) -> AsyncGenerator[bytes] | None:
         """See `dialerd.media.conversation.Conversation`. What the engine would leave is not known here."""
@@ -233,6 +233,19 @@ class StreamTalk(ABC):
 
     def take_clear(self) -> None:
         """The engine takes back what was not played yet."""
+        self._drop()
+
+    def begin_anew(self) -> None:
+        """Somebody else is to talk: nothing of what was said is played, or ends the conversation, any more."""
+        self._over = False
+        self._waiting = [(transfer, None) for transfer, _ in self._waiting]
+        self._drop()
+
+    def forget_marks(self) -> None:
+        """Nobody waits any more for what was said so far."""
+        self._marks.clear()
+
+    def _drop(self) -> None:
         self._kept.clear()
         self._size, self._partial = 0, b""
         self._playing = None

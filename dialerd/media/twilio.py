@@ -103,7 +103,8 @@ class TwilioTalk(StreamTalk):
     async def connect(self) -> None:
         """See `dialerd.media.conversation.RemoteConversation`."""
         try:
-            self._begin(self.order.instructions)
+            if self._performing is None:
+                self._begin(self.order.instructions)
         except ValueError as error:
             raise PortError(f"the TwiML {error}", retryable=False) from None
         limit = self.order.instructions.get("time_limit")
@@ -120,11 +121,11 @@ class TwilioTalk(StreamTalk):
         if self._performing is not None:
             self._performing.cancel()
         self._part_with_bot()
-        self.take_clear()
+        self.begin_anew()
         try:
             self._begin(instructions)
         except ValueError as error:
-            self.take_fault(f"the TwiML {error}")
+            self._give_up(f"the TwiML {error}")
 
     @property
     def meant_silence(self) -> float:
@@ -139,6 +140,7 @@ class TwilioTalk(StreamTalk):
         self._performing = asyncio.get_running_loop().create_task(self._perform(program))
 
     async def _perform(self, program: Program) -> None:
+        held = False
         try:
             async with contextlib.aclosing(program.steps()) as steps:
                 async for step in steps:
@@ -147,6 +149,7 @@ class TwilioTalk(StreamTalk):
                         await self._pauses.wait(step.seconds)
                         continue
                     await self._open(step, own=program.is_own)
+                    held = True
                     self._begun_to_hold()
                     await self._ended.wait()
         except TimeoutError:
@@ -160,6 +163,8 @@ class TwilioTalk(StreamTalk):
             self._give_up(f"{type(error).__name__}: {error}")
         else:
             self._begun_to_hold()
+            if held and not self.has_spoken:
+                return self.take_fault("it ended the conversation before it said anything")
             self.finish()
 
     def _begun_to_hold(self) -> None:
@@ -177,6 +182,7 @@ class TwilioTalk(StreamTalk):
         self._url = stream.url
         self._stream = "MZ" + secrets.token_hex(16)
         self._sequence = self._chunks = 0
+        self.forget_marks()
         self._ended.clear()
         headers = {"User-Agent": "dialerd"}
         if own and self._settings.token:
@@ -300,9 +306,7 @@ class TwilioTalk(StreamTalk):
     def take_close(self, code: int) -> None:
         """See `SocketOwner`."""
         self._socket = None
-        if code in _NORMAL and not self.has_spoken:
-            self.take_fault("it ended the conversation before it said anything")
-        elif code in _NORMAL:
+        if code in _NORMAL:
             self._ended.set()
         else:
             self.take_fault(f"it closed the conversation with the code {code}")
