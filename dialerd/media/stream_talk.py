@@ -39,6 +39,8 @@ LINGER = 0.3
 """Seconds without audio after which the engine counts as silent."""
 REST = Millis(10_000)
 """Of silence at a time: carriers end calls that carry no audio."""
+BRIEF = Millis(200)
+"""Of silence after what was taken back: an engine that does so over and over has none sent for nothing."""
 GRACE = 0.06
 """Seconds in which the rest of a frame may come."""
 TELLING = 0.25
@@ -232,8 +234,9 @@ class StreamTalk(ABC):
         self._go_on()
 
     def take_clear(self) -> None:
-        """The engine takes back what was not played yet."""
-        self._drop()
+        """The engine takes back what was not played yet; nothing: nothing happens."""
+        if self._playing is not None or self._kept or self._partial:
+            self._drop()
 
     def begin_anew(self) -> None:
         """Somebody else is to talk: nothing of what was said is played, or ends the conversation, any more."""
@@ -255,7 +258,10 @@ class StreamTalk(ABC):
         self._marks.clear()
         for name in names:
             self.send_mark(name)
-        self._settle()
+        if self._over:
+            self._settle()
+        else:
+            self._rest(BRIEF)
 
     def take_words(self, message: Mapping[str, Any]) -> None:
         """What the engine says of the call (`dialerd.media.words`)."""
@@ -354,10 +360,10 @@ class StreamTalk(ABC):
         else:
             self._rest()
 
-    def _rest(self) -> None:
+    def _rest(self, duration: Millis = REST) -> None:
         if self._stage is not None:
             self._number += 1
-            self._stage.listen(self._number, REST)
+            self._stage.listen(self._number, duration)
 
     def _play(self) -> None:
         if self._stage is not None:

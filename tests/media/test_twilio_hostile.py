@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 
 from dialerd.core.disposition import Reason
-from dialerd.media import ration, twilio_socket
+from dialerd.media import asterisk_ws, ration, reception, twilio_socket
 from tests.adapters.waiting import until
 from tests.media.fake_agent import FRAME
 from tests.media.raw_bot import CONTINUATION, PING, PONG, TEXT, RawStream, frame, media, raw_bot
@@ -158,6 +159,67 @@ async def test_what_a_bot_said_before_it_was_gone_counts_though_it_had_to_wait(
         assert (await talk.failure())[1] == "engine bot: it broke off the conversation"
         report = talk.outcomes[0].report
         assert (report.disposition, dict(report.captured)) == ("paid", {"n": 19})
+
+
+async def test_a_clear_with_nothing_queued_costs_nothing() -> None:
+    async with held() as (talk, stream):
+        leg = await talk.leg()
+        sent, told = len(leg.audio), len(leg.commands)
+        await stream.send(
+            *[frame({"event": "clear"})] * 1_000, frame({"event": "mark", "mark": {"name": "n"}})
+        )
+        await stream.message("mark")
+        await leg.speak(FRAME)
+        await stream.message("media")
+        assert (len(leg.audio), len(leg.commands)) == (sent, told)
+
+
+async def test_what_is_taken_back_over_and_over_has_little_sent_to_asterisk() -> None:
+    async with held() as (talk, stream):
+        leg = await talk.leg()
+        sent = 0
+        for number in range(50):
+            leg.audio.clear()
+            await stream.send(media(b"\x20"), frame({"event": "mark", "mark": {"name": f"{number}"}}))
+            await stream.send(frame({"event": "clear"}))
+            assert (await stream.message("mark"))["mark"] == {"name": f"{number}"}
+            await until(lambda told=number: leg.commands.count({"command": "FLUSH_MEDIA"}) > told)
+            sent += len(leg.audio)
+        assert sent < 50 * 5_000
+
+
+async def test_what_asterisk_does_not_read_is_bounded_and_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(asterisk_ws, "MOST_UNSENT", 100_000)
+    monkeypatch.setattr(reception, "GOODBYE", 0.1)
+    stuck = asyncio.Event()
+
+    async def read_nothing(*_: object) -> None:
+        await stuck.wait()
+
+    async with held() as (talk, stream):
+        leg = await talk.leg()
+        session: Any = talk.session
+        transport = session._leg._socket
+        ours = transport.underlying_transport.get_extra_info("socket")
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4_096)
+        assert leg.socket is not None
+        theirs = leg.socket.get_extra_info("socket")
+        theirs.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+        monkeypatch.setattr(talk.fake, "_take", read_nothing)
+
+        async def interrupt_oneself() -> None:
+            while True:
+                await stream.send(media(b"\x20" * 16_000))
+                await asyncio.sleep(0.005)
+                await stream.send(frame({"event": "clear"}))
+
+        interrupting = asyncio.create_task(interrupt_oneself())
+        outcome = await talk.failure()
+        interrupting.cancel()
+        await asyncio.gather(interrupting, return_exceptions=True)
+        assert outcome == (Reason.DROPPED, "Asterisk reads no audio: 100,000 bytes wait for it")
+        await until(lambda: transport.is_disconnected)
+        stuck.set()
 
 
 async def test_a_log_has_a_line_for_some_mistakes_and_one_for_all(capsys: pytest.CaptureFixture[str]) -> None:
