@@ -150,8 +150,7 @@ class BotSocket(WSListener):
         except Exception as error:  # noqa: BLE001 - a bug costs its call, not the worker
             _log.error("engine.broken", exc_info=error)
             self._misuse(f"{type(error).__name__}: {error}")
-        self._ration.took(time.perf_counter() - began)
-        wait = self._ration.wait()
+        wait = self._ration.spend(began, time.perf_counter())
         if wait and self._owner is not None:
             self._halt()
             self._pause = self._loop.call_later(wait, self._go_on)

@@ -10,29 +10,22 @@ from dialerd.media.ration import AT_ONCE, DEAREST, SHARE, Ration
 
 @given(st.lists(st.floats(0.000_001, DEAREST), min_size=1, max_size=300))
 def test_messages_without_end_take_their_share_and_no_more(costs: list[float]) -> None:
-    now = 0.0
-    ration = Ration(lambda: now)
-    worked = 0.0
+    now = worked = 0.0
+    ration = Ration()
     for cost in costs:
-        now += cost
-        ration.took(cost)
+        wait = ration.spend(now, now + cost)
         worked += cost
-        now += ration.wait()
+        assert wait <= (AT_ONCE + DEAREST) / SHARE, "who waits goes on"
+        now += cost + wait
         assert worked <= now * SHARE + AT_ONCE + 1e-6
-        assert ration.wait() == 0.0, "who has waited goes on"
 
 
 @given(st.lists(st.floats(0.000_001, AT_ONCE / 2), min_size=1, max_size=100))
 def test_who_sends_as_people_talk_never_waits(costs: list[float]) -> None:
-    now = 0.0
-    ration = Ration(lambda: now)
-    for cost in costs:
-        now += 0.02
-        ration.took(cost)
-        assert ration.wait() == 0.0
+    ration = Ration()
+    for number, cost in enumerate(costs):
+        assert ration.spend(0.02 * number, 0.02 * number + cost) == 0.0
 
 
 def test_a_machine_that_stood_still_is_not_the_bots_fault() -> None:
-    ration = Ration(lambda: 100.0)
-    ration.took(30.0)
-    assert ration.wait() <= DEAREST / SHARE
+    assert Ration().spend(100.0, 130.0) <= DEAREST / SHARE
