@@ -10,6 +10,8 @@ from dialerd.core.record import record
 
 EMBEDDED = "embedded"
 """The engine that is always there: it speaks scripts."""
+TWILIO = "twilio-stream"
+"""The kind of engines that hold calls as they hold Twilio's: what a call is to do can be told them anew."""
 DIRECT = "asterisk"
 """The kind of engines to which Asterisk itself leads."""
 

@@ -31,7 +31,6 @@ from dialerd.media.conversation import (
     Conversation,
     DirectConversation,
     Pausing,
-    Redirectable,
     Resumable,
 )
 from dialerd.media.formats import ULAW
@@ -181,8 +180,7 @@ class Session:
 
     def redirect(self, instructions: Mapping[str, Any]) -> None:
         """Somebody wants the conversation to go on otherwise; one that cannot, goes on as it was."""
-        if isinstance(self._conversation, Redirectable):
-            self._direct(self._conversation.redirect, instructions)
+        self._direct(self._cast.redirect, instructions)
 
     def drop(self, detail: str) -> None:
         """The call must go because our side does."""

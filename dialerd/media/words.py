@@ -36,6 +36,8 @@ MOST_CAPTURED = 100
 _PLAIN = {"extra_forbidden": "unknown field", "missing": "required"}
 """What is wrong, by pydantic's name for it, where its own words are about Python."""
 _VALUE = "must be text of at most 2,000 characters, a number, true, false or null"
+MOST_PARTS = 1_000
+"""Values of a message, one within another: what is allowed has 600. Each one that is wrong takes its time."""
 
 Value = Annotated[str, Field(max_length=2_000)] | int | float | bool | None
 
@@ -151,6 +153,8 @@ def _own(info: ValidationInfo) -> Mapping[str, bool]:
 
 def read(message: Mapping[str, Any], labels: Mapping[str, bool]) -> Words:
     """What an engine says; `labels` are its agent's own, and whether each is positive. Raises `Refused`."""
+    if _parts(message) > MOST_PARTS:
+        raise Refused([{"loc": "message", "msg": f"has more than {MOST_PARTS:,} values"}])
     try:
         return Words.model_validate(message, context=labels)
     except ValidationError as error:
@@ -167,3 +171,16 @@ def _fault(place: Sequence[str | int], kind: str, message: str) -> tuple[str, st
         return f"captured.{place[1]}", _VALUE
     plain = _PLAIN.get(kind, message.removeprefix("Value error, ").replace("Input should be", "must be"))
     return ".".join(map(str, place)) or "message", plain
+
+
+def _parts(message: Mapping[str, Any]) -> int:
+    """How many values a message has, counted until they are too many."""
+    count, within = 0, [iter(message.values())]
+    while within and count <= MOST_PARTS:
+        for value in within.pop():
+            count += 1
+            if isinstance(value, dict | list) and value:
+                within.append(iter(value.values() if isinstance(value, dict) else value))
+            if count > MOST_PARTS:
+                break
+    return count

@@ -187,8 +187,14 @@ class OpenWay:
     """Leads everywhere but to private networks."""
 
     async def objection(self, url: str) -> str | None:
-        if not url.startswith(("http://", "https://", "ws://", "wss://")):
-            return "must be a URL"
+        return self._judged(url, ("http", "https"))
+
+    async def socket_objection(self, url: str) -> str | None:
+        return self._judged(url, ("ws", "wss"))
+
+    def _judged(self, url: str, schemes: tuple[str, ...]) -> str | None:
+        if url.partition("://")[0].lower() not in schemes:
+            return f"must begin with {schemes[0]}:// or {schemes[1]}://"
         return "10.0.0.1 is no public address" if "//10." in url else None
 
 

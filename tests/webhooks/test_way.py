@@ -49,13 +49,33 @@ async def test_a_name_that_is_not_found_in_time_is_an_objection(
 
     monkeypatch.setattr(way, "PATIENCE", SOON)
     leads = GuardedWay(look_up=hang)
-    for url in ("https://hang.example/x", "wss://hang.example/ws"):
-        assert await leads.objection(url) == "the host hang.example is not found within 0.05 s"
+    late = "the host hang.example is not found within 0.05 s"
+    assert await leads.objection("https://hang.example/x") == late
+    assert await leads.socket_objection("wss://hang.example/ws") == late
     with pytest.raises(OSError, match=r"hang\.example is not found"):
         await leads.fetch("POST", "https://hang.example/x", (), {})
     with pytest.raises(OSError, match=r"hang\.example is not found"):
         await leads.connect("wss://hang.example/ws")
     assert await leads.objection("https://8.8.8.8/") is None, "an address needs no look-up"
+
+
+async def test_pages_are_no_sockets_and_what_is_in_the_clear_is_named_as_it_was_given() -> None:
+    leads = GuardedWay(look_up=lambda host, port: ["8.8.8.8"])
+    for page in ("https://crm.example/x", "HTTPS://CRM.example/x"):
+        assert await leads.objection(page) is None
+        assert "must be an address beginning with ws:// or wss://" in (
+            await leads.socket_objection(page) or ""
+        )
+    for address in ("wss://bot.example/ws", "WSS://Bot.Example/ws"):
+        assert await leads.socket_objection(address) is None
+        assert "must be a URL like https://" in (await leads.objection(address) or "")
+    clear = "is for hosts and networks in webhooks.allow alone: use"
+    host = "(bot.example is 8.8.8.8)"
+    assert await leads.socket_objection("ws://bot.example/") == f"ws {clear} wss {host}"
+    assert await leads.objection("http://bot.example/") == f"http {clear} https {host}"
+    leads.allow(["bot.example"])
+    assert await leads.socket_objection("WS://bot.example/") is None
+    leads.close()
 
 
 async def test_names_that_hang_take_the_threads_of_nobody_else_and_are_not_asked_for_again(
