@@ -75,7 +75,6 @@ async def test_pages_are_no_sockets_and_what_is_in_the_clear_is_named_as_it_was_
     assert await leads.objection("http://bot.example/") == f"http {clear} https {host}"
     leads.allow(["bot.example"])
     assert await leads.socket_objection("WS://bot.example/") is None
-    leads.close()
 
 
 async def test_names_that_hang_take_the_threads_of_nobody_else_and_are_not_asked_for_again(
