@@ -361,7 +361,7 @@ class StreamTalk(ABC):
             self._rest()
 
     def _rest(self, duration: Millis = REST) -> None:
-        if self._stage is not None:
+        if self._stage is not None and not self._closed:
             self._number += 1
             self._stage.listen(self._number, duration)
 
