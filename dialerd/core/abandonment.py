@@ -12,16 +12,41 @@ from fractions import Fraction
 from functools import lru_cache
 
 from dialerd.core import metrics
-from dialerd.core.clock import Instant, Now
+from dialerd.core.clock import Instant, Millis, Now
 from dialerd.core.identity import CampaignId
+from dialerd.core.model import Call
 from dialerd.core.policy import Policy
 from dialerd.core.turn import Turn
 from dialerd.core.verdict import Check, Scope
 from dialerd.core.world import World
 
+DUE = Millis(2_000)
+"""Within this time of the answer a callee is to hear the agent."""
 SPAN = 30 * 24 * 3_600_000
 """Milliseconds over which is counted."""
 RULE = "abandonment"
+
+
+def heard_nobody(call: Call, ended_at: Instant) -> bool:
+    """Whether the callee of an answered call that ended then was left without having heard anybody.
+
+    Whose fault that was, and which reason the call is given, makes no difference: what we end before the agent is
+    heard is abandoned, however soon. A callee who hangs up himself is only if the agent was due by then; before that,
+    or in a pause that the agent meant, nobody was late.
+    """
+    with_person = call.transfer is not None and call.transfer.answered
+    if call.agent_audio_at is not None or with_person:
+        return False
+    if call.unheard is not None:
+        return call.unheard
+    if call.hangup is not None or call.media_fault is not None:
+        return True
+    return not call.agent_done and overdue(call, ended_at)
+
+
+def overdue(call: Call, at: Instant) -> bool:
+    """Whether the callee of an answered call should have heard the agent by then."""
+    return call.answered_at is not None and at - call.answered_at >= DUE
 
 
 def tally(counters: Mapping[str, int], now: Instant) -> tuple[int, int]:

@@ -8,6 +8,7 @@ attempt either goes on over another trunk, or is closed and its contact finished
 from __future__ import annotations
 
 from dialerd.core import (
+    abandonment,
     answering,
     callback,
     ending,
@@ -307,7 +308,7 @@ def on_finished(turn: Turn, event: AgentFinished) -> None:
     on_reported(turn, event)
     call = turn.world.calls.get(event.call)
     if call is not None:
-        _agent_done(turn, call)
+        _agent_done(turn, _with_word(call, event.unheard))
 
 
 def on_media_failed(turn: Turn, event: MediaFailed) -> None:
@@ -319,7 +320,21 @@ def on_media_failed(turn: Turn, event: MediaFailed) -> None:
     if call.current.state is not TryState.ENDED and not talks:
         turn.announce("call.media_failed", {"call": call.id, "reason": event.reason, "detail": event.detail})
         call = replace(call, media_fault=event.reason)
-    _agent_done(turn, call)
+    known = event.unheard if event.unheard is not None else call.unheard
+    _agent_done(turn, _with_word(call, known if known is not None else call.agent_audio_at is None))
+
+
+def _with_word(call: Call, unheard: bool) -> Call:
+    """A call whose agent is done: whether that leaves a callee who has heard nobody. The first word counts."""
+    ended_at = call.current.ended_at
+    if call.agent_done or call.unheard:
+        return call
+    if call.current.state is TryState.ENDED and ended_at is not None:
+        if call.hangup is not None or call.media_fault is not None:
+            return call
+        # The callee was first.
+        unheard = unheard and abandonment.overdue(call, ended_at)
+    return replace(call, unheard=unheard)
 
 
 def _agent_done(turn: Turn, call: Call) -> None:

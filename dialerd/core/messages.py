@@ -214,6 +214,8 @@ class AgentFinished:
 
     call: CallId
     report: AgentReport
+    unheard: bool = False
+    """It was ended on our side before the callee had heard anybody."""
 
 
 @record
@@ -258,6 +260,8 @@ class MediaFailed:
     call: CallId
     reason: Reason
     detail: str
+    unheard: bool | None = None
+    """Whether the callee had heard nobody until then. None: whoever tells this does not know."""
 
 
 @record

@@ -291,6 +291,8 @@ class Call:
     label: Label | None = None
     """Part of `report` already."""
     agent_audio_at: Instant | None = None
+    unheard: bool | None = None
+    """Whether its end found the callee without having heard anybody; None: nobody has said. Not stored."""
     hangup: Reason | None = None
     """Set, and journaled, before we ask Asterisk to end the call; `CUT` for pause, stop and panic."""
     sweeping: bool = False

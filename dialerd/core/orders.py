@@ -243,6 +243,8 @@ def _hang_up(turn: Turn, command: HangUpCall) -> Answer:
     if call is None:
         return Refused(f"there is no live call {command.call}", unknown=True)
     if command.by_agent and call.answered_at is not None:
+        if call.agent_audio_at is None and call.unheard is None:
+            turn.world.calls.put(call.id, replace(call, unheard=True))
         turn.do(HangUp(call.current.channel))
         return Done(changed=True)
     calls.cut(turn, call, Reason.CUT)

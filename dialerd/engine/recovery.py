@@ -54,7 +54,10 @@ def _restore_call(world: World, call: Call, now: Now) -> None:
     if call.transfer is not None:
         rings = Millis(call.transfer.timeout + world.policy.backstop)
         call = replace(call, transfer_deadline=mono_after(now.mono, rings))
-    world.calls.put(call.id, replace(call, deadline=deadline, agent_attached=call.answered_at is not None))
+    # When the agent was first heard is not kept at once. Who had heard nobody by then was hung up on.
+    unheard = False if abandonment.overdue(call, now.wall) else None
+    answered = call.answered_at is not None
+    world.calls.put(call.id, replace(call, deadline=deadline, agent_attached=answered, unheard=unheard))
     world.numbers.put(call.phone, call.id)
     world.engaged.put(call.speaking_engine, (world.engaged.get(call.speaking_engine) or 0) + 1)
     line = world.lines.get(call.current.trunk)

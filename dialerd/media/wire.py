@@ -385,6 +385,8 @@ class Ended:
     failed: Reason | None = None
     detail: str = ""
     number: int = 0
+    unheard: bool | None = None
+    """Whether our side has ended it before the callee heard anybody; None: it is not known."""
     kind: Literal["ended"] = "ended"
 
 
