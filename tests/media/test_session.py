@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 import pytest
@@ -276,17 +275,17 @@ async def test_an_agent_that_ends_before_it_is_heard_has_left_a_callee_who_heard
         assert await call.outcome() == Finished(DNC, unheard=True)
 
 
-async def test_an_agent_that_fails_says_whether_the_callee_had_heard_it() -> None:
-    for audio, unheard in ((nothing, True), (fake_frames, False)):
-        agent = FakeAgent(make=partial(FakeTalk, audio=audio))
-        async with answered() as fake, held(fake, agent) as call:
-            await until(lambda: call.agent.talks and call.talk.stage is not None)
-            await until(lambda: call.heard != unheard)
-            assert call.talk.stage is not None
-            call.talk.stage.fail("it broke")
-            assert await call.outcome() == Failed(
-                Reason.ENGINE_FAILED, "it broke", AgentReport(), unheard=unheard
-            )
+@pytest.mark.parametrize(("audio", "unheard"), [("nothing", True), ("frames", False)])
+async def test_an_agent_that_fails_says_whether_the_callee_had_heard_it(audio: str, unheard: bool) -> None:
+    said = nothing if audio == "nothing" else fake_frames
+    agent = FakeAgent(make=lambda: FakeTalk(audio=said))
+    async with answered() as fake, held(fake, agent) as call:
+        await until(lambda: call.agent.talks and call.talk.stage is not None)
+        await until(lambda: call.heard != unheard)
+        assert call.talk.stage is not None
+        call.talk.stage.fail("it broke")
+        outcome = Failed(Reason.ENGINE_FAILED, "it broke", AgentReport(), unheard=unheard)
+        assert await call.outcome() == outcome
 
 
 async def nothing(count: int) -> AsyncGenerator[bytes]:
