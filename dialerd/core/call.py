@@ -18,6 +18,7 @@ from dialerd.core import (
     retry,
     sessions,
     slowdown,
+    timelimit,
     tries,
 )
 from dialerd.core.clock import Instant, Millis, mono_after
@@ -189,6 +190,7 @@ def _attach(turn: Turn, call: Call, attempt: Try) -> AttachAgent:
         record=call.terms.record,
         codec=_codec(turn, attempt),
         labels=labels.own(turn.world, call),
+        most=turn.world.policy.max_call,
     )
 
 
@@ -212,7 +214,8 @@ def mark_answered(turn: Turn, call: Call, attempt: Try) -> Call:
     now = turn.now
     answered = replace(attempt, state=TryState.ANSWERED, answered_at=now.wall)
     deadline = mono_after(now.mono, Millis(turn.world.policy.max_call + turn.world.policy.backstop))
-    call = replace(call, tries=(*call.tries[:-1], answered), deadline=deadline)
+    limit = timelimit.begun(turn.world.policy, now)
+    call = replace(call, tries=(*call.tries[:-1], answered), deadline=deadline, limit=limit)
     if attempt.ringing_at is None:
         slowdown.note_taken(turn, call, attempt.trunk)
     if call.contact is not None:

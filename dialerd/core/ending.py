@@ -80,6 +80,8 @@ def close_answered(turn: Turn, call: Call, *, overdue: bool = False) -> None:
     call, reason = _escalated(call), None
     if (call.report.disposition or CONNECTED) == CONNECTED:
         reason = call.media_fault or call.hangup
+    elif call.hangup is Reason.MAX_DURATION:
+        reason = call.hangup
     contact = None
     unheard = abandonment.heard_nobody(call, _ended_at(turn, call))
     if call.contact is not None:

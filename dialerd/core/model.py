@@ -263,6 +263,10 @@ class Call:
     started_at: Instant
     deadline: Mono
     """When the engine asks what became of it if no terminal event has come."""
+    limit: Mono | None = None
+    """When an answered call has lasted for as long as it may. Not stored."""
+    parting: bool = False
+    """It was left with a little more time once already. Not stored."""
     campaign_id: CampaignId | None = None
     contact: Contact | None = None
     name: str | None = None
