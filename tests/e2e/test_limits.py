@@ -6,11 +6,9 @@ import os
 import signal
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from asterisk.lab.record import Folder
 from scripts.running import Lab, daemon, lab
 from tests import sipp
 from tests.e2e.test_transfer import SCRIPT, TARGETS, Exchange
@@ -109,8 +107,7 @@ def test_calls_that_have_lasted_for_long_enough_and_callees_of_whom_nothing_come
 def test_a_callee_whose_audio_stops(brief: Exchange, running: Lab) -> None:
     ident = brief.answered(GREETS, recording=True)
     time.sleep(1.5)
-    carrier = Folder(Path(running.facts["dir"])).carrier.pid()
-    assert carrier is not None
+    carrier = int((running.folder / "carrier.pid").read_text())
     os.kill(carrier, signal.SIGSTOP)
     try:
         until(lambda: "no audio either way for 5 s" in brief.process.log.read_text(), 15, "nobody notices")
