@@ -162,6 +162,8 @@ def on_answered(turn: Turn, event: TryAnswered) -> None:
         turn.do(HangUp(event.channel))
         return
     turn.world.calls.put(call.id, replace(call, agent_attached=True))
+    if call.terms.record:
+        turn.world.recordings.put(call.id, True)
     turn.do(_attach(turn, call, attempt))
 
 
@@ -353,6 +355,11 @@ def _agent_done(turn: Turn, call: Call) -> None:
 def on_recorded(turn: Turn, event: RecordingKept) -> None:
     """The recording of a call is whole; the call itself may be over long since."""
     turn.record(CallRecorded(event.call, event.recording))
+    wanted = turn.world.recordings.get(event.call) is not False
+    turn.world.recordings.remove(event.call)
+    if not wanted:
+        turn.announce("call.recording_discarded", {"call": event.call})
+        return
     call = turn.world.calls.get(event.call)
     if call is not None:
         turn.world.calls.put(call.id, replace(call, recording=event.recording))
@@ -365,6 +372,7 @@ def on_recorded(turn: Turn, event: RecordingKept) -> None:
 
 def on_recording_lost(turn: Turn, event: RecordingLost) -> None:
     """A call was not recorded though it should have been: it goes on all the same."""
+    turn.world.recordings.remove(event.call)
     turn.announce("call.recording_lost", {"call": event.call, "detail": event.detail})
 
 

@@ -196,6 +196,9 @@ def close(
     world.calls.remove(call.id)
     sessions.release(turn, call)
     world.numbers.remove(call.phone)
+    if call.agent_audio_at is None and world.recordings.get(call.id):
+        # Of most such calls there is none, and nobody would say so.
+        world.recordings.remove(call.id)
     answered_at = call.answered_at
     rang = any(attempt.state is not TryState.NOT_SENT for attempt in call.tries)
     if rang:

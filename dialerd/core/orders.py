@@ -287,8 +287,10 @@ def _transfer_call(turn: Turn, command: TransferCall) -> Answer:
 
 
 def _drop_recording(turn: Turn, command: DropRecording) -> Answer:
-    """Whether there is one stands in the store: whoever asks has looked."""
+    """Whether there is one stands in the store: whoever asks has looked. One that grows yet goes once it is whole."""
     turn.record(RecordingDoomed(command.call, turn.now.wall))
+    if turn.world.recordings.get(command.call) is not None:
+        turn.world.recordings.put(command.call, False)
     call = turn.world.calls.get(command.call)
     if call is not None:
         turn.world.calls.put(call.id, replace(call, recording=None))

@@ -163,6 +163,8 @@ class World:
     """Campaigns with too many abandoned calls, and how many calls at a time each may have."""
     live_answers: Table[CampaignId, tuple[str, int, int]] = field(default_factory=Table)
     """Since which hour, how many live answers, and how many of them heard nobody (`abandonment.tally`)."""
+    recordings: Table[CallId, bool] = field(default_factory=Table)
+    """Calls whose recording is awaited, and whether it is still wanted once it is whole."""
     engaged: Table[str, int] = field(default_factory=Table)
     """Calls that hold a session of each engine: from the turn that opens them to their agent's last word."""
     numbers: Table[E164, CallId] = field(default_factory=Table)
@@ -243,6 +245,7 @@ class World:
             self.calls,
             self.braked,
             self.live_answers,
+            self.recordings,
             self.engaged,
             self.numbers,
             self.rested,

@@ -60,6 +60,8 @@ def _restore_call(world: World, call: Call, now: Now) -> None:
     limit = timelimit.again(world.policy, call, now)
     call = replace(call, deadline=deadline, agent_attached=answered, unheard=unheard, limit=limit)
     world.calls.put(call.id, call)
+    if answered and call.terms.record and call.recording is None:
+        world.recordings.put(call.id, True)
     world.numbers.put(call.phone, call.id)
     world.engaged.put(call.speaking_engine, (world.engaged.get(call.speaking_engine) or 0) + 1)
     line = world.lines.get(call.current.trunk)
