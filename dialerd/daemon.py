@@ -98,6 +98,8 @@ async def run(settings: Settings) -> None:
             feed.hear(announcement)
             tally.hear(announcement)
             callbacks.hear(announcement)
+            if announcement.kind == "call.recording_discarded":
+                service.upkeep.wake()
 
         engine = Engine(
             InstanceId(settings.instance),

@@ -66,6 +66,8 @@ TYPING = seconds(4)
 CHECKED = Millis(300)
 """After which a time for a callback that nobody has refused is taken to be possible."""
 CALLBACK = "callback_requested"
+ORDERLY = seconds(60)
+"""Before the end of a call: the line that is being said, an answer to it, and the last words."""
 NO_CLOCK = Clock(Instant(0))
 
 
@@ -76,18 +78,26 @@ def start(
     clock: Clock = NO_CLOCK,
     *,
     recorded: bool = False,
+    most: Millis | None = None,
 ) -> Stepped:
     """Begin: the opening is spoken; on a call that is `recorded`, after the notice that says so, if there is one.
+
+    `most` is how long the call may last: a script's own limit is reached in time for what it then says and does.
 
     Raises `RequestError` for a language or a value that is missing.
     """
     check_language(script, language)
     known = given(script, language, variables)
     values = {name: spoken(script, language, name, value) for name, value in known.items()}
-    state = State(script, language, known, values, clock, script.flow.start)
+    state = State(script, language, known, values, clock, script.flow.start, longest=in_time(most))
     if recorded and RECORDING_NOTICE in state.texts.lines:
         return notice(state, Millis(0))
     return enter(state, script.flow.start, Millis(0))
+
+
+def in_time(most: Millis | None) -> Millis | None:
+    """How long a conversation may go on in a call of `most` that is to end in good order."""
+    return None if most is None else Millis(most - min(ORDERLY, most // 4))
 
 
 def step(state: State, event: Event) -> Stepped:

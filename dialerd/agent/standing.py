@@ -80,6 +80,8 @@ class State:
     refused: int = 0
     """How often that was said to the callee."""
     turns: Turns = ()
+    longest: Millis | None = None
+    """After which the conversation must come to its end, whatever its script allows; None: nothing presses."""
 
     @property
     def flow(self) -> Flow:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from dialerd.core import timelimit
 from dialerd.core.clock import Millis, mono_after
 from dialerd.core.effects import (
     CallPerson,
@@ -16,6 +17,7 @@ from dialerd.core.effects import (
     HangUp,
     HoldForTransfer,
     JoinPerson,
+    LimitCall,
     ReleaseMedia,
     ReturnCallee,
     RingCallee,
@@ -125,6 +127,7 @@ def _call_person(turn: Turn, call: Call, transfer: Transfer, name: str, plan: Tr
         answered_at=None,
     )
     call = _save(turn, call, transfer)
+    turn.do(LimitCall(call.current.channel, Millis(transfer.timeout + world.policy.transfers.most)))
     turn.do(
         CallPerson(
             channel=person_id(call.current.channel, transfer.leg),
@@ -191,7 +194,8 @@ def on_joined(turn: Turn, event: PersonJoined) -> None:
         return
     policy = turn.world.policy
     deadline = mono_after(turn.now.mono, Millis(policy.transfers.most + policy.backstop))
-    call = _connect(turn, replace(call, deadline=deadline), transfer)
+    call = replace(call, deadline=deadline, limit=timelimit.with_person(policy, turn.now))
+    call = _connect(turn, call, transfer)
     if not call.agent_done:
         turn.do(DetachAgent(call.id))
 
@@ -262,10 +266,8 @@ def _take_back(turn: Turn, call: Call) -> None:
     channel = call.current.channel
     if call.agent_done:
         turn.do(RingCallee(channel))
-        return
-    answered = call.answered_at if call.answered_at is not None else turn.now.wall
-    most = max(1_000, turn.world.policy.max_call - (turn.now.wall - answered))
-    turn.do(ReturnCallee(channel, Millis(most)))
+    else:
+        turn.do(ReturnCallee(channel))
 
 
 def _fail(turn: Turn, call: Call, transfer: Transfer, failure: TransferFailure) -> None:
@@ -279,6 +281,10 @@ def _fail(turn: Turn, call: Call, transfer: Transfer, failure: TransferFailure) 
     if call.agent_done:
         turn.do(HangUp(call.current.channel))
     else:
+        if transfer.leg and call.limit is not None:
+            call = timelimit.back_with_agent(call, turn.now)
+            turn.world.calls.put(call.id, call)
+            turn.do(LimitCall(call.current.channel, timelimit.left(call, turn.now)))
         turn.do(TellTransferFailed(call.id, failure.value))
 
 

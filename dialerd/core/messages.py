@@ -216,6 +216,8 @@ class AgentFinished:
 
     call: CallId
     report: AgentReport
+    unheard: bool = False
+    """It was ended on our side before the callee had heard anybody."""
 
 
 @record
@@ -260,6 +262,8 @@ class MediaFailed:
     call: CallId
     reason: Reason
     detail: str
+    unheard: bool | None = None
+    """Whether the callee had heard nobody until then. None: whoever tells this does not know."""
 
 
 @record

@@ -8,7 +8,7 @@ is `lost`: it may have rung, so it counts.
 from __future__ import annotations
 
 from dialerd.core import call as calls
-from dialerd.core import ending, handover, outcome
+from dialerd.core import ending, handover, outcome, timelimit
 from dialerd.core.clock import Instant, Millis, mono_after
 from dialerd.core.disposition import Reason
 from dialerd.core.effects import (
@@ -139,6 +139,7 @@ def sweep(turn: Turn) -> None:
     world.forget_rested(now.wall)
     world.forget_called(now.wall)
     handover.give_up_overdue(turn)
+    _end_overlong(turn)
     overdue = [call for call in world.calls.values() if call.deadline <= now.mono]
     for call in overdue:
         if call.current.state is TryState.ENDED:
@@ -151,6 +152,14 @@ def sweep(turn: Turn) -> None:
             world.calls.put(call.id, replace(call, deadline=again))
         asked = frozenset(call.current.channel for call in overdue)
         turn.do(SeekEvidence(boot, asked, Millis(0)))
+
+
+def _end_overlong(turn: Turn) -> None:
+    for call in list(turn.world.calls.values()):
+        if timelimit.is_over(call, turn.now):
+            about = {"call": call.id, "campaign": call.campaign_id}
+            turn.announce("call.max_duration_reached", about, call.phone)
+            calls.cut(turn, call, Reason.MAX_DURATION)
 
 
 def _adopt(turn: Turn, call: Call, found: LiveChannel) -> None:

@@ -339,10 +339,10 @@ class WorkerSeat:
         call = CallId(message.call)
         self.calls.pop(call, None)
         if message.failed is None:
-            self._owner.sink(AgentFinished(call, message.report))
+            self._owner.sink(AgentFinished(call, message.report, bool(message.unheard)))
         else:
             self._owner.sink(AgentReported(call, message.report))
-            self._owner.sink(MediaFailed(call, message.failed, message.detail))
+            self._owner.sink(MediaFailed(call, message.failed, message.detail, message.unheard))
         self._say(wire.Acknowledge(message.number))
         self._changed()
 

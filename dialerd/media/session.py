@@ -125,6 +125,11 @@ class Session:
         return self._end.done()
 
     @property
+    def heard(self) -> bool:
+        """Whether the callee has heard somebody."""
+        return self._heard
+
+    @property
     def engine(self) -> str:
         """The engine of whoever has the call."""
         return self._cast.engine
@@ -338,7 +343,7 @@ class Session:
 
     def finish(self, report: AgentReport) -> None:
         """See `dialerd.media.conversation.Stage`."""
-        self._over(Finished(report))
+        self._over(Finished(report, unheard=not self._heard))
 
     def fail(self, detail: str) -> None:
         """See `dialerd.media.conversation.Stage`. Who was heard already is not replaced."""
@@ -485,7 +490,7 @@ class Session:
 
     def _fail(self, reason: Reason, detail: str) -> None:
         if not self._end.done():
-            self._over(Failed(reason, detail, self._last_word()))
+            self._over(Failed(reason, detail, self._last_word(), unheard=not self._heard))
 
     def _last_word(self) -> AgentReport:
         return self._cast.part(self._at)

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from dialerd.core.clock import Instant
+from dialerd.core.clock import Instant, Millis
 from dialerd.core.commands import Unmet
 from dialerd.core.disposition import Reason
 from dialerd.core.effects import AttachAgent, PrepareMedia
@@ -108,6 +108,7 @@ class Attach:
     record: bool = False
     codec: str = MU_LAW
     labels: Mapping[str, bool] = field(default_factory=dict)
+    most: Millis | None = None
     kind: Literal["attach"] = "attach"
 
     @classmethod
@@ -139,6 +140,7 @@ class Attach:
             record=self.record,
             codec=self.codec,
             labels=self.labels,
+            most=self.most,
         )
 
 
@@ -385,6 +387,8 @@ class Ended:
     failed: Reason | None = None
     detail: str = ""
     number: int = 0
+    unheard: bool | None = None
+    """Whether our side has ended it before the callee heard anybody; None: it is not known."""
     kind: Literal["ended"] = "ended"
 
 

@@ -213,6 +213,29 @@ def test_a_person_is_asked_for_after_the_line_and_the_talk_goes_on_if_nobody_com
     assert call.report.disposition == "callback_requested"
 
 
+@pytest.mark.parametrize(
+    ("most", "at", "wished"),
+    [(None, 100_000, False), (None, 121_000, True), (150_000, 113_000, True), (150_000, 70_000, False)],
+)
+def test_a_scripts_limit_comes_in_time_before_the_end_of_the_call(
+    most: int | None, at: int, wished: bool
+) -> None:
+    script = parse_script(
+        VISIT.replace("silence_seconds: 30, then: nobody", "silence_seconds: 90, then: escalate")
+    )
+    call = Talk(script, most=None if most is None else Millis(most))
+    call.at = at
+    call.press("7").hear()
+    asked = [action.trigger for action in call.actions if isinstance(action, Escalate)]
+    assert asked == ([TransferTrigger.MAX_DURATION] if wished else [])
+
+
+def test_a_short_call_leaves_a_quarter_of_it_for_the_end() -> None:
+    assert dialogue.in_time(Millis(40_000)) == 30_000
+    assert dialogue.in_time(Millis(600_000)) == 540_000
+    assert dialogue.in_time(None) is None
+
+
 def test_wishes_for_a_person_by_word_by_choice_and_by_limit() -> None:
     assert talk().say("talk to an agent").hear().wish.trigger is TransferTrigger.KEYWORD
     assert talk().press("4").hear().wish.trigger is TransferTrigger.KEY

@@ -30,6 +30,7 @@ from dialerd.core.effects import (
     AttachAgent,
     CallPerson,
     JoinPerson,
+    LimitCall,
     Originate,
     PrepareMedia,
     ReturnCallee,
@@ -165,6 +166,9 @@ class SilentTelephony:
         pass
 
     def return_callee(self, order: ReturnCallee) -> None:
+        pass
+
+    def limit_call(self, order: LimitCall) -> None:
         pass
 
     def ring_callee(self, channel: ChannelId) -> None:

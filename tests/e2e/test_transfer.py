@@ -156,7 +156,7 @@ def running_exchange(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Excha
         "DIALERD_TRANSFERS__ANNOUNCED__ANNOUNCEMENT": "vm-intro",
         "DIALERD_TRANSFERS__ANNOUNCED__WARM": "true",
         "DIALERD_DIALING__MIN_GAP_MINUTES": "0",
-        "DIALERD_DIALING__MAX_CALL_MINUTES": "0.5",
+        "DIALERD_DIALING__MAX_CALL_MINUTES": "1",
     }
     with (
         sipp.callee("busy", folder / "softphone", log_messages=True) as softphone,

@@ -26,6 +26,7 @@ from dialerd.media.recorder import Sink
 from dialerd.media.session import Session, SessionTiming
 from tests.adapters.waiting import until
 from tests.media.fake_agent import DNC, FRAME, FakeAgent, FakeTalk, call_id, order
+from tests.media.fake_agent import frames as fake_frames
 from tests.media.fake_asterisk import INSTANCE, FakeAsterisk, FakeLeg, channel_of, fake_asterisk
 from tests.media.sounds import frames, silence, speech, tone, voice
 from tests.media.test_cadence import MACHINE
@@ -265,6 +266,34 @@ def failed(outcome: Outcome) -> tuple[Reason, str]:
     return outcome.reason, outcome.detail
 
 
+async def test_an_agent_that_ends_before_it_is_heard_has_left_a_callee_who_heard_nobody() -> None:
+    agent = FakeAgent(make=lambda: FakeTalk(audio=nothing))
+    async with answered() as fake, held(fake, agent) as call:
+        await until(lambda: call.agent.talks and call.talk.stage is not None)
+        assert call.talk.stage is not None
+        call.talk.stage.finish(DNC)
+        assert await call.outcome() == Finished(DNC, unheard=True)
+
+
+@pytest.mark.parametrize(("audio", "unheard"), [("nothing", True), ("frames", False)])
+async def test_an_agent_that_fails_says_whether_the_callee_had_heard_it(audio: str, unheard: bool) -> None:
+    said = nothing if audio == "nothing" else fake_frames
+    agent = FakeAgent(make=lambda: FakeTalk(audio=said))
+    async with answered() as fake, held(fake, agent) as call:
+        await until(lambda: call.agent.talks and call.talk.stage is not None)
+        await until(lambda: call.heard != unheard)
+        assert call.talk.stage is not None
+        call.talk.stage.fail("it broke")
+        outcome = Failed(Reason.ENGINE_FAILED, "it broke", AgentReport(), unheard=unheard)
+        assert await call.outcome() == outcome
+
+
+async def nothing(count: int) -> AsyncGenerator[bytes]:
+    """An agent that thinks for long."""
+    await asyncio.sleep(60)
+    yield FRAME * count
+
+
 async def test_asterisk_does_not_answer_in_time() -> None:
     async with answered(silent={"POST /ari/channels"}) as fake:
         async with held(fake, timing=SessionTiming(first_audio=0.05), deadline=0.3) as call:
@@ -284,11 +313,7 @@ async def test_the_time_the_call_has_waited_before_counts() -> None:
 
 
 async def test_a_voice_that_is_too_slow_abandons_the_call() -> None:
-    async def never(count: int) -> AsyncGenerator[bytes]:
-        await asyncio.sleep(60)
-        yield FRAME * count
-
-    agent = FakeAgent(make=lambda: FakeTalk(audio=never))
+    agent = FakeAgent(make=lambda: FakeTalk(audio=nothing))
     async with answered() as fake, held(fake, agent, timing=SessionTiming(first_audio=0.05)) as call:
         assert failed(await call.outcome())[0] is Reason.ABANDONED
         await until(lambda: fake.bridges == {})
@@ -320,7 +345,7 @@ async def test_the_media_socket_breaks_and_the_label_is_kept() -> None:
         await until(lambda: call.reports)
         leg.cut()
         outcome = await call.outcome()
-        assert outcome == Failed(Reason.DROPPED, "Asterisk closed the media socket", DNC)
+        assert outcome == Failed(Reason.DROPPED, "Asterisk closed the media socket", DNC, unheard=False)
         await until(lambda: fake.bridges == {})
 
 

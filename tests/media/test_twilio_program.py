@@ -308,7 +308,7 @@ async def test_who_cannot_be_reached_after_a_pause_is_replaced() -> None:
 @pytest.mark.parametrize("verbs", ["", "<Hangup/>", "<Pause length='0.1'/>", "<Pause length='0'/><Hangup/>"])
 async def test_a_program_without_a_bot_ends_its_call(verbs: str) -> None:
     async with talking(instructions={"twiml": f"<Response>{verbs}</Response>"}) as talk:
-        assert await talk.outcome() == Finished(AgentReport())
+        assert await talk.outcome() == Finished(AgentReport(), unheard=True)
 
 
 async def test_a_call_lasts_no_longer_than_its_time_limit() -> None:

@@ -108,6 +108,7 @@ def test_every_field_of_an_order_arrives_as_the_core_says_it() -> None:
         codec="g722",
         record=True,
         labels={"site_visit": True},
+        most=Millis(600_000),
     )
     plain = order()
     told = {one.name for one in fields(said) if getattr(said, one.name) != getattr(plain, one.name)}

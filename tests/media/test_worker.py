@@ -134,7 +134,7 @@ async def test_a_call_over_the_wire(tmp_path: Path) -> None:
         assert await boss.hears(wire.Heard) == wire.Heard(CALL)
         await (await fake.leg(CALL)).press("9")
         assert await boss.hears(wire.Reported) == wire.Reported(CALL, DNC, 1)
-        assert await boss.hears(wire.Ended) == wire.Ended(CALL, DNC, number=2)
+        assert await boss.hears(wire.Ended) == wire.Ended(CALL, DNC, number=2, unheard=False)
         boss.say(wire.Acknowledge(2))
         await until(lambda: fake.bridges == {})
         boss.say(wire.Ping())
@@ -151,7 +151,7 @@ async def test_the_callee_hangs_up(tmp_path: Path) -> None:
         await boss.hears(wire.Heard)
         boss.say(wire.Detach(CALL))
         boss.say(wire.Detach("cal_unknown"))
-        assert await boss.hears(wire.Ended) == wire.Ended(CALL, AgentReport(), number=1)
+        assert await boss.hears(wire.Ended) == wire.Ended(CALL, AgentReport(), number=1, unheard=False)
 
 
 async def test_scripts_are_learned_at_once_and_prepared(tmp_path: Path) -> None:
@@ -275,7 +275,7 @@ async def test_a_label_chosen_while_no_daemon_was_there_is_told_to_the_next(tmp_
         await until(lambda: fake.bridges == {})
         async with daemon(run.path) as boss:
             assert (await boss.hears(wire.Hello)).calls == (CALL,)
-            assert await boss.hears(wire.Ended) == wire.Ended(CALL, DNC, number=2)
+            assert await boss.hears(wire.Ended) == wire.Ended(CALL, DNC, number=2, unheard=False)
             boss.say(wire.Acknowledge(2))
             boss.say(wire.Ping())
             await boss.hears(wire.Pong)
@@ -294,7 +294,7 @@ async def test_a_callee_who_leaves_while_no_daemon_is_there_is_not_talked_to(tmp
         fake.channels.discard(channel_of(CALL))
         await until(lambda: list(fake.bridges) == [f"{channel_of(call_id(2))}-b"])
         async with daemon(run.path) as boss:
-            assert await boss.hears(wire.Ended) == wire.Ended(CALL, AgentReport(), number=1)
+            assert await boss.hears(wire.Ended) == wire.Ended(CALL, AgentReport(), number=1, unheard=False)
             boss.say(wire.Detach(call_id(2)))
             assert (await boss.hears(wire.Ended, 2)).call == call_id(2), "whose callee was there"
 
