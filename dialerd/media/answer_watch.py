@@ -1,8 +1,8 @@
 """What is done about who has answered: the verdict is told, a machine is hung up on or given its message.
 
 The agent greets at once, whoever is there; this listens beside it. It never makes a person wait, and takes back what it
-has begun when a person shows: by a key at any time, by what is said until the machine is hung up on, has sounded its
-tone or is given its message. Milliseconds since the answer come from outside; it plays nothing.
+has begun when a person shows: by a key at any time, by what is said, or by listening, until the machine is hung up on,
+has sounded its tone or is given its message. Milliseconds since the answer come from outside; it plays nothing.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ ENDED = 2_000
 SETTLED = 8_000
 """Of what was heard, after which a person remains one: a tone that comes later is no machine's."""
 AGAIN = 4_000
-"""Of what was heard after a verdict was taken back, in which a tone is a machine's still."""
+"""Of what was heard after somebody was taken for a person, in which a tone is a machine's still."""
 PATIENCE = 30_000
 """Longer than this, after the answer, no machine's tone is waited for."""
 
@@ -105,7 +105,7 @@ class AnswerWatch:
     def judged(self, answer: AnsweredBy, why: str, at: int) -> tuple[Act, ...]:
         """Somebody else has listened too, and thinks so.
 
-        It counts where nothing was heard here, and as long as a machine is not certain: human first.
+        A machine counts where nothing was heard here, a person as long as a machine is not certain: human first.
         """
         if self._over or not self._is_open_to(answer, at):
             return ()
@@ -114,7 +114,7 @@ class AnswerWatch:
 
     def _is_open_to(self, answer: AnsweredBy, at: int) -> bool:
         if self._cadence.answer is None:
-            return True
+            return answer is AnsweredBy.HUMAN or not self._cadence.has_spoken
         doubted = answer is AnsweredBy.HUMAN and not self._cadence.final
         return doubted and self._machine_since is not None and at - self._machine_since < CERTAIN
 
@@ -145,8 +145,8 @@ class AnswerWatch:
         return self._end(message_left=True) if self._speaking and not self._ended else ()
 
     def _reopened(self, heard: Heard, at: int) -> tuple[Act, ...]:
-        """Something was heard. What is taken back by it may have been a greeting's end: a tone is waited for."""
-        if heard.answer is AnsweredBy.HUMAN and self._machine_since is not None:
+        """Something was heard. Who is a person by it may have ended a greeting: a tone is waited for."""
+        if heard.answer is AnsweredBy.HUMAN:
             self._settled = max(SETTLED, self._cadence.at + AGAIN)
         return self._take(heard, at)
 

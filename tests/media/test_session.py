@@ -518,7 +518,7 @@ async def test_a_person_who_was_taken_for_a_machine_hears_the_agent_again() -> N
         async with held(fake, agent, on_machine=OnMachine.MESSAGE) as call:
             leg = await call.leg()
             await until(lambda: call.heard)
-            await leg.speak(*frames(voice(2.4)))
+            await leg.speak(*frames(voice(5.0)))
             await until(lambda: call.judged)
             await leg.speak(*frames(silence(0.7), voice(0.4), silence(1.4)))
             await until(lambda: ("played", 3) in call.talk.told)
@@ -535,7 +535,7 @@ async def test_who_answers_a_silenced_agent_in_words_is_answered() -> None:
         async with held(fake, agent, on_machine=OnMachine.MESSAGE) as call:
             leg = await call.leg()
             await until(lambda: call.heard)
-            await leg.speak(*frames(voice(2.4)))
+            await leg.speak(*frames(voice(5.0)))
             await until(lambda: call.judged)
             before = len(call.talk.told)
             assert not call.session.spoken(understood=True), "too long for an answer"
@@ -554,7 +554,7 @@ async def test_a_silenced_agent_without_ears_for_words_hears_nothing_of_a_machin
         async with held(fake, agent, on_machine=OnMachine.MESSAGE) as call:
             leg = await call.leg()
             await until(lambda: call.heard)
-            await leg.speak(*frames(voice(2.4)))
+            await leg.speak(*frames(voice(5.0)))
             await until(lambda: call.judged)
             known = call.talk.told.count(("heard", frames(voice(0.02))[0]))
             await leg.speak(*frames(voice(1.2), silence(2.3)))
