@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dialerd.core.model import AnsweredBy, OnMachine
-from dialerd.media.cadence import Cadence, Heard
+from dialerd.media.cadence import FRAME_MS, Cadence, Heard
 
 CERTAIN = 1_500
 """Milliseconds for which a verdict must stand before a machine is hung up on."""
@@ -22,6 +22,8 @@ SETTLED = 8_000
 """Of what was heard, after which a person remains one: a tone that comes later is no machine's."""
 AGAIN = 4_000
 """Of what was heard after somebody was taken for a person, in which a tone is a machine's still."""
+LEEWAY = 200
+"""By which audio may be late. What comes later was not sent: carriers send nothing where nothing is said."""
 PATIENCE = 30_000
 """Longer than this, after the answer, no machine's tone is waited for."""
 
@@ -71,6 +73,8 @@ class AnswerWatch:
         """Nothing is listened for any more."""
         self._ended = False
         self._settled = SETTLED
+        self._heard_to: int | None = None
+        """Since the answer, up to where it has been heard; None: nothing yet."""
 
     @property
     def listens(self) -> bool:
@@ -80,15 +84,30 @@ class AnswerWatch:
     @property
     def waits(self) -> bool:
         """Whether `tick` is to be called from time to time, also where no audio comes."""
-        return not self._over and self._machine_since is not None
+        begun = self._machine_since is not None or self._heard_to is not None
+        return not self._over and begun
 
     def hear(self, frame: bytes, at: int) -> tuple[Act, ...]:
         """20 ms of the callee's audio."""
+        acts = self._catch_up(at)
         if self._over:
-            return ()
+            return acts
         heard = self._cadence.hear(frame)
-        acts = self._reopened(heard, at) if heard is not None else ()
-        return acts + self.tick(at)
+        expected = at if self._heard_to is None else self._heard_to + FRAME_MS
+        self._heard_to = min(expected, at + LEEWAY)
+        acts += self._reopened(heard, at) if heard is not None else ()
+        return acts + self._pass(at)
+
+    def _catch_up(self, at: int) -> tuple[Act, ...]:
+        """Time in which no audio came was silence."""
+        if self._over or self._heard_to is None:
+            return ()
+        missing = at - self._heard_to - FRAME_MS
+        if missing <= LEEWAY:
+            return ()
+        self._heard_to += missing
+        heard = self._cadence.miss(missing)
+        return self._reopened(heard, at) if heard is not None else ()
 
     def pressed(self, at: int) -> tuple[Act, ...]:
         """The callee pressed a key."""
@@ -120,6 +139,9 @@ class AnswerWatch:
 
     def tick(self, at: int) -> tuple[Act, ...]:
         """Time has passed."""
+        return self._catch_up(at) + self._pass(at)
+
+    def _pass(self, at: int) -> tuple[Act, ...]:
         if self._over or self._speaking:
             return ()
         if self._machine_since is None:

@@ -123,6 +123,47 @@ def test_silence_is_left_to_the_agent() -> None:
     assert not watch.listens
 
 
+def ticked(watch: AnswerWatch, since: int, until: int) -> list[tuple[int, Act]]:
+    """What it wants where no audio comes."""
+    return [(at, act) for at in range(since, until, 500) if watch.waits for act in watch.tick(at)]
+
+
+def test_where_a_carrier_sends_no_silence_the_message_is_left_by_the_clock() -> None:
+    watch, acts = watched(OnMachine.MESSAGE, silence(0.3), LONGEST)
+    assert kinds(acts) == [Judged, Hush]
+    ended = 300 + len(LONGEST) // 8
+    acts = ticked(watch, ended, PATIENCE)
+    assert kinds(acts) == [Speak]
+    assert ENDED <= acts[0][0] - ended <= ENDED + 600
+
+
+def test_where_a_carrier_sends_no_silence_who_listens_is_a_person() -> None:
+    for on_machine in (OnMachine.HANG_UP, OnMachine.MESSAGE):
+        watch, _ = watched(on_machine, silence(0.3), LONG)
+        acts = ticked(watch, 300 + len(LONG) // 8, PATIENCE)
+        assert [act.answer for _, act in acts if isinstance(act, Judged)] == [AnsweredBy.HUMAN]
+        assert not {HangUp, Speak} & set(kinds(acts))
+
+
+def test_gaps_that_a_carrier_does_not_send_are_pauses() -> None:
+    watch, at, acts = AnswerWatch(OnMachine.HANG_UP), 0, list[Act]()
+    for _ in range(9):
+        for frame in frames(HELLO):
+            acts += watch.hear(frame, at)
+            at += FRAME_MS
+        at += 800
+    assert acts == []
+    assert [type(act) for act in watch.tick(at + 1_000)] == [Judged]
+    assert not watch.tick(PATIENCE + 1)
+
+
+def test_audio_that_is_late_is_no_pause() -> None:
+    watch, acts = AnswerWatch(OnMachine.CONTINUE), list[Act]()
+    for number, frame in enumerate(frames(silence(0.3), LONG)):
+        acts += watch.hear(frame, number * FRAME_MS + (180 if number % 7 else 0))
+    assert [type(act) for act in acts] == [Judged]
+
+
 def test_where_no_audio_ever_comes_time_alone_ends_it() -> None:
     watch = AnswerWatch(OnMachine.MESSAGE)
     assert [type(act) for act in watch.judged(AnsweredBy.MACHINE, "AMD", 2_000)] == [Judged, Hush]
