@@ -538,7 +538,7 @@ async def test_a_key_takes_a_message_back_and_the_agent_hears_it() -> None:
 
 
 async def test_a_person_who_was_taken_for_a_machine_hears_the_agent_again() -> None:
-    async with taken_for_a_machine(voice(2.4)) as (call, leg):
+    async with taken_for_a_machine(voice(5.0)) as (call, leg):
         await leg.speak(*frames(silence(0.7), voice(0.4), silence(1.4)))
         await until(lambda: ("played", 3) in call.talk.told)
         assert call.judged == [AnsweredBy.MACHINE, AnsweredBy.HUMAN]
@@ -548,7 +548,7 @@ async def test_a_person_who_was_taken_for_a_machine_hears_the_agent_again() -> N
 
 
 async def test_who_answers_a_silenced_agent_in_words_is_answered() -> None:
-    async with taken_for_a_machine(voice(2.4), make=lambda: FakeTalk(has_message=True, hears=True)) as (
+    async with taken_for_a_machine(voice(5.0), make=lambda: FakeTalk(has_message=True, hears=True)) as (
         call,
         leg,
     ):
@@ -563,7 +563,7 @@ async def test_who_answers_a_silenced_agent_in_words_is_answered() -> None:
 
 
 async def test_a_silenced_agent_without_ears_for_words_hears_nothing_of_a_machine() -> None:
-    async with taken_for_a_machine(voice(2.4), make=lambda: Deaf(has_message=True, hears=True)) as (
+    async with taken_for_a_machine(voice(5.0), make=lambda: Deaf(has_message=True, hears=True)) as (
         call,
         leg,
     ):
