@@ -12,8 +12,8 @@ import json
 import random
 import re
 import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -44,6 +44,20 @@ def free_address() -> Address:
             probe.bind((address.host, address.port))
             other.bind((address.host, address.port + 1))
             return address
+
+
+@contextmanager
+def reserved_address() -> Iterator[Address]:
+    """An address as `free_address` gives it, which nobody who asks that for one is given as long as the block lasts.
+
+    Only a server that may share it can listen there: asyncio's and uvloop's do.
+    """
+    address = free_address()
+    with socket.socket() as first, socket.socket() as second:
+        for holder, port in ((first, address.port), (second, address.port + 1)):
+            holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            holder.bind((address.host, port))
+        yield address
 
 
 @dataclass
@@ -320,7 +334,13 @@ class FakeAsterisk:
 @asynccontextmanager
 async def fake_asterisk(**settings: Any) -> AsyncIterator[FakeAsterisk]:
     """A fake on a loopback port of its own."""
-    fake = FakeAsterisk(**settings)
+    with reserved_address() as media:
+        async with _served(FakeAsterisk(**{"media": media, **settings})) as fake:
+            yield fake
+
+
+@asynccontextmanager
+async def _served(fake: FakeAsterisk) -> AsyncIterator[FakeAsterisk]:
     app = web.Application(middlewares=[fake._gate])
     app.router.add_post("/ari/channels/externalMedia", fake.make_leg)
     app.router.add_post("/ari/channels/create", fake.create)

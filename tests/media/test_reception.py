@@ -20,7 +20,7 @@ from dialerd.media import reception as module
 from dialerd.media.address import Address
 from dialerd.media.reception import PATH, TOKEN, Awaited, Reception
 from tests.adapters.waiting import until
-from tests.media.fake_asterisk import free_address
+from tests.media.fake_asterisk import free_address, reserved_address
 
 LEG = "lab-cal_000000000001-1-m"
 
@@ -262,3 +262,12 @@ async def test_an_address_that_is_taken_is_had_when_it_is_free() -> None:
                 await reception.open()
     await reception.open()
     reception.close()
+
+
+async def test_an_address_of_the_tests_is_given_to_nobody_else_and_can_be_listened_at() -> None:
+    with reserved_address() as address:
+        with socket.socket() as other, pytest.raises(OSError, match="already in use"):
+            other.bind((address.host, address.port))
+        reception = Reception(address)
+        await reception.open()
+        reception.close()

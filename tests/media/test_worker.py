@@ -406,6 +406,7 @@ async def test_an_asterisk_that_is_away_is_named_and_waited_for(tmp_path: Path) 
 async def test_a_taken_port_is_named_and_tried_again(tmp_path: Path) -> None:
     async with fake_asterisk() as fake:
         with socket.socket() as other:
+            other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             other.bind((fake.media.host, fake.media.port))
             other.listen()
             async with running(tmp_path, fake) as run, daemon(run.path) as boss:
