@@ -178,7 +178,7 @@ async def test_a_new_daemon_knows_what_is_ready_and_where(tmp_path: Path) -> Non
             fake.answer(CALL)
             asked = len(fake.requests)
             boss.pool.attach(order())
-            await boss.heard.wait(AgentHeard)
+            await until(lambda: AgentHeard(CALL) in boss.heard.events)
             assert fake.requests[asked:] == [f"POST /ari/bridges/{BRIDGE}/addChannel"]
 
 

@@ -155,6 +155,11 @@ async def test_a_new_daemon_adopts_both_and_loses_no_call(tmp_path: Path) -> Non
             assert boss.heard.of(MediaFailed) == []
 
 
+async def heard_of(boss: Daemon, *numbers: int) -> None:
+    """The agents of these calls are heard; a new daemon is told of those that were before it, too."""
+    await until(lambda: {AgentHeard(call_id(number)) for number in numbers} <= set(boss.heard.of(AgentHeard)))
+
+
 async def test_an_adopted_worker_has_the_limits_of_the_new_daemon_at_once(tmp_path: Path) -> None:
     async with fake_asterisk() as fake:
         async with two(tmp_path, fake) as boss:
@@ -168,7 +173,7 @@ async def test_an_adopted_worker_has_the_limits_of_the_new_daemon_at_once(tmp_pa
             await sessions(boss, 6)
             assert [boss.pid_of(1), boss.pid_of(2)] == pids
             place(boss, fake, 5, 6)
-            await boss.heard.wait(AgentHeard, 2)
+            await heard_of(boss, 5, 6)
             failed = [await boss.heard.wait(MediaFailed, count) for count in (1, 2)]
             assert {told.call for told in failed} == {call_id(5), call_id(6)}, "those before have their own"
             assert all("for 0.5 s" in told.detail for told in failed)
@@ -181,7 +186,7 @@ async def test_an_adopted_worker_has_the_limits_of_the_new_daemon_at_once(tmp_pa
             assert call_id(7) not in homes(boss), "it waits for a place"
             for number in (1, 2, 3, 4):
                 boss.pool.detach(call_id(number))
-            await boss.heard.wait(AgentHeard)
+            await heard_of(boss, 7)
             assert call_id(7) in homes(boss)
 
 
