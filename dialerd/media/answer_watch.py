@@ -18,6 +18,8 @@ LATEST = 6_000
 """Milliseconds after which it is hung up on though what it says might be a person's."""
 ENDED = 2_000
 """Of silence, after which a greeting without a tone has ended."""
+UNDECIDED = 12_000
+"""Of what was heard, after which nothing is made of who has answered where nothing would follow from it."""
 SETTLED = 8_000
 """Of what was heard, after which a person remains one: a tone that comes later is no machine's."""
 AGAIN = 4_000
@@ -72,7 +74,7 @@ class AnswerWatch:
         self._over = on_machine is OnMachine.IGNORE
         """Nothing is listened for any more."""
         self._ended = False
-        self._settled = SETTLED
+        self._settled = UNDECIDED
         self._heard_to: int | None = None
         """Since the answer, up to where it has been heard; None: nothing yet."""
 

@@ -106,6 +106,11 @@ def test_an_agent_that_goes_on_is_not_disturbed() -> None:
     assert kinds(acts) == [Judged]
 
 
+def test_a_recording_that_speaks_slowly_is_known_where_the_agent_goes_on() -> None:
+    _, acts = watched(OnMachine.CONTINUE, silence(1.5), *[voice(1.2), silence(0.8)] * 5)
+    assert [act.answer for _, act in acts if isinstance(act, Judged)] == [AnsweredBy.MACHINE]
+
+
 @pytest.mark.parametrize("when", ["waiting", "speaking"])
 def test_a_key_takes_the_message_back(when: str) -> None:
     after = [silence(0.5), tone(0.5, 1_000.0), silence(0.5)] if when == "speaking" else []
