@@ -3,6 +3,10 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 LAB := asterisk/lab/lab
+# Tests at a time. Most wait more than they compute; more labs than this would take what others need.
+WORKERS ?= $(shell n=$$(( $$(nproc) * 3 / 2 )); echo $$(( n > 4 ? 4 : n )))
+# Whoever forbids bytecode has every process of a test run compile all of it again.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo demo-down test test-kill check unit lab-tests browser-tests lab-up lab-down bench bench-media lock clean
@@ -34,11 +38,12 @@ check: setup ## lint, types and import contracts
 	MYPYPATH=asterisk/lab $(BIN)/mypy --strict --config-file= asterisk/lab/*.py
 	$(BIN)/lint-imports
 
-unit: setup ## tests that need no Asterisk
-	$(BIN)/python -m pytest -m "not lab and not kill and not browser"
+unit: setup ## tests that need no Asterisk (WORKERS=1 runs one at a time)
+	$(BIN)/python -m pytest -m "not lab and not kill and not browser" -n $(WORKERS) --dist worksteal
 
-lab-tests: setup ## tests on the real Asterisk
-	$(BIN)/python -m pytest -m lab
+lab-tests: setup ## tests on the real Asterisk, file beside file; then alone what measures the machine
+	$(BIN)/python -m pytest -m "lab and not alone" -n $(WORKERS) --dist loadfile
+	$(BIN)/python -m pytest -m "lab and alone"
 
 browser-tests: setup ## the console in a real Chromium, on the real Asterisk
 	$(BIN)/python -m pytest -m browser

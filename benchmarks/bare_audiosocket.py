@@ -1,7 +1,7 @@
 """The other way to a call's audio, bare: Asterisk's AudioSocket application on the call itself, without a bridge.
 
 It answers the question what a media leg through chan_websocket and a bridge costs beside it. Linear 16-bit audio both
-ways over TCP, paced here, silence included: an AudioSocket without audio for two seconds ends its call (ADR 0009).
+ways over TCP, paced here, silence included: an AudioSocket without audio for two seconds ends its call.
 Prints one line of JSON: calls that were held, frames heard.
 
     python -m benchmarks.bare_audiosocket --ari-url URL --ari-user USER --ari-password WORD --calls 100 --hold 60

@@ -29,6 +29,7 @@ from dialerd.core.effects import (
     AttachAgent,
     CallPerson,
     JoinPerson,
+    LimitCall,
     Originate,
     PrepareMedia,
     ReturnCallee,
@@ -103,6 +104,9 @@ class BusyNetwork:
         """Never asked."""
 
     def return_callee(self, order: ReturnCallee) -> None:
+        """Never asked."""
+
+    def limit_call(self, order: LimitCall) -> None:
         """Never asked."""
 
     def ring_callee(self, channel: ChannelId) -> None:

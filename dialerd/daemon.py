@@ -91,7 +91,6 @@ async def run(settings: Settings) -> None:
         clock = SystemClock()
         feed, tally = Feed(clock), Tally()
         way = GuardedWay(settings.webhooks.allow)
-        down.callback(way.close)
         callbacks = StatusCallbacks(store, clock, settings.twilio.access, way)
 
         def listener(announcement: Announce) -> None:
@@ -99,6 +98,8 @@ async def run(settings: Settings) -> None:
             feed.hear(announcement)
             tally.hear(announcement)
             callbacks.hear(announcement)
+            if announcement.kind == "call.recording_discarded":
+                service.upkeep.wake()
 
         engine = Engine(
             InstanceId(settings.instance),

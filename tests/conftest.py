@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from dialerd.numbering import pin_zones
+from dialerd.store.migrate import migrate_sqlite
 from tests.postgres import Server, server
 
 pin_zones()
@@ -24,3 +26,11 @@ def postgres() -> Iterator[Server]:
     with server() as running:
         running.prepare()
         yield running
+
+
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite database with nothing but dialerd's tables in it: to copy it is faster than to make another."""
+    path = tmp_path_factory.mktemp("migrated") / "dialerd.db"
+    migrate_sqlite(path)
+    return path

@@ -1,7 +1,8 @@
 """Ports: each lab takes one slot of fixed ranges, so labs never meet, RTP included.
 
 A slot is a lock that the lab's Asterisk processes hold (they inherit the open file). The kernel frees it with the
-last of them, however they die, so there is nothing to clean up.
+last of them, however they die, so there is nothing to clean up. A lab that has died without being taken down may be
+brought up again with the ports it had: its slot is given away only when no other is left.
 
 Servers' ports lie below those that Linux gives to outgoing connections. RTP lies among them, for it needs many:
 the few UDP clients of a machine do no harm there, Asterisk passes over a port in use.
@@ -83,12 +84,23 @@ def _claims_locked() -> Iterator[Path]:
 def claim_slot(owner: Path) -> tuple[int, int]:
     """Take a free slot: its number and the descriptor whose heirs keep it."""
     with _claims_locked() as folder:
-        for slot in range(SLOTS):
+        for slot in _by_preference(folder):
             fd = os.open(folder / f"slot-{slot}", os.O_RDWR | os.O_CREAT, 0o600)
             if _take(fd, owner):
                 return slot, fd
             os.close(fd)
     raise LabError(f"all {SLOTS} port ranges are taken by running labs: `lab down` one of them")
+
+
+def _by_preference(folder: Path) -> list[int]:
+    """All slots; last those whose lab was not taken down."""
+    return sorted(range(SLOTS), key=lambda slot: _is_awaited(folder / f"slot-{slot}"))
+
+
+def _is_awaited(slot: Path) -> bool:
+    """Whether the last lab in this slot is there still, alive or not."""
+    owner = slot.read_bytes() if slot.exists() else b""
+    return bool(owner) and (Path(os.fsdecode(owner)) / "lab.json").exists()
 
 
 def rejoin_slot(slot: int, owner: Path) -> int:

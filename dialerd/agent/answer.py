@@ -6,12 +6,15 @@ Pure: which day it is, and where the callee's clock stands, are arguments.
 from __future__ import annotations
 
 import datetime
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from dialerd.agent.document import Scalar
 from dialerd.agent.flow import Question
 from dialerd.core.clock import Instant
+from dialerd.core.values import date_in, text_of
 
 _HORIZON = 2
 """Days to look for the next time of day on: one is skipped where clocks are set forward."""
@@ -42,15 +45,20 @@ def complete(question: Question, entry: str) -> bool:
     return len(entry) >= question.longest
 
 
-def understand(question: Question, entry: str, now: datetime.datetime) -> Value | None:
-    """The value that `entry` (digits) means at the local time `now`; None: it means none that is possible."""
+def understand(
+    question: Question, entry: str, now: datetime.datetime, known: Mapping[str, Any] | None = None
+) -> Value | None:
+    """The value that `entry` (digits) means at the local time `now`; None: it means none that is possible.
+
+    `known`: the values so far, for a question that refers to one.
+    """
     if not question.shortest <= len(entry) <= question.longest:
         return None
     match question.kind:
         case "date":
             return _date(question, entry, now.date())
         case "time":
-            return _time(question, entry, now)
+            return _time(question, entry, now, _day(question, known or {}))
         case "number" | "amount":
             number = int(entry)
             return Value(number) if _within(question, number) else None
@@ -77,12 +85,17 @@ def _date(question: Question, entry: str, today: datetime.date) -> Value | None:
     return None
 
 
-def _time(question: Question, entry: str, now: datetime.datetime) -> Value | None:
+def _day(question: Question, known: Mapping[str, Any]) -> datetime.date | None:
+    value = known.get(question.on) if question.on is not None else None
+    return date_in(text_of(value)) if value is not None else None
+
+
+def _time(question: Question, entry: str, now: datetime.datetime, on: datetime.date | None) -> Value | None:
     hour, minute = int(entry[:-2]), int(entry[-2:])
     if hour > 23 or minute > 59 or not _within(question, hour * 60 + minute):
         return None
-    for days in range(_HORIZON + 1):
-        day = now.date() + datetime.timedelta(days)
+    days = [on] if on is not None else [now.date() + datetime.timedelta(each) for each in range(_HORIZON + 1)]
+    for day in days:
         then = datetime.datetime.combine(day, datetime.time(hour, minute), now.tzinfo)
         instant = Instant(round(then.timestamp() * 1_000))
         real = datetime.datetime.fromtimestamp(instant / 1_000, now.tzinfo)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 
 from dialerd.agent.document import Node
-from dialerd.agent.flow import Choice, Confirmation, Question
+from dialerd.agent.flow import COMMAND, Choice, Confirmation, Question
 from dialerd.agent.text import is_name
 from dialerd.agent.vocabulary import KEYS, MAX_LABEL, Variable, Vocabulary, read_currency
 
@@ -19,7 +19,7 @@ _OF_KIND: Mapping[str, tuple[str, ...]] = {
     "number": ("min", "max", "terminator"),
     "amount": ("min", "max", "currency", "terminator"),
     "date": ("format", "within_days"),
-    "time": ("from", "to", "callback", "unmet"),
+    "time": ("from", "to", "on", "callback", "unmet"),
     "choice": ("options",),
 }
 _EVERY = ("capture", "type", "confirm")
@@ -93,7 +93,7 @@ def _read(
             size = len(layout)
             return Question(name, "date", size, size, layout=layout, within_days=days, confirm=confirm), {}
         case "time":
-            return _time(name, node, fields, confirm), {}
+            return _time(name, node, fields, confirm, _on(fields, words)), {}
     return Question(name, "choice", confirm=confirm), _options(node, fields, words)
 
 
@@ -119,10 +119,14 @@ def _bounds(fields: Mapping[str, Node]) -> tuple[int, int]:
     high = fields["max"].whole(0, 10**12) if "max" in fields else None
     if low is not None and high is not None and low > high:
         fields["min"].fault("is more than max")
+    if low is not None and "max" not in fields and low > MAX_NUMBER:
+        fields["min"].fault(f"is more than {MAX_NUMBER}, which is the most where no `max` is given")
     return low or 0, MAX_NUMBER if high is None else high
 
 
-def _time(name: str, node: Node, fields: Mapping[str, Node], confirm: Confirmation | None) -> Question:
+def _time(
+    name: str, node: Node, fields: Mapping[str, Node], confirm: Confirmation | None, on: str | None
+) -> Question:
     low = _minutes(fields["from"]) if "from" in fields else None
     high = _minutes(fields["to"]) if "to" in fields else None
     if low is not None and high is not None and low > high:
@@ -131,7 +135,18 @@ def _time(name: str, node: Node, fields: Mapping[str, Node], confirm: Confirmati
     unmet = fields["unmet"].text(MAX_LABEL) if "unmet" in fields else None
     if "unmet" in fields and not callback:
         fields["unmet"].fault("belongs to `callback: true`")
-    return Question(name, "time", 4, 4, low=low, high=high, callback=callback, unmet=unmet, confirm=confirm)
+    return Question(
+        name, "time", 4, 4, low=low, high=high, on=on, callback=callback, unmet=unmet, confirm=confirm
+    )
+
+
+def _on(fields: Mapping[str, Node], words: Vocabulary) -> str | None:
+    """The name of the value that holds the day of a time."""
+    name = fields["on"].text(MAX_LABEL) if "on" in fields else None
+    about = words.variables.get(name) or words.captures.get(name) if name is not None else None
+    if name is not None and (about is None or about.kind != "date"):
+        fields["on"].fault("is not the name of a date: a variable of that type, or what a question captures")
+    return name
 
 
 def _minutes(node: Node) -> float | None:
@@ -152,22 +167,30 @@ def _options(node: Node, fields: Mapping[str, Node], words: Vocabulary) -> dict[
     for digit, about in fields["options"].members():
         if not is_key(digit, about):
             continue
-        if not isinstance(about.value, Mapping):
-            value = about.scalar(MAX_LABEL)
-            found[digit] = Choice("", value=digit if value is None else value)
-            continue
-        option = about.fields(("value", "words", "label", "goto"), required=("value",))
-        value = option["value"].scalar(MAX_LABEL) if "value" in option else None
-        label = option["label"].text(MAX_LABEL) if "label" in option else None
-        goto = option["goto"].text(MAX_LABEL) if "goto" in option else None
-        heard = read_phrases(option["words"], words) if "words" in option else ()
-        found[digit] = Choice(goto or "", heard, label, digit if value is None else value)
-    stands = [str(choice.value) for choice in found.values()]
-    for value in sorted({value for value in stands if stands.count(value) > 1}):
-        fields["options"].fault(f"gives the value {value} by more than one key")
+        choice = _option(digit, about, words)
+        for before, other in found.items():
+            # Whoever compares them takes true for 1, and 1 for "1".
+            if choice.value == other.value or str(choice.value) == str(other.value):
+                about.fault(
+                    f"gives the value {choice.value}, which is that of the key {before} ({other.value})"
+                )
+                break
+        found[digit] = choice
     if not found and isinstance(fields["options"].value, Mapping):
         fields["options"].fault("must have at least one key")
     return found
+
+
+def _option(digit: str, about: Node, words: Vocabulary) -> Choice:
+    if not isinstance(about.value, Mapping):
+        value = about.scalar(MAX_LABEL)
+        return Choice("", value=digit if value is None else value)
+    option = about.fields(("value", "words", "label", "goto"), required=("value",))
+    value = option["value"].scalar(MAX_LABEL) if "value" in option else None
+    label = option["label"].text(MAX_LABEL) if "label" in option else None
+    goto = option["goto"].text(MAX_LABEL) if "goto" in option else None
+    heard = read_phrases(option["words"], words) if "words" in option else ()
+    return Choice(goto or "", heard, label, digit if value is None else value)
 
 
 def _confirmation(node: Node, words: Vocabulary) -> Confirmation | None:
@@ -179,6 +202,8 @@ def _confirmation(node: Node, words: Vocabulary) -> Confirmation | None:
         given = read_keys(fields[name]) if name in fields else ()
         if len(given) > 1:
             fields[name].fault("must be one key")
+        if COMMAND in given:
+            fields[name].fault(f"cannot be {COMMAND}, which begins what is meant as a key ({COMMAND}9)")
         keys[name] = given[0] if given else keys[name]
     if keys["yes"] == keys["no"]:
         node.fault("means yes and no by the same key")

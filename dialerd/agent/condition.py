@@ -8,11 +8,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from operator import eq, ge, gt, le, lt, ne
 from typing import Any
 
 from dialerd.agent.document import Scalar
+from dialerd.core.values import number_in, text_of
 
 _OPERATORS: Mapping[str, Callable[[Any, Any], bool]] = {
     "==": eq,
@@ -77,10 +78,4 @@ def parse_condition(text: str) -> Condition:
 
 
 def _number(value: Any) -> Decimal | None:
-    if isinstance(value, bool):
-        return None
-    try:
-        number = Decimal(str(value).replace(",", "").strip())
-    except InvalidOperation:
-        return None
-    return number if number.is_finite() else None
+    return None if isinstance(value, bool) else number_in(text_of(value))

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from dialerd.agent import transcript
 from dialerd.agent.exchange import Action, Escalate, HangUp, Hush, Listen, Report, Say
-from dialerd.agent.flow import ESCALATE, Escalation, Patience
+from dialerd.agent.flow import ESCALATE, Escalation, Limits, Patience
 from dialerd.agent.lines import RECORDING_NOTICE
 from dialerd.agent.standing import Phase, State
 from dialerd.agent.text import parse_template
@@ -98,11 +98,16 @@ def played(state: State, at: Millis) -> Stepped:
     if state.noticing:
         return enter(state, state.scene, at)
     limits = state.flow.limits
-    if limits is not None and not state.limited and at >= seconds(limits.seconds):
+    if limits is not None and not state.limited and at >= _longest(state, limits):
         return enter(replace(state, limited=True), limits.then, at, TransferTrigger.MAX_DURATION)
     if not state.now_in.listens:
         return enter(state, branch(state), at)
     return listen(state, seconds(patient(state.now_in.no_input).seconds))
+
+
+def _longest(state: State, limits: Limits) -> Millis:
+    longest = seconds(limits.seconds)
+    return longest if state.longest is None else min(longest, state.longest)
 
 
 def said_again(state: State, at: Millis) -> Stepped:

@@ -66,6 +66,8 @@ TYPING = seconds(4)
 CHECKED = Millis(300)
 """After which a time for a callback that nobody has refused is taken to be possible."""
 CALLBACK = "callback_requested"
+ORDERLY = seconds(60)
+"""Before the end of a call: the line that is being said, an answer to it, and the last words."""
 NO_CLOCK = Clock(Instant(0))
 
 
@@ -76,18 +78,26 @@ def start(
     clock: Clock = NO_CLOCK,
     *,
     recorded: bool = False,
+    most: Millis | None = None,
 ) -> Stepped:
     """Begin: the opening is spoken; on a call that is `recorded`, after the notice that says so, if there is one.
+
+    `most` is how long the call may last: a script's own limit is reached in time for what it then says and does.
 
     Raises `RequestError` for a language or a value that is missing.
     """
     check_language(script, language)
     known = given(script, language, variables)
     values = {name: spoken(script, language, name, value) for name, value in known.items()}
-    state = State(script, language, known, values, clock, script.flow.start)
+    state = State(script, language, known, values, clock, script.flow.start, longest=in_time(most))
     if recorded and RECORDING_NOTICE in state.texts.lines:
         return notice(state, Millis(0))
     return enter(state, script.flow.start, Millis(0))
+
+
+def in_time(most: Millis | None) -> Millis | None:
+    """How long a conversation may go on in a call of `most` that is to end in good order."""
+    return None if most is None else Millis(most - min(ORDERLY, most // 4))
 
 
 def step(state: State, event: Event) -> Stepped:
@@ -122,7 +132,10 @@ def _key(state: State, event: KeyPressed) -> Stepped:
     digit, at = event.digit, event.at
     joined = bool(state.entry) and state.confirming is None
     turns = transcript.pressed(state.turns, digit, at, joined=joined)
-    state = replace(state, turns=turns, unanswered=Millis(0))
+    late = digit == state.terminator and state.ended is not None and at - state.ended <= TYPING
+    state = replace(state, turns=turns, unanswered=Millis(0), ended=None)
+    if late:
+        return state, ()
     meant = state.commanded or not _typing(state)
     if digit == COMMAND and not state.commanded and _commands(state):
         return replace(state, commanded=True), ()
@@ -172,12 +185,17 @@ def _typed(state: State, digit: str, at: Millis) -> Stepped:
     if not digit.isdigit():
         return _evaluate(state, at) if digit == question.terminator else _mismatch(state, at)
     state = replace(state, entry=state.entry + digit)
-    return _evaluate(state, at) if complete(question, state.entry) else listen(state, TYPING)
+    return _ended(state, at) if complete(question, state.entry) else listen(state, TYPING)
+
+
+def _ended(state: State, at: Millis) -> Stepped:
+    """An entry that no key has ended: who was told to press one may do so yet."""
+    return _evaluate(replace(state, ended=at, terminator=_question(state).terminator), at)
 
 
 def _evaluate(state: State, at: Millis) -> Stepped:
     now = state.clock.at(Instant(state.clock.answered + at))
-    value = understand(_question(state), state.entry, now)
+    value = understand(_question(state), state.entry, now, state.known)
     return _mismatch(state, at) if value is None else _understood(replace(state, entry=""), value, at)
 
 
@@ -318,7 +336,7 @@ def _silence(state: State, at: Millis) -> Stepped:
     if state.phase is not Phase.LISTENING:
         return state, ()
     if state.entry:
-        return _evaluate(state, at)
+        return _ended(state, at)
     scene, limits = state.now_in, state.flow.limits
     patience = patient(scene.no_input)
     state = replace(state, unanswered=Millis(state.unanswered + seconds(patience.seconds)))

@@ -15,11 +15,16 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
+from dialerd.agent.expansion import ContainsItselfError, Expansion
 from dialerd.core.errors import Fault
 
 Scalar = str | int | float | bool
 
 MAX_DEPTH = 100
+MAX_SIZE = 512 * 1024
+"""Parts and characters of a document, with its aliases written out: all that reads it walks that much at most."""
+
+_DIRECTIVE = re.compile(r"%YAML\s+(\S+)")
 
 _UNFIT = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufdd0-\ufdef\ufffe\uffff]")
 
@@ -56,12 +61,18 @@ class Node:
         if not isinstance(self.value, Mapping):
             self.fault("must be a mapping (lines of `name: value`)")
             return
+        told: dict[str, Any] = {}
         for key, value in self.value.items():
             line = self._line_of(key)
+            before = told.setdefault(str(key), key)
             if isinstance(key, bool) or not isinstance(key, str | int):
                 self._child("?", value, line).fault("has a key that is neither text nor a number")
             elif isinstance(key, str) and _UNFIT.search(key):
                 self._child("?", value, line).fault("has a key with control characters")
+            elif before is not key:
+                self._child(str(key), value, line).fault(
+                    "is there already: with and without quotes it is the same key"
+                )
             else:
                 yield str(key), self._child(str(key), value, line)
 
@@ -181,11 +192,49 @@ def _depth(text: str) -> int:
     return deepest
 
 
+def _version_fault(text: str, faults: list[Fault]) -> None:
+    """By an older version `no` would be false and 0123 another number."""
+    for number, line in enumerate(text.removeprefix("\ufeff").splitlines(), 1):
+        if line.strip() and line[0] not in "%#":
+            return
+        found = _DIRECTIVE.match(line)
+        if found is not None and found[1] != "1.2":
+            Node(None, "script", number, faults).fault(
+                f"must be YAML 1.2, not {found[1]}: leave this line out"
+            )
+
+
+def _size_fault(root: Node) -> None:
+    """What is too large, or without end, once it is written out."""
+    expansion, size = Expansion(), 0
+    members = list(root.members()) if isinstance(root.value, Mapping) else [("", root)]
+    for _, node in members:
+        try:
+            more, depth = expansion.of(node.value)
+        except ContainsItselfError:
+            node.fault("contains itself, by an alias (`*name`)")
+            return
+        except RecursionError:
+            more, depth = 0, MAX_DEPTH + 1
+        size += more
+        if depth > MAX_DEPTH:
+            node.fault("is nested too deeply")
+            return
+        if size > MAX_SIZE:
+            node.fault(
+                f"is too large with its aliases (`*name`) written out: more than {MAX_SIZE:,} characters"
+            )
+            return
+
+
 def read_yaml(text: str) -> Node:
     """The document in `text`. What is no YAML reads as None, with the fault noted."""
     faults: list[Fault] = []
     if _depth(text) > MAX_DEPTH:
         Node(None, "script", None, faults).fault("is nested too deeply")
+        return Node(None, "script", None, faults)
+    _version_fault(text, faults)
+    if faults:
         return Node(None, "script", None, faults)
     try:
         value = YAML(typ="rt").load(text)
@@ -200,5 +249,7 @@ def read_yaml(text: str) -> Node:
         # ValueError: a number or date that looks like one and is none (2026-99-99, 5,000 digits).
         Node(None, "script", None, faults).fault(f"is not valid YAML: {str(error).splitlines()[0]}")
     else:
-        return Node(value, "", None, faults)
+        root = Node(value, "", None, faults)
+        _size_fault(root)
+        return root
     return Node(None, "script", None, faults)

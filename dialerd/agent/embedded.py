@@ -186,7 +186,7 @@ class EmbeddedAgent:
         if order.name is not None:
             contact["name"] = order.name
         clock = Clock(self._now(), order.zone or "UTC")
-        return dialogue.start(script, order.language, contact, clock, recorded=order.record)
+        return dialogue.start(script, order.language, contact, clock, recorded=order.record, most=order.most)
 
     def _voice(self, script: ScriptDocument, order: AttachAgent) -> Voice:
         return self._speech.voice(order.language, order.voice or script.texts[order.language].voice)

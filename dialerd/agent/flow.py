@@ -55,6 +55,8 @@ class Question:
     """Of a date: DDMMYYYY or DDMM."""
     within_days: int | None = None
     """Of a date: from today to so many days on."""
+    on: str | None = None
+    """Of a time: the value that holds its day; None: the next day on which the callee's clock shows it."""
     terminator: str = "#"
     callback: bool = False
     """The time is when the callee wants to be called again."""

@@ -1,7 +1,8 @@
 """What callees will hear first, spoken while their phones ring, so that an answer finds it in memory.
 
 Best effort, one at a time and few in waiting: the sentences of calls that are held go before, and nobody waits for
-any of it. What rings in vain has cost one rendering at most, and is forgotten.
+any of it. What rings in vain has cost one rendering at most, and is forgotten. How long a phone may ring is not decided
+here: whoever expects a call takes or forgoes it.
 """
 
 from __future__ import annotations
@@ -17,8 +18,6 @@ from dialerd.core.errors import PortError
 
 MOST = 16
 """Openings that may wait: each takes some 10 ms, and a phone rings for seconds."""
-LONGEST = 300.0
-"""Seconds that one is kept for a call of which nothing more is heard."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +43,11 @@ class Speaker(Protocol):
 class Openings:
     """Openings by call."""
 
-    def __init__(self, speech: Speaker, most: int = MOST, longest: float = LONGEST) -> None:
+    def __init__(self, speech: Speaker, most: int = MOST) -> None:
         self._speech = speech
         self._most = most
-        self._longest = longest
         self._waiting: OrderedDict[str, Opening] = OrderedDict()
-        self._known: dict[str, tuple[Opening, asyncio.TimerHandle]] = {}
+        self._known: dict[str, Opening] = {}
         """Of calls that ring, rendered or being rendered."""
         self._rendering: asyncio.Task[None] | None = None
         self._current: Opening | None = None
@@ -68,18 +66,14 @@ class Openings:
     def take(self, call: str) -> None:
         """The call was answered: what is said from here on is its own."""
         self._waiting.pop(call, None)
-        known = self._known.pop(call, None)
-        if known is not None:
-            known[1].cancel()
+        self._known.pop(call, None)
 
     def forgo(self, call: str) -> None:
         """The phone rang in vain; unknown: nothing."""
         self._waiting.pop(call, None)
-        known = self._known.pop(call, None)
-        if known is None:
+        opening = self._known.pop(call, None)
+        if opening is None:
             return
-        opening, limit = known
-        limit.cancel()
         if opening is self._current:
             self._vain = True
         else:
@@ -88,18 +82,15 @@ class Openings:
     def close(self) -> None:
         """Render nothing more."""
         self._waiting.clear()
-        for _, limit in self._known.values():
-            limit.cancel()
         self._known.clear()
         if self._rendering is not None:
             self._rendering.cancel()
 
     async def _render(self) -> None:
-        loop = asyncio.get_running_loop()
         try:
             while self._waiting:
                 call, opening = self._waiting.popitem(last=False)
-                self._known[call] = opening, loop.call_later(self._longest, self.forgo, call)
+                self._known[call] = opening
                 self._current, self._vain = opening, False
                 # A fault is met again, and told, where the call is answered.
                 with contextlib.suppress(PortError):
@@ -112,5 +103,5 @@ class Openings:
 
     def _forget(self, opening: Opening) -> None:
         """It was spoken in vain, unless another call that rings begins alike."""
-        if not any(other == opening for other, _ in self._known.values()):
+        if not any(other == opening for other in self._known.values()):
             self._speech.forget(opening.text, opening.voice)

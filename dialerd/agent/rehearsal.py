@@ -17,9 +17,9 @@ import soxr
 
 from dialerd.agent.exchange import Sentence
 from dialerd.agent.prompts import Prompts
+from dialerd.agent.pronunciation import spoken_form
 from dialerd.agent.script import from_body
 from dialerd.agent.speech import DEADLINE, RATE, render, samples
-from dialerd.agent.text import spoken_form
 from dialerd.agent.voices import Voice, find_voices
 from dialerd.agent.wording import check_language, in_sentences, resolve
 from dialerd.core.errors import Fault, invalid

@@ -24,7 +24,7 @@ def check(flow: Flow) -> list[Wrong]:
         for name in flow.scenes
         if name in reached and name not in ending
     ]
-    wrong += [(name, "goes in a circle without a word being said") for name in _silent_circles(flow)]
+    wrong += [(name, _circle(flow, name)) for name in _circles(flow)]
     for name, scene in flow.scenes.items():
         wrong += [(name, what) for what in (*_key_conflicts(flow, scene), *_word_conflicts(flow, name))]
     return wrong
@@ -81,24 +81,30 @@ def _ending(flow: Flow) -> set[str]:
         found |= more
 
 
-def _silent_circles(flow: Flow) -> list[str]:
-    def next_silent(name: str) -> set[str]:
-        scene = flow.scenes[name]
-        return {
-            place for place in _exits(flow, scene) if place in flow.scenes and flow.scenes[place].say is None
-        }
+def _circle(flow: Flow, name: str) -> str:
+    if flow.scenes[name].say is None:
+        return "goes in a circle without a word being said"
+    return "goes in a circle without an answer being taken: nothing that is said leads out of it"
+
+
+def _circles(flow: Flow) -> list[str]:
+    """Scenes that come back to themselves while the callee can do nothing: what was captured stays as it is."""
+
+    def following(name: str) -> set[str]:
+        exits = _exits(flow, flow.scenes[name])
+        return {place for place in exits if place in flow.scenes and not flow.scenes[place].listens}
 
     circles = []
     for name, scene in flow.scenes.items():
-        if scene.say is not None:
+        if scene.listens:
             continue
         seen: set[str] = set()
-        waiting = list(next_silent(name))
+        waiting = list(following(name))
         while waiting:
             place = waiting.pop()
             if place not in seen:
                 seen.add(place)
-                waiting.extend(next_silent(place))
+                waiting.extend(following(place))
         if name in seen:
             circles.append(name)
     return circles

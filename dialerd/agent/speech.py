@@ -20,7 +20,7 @@ import soxr
 
 from dialerd.agent.clips import FRAME, ClipCache, clip_key
 from dialerd.agent.prompts import Prompts
-from dialerd.agent.text import spoken_form
+from dialerd.agent.pronunciation import spoken_form
 from dialerd.agent.voices import PROGRAM, Voice, Voices, find_voices
 from dialerd.core import mulaw
 from dialerd.core.errors import PortError

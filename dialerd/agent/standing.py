@@ -53,6 +53,10 @@ class State:
     mismatches: int = 0
     entry: str = ""
     """Digits entered so far."""
+    ended: Millis | None = None
+    """When an entry ended by its length or by waiting: the key that would have ended it may still come."""
+    terminator: str = ""
+    """That key."""
     noticing: bool = False
     """The callee is being told of the recording: the conversation begins once that was heard."""
     commanded: bool = False
@@ -76,6 +80,8 @@ class State:
     refused: int = 0
     """How often that was said to the callee."""
     turns: Turns = ()
+    longest: Millis | None = None
+    """After which the conversation must come to its end, whatever its script allows; None: nothing presses."""
 
     @property
     def flow(self) -> Flow:

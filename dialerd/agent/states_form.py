@@ -114,7 +114,10 @@ class StatesForm:
         scene = self._scenes.get(goto) if goto is not None else None
         if goto == ESCALATE or (scene is not None and not (scene.end and scene.disposition == DNC)):
             fields["goto"].fault(f"must lead to a state with `end: {DNC}`")
-        return read_asked(fields, self._words, key, goto or "")
+        asked = read_asked(fields, self._words, key, goto or "")
+        if "keys" in fields and not asked.keys:
+            fields["keys"].fault("must have a key: words are heard in English only, and not from everybody")
+        return asked
 
     def _read_escalation(self, node: Node) -> Escalation:
         fields = node.fields((*ESCALATION, "fallback"), required=("fallback",))

@@ -1,7 +1,7 @@
 """What is said, from how it is written: templates, values in the listener's language, sentences.
 
-Pure. CLDR (through Babel) knows how a language writes numbers, amounts and dates; only what voices misread is
-put right here.
+Pure. CLDR (through Babel) knows how a language writes numbers, amounts and dates. What voices misread is put right
+in `dialerd.agent.pronunciation`, for them alone.
 """
 
 from __future__ import annotations
@@ -9,13 +9,15 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
 from babel import Locale, UnknownLocaleError
 from babel.dates import format_date, format_time
-from babel.numbers import format_currency, format_decimal
+from babel.numbers import format_currency, format_decimal, get_currency_precision
 
+from dialerd.agent.money import in_rupees
 from dialerd.core.values import date_in, digits_in, number_in, text_of, time_in
 
 MAX_NAME = 64
@@ -46,9 +48,10 @@ _ABBREVIATIONS = frozenset(
     }
 )
 _BLANK_BEFORE_STOP = re.compile(r"\s+(?=[,.;:!?।॥،؛؟۔])")
-_GROUPED = re.compile(r"(?<![\d,])\d{1,3}(?:,\d{2,3})+(?![\d,])")
-_SOUTH_ASIA = frozenset({"IN", "PK", "BD", "NP", "LK"})
-_LAKH, _CRORE = 100_000, 10_000_000
+_STOP_AT_FIRST = re.compile(r"\A[\s,;:،؛]+")
+_GLUED = re.compile(r"(?<=[^\W\d])(?=-?\d)")
+_BLANKS = re.compile(r"[ \t\r\n]+")
+"""What is tidied; no-break blanks are part of a number (150 000)."""
 
 
 class TemplateError(ValueError):
@@ -67,9 +70,11 @@ class Template:
         return frozenset(self.parts[1::2])
 
     def fill(self, values: Mapping[str, str]) -> str:
-        """The text with `values` in place; blanks that an empty value leaves are tidied."""
+        """The text with `values` in place; blanks that an empty value leaves are tidied, and a comma at first."""
         filled = [part if index % 2 == 0 else values[part] for index, part in enumerate(self.parts)]
-        return _BLANK_BEFORE_STOP.sub("", " ".join("".join(filled).split()))
+        text = _BLANK_BEFORE_STOP.sub("", _BLANKS.sub(" ", "".join(filled)).strip())
+        nothing_at_first = len(filled) > 1 and not filled[0].strip() and not filled[1]
+        return _STOP_AT_FIRST.sub("", text) if nothing_at_first else text
 
 
 def is_name(text: str) -> bool:
@@ -107,7 +112,7 @@ def sentences(text: str) -> list[str]:
 def format_value(value: Any, kind: str, language: str, currency: str | None = None) -> str:
     """`value` as `language` writes it; a value that is not of its `kind` is said as it stands."""
     text = text_of(value)
-    locale = _locale(language)
+    locale = locale_of(language)
     if kind == "digits":
         return " ".join(digits_in(text) or "")
     if locale is None:
@@ -125,17 +130,22 @@ def _number(text: str, kind: str, locale: Locale, currency: str | None) -> str:
         return text
     if kind != "amount" or currency is None:
         return str(format_decimal(number, locale=locale))
-    whole = number == number.to_integral_value()
+    # Plus nothing: so that nought has no minus.
+    amount = number.quantize(Decimal(1).scaleb(-get_currency_precision(currency))) + 0
+    rupees = in_rupees(amount, locale) if currency == "INR" else None
+    if rupees is not None:
+        return rupees
+    whole = amount == amount.to_integral_value()
     # Without a fraction CLDR's currency digits would have the voice say "point zero zero".
-    return str(
-        format_currency(
-            number.to_integral_value() if whole else number,
-            currency,
-            locale=locale,
-            format_type="name",
-            currency_digits=not whole,
-        )
+    said = format_currency(
+        amount.to_integral_value() if whole else amount,
+        currency,
+        locale=locale,
+        format_type="name",
+        currency_digits=not whole,
     )
+    # Straight after a name, as in Sinhala, a minus would be a hyphen.
+    return _GLUED.sub(" ", str(said))
 
 
 def _date(text: str, locale: Locale) -> str:
@@ -167,7 +177,7 @@ def _clock(locale: Locale, *, whole: bool) -> str:
 
 
 @lru_cache(maxsize=256)
-def _locale(language: str) -> Locale | None:
+def locale_of(language: str) -> Locale | None:
     """CLDR's locale for a tag, or for its language alone; None: CLDR does not know it."""
     for tag in (language, language.split("-")[0]):
         try:
@@ -175,29 +185,3 @@ def _locale(language: str) -> Locale | None:
         except (UnknownLocaleError, ValueError, TypeError):
             continue
     return None
-
-
-# --- voices --------------------------------------------------------------------------------------
-
-
-def spoken_form(text: str, language: str) -> str:
-    """`text` as a voice must be given it, where its own reading would be wrong.
-
-    English voices read 1,50,000 as "one fifty thousand"; voices of South Asian languages read it well.
-    `[[` would start phoneme input.
-    """
-    text = text.replace("[[", "[").replace("]]", "]")
-    if language.split("-")[0].lower() != "en":
-        return text
-    south_asian = language.upper().rsplit("-", 1)[-1] in _SOUTH_ASIA
-    return _GROUPED.sub(lambda found: _grouped(found.group(), south_asian), text)
-
-
-def _grouped(written: str, south_asian: bool) -> str:
-    number = int(written.replace(",", ""))
-    if not south_asian or number < _LAKH:
-        return str(number)
-    crores, rest = divmod(number, _CRORE)
-    lakhs, rest = divmod(rest, _LAKH)
-    parts = [(crores, " crore"), (lakhs, " lakh"), (rest, "")]
-    return " ".join(f"{count}{unit}" for count, unit in parts if count)

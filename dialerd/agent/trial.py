@@ -36,7 +36,7 @@ from dialerd.core.errors import RequestError
 from dialerd.core.wallclock import is_zone
 
 PACE = 70
-"""Milliseconds that a character takes to be spoken."""
+"""Milliseconds that a character takes to be spoken, in a line that no key interrupts."""
 HANG_UP, TAKEN, FAILED = ":hangup", ":taken", ":failed"
 """What may be typed beside keys and words."""
 _KEYS = re.compile(r"[0-9*#]+")
@@ -76,6 +76,7 @@ class Trial:
         self._at = 0
         self._told: list[Told] = []
         self._wait = Millis(0)
+        self._line = 0
         self._shown: dict[str, Any] = {}
         self._label: str | None = None
         try:
@@ -138,6 +139,7 @@ class Trial:
             if self._state.phase is Phase.CHECKING:
                 self._nothing()
             elif self._state.phase in (Phase.SPEAKING, Phase.CLOSING):
+                self._at += self._line
                 self._take(LinePlayed(self._state.number, Millis(self._at)))
             else:
                 return
@@ -202,7 +204,7 @@ class Trial:
                 case Say():
                     text = " ".join(sentence.text for sentence in action.sentences)
                     self._told.append(Told("agent", text))
-                    self._at += PACE * len(text)
+                    self._line = PACE * len(text)
                 case Listen():
                     self._wait = action.duration
                 case Report():

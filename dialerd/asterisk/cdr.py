@@ -17,7 +17,7 @@ from typing import Any
 
 from dialerd.core.clock import SECOND, Instant, Millis
 from dialerd.core.errors import PortError
-from dialerd.core.identity import ChannelId
+from dialerd.core.identity import ChannelId, callee_of
 from dialerd.core.messages import CallRecord
 
 DEADLINE = 5.0
@@ -30,7 +30,10 @@ _PROGRESS_STEPS = 10_000
 
 _CAUSE = re.compile(r"(?P<cause>\d{1,3})(?: SIP (?P<sip>[3-6]\d\d)\b)?")
 """`21 SIP 603 Decline`; a provisional code there only says how far the call had come."""
+_PERSON = re.compile(r"-h\d+\Z")
 _ANSWERED = "ANSWERED"
+_MEDIA = "WebSocket/"
+"""What names of media legs' channels begin with: whoever else a callee was in one bridge with is a person."""
 
 
 class CallRecords:
@@ -61,7 +64,7 @@ class CallRecords:
                 chunk = channels[start : start + _CHUNK]
                 marks = ",".join("?" * len(chunk))
                 rows += database.execute(
-                    f'SELECT uniqueid, answer, "end", billsec, disposition, cause FROM cdr'
+                    'SELECT uniqueid, answer, "end", billsec, disposition, cause, linkedid, dstchannel FROM cdr'
                     f" WHERE uniqueid IN ({marks})",
                     chunk,
                 ).fetchall()
@@ -98,7 +101,7 @@ def merge(rows: Iterable[Sequence[Any]]) -> tuple[CallRecord, ...]:
 
 
 def _record(row: Sequence[Any]) -> CallRecord | None:
-    channel, answer, end, billsec, disposition, cause = row
+    channel, answer, end, billsec, disposition, cause, linked, partner = row
     if not isinstance(channel, str):
         return None
     answered_at, ended_at = _millis(answer), _millis(end)
@@ -118,7 +121,19 @@ def _record(row: Sequence[Any]) -> CallRecord | None:
         talk=Millis(talk),
         cause=int(code["cause"]) if code and int(code["cause"]) else None,
         sip_code=int(code["sip"]) if code and code["sip"] else None,
+        was_together=_was_together(ChannelId(channel), str(linked or ""), str(partner or "")),
     )
+
+
+def _was_together(channel: ChannelId, linked: str, partner: str) -> bool:
+    """Whether it was in one bridge with its callee, or with its person.
+
+    In a bridge the older of two channels is a record's first party and names the other one; the younger takes over
+    its linked id.
+    """
+    if _PERSON.search(channel):
+        return linked == callee_of(channel)
+    return bool(partner) and not partner.startswith(_MEDIA)
 
 
 def _join(first: CallRecord, second: CallRecord) -> CallRecord:
@@ -132,6 +147,7 @@ def _join(first: CallRecord, second: CallRecord) -> CallRecord:
         talk=Millis(earlier.talk + later.talk),
         cause=later.cause or earlier.cause,
         sip_code=later.sip_code or earlier.sip_code,
+        was_together=earlier.was_together or later.was_together,
     )
 
 

@@ -24,6 +24,9 @@ from dialerd.core.messages import (
 HANGUP_HANDLER = "dialerd-hangup,s,1"
 """The dialplan's part (asterisk/dialerd-extensions.conf) that keeps the reason of the end in the call record."""
 
+MARGIN = Millis(10_000)
+"""By how much Asterisk's limit on a channel is beyond the daemon's."""
+
 _NUMBER = re.compile(r"\+?[0-9]{1,20}")
 _ENDPOINT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _MAX_DETAIL = 200
@@ -48,9 +51,10 @@ def fault(order: Originate) -> str | None:
 def body(order: Originate, instance: InstanceId, *, keep_cause: bool) -> bytes:
     """The JSON body of `POST /channels/<id>`. `keep_cause`: have the call record tell why the call ended.
 
-    Ring time and absolute life are both bounded in Asterisk, so a call ends also when nobody is left to end it.
+    Ring time and absolute life are both bounded in Asterisk, so a call ends also when nobody is left to end it. A
+    daemon that is there does that first, and says why.
     """
-    life = _seconds(Millis(order.ring_timeout + order.max_call))
+    life = _seconds(Millis(order.ring_timeout + order.max_call + MARGIN))
     variables = {"TIMEOUT(absolute)": str(life)}
     if keep_cause:
         variables["CHANNEL(hangup_handler_push)"] = HANGUP_HANDLER

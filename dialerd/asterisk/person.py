@@ -19,8 +19,9 @@ import orjson
 
 from dialerd.asterisk.ari import AriError, AriHttp
 from dialerd.asterisk.events import BRIDGE_SUFFIX, PERSON, TRANSFER_SUFFIX
+from dialerd.asterisk.originate import MARGIN
 from dialerd.core.clock import SECOND, Millis
-from dialerd.core.effects import CallPerson, JoinPerson, ReturnCallee
+from dialerd.core.effects import CallPerson, JoinPerson, LimitCall, ReturnCallee
 from dialerd.core.identity import E164, ChannelId, InstanceId
 from dialerd.core.messages import (
     Event,
@@ -189,6 +190,11 @@ class Joining:
         async with self._turn_of(order.channel):
             with contextlib.suppress(AriError):
                 await self._http.post(bridge, orjson.dumps({"channel": [order.channel]}))
+
+    async def limit(self, order: LimitCall) -> None:
+        """Set how long a callee's channel may last; one that is gone needs none."""
+        async with self._turn_of(order.channel):
+            with contextlib.suppress(AriError):
                 await self._http.post(f"channels/{order.channel}/variable", orjson.dumps(_limit(order.most)))
 
     @contextlib.asynccontextmanager
@@ -254,8 +260,8 @@ class Joining:
 
 
 def _limit(most: Millis) -> dict[str, str]:
-    """How long a channel may last from now on."""
-    return {"variable": "TIMEOUT(absolute)", "value": str(_seconds(most))}
+    """How long a channel may last from now on, where the daemon does not end it before."""
+    return {"variable": "TIMEOUT(absolute)", "value": str(_seconds(Millis(most + MARGIN)))}
 
 
 def _steps(order: JoinPerson) -> tuple[_Step, ...]:

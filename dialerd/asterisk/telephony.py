@@ -38,7 +38,7 @@ from dialerd.asterisk.host import Host, host_of, live_of, media_of, persons_of
 from dialerd.asterisk.outage import Backoff, Outage
 from dialerd.asterisk.person import Joining
 from dialerd.asterisk.strangers import Doorkeeper
-from dialerd.core.effects import CallPerson, JoinPerson, Originate, ReturnCallee
+from dialerd.core.effects import CallPerson, JoinPerson, LimitCall, Originate, ReturnCallee
 from dialerd.core.errors import PortError
 from dialerd.core.identity import ChannelId, InstanceId
 from dialerd.core.messages import (
@@ -208,6 +208,10 @@ class AsteriskTelephony:
     def return_callee(self, order: ReturnCallee) -> None:
         """See `dialerd.ports.Telephony`."""
         self._spawn(self._joining.take_back(order))
+
+    def limit_call(self, order: LimitCall) -> None:
+        """See `dialerd.ports.Telephony`."""
+        self._spawn(self._joining.limit(order))
 
     def ring_callee(self, channel: ChannelId) -> None:
         """See `dialerd.ports.Telephony`."""

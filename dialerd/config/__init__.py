@@ -46,6 +46,7 @@ from dialerd.config.media import (
     engine_names,
     wideband_faults,
 )
+from dialerd.config.mistake import mistakes
 from dialerd.config.section import NAME, Section
 from dialerd.config.trunks import TrunkSettings
 from dialerd.config.webhooks import WebhookSettings
@@ -378,16 +379,6 @@ def load(path: Path | None) -> Settings:
     except SettingsError as error:
         raise ConfigError([Fault("environment", f"{error}: {error.__cause__}")]) from error
     except ValidationError as error:
-        raise ConfigError(
-            [
-                Fault(".".join(map(str, fault["loc"])) or "settings", _in_plain_words(fault["msg"]))
-                for fault in error.errors()
-            ]
-        ) from error
+        raise ConfigError(mistakes(error)) from error
     finally:
         _toml_file = None
-
-
-def _in_plain_words(message: str) -> str:
-    """Pydantic's message for people who write settings, not Python."""
-    return message.removeprefix("Value error, ").replace("Input should be", "must be")

@@ -89,7 +89,7 @@ class MediaSettings(Section):
 class TwilioSettings(Section):
     """What bots that were written for Twilio are given in its place."""
 
-    account_sid: str = Field(default="AC" + "0" * 32, pattern=f"^{_ACCOUNT.pattern}$")
+    account_sid: str = "AC" + "0" * 32
     """Any account will do: it is what bots and webhooks are told, and what their REST requests must name."""
     auth_token: SecretStr | None = None
     """Signs what is sent to them (X-Twilio-Signature); the same as the API key that they use, for they have one."""
@@ -97,6 +97,13 @@ class TwilioSettings(Section):
     """The engine that holds the calls which they place."""
     language: str = "en"
     """Of those calls."""
+
+    @field_validator("account_sid")
+    @classmethod
+    def _account_is_a_sid(cls, value: str) -> str:
+        if not _ACCOUNT.fullmatch(value):
+            raise ValueError("must be AC and 32 of the digits 0-9 and a-f; any will do")
+        return value
 
     @field_validator("language")
     @classmethod
@@ -156,6 +163,9 @@ class AudioSocketSection(_EngineSection):
     url: str = Field(description="tcp://HOST:PORT")
     format: Literal["slin", "slin16"] = Field(
         default="slin", description="of its samples: slin: 8 kHz (0x10); slin16: 16 kHz (0x12)"
+    )
+    silence_seconds: float = Field(
+        default=30.0, ge=0, le=3_600, description="for which it may send nothing in a call; 0: for ever"
     )
 
     @field_validator("url")
@@ -255,7 +265,7 @@ Engines = dict[str, EngineSection]
 
 
 def engine_names(value: object) -> object:
-    """Check names and kinds before the fields of each kind are read. Raises `ValueError`."""
+    """Check names before the fields of each kind are read. Raises `ValueError`."""
     for name in value if isinstance(value, dict) else ():
         if not NAME.fullmatch(str(name)):
             raise ValueError(f"engine names are lower-case letters, digits, '_' and '-': {name}")
@@ -291,6 +301,8 @@ def _told(name: str, section: EngineSection, twilio: TwilioSettings) -> EngineSe
         }
     else:
         fields["url"] = section.url or ""
+    if isinstance(section, AudioSocketSection):
+        fields["silence"] = section.silence_seconds
     if not isinstance(section, TwilioStreamSection):
         fields["format"] = section.format
     if isinstance(section, TwilioStreamSection | WebRtcSection):

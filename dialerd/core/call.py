@@ -8,6 +8,7 @@ attempt either goes on over another trunk, or is closed and its contact finished
 from __future__ import annotations
 
 from dialerd.core import (
+    abandonment,
     answering,
     callback,
     ending,
@@ -17,6 +18,7 @@ from dialerd.core import (
     retry,
     sessions,
     slowdown,
+    timelimit,
     tries,
 )
 from dialerd.core.clock import Instant, Millis, mono_after
@@ -160,6 +162,8 @@ def on_answered(turn: Turn, event: TryAnswered) -> None:
         turn.do(HangUp(event.channel))
         return
     turn.world.calls.put(call.id, replace(call, agent_attached=True))
+    if call.terms.record:
+        turn.world.recordings.put(call.id, True)
     turn.do(_attach(turn, call, attempt))
 
 
@@ -188,6 +192,7 @@ def _attach(turn: Turn, call: Call, attempt: Try) -> AttachAgent:
         record=call.terms.record,
         codec=_codec(turn, attempt),
         labels=labels.own(turn.world, call),
+        most=turn.world.policy.max_call,
     )
 
 
@@ -206,12 +211,13 @@ def _zone(turn: Turn, call: Call) -> str | None:
     return campaign.timezone if campaign is not None and campaign.timezone else next(iter(zones), None)
 
 
-def mark_answered(turn: Turn, call: Call, attempt: Try) -> Call:
-    """Journal the answer: the contact is in a call from now on."""
+def mark_answered(turn: Turn, call: Call, attempt: Try, at: Instant | None = None) -> Call:
+    """Journal the answer, of now or of `at`: the contact is in a call from then on."""
     now = turn.now
-    answered = replace(attempt, state=TryState.ANSWERED, answered_at=now.wall)
+    answered = replace(attempt, state=TryState.ANSWERED, answered_at=now.wall if at is None else at)
     deadline = mono_after(now.mono, Millis(turn.world.policy.max_call + turn.world.policy.backstop))
-    call = replace(call, tries=(*call.tries[:-1], answered), deadline=deadline)
+    limit = timelimit.begun(turn.world.policy, now)
+    call = replace(call, tries=(*call.tries[:-1], answered), deadline=deadline, limit=limit)
     if attempt.ringing_at is None:
         slowdown.note_taken(turn, call, attempt.trunk)
     if call.contact is not None:
@@ -307,7 +313,7 @@ def on_finished(turn: Turn, event: AgentFinished) -> None:
     on_reported(turn, event)
     call = turn.world.calls.get(event.call)
     if call is not None:
-        _agent_done(turn, call)
+        _agent_done(turn, _with_word(call, event.unheard))
 
 
 def on_media_failed(turn: Turn, event: MediaFailed) -> None:
@@ -319,7 +325,21 @@ def on_media_failed(turn: Turn, event: MediaFailed) -> None:
     if call.current.state is not TryState.ENDED and not talks:
         turn.announce("call.media_failed", {"call": call.id, "reason": event.reason, "detail": event.detail})
         call = replace(call, media_fault=event.reason)
-    _agent_done(turn, call)
+    known = event.unheard if event.unheard is not None else call.unheard
+    _agent_done(turn, _with_word(call, known if known is not None else call.agent_audio_at is None))
+
+
+def _with_word(call: Call, unheard: bool) -> Call:
+    """A call whose agent is done: whether that leaves a callee who has heard nobody. The first word counts."""
+    ended_at = call.current.ended_at
+    if call.agent_done or call.unheard:
+        return call
+    if call.current.state is TryState.ENDED and ended_at is not None:
+        if call.hangup is not None or call.media_fault is not None:
+            return call
+        # The callee was first.
+        unheard = unheard and abandonment.overdue(call, ended_at)
+    return replace(call, unheard=unheard)
 
 
 def _agent_done(turn: Turn, call: Call) -> None:
@@ -335,6 +355,11 @@ def _agent_done(turn: Turn, call: Call) -> None:
 def on_recorded(turn: Turn, event: RecordingKept) -> None:
     """The recording of a call is whole; the call itself may be over long since."""
     turn.record(CallRecorded(event.call, event.recording))
+    wanted = turn.world.recordings.get(event.call) is not False
+    turn.world.recordings.remove(event.call)
+    if not wanted:
+        turn.announce("call.recording_discarded", {"call": event.call})
+        return
     call = turn.world.calls.get(event.call)
     if call is not None:
         turn.world.calls.put(call.id, replace(call, recording=event.recording))
@@ -347,6 +372,7 @@ def on_recorded(turn: Turn, event: RecordingKept) -> None:
 
 def on_recording_lost(turn: Turn, event: RecordingLost) -> None:
     """A call was not recorded though it should have been: it goes on all the same."""
+    turn.world.recordings.remove(event.call)
     turn.announce("call.recording_lost", {"call": event.call, "detail": event.detail})
 
 

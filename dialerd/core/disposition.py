@@ -25,6 +25,8 @@ class Reason(StrEnum):
     DROPPED = "dropped"
     ENGINE_FAILED = "engine_failed"
     CUT = "cut"
+    MAX_DURATION = "max_duration"
+    """The call has lasted for as long as a call may, whatever its agent had to say of it."""
 
 
 NOT_REACHABLE = "not_reachable"

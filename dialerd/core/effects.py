@@ -99,6 +99,8 @@ class AttachAgent:
     """What its carrier speaks, as Asterisk names codecs."""
     labels: Mapping[str, bool] = field(default_factory=dict)
     """Those it may give beside the ones that everybody knows, and whether each counts as a conversion."""
+    most: Millis | None = None
+    """How long the call may last from its answer: what ends it of itself must come to it before. None: not told."""
 
 
 @record
@@ -141,10 +143,14 @@ class JoinPerson:
 
 @record
 class ReturnCallee:
-    """Nobody was connected though it had begun: the callee goes back to its agent, wherever it is by now.
+    """Nobody was connected though it had begun: the callee goes back to its agent, wherever it is by now."""
 
-    `most` is how long the call may last from here.
-    """
+    channel: ChannelId
+
+
+@record
+class LimitCall:
+    """Let a callee's channel last up to `most` from now on, should no daemon be there to end it."""
 
     channel: ChannelId
     most: Millis
@@ -218,7 +224,7 @@ class SeekReady:
 
 @record
 class SeekEvidence:
-    """After the settle delay, look up live channels and CDR rows of these tries."""
+    """After the settle delay, look up live channels and CDR rows of these tries and persons."""
 
     boot: str
     channels: frozenset[ChannelId]
@@ -285,6 +291,7 @@ Effect = (
     | CallPerson
     | JoinPerson
     | ReturnCallee
+    | LimitCall
     | RingCallee
     | TellCallbackUnmet
     | TellTransferFailed

@@ -22,7 +22,7 @@ from dialerd.core import (
     slowdown,
     tries,
 )
-from dialerd.core.clock import Instant, Millis, mono_after
+from dialerd.core.clock import Instant, Millis, after, mono_after
 from dialerd.core.contact import Contact, ContactState
 from dialerd.core.disposition import CONNECTED, DO_NOT_CALL, ESCALATED, NOT_REACHABLE, Reason
 from dialerd.core.donotcall import list_callee
@@ -80,7 +80,10 @@ def close_answered(turn: Turn, call: Call, *, overdue: bool = False) -> None:
     call, reason = _escalated(call), None
     if (call.report.disposition or CONNECTED) == CONNECTED:
         reason = call.media_fault or call.hangup
+    elif call.hangup is Reason.MAX_DURATION:
+        reason = call.hangup
     contact = None
+    unheard = abandonment.heard_nobody(call, _ended_at(turn, call))
     if call.contact is not None:
         campaign, now = tries.campaign_of(turn, call), turn.now.wall
         contact = retry.after_answer(
@@ -92,6 +95,8 @@ def close_answered(turn: Turn, call: Call, *, overdue: bool = False) -> None:
             now,
             again=not labels.is_final(turn.world, call),
         )
+        if unheard and contact.state is ContactState.RETRY_WAITING:
+            contact = retry.postpone(contact, after(now, retry.ABANDONED_BAR))
     close(turn, call, contact, counted=True, reason=reason)
 
 
@@ -187,10 +192,13 @@ def close(
     Returns the contact as it was saved.
     """
     world = turn.world
-    ended_at = call.current.ended_at if call.current.ended_at is not None else turn.now.wall
+    ended_at = _ended_at(turn, call)
     world.calls.remove(call.id)
     sessions.release(turn, call)
     world.numbers.remove(call.phone)
+    if call.agent_audio_at is None and world.recordings.get(call.id):
+        # Of most such calls there is none, and nobody would say so.
+        world.recordings.remove(call.id)
     answered_at = call.answered_at
     rang = any(attempt.state is not TryState.NOT_SENT for attempt in call.tries)
     if rang:
@@ -213,7 +221,8 @@ def close(
     call_told(turn, EventKind.CALL_COMPLETED, call, closed)
     if call.agent_attached:
         turn.do(DetachAgent(call.id))
-    _count_call(turn, call, talk if reached else None, abandoned=reason is Reason.ABANDONED)
+    abandoned = reached and (reason is Reason.ABANDONED or abandonment.heard_nobody(call, ended_at))
+    _count_call(turn, call, talk if reached else None, abandoned=abandoned)
     saved = _return_contact(turn, call, contact) if contact is not None else None
     turn.announce(
         "call.completed",
@@ -230,6 +239,10 @@ def close(
         call.phone,
     )
     return saved
+
+
+def _ended_at(turn: Turn, call: Call) -> Instant:
+    return call.current.ended_at if call.current.ended_at is not None else turn.now.wall
 
 
 def _count_call(turn: Turn, call: Call, talk: Millis | None, *, abandoned: bool) -> None:

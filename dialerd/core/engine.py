@@ -10,6 +10,8 @@ from dialerd.core.record import record
 
 EMBEDDED = "embedded"
 """The engine that is always there: it speaks scripts."""
+TWILIO = "twilio-stream"
+"""The kind of engines that hold calls as they hold Twilio's: what a call is to do can be told them anew."""
 DIRECT = "asterisk"
 """The kind of engines to which Asterisk itself leads."""
 
@@ -19,8 +21,9 @@ class EngineState:
     """What an engine can hold now."""
 
     sessions: int
-    """Calls at a time; 0: none, `detail` says why and how to mend it."""
+    """Calls at a time."""
     detail: str = ""
+    """What is wrong, and how to mend it: why it holds none, or what became of the calls that it failed last."""
 
 
 @record

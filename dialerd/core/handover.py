@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from dialerd.core import timelimit
 from dialerd.core.clock import Millis, mono_after
 from dialerd.core.effects import (
     CallPerson,
@@ -16,9 +17,11 @@ from dialerd.core.effects import (
     HangUp,
     HoldForTransfer,
     JoinPerson,
+    LimitCall,
     ReleaseMedia,
     ReturnCallee,
     RingCallee,
+    SeekEvidence,
     TellTransferFailed,
 )
 from dialerd.core.identity import ChannelId, call_of, callee_of, person_id
@@ -124,6 +127,7 @@ def _call_person(turn: Turn, call: Call, transfer: Transfer, name: str, plan: Tr
         answered_at=None,
     )
     call = _save(turn, call, transfer)
+    turn.do(LimitCall(call.current.channel, Millis(transfer.timeout + world.policy.transfers.most)))
     turn.do(
         CallPerson(
             channel=person_id(call.current.channel, transfer.leg),
@@ -184,21 +188,30 @@ def on_joined(turn: Turn, event: PersonJoined) -> None:
     call, transfer = found
     if transfer.connected:
         return
+    if call.sought == event.channel:
+        # It is gone already: they were together until then.
+        on_evidence(turn, call, talked=True)
+        return
     policy = turn.world.policy
     deadline = mono_after(turn.now.mono, Millis(policy.transfers.most + policy.backstop))
-    call = replace(call, deadline=deadline)
-    call = _save(turn, call, replace(transfer, state=TransferState.CONNECTED, outcome=ANSWERED))
+    call = replace(call, deadline=deadline, limit=timelimit.with_person(policy, turn.now))
+    call = _connect(turn, call, transfer)
     if not call.agent_done:
         turn.do(DetachAgent(call.id))
+
+
+def _connect(turn: Turn, call: Call, transfer: Transfer) -> Call:
+    call = _save(turn, call, replace(transfer, state=TransferState.CONNECTED, outcome=ANSWERED))
     call_told(turn, EventKind.CALL_ESCALATED, call)
     _announce(turn, "call.escalated", call, target=transfer.target)
+    return call
 
 
 def on_not_joined(turn: Turn, event: PersonNotJoined) -> None:
     """They could not be brought together: the person is let go, the callee is still the agent's."""
     turn.do(HangUp(event.channel))
     found = _find(turn, event.channel)
-    if found is not None and found[1].pending:
+    if found is not None and found[1].pending and found[0].sought != event.channel:
         _announce(turn, "call.transfer_refused", found[0], detail=event.detail)
         _go_on(turn, *found, TransferFailure.FAILED)
 
@@ -212,9 +225,11 @@ def on_gone(turn: Turn, event: PersonGone) -> None:
     if transfer.connected:
         _save(turn, call, _over(turn, transfer))
         turn.do(HangUp(call.current.channel))
+    elif transfer.state is TransferState.JOINING and turn.host.boot is not None:
+        _seek(turn, call, event.channel, turn.host.boot)
     elif event.cause in _BUSY:
         _go_on(turn, call, transfer, TransferFailure.BUSY)
-    elif event.cause in _NO_ANSWER or transfer.state is TransferState.JOINING:
+    elif event.cause in _NO_ANSWER:
         _go_on(turn, call, transfer, TransferFailure.NO_ANSWER)
     else:
         _go_on(turn, call, transfer, TransferFailure.FAILED)
@@ -251,10 +266,8 @@ def _take_back(turn: Turn, call: Call) -> None:
     channel = call.current.channel
     if call.agent_done:
         turn.do(RingCallee(channel))
-        return
-    answered = call.answered_at if call.answered_at is not None else turn.now.wall
-    most = max(1_000, turn.world.policy.max_call - (turn.now.wall - answered))
-    turn.do(ReturnCallee(channel, Millis(most)))
+    else:
+        turn.do(ReturnCallee(channel))
 
 
 def _fail(turn: Turn, call: Call, transfer: Transfer, failure: TransferFailure) -> None:
@@ -268,6 +281,10 @@ def _fail(turn: Turn, call: Call, transfer: Transfer, failure: TransferFailure) 
     if call.agent_done:
         turn.do(HangUp(call.current.channel))
     else:
+        if transfer.leg and call.limit is not None:
+            call = timelimit.back_with_agent(call, turn.now)
+            turn.world.calls.put(call.id, call)
+            turn.do(LimitCall(call.current.channel, timelimit.left(call, turn.now)))
         turn.do(TellTransferFailed(call.id, failure.value))
 
 
@@ -325,12 +342,40 @@ def adopt(turn: Turn, call: Call, persons: Iterable[LiveChannel]) -> None:
     found = next((live for live in persons if live.channel == person), None)
     if found is None and transfer.connected:
         on_gone(turn, PersonGone(person, 0))
+    elif found is None and transfer.state is TransferState.JOINING and turn.host.boot is not None:
+        _seek(turn, call, person, turn.host.boot)
     elif found is None:
         _go_on(turn, call, transfer, TransferFailure.FAILED)
     elif transfer.state is TransferState.JOINING:
         _join(turn, call, transfer, person)
     elif found.answered and not transfer.connected:
         on_answered(turn, PersonAnswered(person))
+
+
+def _seek(turn: Turn, call: Call, person: ChannelId, boot: str) -> None:
+    """The person is gone, and the two may have talked before anybody was told: its call record tells."""
+    turn.world.calls.put(call.id, replace(call, sought=person))
+    turn.do(SeekEvidence(boot, frozenset({person}), Millis(0)))
+
+
+def was_together(turn: Turn, call: Call) -> Call:
+    """The callee's record tells that it was with a person, of which nobody could be told."""
+    transfer = call.transfer
+    if transfer is None or transfer.state is not TransferState.JOINING:
+        return call
+    return _connect(turn, call, transfer)
+
+
+def on_evidence(turn: Turn, call: Call, talked: bool) -> None:
+    """The person with whom the callee was to be connected is gone; `talked`: the two were together."""
+    transfer = call.transfer
+    if transfer is None or transfer.state is not TransferState.JOINING:
+        return
+    if talked:
+        _connect(turn, call, transfer)
+        on_gone(turn, PersonGone(person_id(call.current.channel, transfer.leg), 0))
+    else:
+        _go_on(turn, call, transfer, TransferFailure.NO_ANSWER)
 
 
 def give_up_overdue(turn: Turn) -> None:

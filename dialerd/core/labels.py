@@ -13,7 +13,7 @@ from typing import Any
 from dialerd.core.disposition import CALLBACK_REQUESTED, CONNECTED, DO_NOT_CALL, ESCALATED, NOT_REACHABLE
 from dialerd.core.identity import ScriptId
 from dialerd.core.messages import LabelsDeclared
-from dialerd.core.model import AgentReport, Call, Declared
+from dialerd.core.model import AgentReport, Call, Campaign, Declared
 from dialerd.core.record import replace
 from dialerd.core.retry import POSITIVE
 from dialerd.core.turn import Turn
@@ -23,6 +23,11 @@ KNOWN = (CONNECTED, "interested", "not_interested", "paid", CALLBACK_REQUESTED, 
 """Labels that every voice agent may give."""
 NOT_THE_AGENTS = (NOT_REACHABLE, ESCALATED)
 """Labels that the dialer sets itself."""
+
+_AT_VERSION = "@"
+SPARE = 256
+"""Script versions that may declare labels before those are forgotten which no campaign and no call has: one that is
+about to have them is admitted long before so many others have come."""
 
 Labels = Mapping[str, Declared]
 
@@ -52,15 +57,31 @@ def of_agent(ident: str) -> str:
 
 def of_script(ident: ScriptId | str, version: int) -> str:
     """Where a script version's labels are kept; no agent can be called so."""
-    return f"{ident}@{version}"
+    return f"{ident}{_AT_VERSION}{version}"
 
 
 def on_declared(turn: Turn, event: LabelsDeclared) -> None:
     """An agent or a script declares these labels from now on."""
-    if event.labels:
-        turn.world.labels.put(event.by, event.labels)
-    else:
-        turn.world.labels.remove(event.by)
+    world = turn.world
+    if not event.labels:
+        world.labels.remove(event.by)
+        return
+    world.labels.put(event.by, event.labels)
+    if _AT_VERSION in event.by:
+        world.newly_declared.add(event.by)
+        if len(world.newly_declared) >= SPARE:
+            _forget_unused(world)
+
+
+def _forget_unused(world: World) -> None:
+    """Forget what scripts have declared that nothing live has, but for those that came last."""
+    campaigns = (campaign for campaign in world.campaigns.values() if campaign.status.live)
+    holders: list[Call | Campaign] = [*campaigns, *world.calls.values()]
+    needed = {by for holder in holders for by in _scripts(holder)} | world.newly_declared
+    for by in world.labels.committed:
+        if _AT_VERSION in by and by not in needed:
+            world.labels.remove(by)
+    world.newly_declared.clear()
 
 
 def own(world: World, call: Call) -> dict[str, bool]:
@@ -104,6 +125,6 @@ def _agents(call: Call) -> Iterator[str]:
         yield of_agent(call.agent_id)
 
 
-def _scripts(call: Call) -> Iterator[str]:
-    yield from (of_script(one.script_id, one.script_version) for one in reversed(call.stand_ins))
-    yield of_script(call.script_id, call.script_version)
+def _scripts(holder: Call | Campaign) -> Iterator[str]:
+    yield from (of_script(one.script_id, one.script_version) for one in reversed(holder.stand_ins))
+    yield of_script(holder.script_id, holder.script_version)

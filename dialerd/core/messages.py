@@ -102,6 +102,8 @@ class CallRecord:
     cause: int | None = None
     sip_code: int | None = None
     """The final SIP status, where the record tells it."""
+    was_together: bool = False
+    """Of a callee: it was in one bridge with a person; of a person: with its callee."""
 
 
 @record
@@ -214,6 +216,8 @@ class AgentFinished:
 
     call: CallId
     report: AgentReport
+    unheard: bool = False
+    """It was ended on our side before the callee had heard anybody."""
 
 
 @record
@@ -258,6 +262,8 @@ class MediaFailed:
     call: CallId
     reason: Reason
     detail: str
+    unheard: bool | None = None
+    """Whether the callee had heard nobody until then. None: whoever tells this does not know."""
 
 
 @record

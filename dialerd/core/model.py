@@ -263,6 +263,10 @@ class Call:
     started_at: Instant
     deadline: Mono
     """When the engine asks what became of it if no terminal event has come."""
+    limit: Mono | None = None
+    """When an answered call has lasted for as long as it may. Not stored."""
+    parting: bool = False
+    """It was left with a little more time once already. Not stored."""
     campaign_id: CampaignId | None = None
     contact: Contact | None = None
     name: str | None = None
@@ -291,6 +295,8 @@ class Call:
     label: Label | None = None
     """Part of `report` already."""
     agent_audio_at: Instant | None = None
+    unheard: bool | None = None
+    """Whether its end found the callee without having heard anybody; None: nobody has said. Not stored."""
     hangup: Reason | None = None
     """Set, and journaled, before we ask Asterisk to end the call; `CUT` for pause, stop and panic."""
     sweeping: bool = False
@@ -304,6 +310,8 @@ class Call:
     """Once it is whole."""
     transfer: Transfer | None = None
     """Its last transfer."""
+    sought: ChannelId | None = None
+    """The person, gone by now, of whom it is being found out whether it was with the callee; in memory only."""
     transfer_deadline: Mono = Mono(0)
     """When a person's phone has rung for too long."""
 

@@ -243,6 +243,8 @@ def _hang_up(turn: Turn, command: HangUpCall) -> Answer:
     if call is None:
         return Refused(f"there is no live call {command.call}", unknown=True)
     if command.by_agent and call.answered_at is not None:
+        if call.agent_audio_at is None and call.unheard is None:
+            turn.world.calls.put(call.id, replace(call, unheard=True))
         turn.do(HangUp(call.current.channel))
         return Done(changed=True)
     calls.cut(turn, call, Reason.CUT)
@@ -285,8 +287,10 @@ def _transfer_call(turn: Turn, command: TransferCall) -> Answer:
 
 
 def _drop_recording(turn: Turn, command: DropRecording) -> Answer:
-    """Whether there is one stands in the store: whoever asks has looked."""
+    """Whether there is one stands in the store: whoever asks has looked. One that grows yet goes once it is whole."""
     turn.record(RecordingDoomed(command.call, turn.now.wall))
+    if turn.world.recordings.get(command.call) is not None:
+        turn.world.recordings.put(command.call, False)
     call = turn.world.calls.get(command.call)
     if call is not None:
         turn.world.calls.put(call.id, replace(call, recording=None))

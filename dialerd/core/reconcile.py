@@ -8,7 +8,7 @@ is `lost`: it may have rung, so it counts.
 from __future__ import annotations
 
 from dialerd.core import call as calls
-from dialerd.core import ending, handover, outcome
+from dialerd.core import ending, handover, outcome, timelimit
 from dialerd.core.clock import Instant, Millis, mono_after
 from dialerd.core.disposition import Reason
 from dialerd.core.effects import (
@@ -94,9 +94,13 @@ def on_evidence(turn: Turn, event: EvidenceFound) -> None:
     records = {record.channel: record for record in event.records}
     for channel in sorted(event.asked - event.live):
         call = turn.world.calls.get(call_of(channel))
-        if call is None or call.current.channel != channel or call.current.state is TryState.ENDED:
+        if call is None or call.current.state is TryState.ENDED:
             continue
-        _resolve(turn, call, records.get(channel), event)
+        record = records.get(channel)
+        if call.current.channel == channel:
+            _resolve(turn, call, record, event)
+        elif handover.person_of(call) == channel:
+            handover.on_evidence(turn, call, talked=record is not None and record.was_together)
 
 
 def on_media_held(turn: Turn, event: MediaHeld) -> None:
@@ -135,6 +139,7 @@ def sweep(turn: Turn) -> None:
     world.forget_rested(now.wall)
     world.forget_called(now.wall)
     handover.give_up_overdue(turn)
+    _end_overlong(turn)
     overdue = [call for call in world.calls.values() if call.deadline <= now.mono]
     for call in overdue:
         if call.current.state is TryState.ENDED:
@@ -147,6 +152,14 @@ def sweep(turn: Turn) -> None:
             world.calls.put(call.id, replace(call, deadline=again))
         asked = frozenset(call.current.channel for call in overdue)
         turn.do(SeekEvidence(boot, asked, Millis(0)))
+
+
+def _end_overlong(turn: Turn) -> None:
+    for call in list(turn.world.calls.values()):
+        if timelimit.is_over(call, turn.now):
+            about = {"call": call.id, "campaign": call.campaign_id}
+            turn.announce("call.max_duration_reached", about, call.phone)
+            calls.cut(turn, call, Reason.MAX_DURATION)
 
 
 def _adopt(turn: Turn, call: Call, found: LiveChannel) -> None:
@@ -177,9 +190,11 @@ def _resolve(turn: Turn, call: Call, record: CallRecord | None, event: EvidenceF
         if fault is not None and record is None and lost_at is not None and lost_at > attempt.answered_at:
             # However long Asterisk was away: nobody talked meanwhile.
             ended_at = lost_at
+        if record is not None and record.was_together:
+            call = handover.was_together(turn, call)
         ending.end_answered(turn, call, _ended(attempt, ended_at, record), fault)
     elif record is not None and record.answered:
-        answered = calls.mark_answered(turn, call, attempt)
+        answered = calls.mark_answered(turn, call, attempt, Instant(ended_at - record.talk))
         ending.end_answered(turn, answered, _ended(answered.current, ended_at, record), Reason.ABANDONED)
     elif record is not None:
         ending.end_unanswered(turn, call, _ended(attempt, ended_at, record), _unseen(record))

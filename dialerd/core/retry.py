@@ -16,8 +16,8 @@ from dialerd.core.record import replace
 POSITIVE = frozenset({"interested", "paid"})
 NEVER_AGAIN = frozenset({Reason.UNWANTED, Reason.INVALID_NUMBER, Reason.NUMBER_CHANGED})
 """Reasons that end a number for good, so that no rule may repeat them."""
-REPEATABLE = frozenset(Reason) - NEVER_AGAIN - {Reason.LOST}
-"""Reasons that `retry_rules` may name. A lost call has its own bar."""
+REPEATABLE = frozenset(Reason) - NEVER_AGAIN - {Reason.LOST, Reason.MAX_DURATION}
+"""Reasons that `retry_rules` may name. A lost call has its own bar; who was talked with for so long was reached."""
 ABANDONED_BAR = Millis(72 * 3_600_000)
 """No contact that heard nobody when it answered is called again before this."""
 _LOST_MARGIN = Millis(60_000)

@@ -116,8 +116,8 @@ def _fault(line: Line, terms: Terms, caller_id: E164 | None) -> str | None:
 def _waits_for(line: Line, now: Mono) -> str:
     if line.rest_until > now:
         return f"rests after congestion ({line.congestions} in a row)"
-    slowed = line.rate < line.trunk.calls_per_second
-    rate = f"{line.rate:.3g} calls a second reached"
-    return (
-        f"{rate} (slowed from {line.trunk.calls_per_second:g}: the carrier takes no more)" if slowed else rate
-    )
+    rate, full = f"{line.rate:.3g} calls a second reached", line.trunk.calls_per_second
+    if line.rate >= full:
+        return rate
+    why = "the carrier takes no more" if line.pace.share else "it begins slowly"
+    return f"{rate} (slowed from {full:g}: {why})"

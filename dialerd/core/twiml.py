@@ -1,6 +1,7 @@
 """TwiML, as much of it as a call needs that a bot holds: Connect with a Stream, Pause, Redirect and Hangup.
 
-Other verbs are refused by name. A document type is refused too: nothing that expands or leads elsewhere is read.
+Other verbs and attributes are refused by name, since whoever wrote them waits for what they do. A document type is
+refused too: nothing that expands or leads elsewhere is read.
 """
 
 from __future__ import annotations
@@ -15,6 +16,19 @@ from dialerd.core.record import record
 LONGEST = 16_000
 MOST_PAUSE = 60.0
 _VERBS = ("Connect", "Pause", "Redirect", "Hangup")
+_ATTRIBUTES: Mapping[str, tuple[str, ...]] = {
+    "Response": (),
+    "Connect": (),
+    "Stream": ("url", "name", "track"),
+    "Parameter": ("name", "value"),
+    "Pause": ("length",),
+    "Redirect": ("method",),
+    "Hangup": (),
+}
+"""Understood ones. A stream's name is for requests that do not exist here; of its tracks there is one."""
+_TRACK = "inbound_track"
+_WITH_CHILDREN = ("Response", "Connect", "Stream")
+_WITH_TEXT = ("Redirect",)
 
 
 class TwimlFault(ValueError):
@@ -59,8 +73,7 @@ def parse(text: str) -> tuple[Verb, ...]:
     root = _tree(text)
     if root.name != "Response":
         raise TwimlFault(f"must be a <Response>, not a <{root.name}>")
-    if root.text.strip():
-        raise TwimlFault("has text between its verbs")
+    _look_at(root)
     return tuple(_verb(element) for element in root.children)
 
 
@@ -93,7 +106,8 @@ def _tree(text: str) -> _Element:
     def refuse(*_: Any) -> None:
         raise TwimlFault("must have no document type and no entities")
 
-    parser = expat.ParserCreate()
+    # Whatever encoding it names was undone when it became text.
+    parser = expat.ParserCreate("utf-8")
     parser.StartElementHandler = begin
     parser.EndElementHandler = end
     parser.CharacterDataHandler = said
@@ -106,6 +120,23 @@ def _tree(text: str) -> _Element:
     except UnicodeError:
         raise TwimlFault("is no text") from None
     return open_tags[0].children[0]
+
+
+def _look_at(element: _Element) -> None:
+    """Refuse what would have no effect. Of a verb that is not known nothing else is said."""
+    known = _ATTRIBUTES.get(element.name)
+    if known is None:
+        return
+    for name in element.attributes:
+        if name not in known:
+            there = f"there are: {', '.join(known)}" if known else "there is none"
+            raise TwimlFault(f"the attribute {name} of <{element.name}> is not supported; {there}")
+    if element.children and element.name not in _WITH_CHILDREN:
+        raise TwimlFault(f"<{element.name}> must hold nothing, not <{element.children[0].name}>")
+    if element.text.strip() and element.name not in _WITH_TEXT:
+        raise TwimlFault(f"<{element.name}> has text in it")
+    for child in element.children:
+        _look_at(child)
 
 
 def _verb(element: _Element) -> Verb:
@@ -132,6 +163,8 @@ def _connect(element: _Element) -> Stream:
     url = stream.attributes.get("url", "")
     if not url:
         raise TwimlFault("<Stream> must have a url")
+    if (track := stream.attributes.get("track", _TRACK)) != _TRACK:
+        raise TwimlFault(f"the track {track[:20]!r} of <Stream> is not supported; there is: {_TRACK}")
     parameters: dict[str, str] = {}
     for child in stream.children:
         name = child.attributes.get("name", "")

@@ -161,6 +161,10 @@ class World:
     calls: Table[CallId, Call] = field(default_factory=Table)
     braked: Table[CampaignId, int] = field(default_factory=Table)
     """Campaigns with too many abandoned calls, and how many calls at a time each may have."""
+    live_answers: Table[CampaignId, tuple[str, int, int]] = field(default_factory=Table)
+    """Since which hour, how many live answers, and how many of them heard nobody (`abandonment.tally`)."""
+    recordings: Table[CallId, bool] = field(default_factory=Table)
+    """Calls whose recording is awaited, and whether it is still wanted once it is whole."""
     engaged: Table[str, int] = field(default_factory=Table)
     """Calls that hold a session of each engine: from the turn that opens them to their agent's last word."""
     numbers: Table[E164, CallId] = field(default_factory=Table)
@@ -172,6 +176,8 @@ class World:
     webhooks: Table[WebhookId, Webhook] = field(default_factory=Table)
     labels: Table[str, Mapping[str, Declared]] = field(default_factory=Table)
     """What each agent and script declares (`dialerd.core.labels`)."""
+    newly_declared: set[str] = field(default_factory=set)
+    """Scripts that have declared theirs since it was last looked which are needed."""
     stalls: Table[CampaignId, Stall] = field(default_factory=Table)
     """Campaigns that cannot dial, where a webhook is to be told of it."""
     dnc: DncList = field(default_factory=DncList)
@@ -240,6 +246,8 @@ class World:
             self.counters,
             self.calls,
             self.braked,
+            self.live_answers,
+            self.recordings,
             self.engaged,
             self.numbers,
             self.rested,
@@ -312,7 +320,14 @@ class World:
 
     def forget(self, campaign: CampaignId) -> None:
         """The campaign is over: nothing of it stays in memory."""
-        for table in (self.campaigns, self.queues, self.counters, self.stalls, self.braked):
+        for table in (
+            self.campaigns,
+            self.queues,
+            self.counters,
+            self.stalls,
+            self.braked,
+            self.live_answers,
+        ):
             table.remove(campaign)
         for hints in (self.campaign_meters, self.hot, self.kind_rotas, self.elsewhere):
             hints.pop(campaign, None)

@@ -1,13 +1,16 @@
 """StatusCallback: whoever placed a call in Twilio's terms is told how it gets on, as Twilio tells it.
 
-As there, this is best effort: an address that does not answer is tried once more and then left alone. What must arrive
-is a webhook's business. It waits for nobody, and no call waits for it.
+As there, this is best effort: an address that does not answer is tried once more and then left alone, and what cannot
+be told in time is dropped and logged. What must arrive is a webhook's business. It waits for nobody, and no call waits
+for it.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from email.utils import format_datetime
 from functools import partial
 from typing import Any, Protocol
@@ -27,6 +30,12 @@ from dialerd.ports import CallRow, Clock, Store
 DEADLINE = 5.0
 AGAIN = 1.0
 MOST_WAITING = 1_000
+"""Events that were heard and not looked at yet."""
+MOST_FOR_ONE = 1_000
+"""Events that wait for one receiver."""
+AT_ONCE, AT_ONCE_TO_ONE = 64, 16
+"""Requests under way, to all and to one receiver."""
+MANY = 100
 _EVENTS = {
     "call.placed": "initiated",
     "call.ringing": "ringing",
@@ -48,6 +57,24 @@ class Sender(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class _Letter:
+    """One event of a call, as it is to be told."""
+
+    call: CallId
+    event: str
+    asked: Mapping[str, Any]
+    form: list[tuple[str, str]]
+
+
+@dataclass(slots=True)
+class _Receiver:
+    """A host that is told, and what waits for it."""
+
+    waiting: deque[_Letter] = field(default_factory=deque)
+    under_way: int = 0
+
+
 class StatusCallbacks:
     """Hears what is announced, and tells of calls of their own; `run` until cancelled."""
 
@@ -58,39 +85,37 @@ class StatusCallbacks:
         self._sender = sender
         self._heard: asyncio.Queue[tuple[CallId, str]] = asyncio.Queue(MOST_WAITING)
         self._sequence: dict[CallId, int] = {}
-        self._last: dict[CallId, asyncio.Task[None]] = {}
+        self._receivers: dict[str, _Receiver] = {}
+        self._telling: set[CallId] = set()
+        """Calls of which an event is under way: the next one waits for it."""
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._dropped = 0
 
     def hear(self, announcement: Announce) -> None:
         """Something has happened."""
         event, fields = _EVENTS.get(announcement.kind), announcement.fields
-        if event is None or fields.get("campaign") is not None or self._heard.full():
+        if event is None or fields.get("campaign") is not None:
             return
-        self._heard.put_nowait((CallId(fields["call"]), event))
+        call = CallId(fields["call"])
+        if self._heard.full():
+            self._drop(call, event, f"{MOST_WAITING:,} events wait already")
+        else:
+            self._heard.put_nowait((call, event))
 
     async def run(self) -> None:
         """Tell, call by call in order, calls side by side."""
         try:
             while True:
-                call, event = await self._heard.get()
-                before = self._last.get(call)
-                task = asyncio.get_running_loop().create_task(self._tell(before, call, event))
-                self._last[call] = task
-                task.add_done_callback(partial(self._told, call))
+                await self._take(*await self._heard.get())
         finally:
-            for task in list(self._last.values()):
+            for task in list(self._tasks):
                 task.cancel()
 
-    def _told(self, call: CallId, done: asyncio.Task[None]) -> None:
-        if self._last.get(call) is done:
-            del self._last[call]
-
-    async def _tell(self, before: asyncio.Task[None] | None, call: CallId, event: str) -> None:
-        if before is not None:
-            await asyncio.wait((before,))
+    async def _take(self, call: CallId, event: str) -> None:
         try:
             row = await self._store.call(call)
         except PortError as error:
-            _log.warning("twilio.callback_lost", call=call, event=event, detail=str(error))
+            _log.warning("twilio.callback_lost", call=call, progress=event, detail=str(error))
             return
         if row is None:
             return
@@ -98,9 +123,51 @@ class StatusCallbacks:
         if event in asked.get("status_callback_events", ()):
             number = self._sequence.get(call, 0)
             self._sequence[call] = number + 1
-            await self._send(asked, self._form(row, event, number))
+            self._put(_Letter(call, event, asked, self._form(row, event, number)))
         if event == "completed":
             self._sequence.pop(call, None)
+
+    def _put(self, letter: _Letter) -> None:
+        host = urlsplit(str(letter.asked["status_callback"])).netloc
+        receiver = self._receivers.setdefault(host, _Receiver())
+        if len(receiver.waiting) >= MOST_FOR_ONE:
+            return self._drop(letter.call, letter.event, f"{MOST_FOR_ONE:,} events wait for {host} already")
+        receiver.waiting.append(letter)
+        self._send_on()
+
+    def _drop(self, call: CallId, event: str, why: str) -> None:
+        """One line at first, then one for many: a receiver that hangs must not fill the log."""
+        self._dropped += 1
+        if self._dropped == 1 or not self._dropped % MANY:
+            _log.warning(
+                "twilio.callbacks_dropped", call=call, progress=event, detail=why, dropped=self._dropped
+            )
+
+    def _send_on(self) -> None:
+        """Begin whatever may be under way now."""
+        for host, receiver in list(self._receivers.items()):
+            while receiver.under_way < AT_ONCE_TO_ONE and len(self._tasks) < AT_ONCE:
+                letter = next((each for each in receiver.waiting if each.call not in self._telling), None)
+                if letter is None:
+                    break
+                receiver.waiting.remove(letter)
+                receiver.under_way += 1
+                self._telling.add(letter.call)
+                task = asyncio.get_running_loop().create_task(self._send(letter.asked, letter.form))
+                self._tasks.add(task)
+                task.add_done_callback(partial(self._sent, host, letter.call))
+
+    def _sent(self, host: str, call: CallId, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._telling.discard(call)
+        receiver = self._receivers[host]
+        receiver.under_way -= 1
+        # The one that was just told goes to the end: with few places each receiver has its turn.
+        del self._receivers[host]
+        if receiver.waiting or receiver.under_way:
+            self._receivers[host] = receiver
+        if not task.cancelled():
+            self._send_on()
 
     def _form(self, row: CallRow, event: str, number: int) -> list[tuple[str, str]]:
         form = [

@@ -39,6 +39,10 @@ class Memory:
             return None
         return found, self._world.counters.committed.get(campaign, {})
 
+    def awaits_recording(self, call: CallId) -> bool:
+        """Whether a call is being recorded, and its recording wanted."""
+        return self._world.recordings.committed.get(call) is True
+
     def users(self, *, script: ScriptId | None = None, agent: str | None = None) -> list[str]:
         """The live campaigns, and the calls of their own, that use a script or an agent, by id."""
         return [

@@ -58,9 +58,12 @@ class Recordings:
         return RecordingFile(path, size, f'"{row.id}-{size}"')
 
     async def delete(self, ident: str) -> None:
-        """Delete the recording of a call. Raises `RequestError` 404: no such call, or it has none."""
+        """Delete the recording of a call, or have it deleted once it is whole.
+
+        Raises `RequestError` 404: no such call, or it has none and will have none.
+        """
         row = await self._row(ident)
-        if row.recording is None:
+        if row.recording is None and not self._engine.memory.awaits_recording(row.id):
             raise _none(row, "has no recording (yet, or any more)")
         await self._engine.command(DropRecording(row.id))
         self._upkeep.wake()

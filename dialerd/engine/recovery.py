@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from dialerd.core import abandonment
+from dialerd.core import abandonment, timelimit
 from dialerd.core.clock import Instant, Millis, Now, mono_after
 from dialerd.core.identity import call_number
 from dialerd.core.model import Call, TryState
@@ -54,7 +54,14 @@ def _restore_call(world: World, call: Call, now: Now) -> None:
     if call.transfer is not None:
         rings = Millis(call.transfer.timeout + world.policy.backstop)
         call = replace(call, transfer_deadline=mono_after(now.mono, rings))
-    world.calls.put(call.id, replace(call, deadline=deadline, agent_attached=call.answered_at is not None))
+    # When the agent was first heard is not kept at once. Who had heard nobody by then was hung up on.
+    unheard = False if abandonment.overdue(call, now.wall) else None
+    answered = call.answered_at is not None
+    limit = timelimit.again(world.policy, call, now)
+    call = replace(call, deadline=deadline, agent_attached=answered, unheard=unheard, limit=limit)
+    world.calls.put(call.id, call)
+    if answered and call.terms.record and call.recording is None:
+        world.recordings.put(call.id, True)
     world.numbers.put(call.phone, call.id)
     world.engaged.put(call.speaking_engine, (world.engaged.get(call.speaking_engine) or 0) + 1)
     line = world.lines.get(call.current.trunk)

@@ -108,7 +108,7 @@ class EngineUse:
     in_use: int
     sessions: int
     detail: str
-    """Why it holds no calls, where it does not."""
+    """What is wrong with it, empty where nothing is."""
 
 
 def describe(world: World, store_fault: str | None, draining: bool, now: Now) -> EngineStatus:

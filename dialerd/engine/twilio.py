@@ -15,6 +15,7 @@ from dialerd.core import twiml
 from dialerd.core.clock import Instant, to_datetime
 from dialerd.core.commands import HangUpCall, PlaceCall, Refused
 from dialerd.core.disposition import Reason
+from dialerd.core.engine import TWILIO
 from dialerd.core.errors import Fault, RequestError
 from dialerd.core.identity import NO_SCRIPT, CallId
 from dialerd.core.model import CallStatus
@@ -44,6 +45,10 @@ class Way(Protocol):
 
     async def objection(self, url: str) -> str | None:
         """Why nothing may be fetched from, or sent to, an address; None: it may."""
+        ...
+
+    async def socket_objection(self, url: str) -> str | None:
+        """Why no WebSocket may be opened at an address; None: it may."""
         ...
 
 
@@ -121,9 +126,25 @@ class TwilioCalls:
             await self._engine.command(HangUpCall(call, by_agent=True))
         else:
             instructions = await self._instructions(form)
+            self._refuse_others_calls(row)
             if row.answered_at is None or not self._media.redirect(call, instructions):
                 raise fault(400, 21220, "the call is not in progress: it cannot be redirected")
         return await self._shown(call)
+
+    def _refuse_others_calls(self, row: CallRow) -> None:
+        """Refuse to send a call elsewhere whose agent would go on as it is."""
+        taken = row.takeover or {}
+        name = str(taken.get("engine") or row.engine)
+        kind = next((engine.kind for engine in self._settings.engines if engine.name == name), TWILIO)
+        if kind == TWILIO:
+            return
+        who = f"the agent {taken['agent_id']}, which has taken it over," if taken else "its agent"
+        raise fault(
+            400,
+            21220,
+            f"the call cannot be redirected: {who} is on the engine {name} ({kind}), which carries out no TwiML; "
+            "Status=completed hangs up",
+        )
 
     # --- a request ----------------------------------------------------------------------------------
 
@@ -165,10 +186,17 @@ class TwilioCalls:
             except twiml.TwimlFault as error:
                 raise fault(400, 12100, f"Twiml {error}") from None
             leads = dict.fromkeys(
-                verb.url for verb in verbs if isinstance(verb, twiml.Stream | twiml.Redirect)
+                (verb.url, isinstance(verb, twiml.Stream))
+                for verb in verbs
+                if isinstance(verb, twiml.Stream | twiml.Redirect)
             )
             # Side by side: each may take its time to be found.
-            await asyncio.gather(*(self._judge(url, 21205, "the address in Twiml") for url in leads))
+            await asyncio.gather(
+                *(
+                    self._judge(url, 21205, f"<{'Stream' if socket else 'Redirect'}> in Twiml", socket=socket)
+                    for url, socket in leads
+                )
+            )
             return {"twiml": document}
         await self._judge(url, 21205, "Url")
         return {"url": url, "method": _method(form, "Method")}
@@ -190,10 +218,14 @@ class TwilioCalls:
             "status_callback_events": asked or ["completed"],
         }
 
-    async def _judge(self, url: str, code: int, what: str) -> None:
+    async def _judge(self, url: str, code: int, what: str, *, socket: bool = False) -> None:
+        """Refuse an address where nothing may lead; `socket`: of a WebSocket."""
         if len(url) > 4_000:
             raise fault(400, code, f"{what} is longer than 4,000 characters")
-        objection = await self._way.objection(url) if self._way is not None else None
+        way = self._way
+        if way is None:
+            return
+        objection = await (way.socket_objection(url) if socket else way.objection(url))
         if objection is not None:
             raise fault(400, code, f"{what}: {objection}")
 

@@ -82,7 +82,7 @@ def _view(engine: VoiceEngine, use: EngineUse) -> dict[str, Any]:
         "engine": engine.name,
         "kind": engine.kind,
         "healthy": use.sessions > 0,
-        "state": "ok" if use.sessions else use.detail,
+        "state": use.detail or "ok",
         "sessions_in_use": use.in_use,
         "sessions_limit": use.sessions,
         "max_sessions": engine.max_sessions or None,

@@ -15,7 +15,7 @@ from dialerd.core.model import AnsweredBy, OnMachine
 from dialerd.media.answer_watch import Act, AnswerWatch, GoOn, HangUp, Hush, Judged, Speak
 
 LOOK = 0.5
-"""Seconds between two looks at a machine that says nothing."""
+"""Seconds between two looks at a line on which nothing comes."""
 
 Opinion = Callable[[], Awaitable[tuple[AnsweredBy, str] | None]]
 """Asks Asterisk who has answered, and why it thinks so; None: it does not know."""

@@ -1,8 +1,8 @@
 """What is done about who has answered: the verdict is told, a machine is hung up on or given its message.
 
 The agent greets at once, whoever is there; this listens beside it. It never makes a person wait, and takes back what it
-has begun when a person shows: by a key at any time, by what is said until the machine is hung up on, has sounded its
-tone or is given its message. Milliseconds since the answer come from outside; it plays nothing.
+has begun when a person shows: by a key at any time, by what is said, or by listening, until the machine is hung up on,
+has sounded its tone or is given its message. Milliseconds since the answer come from outside; it plays nothing.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dialerd.core.model import AnsweredBy, OnMachine
-from dialerd.media.cadence import Cadence, Heard
+from dialerd.media.cadence import FRAME_MS, Cadence, Heard
 
 CERTAIN = 1_500
 """Milliseconds for which a verdict must stand before a machine is hung up on."""
@@ -18,10 +18,14 @@ LATEST = 6_000
 """Milliseconds after which it is hung up on though what it says might be a person's."""
 ENDED = 2_000
 """Of silence, after which a greeting without a tone has ended."""
+UNDECIDED = 12_000
+"""Of what was heard, after which nothing is made of who has answered where nothing would follow from it."""
 SETTLED = 8_000
 """Of what was heard, after which a person remains one: a tone that comes later is no machine's."""
 AGAIN = 4_000
-"""Of what was heard after a verdict was taken back, in which a tone is a machine's still."""
+"""Of what was heard after somebody was taken for a person, in which a tone is a machine's still."""
+LEEWAY = 200
+"""By which audio may be late. What comes later was not sent: carriers send nothing where nothing is said."""
 PATIENCE = 30_000
 """Longer than this, after the answer, no machine's tone is waited for."""
 
@@ -70,7 +74,9 @@ class AnswerWatch:
         self._over = on_machine is OnMachine.IGNORE
         """Nothing is listened for any more."""
         self._ended = False
-        self._settled = SETTLED
+        self._settled = UNDECIDED
+        self._heard_to: int | None = None
+        """Since the answer, up to where it has been heard; None: nothing yet."""
 
     @property
     def listens(self) -> bool:
@@ -80,15 +86,30 @@ class AnswerWatch:
     @property
     def waits(self) -> bool:
         """Whether `tick` is to be called from time to time, also where no audio comes."""
-        return not self._over and self._machine_since is not None
+        begun = self._machine_since is not None or self._heard_to is not None
+        return not self._over and begun
 
     def hear(self, frame: bytes, at: int) -> tuple[Act, ...]:
         """20 ms of the callee's audio."""
+        acts = self._catch_up(at)
         if self._over:
-            return ()
+            return acts
         heard = self._cadence.hear(frame)
-        acts = self._reopened(heard, at) if heard is not None else ()
-        return acts + self.tick(at)
+        expected = at if self._heard_to is None else self._heard_to + FRAME_MS
+        self._heard_to = min(expected, at + LEEWAY)
+        acts += self._reopened(heard, at) if heard is not None else ()
+        return acts + self._pass(at)
+
+    def _catch_up(self, at: int) -> tuple[Act, ...]:
+        """Time in which no audio came was silence."""
+        if self._over or self._heard_to is None:
+            return ()
+        missing = at - self._heard_to - FRAME_MS
+        if missing <= LEEWAY:
+            return ()
+        self._heard_to += missing
+        heard = self._cadence.miss(missing)
+        return self._reopened(heard, at) if heard is not None else ()
 
     def pressed(self, at: int) -> tuple[Act, ...]:
         """The callee pressed a key."""
@@ -105,7 +126,7 @@ class AnswerWatch:
     def judged(self, answer: AnsweredBy, why: str, at: int) -> tuple[Act, ...]:
         """Somebody else has listened too, and thinks so.
 
-        It counts where nothing was heard here, and as long as a machine is not certain: human first.
+        A machine counts where nothing was heard here, a person as long as a machine is not certain: human first.
         """
         if self._over or not self._is_open_to(answer, at):
             return ()
@@ -114,12 +135,15 @@ class AnswerWatch:
 
     def _is_open_to(self, answer: AnsweredBy, at: int) -> bool:
         if self._cadence.answer is None:
-            return True
+            return answer is AnsweredBy.HUMAN or not self._cadence.has_spoken
         doubted = answer is AnsweredBy.HUMAN and not self._cadence.final
         return doubted and self._machine_since is not None and at - self._machine_since < CERTAIN
 
     def tick(self, at: int) -> tuple[Act, ...]:
         """Time has passed."""
+        return self._catch_up(at) + self._pass(at)
+
+    def _pass(self, at: int) -> tuple[Act, ...]:
         if self._over or self._speaking:
             return ()
         if self._machine_since is None:
@@ -145,8 +169,8 @@ class AnswerWatch:
         return self._end(message_left=True) if self._speaking and not self._ended else ()
 
     def _reopened(self, heard: Heard, at: int) -> tuple[Act, ...]:
-        """Something was heard. What is taken back by it may have been a greeting's end: a tone is waited for."""
-        if heard.answer is AnsweredBy.HUMAN and self._machine_since is not None:
+        """Something was heard. Who is a person by it may have ended a greeting: a tone is waited for."""
+        if heard.answer is AnsweredBy.HUMAN:
             self._settled = max(SETTLED, self._cadence.at + AGAIN)
         return self._take(heard, at)
 

@@ -131,24 +131,29 @@ class MediaAri:
     async def make_direct_leg(
         self, channel: ChannelId, client: str, form: str, variables: Mapping[str, str]
     ) -> None:
-        """Make a media channel whose socket Asterisk brings to the connection `client`. Raises `PortError`.
+        """Make a media channel that leads to the connection `client` once it is dialed. Raises `PortError`.
 
-        That it cannot says nothing of Asterisk: the engine behind the connection may be down.
+        That it cannot says nothing of Asterisk: what is asked for may be wrong.
         """
         body = {
             "channelId": channel + LEG_SUFFIX,
             "app": self._instance,
-            "external_host": client,
-            "transport": "websocket",
-            "encapsulation": "none",
-            "connection_type": "client",
-            "format": form,
-            "transport_data": "f(json)",
+            "endpoint": f"WebSocket/{client}/c({form})f(json)",
             "variables": dict(variables),
         }
-        answer = await self._request("POST", "channels/externalMedia", body)
+        answer = await self._request("POST", "channels/create", body)
         if answer[0] != 409:
             _expect(f"connect with {client}", answer)
+
+    async def dial_direct_leg(self, channel: ChannelId) -> None:
+        """Have Asterisk bring its socket to the engine now. Raises `PortError`; the engine may be down."""
+        path = f"channels/{channel}{LEG_SUFFIX}/dial"
+        _expect("bring the call to the engine", await self._request("POST", path, {}))
+
+    async def leg_state(self, channel: ChannelId) -> str | None:
+        """What the media leg of a call is doing (`Down`, `Up`, …); None: there is none."""
+        status, answer = await self._ask("show a media leg", "GET", f"channels/{channel}{LEG_SUFFIX}")
+        return str(_mapping(answer).get("state")) if status == 200 else None
 
     async def has_leg(self, channel: ChannelId) -> bool:
         """Whether the media leg of a call exists."""

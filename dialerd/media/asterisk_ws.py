@@ -26,6 +26,8 @@ JOIN_WAITS = (0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128)
 ARRIVAL_DEADLINE = 1.5
 """Seconds in which a leg's socket must come: less than a callee who hears nothing is given."""
 CLOSE_DEADLINE = 3.0
+MOST_UNSENT = 1 << 20
+"""Bytes that Asterisk may leave unread: twice what is sent ahead of the playing, in any format."""
 
 _log = structlog.get_logger("dialerd.media")
 
@@ -86,6 +88,8 @@ class MediaLeg:
         self._socket: WSTransport | None = None
         self._clear = asyncio.Event()
         self._clear.set()
+        self._choked = False
+        """Asterisk has left too much unread: the call is lost."""
         self._closing = False
 
     def prepare(self) -> None:
@@ -184,8 +188,8 @@ class MediaLeg:
 
     def send(self, audio: bytes) -> None:
         """Queue whole frames, at most 65,500 bytes."""
-        if self._socket is not None and audio:
-            self._socket.send(WSMsgType.BINARY, audio)
+        if audio:
+            self._put(WSMsgType.BINARY, audio)
 
     def mark(self, number: int) -> None:
         """Have `on_mark(number)` called when all that was sent so far is played."""
@@ -203,8 +207,17 @@ class MediaLeg:
 
     def _command(self, name: str, **parameters: str) -> None:
         # Asterisk ignores a text message of more than 128 bytes.
-        if self._socket is not None:
-            self._socket.send(WSMsgType.TEXT, orjson.dumps({"command": name, **parameters}))
+        self._put(WSMsgType.TEXT, orjson.dumps({"command": name, **parameters}))
+
+    def _put(self, kind: WSMsgType, message: bytes) -> None:
+        if self._socket is None or self._choked:
+            return
+        if self._socket.underlying_transport.get_write_buffer_size() > MOST_UNSENT:
+            self._choked = True
+            if self._listener is not None:
+                self._listener.on_lost(f"Asterisk reads no audio: {MOST_UNSENT:,} bytes wait for it")
+            return
+        self._socket.send(kind, message)
 
     # --- the end -------------------------------------------------------------------------------------
 

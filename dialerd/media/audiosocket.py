@@ -2,12 +2,14 @@
 
 We connect for each call and say which one it is (a UUID whose last twelve digits are the call's own). Audio goes both
 ways as 16-bit samples, at 8 kHz or, if the settings say so, at 16; keys go to the engine; either side hangs up with a
-message. The protocol knows no marks and no clear: an engine that is interrupted stops sending.
+message. The protocol knows no marks and no clear: an engine that is interrupted stops sending. Nor does it know a sign
+of life, and the kernel takes minutes of audio for a program that has frozen: who sends nothing for long counts as gone.
 """
 
 from __future__ import annotations
 
 import asyncio
+import socket
 from urllib.parse import urlsplit
 
 from dialerd.core.effects import AttachAgent
@@ -25,6 +27,8 @@ AUDIO = {0x10: SLIN, 0x12: SLIN16}
 KINDS = {form: kind for kind, form in AUDIO.items()}
 MOST_UNSENT = 2
 """Seconds of audio that the engine may leave unread. What comes on top of them is not kept for it."""
+UNANSWERED_MS = 6_000
+"""For which its host may leave what was sent without an acknowledgement (TCP_USER_TIMEOUT, RFC 5482)."""
 
 
 class AudioSocketEngine:
@@ -52,14 +56,16 @@ class AudioSocketTalk(StreamTalk):
         self._taken = {kind: conversion(form, self.form) for kind, form in AUDIO.items()}
         self._odd = b""
         """Half of a sample, whose other half is on its way."""
+        self._loop = asyncio.get_running_loop()
+        self._sent_at = self._loop.time()
+        """When it has sent something last."""
 
     async def connect(self) -> None:
         """See `dialerd.media.conversation.RemoteConversation`."""
         parts, limit = urlsplit(self._settings.url), self._settings.connect
-        loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(limit):
-                self._peer, _ = await loop.create_connection(
+                self._peer, _ = await self._loop.create_connection(
                     lambda: _Reader(self), parts.hostname or "", parts.port or 0
                 )
         except TimeoutError:
@@ -67,6 +73,9 @@ class AudioSocketTalk(StreamTalk):
         except OSError as error:
             detail = f"{place_of(self._settings.url)} cannot be reached: {told(error)}"
         else:
+            kernel: socket.socket = self._peer.get_extra_info("socket")
+            kernel.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNANSWERED_MS)
+            self._sent_at = self._loop.time()
             self._send(IDENT, bytes(10) + bytes.fromhex(self.order.call.removeprefix("cal_")))
             return
         self.seat.failed(detail)
@@ -74,6 +83,9 @@ class AudioSocketTalk(StreamTalk):
 
     def send_audio(self, audio: bytes) -> None:
         """See `StreamTalk`."""
+        allowed = self._settings.silence
+        if allowed and self._loop.time() - self._sent_at > allowed:
+            return self.take_fault(f"it has sent nothing for {allowed:g} s, not even silence")
         most = MOST_UNSENT * self.form.bytes_per_second
         if self._peer is not None and self._peer.get_write_buffer_size() <= most:
             self._send(KINDS[self.form], audio)
@@ -95,6 +107,10 @@ class AudioSocketTalk(StreamTalk):
             self._peer.write(bytes((kind,)) + len(payload).to_bytes(2, "big") + payload)
 
     # --- from the engine ----------------------------------------------------------------------------
+
+    def lives(self) -> None:
+        """It has sent something."""
+        self._sent_at = self._loop.time()
 
     def take_message(self, kind: int, payload: bytes) -> None:
         """A message of the engine's."""
@@ -137,6 +153,7 @@ class _Reader(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Bytes of the engine's."""
+        self._talk.lives()
         self._kept += data
         at = 0
         while len(self._kept) - at >= 3:

@@ -1,46 +1,44 @@
 """Who has answered, by what is heard: the rhythm of the greeting, and the tone after which a machine records.
 
-A person says a word or two and waits; a machine speaks on, or sounds a tone. Silence alone is no machine: lines are
-slow, and people wait for the caller. The verdict may change as more is heard: who says a word after a pause, and
-waits again, is a person whatever came before; only a tone is final. It hears one call's audio, frame by frame, keeps
-no audio, and decides nothing about the call.
+A person says a word or two and waits; a machine speaks on, or sounds a tone after its greeting. Silence alone is no
+machine: lines are slow, and people wait for the caller. Nor is what is heard behind a voice, nor what the network
+sounds. The verdict may change as more is heard: who falls silent and listens is a person, unless the greeting was
+longer than any person's; only a machine's tone is final. It hears one call's audio, frame by frame, keeps no audio,
+and decides nothing about the call.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from dialerd.core.model import AnsweredBy
+from dialerd.media.loudness import Loudness
 from dialerd.media.samples import to_linear
+from dialerd.media.tones import FRAME, FRAME_MS, RATE, Tone, Tones
 
-RATE = 8_000
-FRAME_MS = 20
-FRAME = RATE * FRAME_MS // 1_000
-"""Bytes, and samples, of a frame of mu-law at 8 kHz."""
+__all__ = ["FRAME", "FRAME_MS", "RATE", "Cadence", "Heard", "Rhythm"]
 
 
 @dataclass(frozen=True, slots=True)
 class Rhythm:
-    """What tells a greeting from a recording. Durations in milliseconds."""
+    """What tells a greeting from a recording. Milliseconds."""
 
-    floor: float = 180.0
-    """Root mean square (of 32,768) below which nobody speaks, however quiet the line is."""
-    over_noise: float = 2.5
-    """Voice is so many times as loud as the line's own noise."""
-    memory: int = 1_200
-    """The quietest moment of the last so many milliseconds is the line's noise: who speaks takes breath."""
     word: int = 100
     """A shorter sound is a click."""
-    pause: int = 700
+    gap: int = 240
+    """Silence inside of what is said; a longer one is no part of it."""
+    pause: int = 1_000
     """Silence after which what was said is over: a person waits now."""
-    greeting: int = 1_900
-    """Longer speech than this is no greeting of a person."""
-    most_words: int = 5
-    """More words than this before the first pause are none either."""
+    greeting: int = 4_000
+    """Longer speech than this is hardly a person's greeting."""
+    longest: int = 5_500
+    """Longer speech than this is none: who listens after it may be a machine that records."""
+    start: int = 4_000
+    """A greeting begins so soon after the answer; what is said later is an answer."""
+    start_after_ringing: int = 6_000
+    """So soon after ringing that is heard after the answer: it pauses for up to 4 s."""
     breath: int = 500
     """Silence between two phrases of one who speaks on."""
     call: int = 900
@@ -49,24 +47,14 @@ class Rhythm:
     """A phrase no longer than this may be an answer."""
     wait: int = 1_200
     """Silence in which a person waits after such a phrase: machines go on sooner, or sound their tone."""
-    undecided: int = 8_000
-    """After so long the greeting is over, whatever it was; only tones are listened for."""
-
-
-@dataclass(frozen=True, slots=True)
-class Tone:
-    """What a machine sounds before it records: one frequency, steady, and then nothing."""
-
-    lowest: float = 350.0
-    highest: float = 2_500.0
-    """Hertz."""
-    purity: float = 0.85
-    """Part of the energy that is at this frequency. Voices and the two tones of a key (ITU-T Q.23) have less."""
-    shortest: int = 120
-    longest: int = 3_000
-    """Milliseconds: a longer one is a dial or fax tone."""
-    drift: float = 40.0
-    """Hertz between two windows of one tone."""
+    listens: int = 1_500
+    """Silence in which a person listens after a greeting of any length."""
+    prompt: int = 1_200
+    """Speech, after which a tone as low as the network's may be a machine's."""
+    signal: int = 900
+    """A low tone that is longer than this is the network's, unless a machine has spoken."""
+    repeats: int = 1_000
+    """Silence after a tone, in which the network's tones, and those of things that beep, come again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,17 +69,26 @@ class Heard:
 class Cadence:
     """Listens to one call from its answer on: `hear` each frame of the callee's audio, in order."""
 
-    def __init__(self, rhythm: Rhythm = Rhythm(), tone: Tone = Tone()) -> None:
+    def __init__(self, rhythm: Rhythm = Rhythm()) -> None:
         self._rhythm = rhythm
-        self._tones = _Tones(tone)
+        self._tones = Tones()
+        self._loudness = Loudness()
+        self._held: list[float] = []
+        """Levels of what may be a tone, or a voice that hums."""
         self.at = 0
-        """Milliseconds heard."""
-        self._levels: deque[float] = deque(maxlen=rhythm.memory // FRAME_MS)
+        """Milliseconds heard, what was missing included."""
+        self._rang = 0
+        """When the network's last tone was heard, as `at`."""
+        self._began = 0
+        """When the greeting began, as `at`."""
         self._speech = 0
         """Of the greeting so far, its short gaps included."""
-        self._words = 0
+        self._said = 0
+        """Speech since the last tone, so that a tone that comes again with none in between is known."""
         self._word = 0
         self._silence = 0
+        self._still = 0
+        """Since anything was heard, a tone or a voice."""
         self._before = 0
         """Silence before the latest sound."""
         self._spoken = False
@@ -100,6 +97,10 @@ class Cadence:
         self._phrase_words = 0
         self._apart = False
         """Whether a pause was before it."""
+        self._tone: Tone | None = None
+        """A tone that is a machine's if nothing follows it."""
+        self._last_tone = 0.0
+        """Hertz."""
         self.answer: AnsweredBy | None = None
         """Who it is taken to be; None: it cannot be told yet."""
         self.final = False
@@ -107,15 +108,20 @@ class Cadence:
 
     @property
     def quiet(self) -> int:
-        """Milliseconds for which nothing was said, as of the last frame."""
-        return self._silence
+        """Milliseconds for which nothing was heard, as of the last frame."""
+        return min(self._silence, self._still)
+
+    @property
+    def has_spoken(self) -> bool:
+        """Whether anybody has said anything."""
+        return self._phrase_words > 0
 
     @property
     def wavers(self) -> bool:
         """Whether more has to be heard before a machine is certain: what is heard now may be a person who waits."""
         # What has just begun may be a click still.
         pause = self._before if 0 < self._word < self._rhythm.word else self._silence
-        if pause >= self._rhythm.breath:
+        if pause > self._rhythm.gap:
             return True
         return self._apart and self._phrase <= self._rhythm.call
 
@@ -128,16 +134,27 @@ class Cadence:
         """20 ms of mu-law; what has changed, or None."""
         samples = to_linear(frame).astype(np.float64)
         self.at += FRAME_MS
-        beep = self._tones.hear(samples)
-        if beep:
-            self.final = True
-            return self._found(AnsweredBy.MACHINE, "a tone, as before a recording", beep=True)
+        ended = self._tones.hear(samples)
+        level = float(np.sqrt(np.mean(samples * samples)))
+        if ended is not None:
+            self._held.clear()
+            return self._after(ended) or self._listen(level)
         if self._tones.sounding:
+            self._sounds()
             return None
-        return self._listen(float(np.sqrt(np.mean(samples * samples))))
+        if self._tones.begins:
+            self._held.append(level)
+            return None
+        levels, self._held = [*self._held, level], []
+        return self._last_of([self._listen(one) for one in levels])
+
+    def miss(self, milliseconds: int) -> Heard | None:
+        """No audio came for so long: carriers send none where nothing is said."""
+        return self._last_of([self.hear(_NOTHING) for _ in range(milliseconds // FRAME_MS)])
 
     def pressed(self) -> Heard | None:
         """The callee pressed a key: no machine does."""
+        self._tone = None
         return self._found(AnsweredBy.HUMAN, "a key was pressed")
 
     def understood(self) -> Heard | None:
@@ -146,10 +163,47 @@ class Cadence:
             return None
         return self._found(AnsweredBy.HUMAN, "says what was listened for")
 
+    @staticmethod
+    def _last_of(found: list[Heard | None]) -> Heard | None:
+        return next((heard for heard in reversed(found) if heard is not None), None)
+
+    # --- tones ---------------------------------------------------------------------------------------
+
+    def _sounds(self) -> None:
+        """A tone is heard: it is neither said nor silence."""
+        self._tone = None
+        self._word = self._still = 0
+
+    def _after(self, tone: Tone) -> Heard | None:
+        """It has ended."""
+        again = abs(tone.hertz - self._last_tone) <= _ALIKE and self._said < self._rhythm.prompt
+        possible = not again and self._may_be_machine(tone)
+        self._last_tone, self._said = tone.hertz, 0
+        if not possible:
+            self._rang = self.at if tone.of_network else self._rang
+            return None
+        if self.answer is AnsweredBy.MACHINE and not tone.of_network:
+            return self._beeped()
+        self._tone = tone
+        return None
+
+    def _may_be_machine(self, tone: Tone) -> bool:
+        """Whether it may be what a machine sounds after its greeting."""
+        if not tone.plain or not self._said:
+            return False
+        if not tone.of_network or self.answer is AnsweredBy.MACHINE:
+            return True
+        return self._said >= self._rhythm.prompt and tone.lasted <= self._rhythm.signal
+
+    def _beeped(self) -> Heard | None:
+        self._tone = None
+        self.final = True
+        return self._found(AnsweredBy.MACHINE, "a tone, as before a recording", beep=True)
+
+    # --- voices --------------------------------------------------------------------------------------
+
     def _listen(self, level: float) -> Heard | None:
-        self._levels.append(level)
-        loud = max(self._rhythm.floor, self._rhythm.over_noise * min(self._levels))
-        return self._voice() if level > loud else self._quiet()
+        return self._voice() if self._loudness.is_voice(level) else self._quiet()
 
     def _voice(self) -> Heard | None:
         rhythm = self._rhythm
@@ -164,19 +218,27 @@ class Cadence:
         else:
             self._speech += FRAME_MS
             self._phrase += FRAME_MS
-        if self._speech > rhythm.greeting and self._undecided:
+            self._said += FRAME_MS
+        if self.answer is None and self._greets and self._speech > rhythm.greeting:
             return self._found(AnsweredBy.MACHINE, f"speaks for {self._speech} ms without a pause")
-        if self._words > rhythm.most_words and self._undecided:
-            return self._found(AnsweredBy.MACHINE, f"says {self._words} words without a pause")
         return None
+
+    @property
+    def _greets(self) -> bool:
+        """Whether what is being said may be a greeting, by when it began."""
+        latest = self._rhythm.start_after_ringing if self._rang else self._rhythm.start
+        return self._began - self._rang <= latest
 
     def _begin_word(self) -> None:
         """The sound is no click."""
-        if self._spoken:
-            self._speech += self._before
-        self._spoken = True
+        self._tone = None
+        inside = self._before if self._before <= self._rhythm.gap else 0
+        if not self._spoken:
+            self._spoken, self._began, self._speech = True, self.at, 0
+        else:
+            self._speech += inside
         self._speech += self._word
-        self._words += 1
+        self._said += self._word
         paused = self._before >= self._rhythm.breath
         if paused or not self._phrase_words:
             self._apart = paused
@@ -192,25 +254,28 @@ class Cadence:
             self._silence = self._before + self._word
         self._word = 0
         self._silence += FRAME_MS
+        self._still += FRAME_MS
+        if self._tone is not None:
+            return self._beeped() if self._still >= self._rhythm.repeats else None
         if self.answer is AnsweredBy.MACHINE:
             return self._taken_back()
         if not self._spoken or self._silence < self._rhythm.pause:
             return None
-        said, self._speech, self._words, self._spoken = self._speech, 0, 0, False
-        if self._undecided:
-            return self._found(AnsweredBy.HUMAN, f"says {said} ms and waits")
+        self._spoken = False
+        if self.answer is None:
+            return self._found(AnsweredBy.HUMAN, f"says {self._speech} ms and waits")
         return None
 
     def _taken_back(self) -> Heard | None:
-        """Who was taken for a machine has said little, after a pause, and waits."""
-        called = self._apart and 0 < self._phrase <= self._rhythm.call
-        if self.final or not called or self._silence < self._rhythm.wait:
+        """Who was taken for a machine waits, after saying little, or listens after a greeting that a person may say."""
+        if self.final or not self._phrase_words:
             return None
-        return self._found(AnsweredBy.HUMAN, f"says {self._phrase} ms after a pause and waits")
-
-    @property
-    def _undecided(self) -> bool:
-        return self.answer is None and self.at <= self._rhythm.undecided
+        called = self._apart and self._phrase <= self._rhythm.call
+        if called and self._silence >= self._rhythm.wait:
+            return self._found(AnsweredBy.HUMAN, f"says {self._phrase} ms after a pause and waits")
+        if self._speech <= self._rhythm.longest and self._silence >= self._rhythm.listens:
+            return self._found(AnsweredBy.HUMAN, f"says {self._speech} ms and listens")
+        return None
 
     def _found(self, answer: AnsweredBy, why: str, *, beep: bool = False) -> Heard | None:
         changed = answer is not self.answer
@@ -218,49 +283,7 @@ class Cadence:
         return Heard(answer, why, beep) if changed or beep else None
 
 
-class _Tones:
-    """Finds single steady tones. Windows of 40 ms, a new one each 20 ms."""
-
-    def __init__(self, tone: Tone) -> None:
-        self._tone = tone
-        self._window: deque[npt.NDArray[np.float64]] = deque(maxlen=2)
-        self._frequency = 0.0
-        self._length = 0
-
-    @property
-    def sounding(self) -> bool:
-        """Whether it hears one now, long enough to be no voice."""
-        return self._length >= self._tone.shortest
-
-    def hear(self, samples: npt.NDArray[np.float64]) -> bool:
-        """Whether a tone has just ended that was neither too short nor too long."""
-        self._window.append(samples)
-        frequency = self._pure() if len(self._window) == 2 else 0.0
-        goes_on = frequency > 0 and (
-            self._length == 0 or abs(frequency - self._frequency) <= self._tone.drift
-        )
-        if goes_on:
-            self._frequency = frequency
-            self._length += FRAME_MS
-            return False
-        ended = self._length
-        self._frequency, self._length = frequency, FRAME_MS if frequency > 0 else 0
-        return self._tone.shortest <= ended <= self._tone.longest
-
-    def _pure(self) -> float:
-        """The frequency of the window, in hertz, if there is but one; 0: there is none, or silence."""
-        samples = np.concatenate(self._window)
-        energy = float(np.dot(samples, samples))
-        if energy < len(samples) * _QUIETEST_TONE**2:
-            return 0.0
-        spectrum = np.abs(np.fft.rfft(samples * _HANN)) ** 2
-        peak = int(np.argmax(spectrum))
-        frequency = peak * RATE / len(samples)
-        if not self._tone.lowest <= frequency <= self._tone.highest:
-            return 0.0
-        around = float(spectrum[max(0, peak - 2) : peak + 3].sum())
-        return frequency if around >= self._tone.purity * float(spectrum.sum()) else 0.0
-
-
-_QUIETEST_TONE = 300.0
-_HANN = np.hanning(2 * FRAME)
+_ALIKE = 40.0
+"""Hertz between two tones that are one which repeats."""
+_NOTHING = b"\xff" * FRAME
+"""A frame of silence."""

@@ -6,8 +6,8 @@ here.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
 
 import structlog
 
@@ -17,7 +17,10 @@ from dialerd.core.engine import StandIn
 from dialerd.core.errors import DialerError, PortError, RequestError
 from dialerd.core.model import AgentReport
 from dialerd.core.record import replace
-from dialerd.media.conversation import Conversation, DirectConversation, RemoteConversation
+from dialerd.media.conversation import Conversation, DirectConversation, Redirectable, RemoteConversation
+
+_PROGRAM = ("twiml", "url", "method")
+"""What other instructions take the place of; a time limit stays."""
 
 _log = structlog.get_logger("dialerd.media")
 
@@ -105,6 +108,13 @@ class Cast:
         """The one that has the call cannot go on."""
         self.part(at)
         self._pass_on(PortError(detail, retryable=True))
+
+    def redirect(self, instructions: Mapping[str, Any]) -> None:
+        """This is to be done now, by whoever has the call or takes it later; who cannot, goes on as it was."""
+        kept = {name: told for name, told in self._order.instructions.items() if name not in _PROGRAM}
+        self._order = replace(self._order, instructions={**kept, **instructions})
+        if isinstance(self.conversation, Redirectable):
+            self.conversation.redirect(instructions)
 
     def part(self, at: Millis) -> AgentReport:
         """The call is over for whoever has it: the last word."""

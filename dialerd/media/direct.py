@@ -1,8 +1,9 @@
 """Engines of the kind `asterisk`: Asterisk's own WebSocket leads straight to the engine, past this process.
 
 Asterisk makes the call's media leg with a connection of its websocket_client.conf that the settings name, and tells the
-engine in MEDIA_START whose call it is. No audio is seen here: not when the engine was first heard, nor what was said.
-What came of the call the engine says by REST. The conversation is over when the engine closes its socket.
+engine in MEDIA_START whose call it is. Callee and leg are in their bridge before it connects: what an engine says at
+once is heard from its first frame. No audio is seen here: not when the engine was first heard, nor what was said. What
+came of the call the engine says by REST. The conversation is over when the engine closes its socket.
 """
 
 from __future__ import annotations
@@ -31,6 +32,10 @@ from dialerd.media.remote import Seat
 
 LOOK = 1.0
 """Seconds between looks whether the engine is still there."""
+UP_WAITS = (0.005, 0.01, 0.02, 0.04, *[0.05] * 18)
+"""Seconds between looks whether Asterisk has reached the engine: about one in all, as `connection_timeout` is there."""
+STAYS = 0.5
+"""Seconds for which an engine must hold a call to count as one that has taken it."""
 CLOSE_DEADLINE = 3.0
 _NAME = re.compile(r"[A-Za-z0-9_]{1,64}")
 """Others can be no channel variables."""
@@ -137,9 +142,11 @@ class DirectLeg:
         """Connect callee and engine. Raises `CalleeGone`, `PortError`."""
         try:
             await self._ari.make_bridge(self._channel)
-            connection, form = self._settings.connection, self._settings.format or ULAW.name
-            await self._ari.make_direct_leg(self._channel, connection, form, self._variables)
+            await self._lead()
             await self._join()
+            await self._ari.dial_direct_leg(self._channel)
+            await self._up()
+            await self._stays()
         except PortError as error:
             if not await self._ari.is_live(self._channel):
                 raise CalleeGone from error
@@ -147,6 +154,17 @@ class DirectLeg:
             raise
         self._talk.joined()
         self._watching = asyncio.get_running_loop().create_task(self._watch())
+
+    async def _lead(self) -> None:
+        connection, form = self._settings.connection, self._settings.format or ULAW.name
+        try:
+            await self._ari.make_direct_leg(self._channel, connection, form, self._variables)
+        except Refused as error:
+            raise PortError(
+                f"{error}. Its websocket_client.conf must have a section [{connection}] with the engine's uri: add it, "
+                "then reload res_websocket_client.so",
+                retryable=True,
+            ) from error
 
     async def _join(self) -> None:
         for wait in (*JOIN_WAITS, None):
@@ -156,6 +174,26 @@ class DirectLeg:
                 if wait is None:
                     raise
                 await asyncio.sleep(wait)
+
+    async def _up(self) -> None:
+        """Return once callee and engine can hear each other. Raises `PortError`."""
+        for wait in UP_WAITS:
+            state = await self._ari.leg_state(self._channel)
+            if state == "Up":
+                return
+            if state is None:
+                break
+            await asyncio.sleep(wait)
+        raise PortError(
+            f"Asterisk could not open a WebSocket to the engine: start it where the uri of "
+            f"[{self._settings.connection}] in websocket_client.conf leads, and look at Asterisk's log",
+            retryable=True,
+        )
+
+    async def _stays(self) -> None:
+        await asyncio.sleep(STAYS)
+        if not await self._ari.has_leg(self._channel):
+            raise PortError("it ended the conversation as soon as it had begun", retryable=True)
 
     async def _watch(self) -> None:
         """Return when the engine is gone."""

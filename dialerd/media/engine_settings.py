@@ -27,6 +27,8 @@ class EngineSettings:
     """Empty: each call brings its own."""
     connect: float = 1.0
     """Seconds in which it must take a call."""
+    silence: float = 30.0
+    """Seconds for which one that knows no sign of life (AudioSocket) may send nothing; 0: for ever."""
     health_url: str = ""
     parameters: Mapping[str, str] = field(default_factory=dict)
     connection: str = ""

@@ -16,6 +16,8 @@ class Finished:
     """The conversation is over."""
 
     report: AgentReport
+    unheard: bool = False
+    """The agent has ended it before it was heard."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,8 @@ class Failed:
     reason: Reason
     detail: str
     report: AgentReport
+    unheard: bool | None = None
+    """Whether the callee had heard nobody until then; None: it is not known."""
 
 
 Outcome = Finished | Failed

@@ -1,7 +1,8 @@
 """The engines of a media worker: which of them can be given calls, and how many each holds.
 
-An engine is reached for again and again. One that cannot be reached, or that twice running does not take a call, is
-given none for a while, each time longer; then one call, and when that was taken as many as it may have.
+An engine is reached for again and again; while it cannot be, it is given no calls. One that twice running does not take
+a call is given none for a while, each time longer; then one call, and when that was taken as many as it may have. What
+became of the calls that it failed is told until it takes one.
 """
 
 from __future__ import annotations
@@ -34,8 +35,9 @@ class RackTiming:
     check: float = 5.0
     """Between looks at an engine that can be reached."""
     retry: float = 1.0
-    """For one that cannot, at first; each failure doubles it."""
+    """For one that cannot, or has taken no calls, at first; each failure doubles it."""
     longest_retry: float = 30.0
+    """Before a call is tried again; whether it can be reached is looked at as often as `check` says at least."""
 
 
 class EngineRack:
@@ -123,6 +125,8 @@ class _Place:
     fault: str = "it has not been reached yet"
     strikes: int = 0
     """Calls in a row that it has failed."""
+    failure: str = ""
+    """What became of the last of them."""
     doubted: bool = False
     """It may have one call, to show that it takes them."""
     _looking: asyncio.Task[None] | None = None
@@ -139,7 +143,19 @@ class _Place:
         """What it can hold."""
         if self.fault:
             return EngineState(0, self.fault)
-        return EngineState(1 if self.doubted else self.settings.max_sessions)
+        if self.doubted:
+            return EngineState(1, f"one call at a time, until it takes one: {self._record}")
+        return EngineState(self.settings.max_sessions, self._record)
+
+    @property
+    def _record(self) -> str:
+        """The calls that it has failed since it took one."""
+        match self.strikes:
+            case 0:
+                return ""
+            case 1:
+                return f"its last call failed: {self.failure}"
+        return f"it took no call {self.strikes} times running: {self.failure}"
 
     def converse(self, order: AttachAgent) -> Conversation:
         """A conversation of the engine's."""
@@ -166,15 +182,17 @@ class _Place:
 
     def note(self, failure: str) -> None:
         """What became of a call that it was asked to take; empty: it took it."""
+        before = self.state
+        self.strikes = self.strikes + 1 if failure else 0
+        self.failure = failure
         if not failure:
-            self.strikes = 0
             self._tell(self.fault, doubted=False)
-            return
-        self.strikes += 1
-        if self.doubted or self.strikes >= STRIKES:
+        elif self.doubted or self.strikes >= STRIKES:
             # Being reached alone proves nothing any more.
-            self._tell(f"it took no call {self.strikes} times running: {failure}", doubted=True)
+            self._tell(self._record, doubted=True)
             self._again.set()
+        elif self.state != before:
+            self.changed()
 
     async def _look(self) -> None:
         failures = 0
@@ -187,7 +205,9 @@ class _Place:
             self._tell(fault, doubted=self.doubted)
             self._again.clear()
             try:
-                async with asyncio.timeout(self._wait(failures - 1) if fault else self.timing.check):
+                # Who has just started it wants to see that it is there.
+                patience = min(self._wait(failures - 1), self.timing.check) if fault else self.timing.check
+                async with asyncio.timeout(patience):
                     await self._again.wait()
             except TimeoutError:
                 continue

@@ -40,6 +40,8 @@ where two legs made at the same instant take each other's.
 """
 INTRODUCTION = 2.0
 """Seconds in which a socket must say whose it is."""
+GOODBYE = 1.0
+"""Seconds in which a socket that is closed may still send what it has."""
 STRANGERS = 512
 """Sockets at a time that have not said so yet."""
 BACKLOG = 1024
@@ -92,8 +94,14 @@ class Reception:
                 backlog=BACKLOG,
                 websocket_handshake_timeout=INTRODUCTION,
                 max_frame_size=1 << 20,
+                # Whoever is cancelled from here on leaves a server that `close` knows of.
+                start_serving=False,
+                # Who has not said whose it is, is answered nothing.
+                enable_auto_pong=False,
             )
+            await self._server.start_serving()
         except OSError as error:
+            self.close()
             why = os.strerror(error.errno) if error.errno else str(error)
             raise PortError(
                 f"cannot listen at {self._wanted} for the calls' audio: {why}; free that address, or set "
@@ -191,9 +199,16 @@ class Awaited:
 
 
 def part_with(socket: WSTransport) -> None:
-    """Close a socket. Asterisk warns in its log of one that ends without a word."""
+    """Close a socket. Asterisk warns in its log of one that ends without a word; one that reads nothing hears none."""
     socket.send_close(WSCloseCode.OK)
     socket.disconnect()
+    if not socket.is_disconnected:
+        asyncio.get_running_loop().call_later(GOODBYE, _abort, socket)
+
+
+def _abort(socket: WSTransport) -> None:
+    if not socket.is_disconnected:
+        socket.disconnect(graceful=False)
 
 
 class _Socket(WSListener):
@@ -227,11 +242,19 @@ class _Socket(WSListener):
             reader.take_audio(frame)
         elif kind is WSMsgType.TEXT:
             reader.take_text(frame.get_payload_as_bytes())
+        elif kind is WSMsgType.PING:
+            transport.send_pong(frame.get_payload_as_bytes())
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:
         self._leave_strangers()
         if self._reader is not None:
             self._reader.take_end()
+
+    def pause_writing(self) -> None:
+        """Asterisk reads slowly: that is seen where something is sent."""
+
+    def resume_writing(self) -> None:
+        """See above."""
 
     def _introduce(self, transport: WSTransport, frame: WSFrame) -> None:
         if self._limit is None:

@@ -15,11 +15,18 @@ from dialerd.media.asterisk_ws import MediaLeg
 
 
 class RingingLegs:
-    """Legs by call. `longest` is how many seconds one is kept: its end may never be told."""
+    """Legs by call.
 
-    def __init__(self, make: Callable[[PrepareMedia], MediaLeg], longest: float) -> None:
+    `longest` is how many seconds one may be kept, since its end may never be told: then `overdue` is, which lets go of
+    it and of whatever else was made ready for the call.
+    """
+
+    def __init__(
+        self, make: Callable[[PrepareMedia], MediaLeg], longest: float, overdue: Callable[[str], None]
+    ) -> None:
         self._make = make
         self._longest = longest
+        self._overdue = overdue
         self._ready: dict[str, _Ready] = {}
         self._closing: set[asyncio.Task[None]] = set()
 
@@ -36,7 +43,7 @@ class RingingLegs:
             return
         self.forgo(call)
         leg = self._make(order)
-        limit = asyncio.get_running_loop().call_later(self._longest, self.forgo, call)
+        limit = asyncio.get_running_loop().call_later(self._longest, self._overdue, call)
         self._ready[call] = _Ready(leg, order.engine, limit)
         leg.prepare()
 

@@ -32,9 +32,6 @@ STRIKES = 3
 REMEMBERED = 100
 """Recordings of which a worker that dies may have told seconds before: the next one tells of them again."""
 
-LONGEST_RINGING = 300.0
-"""Seconds for which something may be ready for a phone that rings."""
-
 _log = structlog.get_logger("dialerd.media")
 
 
@@ -272,9 +269,6 @@ class WorkerSeat:
             for call in link.hello.calls
         }
         self.expected = {CallId(call): engine for call, engine in link.hello.expected.items()}
-        for call in self.expected:
-            # Should the engine know nothing of it any more, it takes no place for ever.
-            asyncio.get_running_loop().call_later(LONGEST_RINGING, self.expected.pop, call, None)
         self._ready = None
         self.settled = True
         _log.info("media.worker_connected", worker=self.number, pid=link.pid, calls=len(self.calls))
@@ -320,6 +314,9 @@ class WorkerSeat:
             case wire.Ready():
                 self._ready = message
                 self._changed()
+            case wire.Forgone(call):
+                self.expected.pop(CallId(call), None)
+                self._changed()
             case wire.Pong():
                 self._lag = message.lag
             case _ if isinstance(message, Letter):
@@ -342,10 +339,10 @@ class WorkerSeat:
         call = CallId(message.call)
         self.calls.pop(call, None)
         if message.failed is None:
-            self._owner.sink(AgentFinished(call, message.report))
+            self._owner.sink(AgentFinished(call, message.report, bool(message.unheard)))
         else:
             self._owner.sink(AgentReported(call, message.report))
-            self._owner.sink(MediaFailed(call, message.failed, message.detail))
+            self._owner.sink(MediaFailed(call, message.failed, message.detail, message.unheard))
         self._say(wire.Acknowledge(message.number))
         self._changed()
 

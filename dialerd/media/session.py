@@ -31,7 +31,6 @@ from dialerd.media.conversation import (
     Conversation,
     DirectConversation,
     Pausing,
-    Redirectable,
     Resumable,
 )
 from dialerd.media.formats import ULAW
@@ -126,6 +125,11 @@ class Session:
         return self._end.done()
 
     @property
+    def heard(self) -> bool:
+        """Whether the callee has heard somebody."""
+        return self._heard
+
+    @property
     def engine(self) -> str:
         """The engine of whoever has the call."""
         return self._cast.engine
@@ -181,8 +185,7 @@ class Session:
 
     def redirect(self, instructions: Mapping[str, Any]) -> None:
         """Somebody wants the conversation to go on otherwise; one that cannot, goes on as it was."""
-        if isinstance(self._conversation, Redirectable):
-            self._direct(self._conversation.redirect, instructions)
+        self._direct(self._cast.redirect, instructions)
 
     def drop(self, detail: str) -> None:
         """The call must go because our side does."""
@@ -340,7 +343,7 @@ class Session:
 
     def finish(self, report: AgentReport) -> None:
         """See `dialerd.media.conversation.Stage`."""
-        self._over(Finished(report))
+        self._over(Finished(report, unheard=not self._heard))
 
     def fail(self, detail: str) -> None:
         """See `dialerd.media.conversation.Stage`. Who was heard already is not replaced."""
@@ -487,7 +490,7 @@ class Session:
 
     def _fail(self, reason: Reason, detail: str) -> None:
         if not self._end.done():
-            self._over(Failed(reason, detail, self._last_word()))
+            self._over(Failed(reason, detail, self._last_word(), unheard=not self._heard))
 
     def _last_word(self) -> AgentReport:
         return self._cast.part(self._at)

@@ -33,11 +33,10 @@ def engines_of(engines: Sequence[EngineSettings], workers: int, worker: int) -> 
 
 
 def together(states: Iterable[Mapping[str, EngineState]]) -> dict[str, EngineState]:
-    """What several workers' engines can hold; where that is nothing, why."""
+    """What several workers' engines can hold, and what is wrong with them at any."""
     found: dict[str, EngineState] = {}
     for told in states:
         for name, state in told.items():
             before = found.get(name, EngineState(0))
-            sessions = before.sessions + state.sessions
-            found[name] = EngineState(sessions, "" if sessions else before.detail or state.detail)
+            found[name] = EngineState(before.sessions + state.sessions, before.detail or state.detail)
     return found

@@ -31,12 +31,16 @@ from dialerd.media.remote import Seat
 KEPT = 120
 """Seconds of audio that are kept for one call; what an engine sends beyond is dropped, and counted."""
 MOST_MARKS = 1_000
+MOST_TOLD = 20
+"""Mistakes of an engine in one call that are told one by one in the log."""
 MESSAGE = 50
 """Frames handed on at a time."""
 LINGER = 0.3
 """Seconds without audio after which the engine counts as silent."""
 REST = Millis(10_000)
 """Of silence at a time: carriers end calls that carry no audio."""
+BRIEF = Millis(200)
+"""Of silence after what was taken back: an engine that does so over and over has none sent for nothing."""
 GRACE = 0.06
 """Seconds in which the rest of a frame may come."""
 TELLING = 0.25
@@ -63,6 +67,8 @@ class StreamTalk(ABC):
         """What was reported last."""
         self._refused: tuple[Instant, Unmet] | None = None
         """A time for a callback that cannot be."""
+        self._mistakes = 0
+        """Messages of the engine's that were wrong."""
         self._telling: asyncio.TimerHandle | None = None
         """Runs while nothing more is to be reported yet."""
         self._kept: deque[bytes | Cue] = deque()
@@ -152,7 +158,7 @@ class StreamTalk(ABC):
 
     def transfer_failed(self, reason: str, at: Millis) -> None:
         """See `dialerd.media.conversation.Conversation`."""
-        self.take_clear()
+        self._drop()
         if not self._closed:
             self.send_words({"transfer_failed": reason})
 
@@ -169,7 +175,7 @@ class StreamTalk(ABC):
 
     def resume(self, at: Millis) -> None:
         """See `dialerd.media.conversation.Resumable`. What it says from here on is heard."""
-        self.take_clear()
+        self._drop()
 
     def message(self) -> AsyncGenerator[bytes] | None:
         """See `dialerd.media.conversation.Conversation`. What the engine would leave is not known here."""
@@ -183,6 +189,13 @@ class StreamTalk(ABC):
         if self._telling is not None:
             self._telling.cancel()
         self.seat.leave()
+        if self._mistakes > MOST_TOLD:
+            _log.warning(
+                "engine.misspoke",
+                call=self.order.call,
+                engine=self.order.engine,
+                detail=f"{self._mistakes:,} messages in all",
+            )
         if self._dropped:
             _log.warning(
                 "engine.flooded",
@@ -221,7 +234,21 @@ class StreamTalk(ABC):
         self._go_on()
 
     def take_clear(self) -> None:
-        """The engine takes back what was not played yet."""
+        """The engine takes back what was not played yet; nothing: nothing happens."""
+        if self._playing is not None or self._kept or self._partial:
+            self._drop()
+
+    def begin_anew(self) -> None:
+        """Somebody else is to talk: nothing of what was said is played, or ends the conversation, any more."""
+        self._over = False
+        self._waiting = [(transfer, None) for transfer, _ in self._waiting]
+        self._drop()
+
+    def forget_marks(self) -> None:
+        """Nobody waits any more for what was said so far."""
+        self._marks.clear()
+
+    def _drop(self) -> None:
         self._kept.clear()
         self._size, self._partial = 0, b""
         self._playing = None
@@ -231,7 +258,10 @@ class StreamTalk(ABC):
         self._marks.clear()
         for name in names:
             self.send_mark(name)
-        self._settle()
+        if self._over:
+            self._settle()
+        else:
+            self._rest(BRIEF)
 
     def take_words(self, message: Mapping[str, Any]) -> None:
         """What the engine says of the call (`dialerd.media.words`)."""
@@ -267,8 +297,10 @@ class StreamTalk(ABC):
             self.finish()
 
     def _object(self, faults: list[dict[str, str]]) -> None:
-        detail = "; ".join(f"{fault['loc']}: {fault['msg']}" for fault in faults)
-        _log.warning("engine.misspoke", call=self.order.call, engine=self.order.engine, detail=detail)
+        self._mistakes += 1
+        if self._mistakes <= MOST_TOLD:
+            detail = "; ".join(f"{fault['loc']}: {fault['msg']}" for fault in faults)
+            _log.warning("engine.misspoke", call=self.order.call, engine=self.order.engine, detail=detail)
         self.send_words({"errors": faults})
 
     def _report(self) -> None:
@@ -300,7 +332,7 @@ class StreamTalk(ABC):
         if self._closed or self._fault:
             return
         self._fault = f"engine {self.order.engine}: {detail}"
-        self.seat.failed(self._fault)
+        self.seat.failed(detail)
         if self._stage is not None:
             self._stage.fail(self._fault)
 
@@ -328,10 +360,10 @@ class StreamTalk(ABC):
         else:
             self._rest()
 
-    def _rest(self) -> None:
-        if self._stage is not None:
+    def _rest(self, duration: Millis = REST) -> None:
+        if self._stage is not None and not self._closed:
             self._number += 1
-            self._stage.listen(self._number, REST)
+            self._stage.listen(self._number, duration)
 
     def _play(self) -> None:
         if self._stage is not None:

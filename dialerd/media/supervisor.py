@@ -68,7 +68,8 @@ class Supervisor:
             await self.bury()
             self._process = spawn(self._command, _environment(), self._secret)
             _log.info("media.worker_started", pid=self._process.pid)
-            link = await self._knock(self._timing.start)
+            # One that was about to die let us in once more: only now is it seen that nobody is there.
+            link = await self._knock(self._timing.start, on_vacant=self._on_death)
         if link is None:
             status = self._process.status if self._process is not None else None
             await self.bury()
@@ -107,7 +108,7 @@ class Supervisor:
         if link is not None:
             link.close()
 
-    async def _knock(self, seconds: float) -> WorkerLink | None:
+    async def _knock(self, seconds: float, on_vacant: Callable[[], None] | None = None) -> WorkerLink | None:
         """Connect, for `seconds` at most and no longer than the process we know of lives."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + seconds
@@ -117,7 +118,9 @@ class Supervisor:
             except (OSError, LinkLost) as error:
                 # One that leaves removes its socket first, and writes its last words after that.
                 killed = isinstance(error, ConnectionRefusedError)
-                self.vacant = killed and not wire.outcomes_of(self._socket).exists()
+                before, self.vacant = self.vacant, killed and not wire.outcomes_of(self._socket).exists()
+                if self.vacant and not before and on_vacant is not None:
+                    on_vacant()
                 gone = self._process is None or self._process.ended.is_set()
                 if gone or loop.time() >= deadline:
                     return None
@@ -132,22 +135,35 @@ class Supervisor:
         """End a worker of another version, which cannot be spoken with."""
         _log.warning("media.worker_of_other_version", pid=link.pid, version=link.hello.version)
         link.close()
-        self._watch(link.pid)
-        if self._process is not None:
-            self._process.kill(signal.SIGTERM)
-            await self._process.wait_ended(self._timing.leave)
-        await self.bury()
+        other: WorkerProcess | None
+        if self._process is not None and self._process.pid == link.pid:
+            other, self._process = self._process, None
+        else:
+            # One that was started in its place goes on starting.
+            other = _process_of(link.pid)
+        if other is not None:
+            other.kill(signal.SIGTERM)
+            if not await other.wait_ended(self._timing.leave):
+                other.kill()
+                await other.wait_ended(self._timing.leave)
+            other.close()
+        self._on_death()
 
     def _watch(self, pid: int) -> None:
         if self._process is not None and self._process.pid == pid:
             return
         if self._process is not None:
-            self._process.close()
-        try:
-            self._process = WorkerProcess(pid)
-        except OSError:
-            # It has ended already; its connection will say so.
-            self._process = None
+            # Another one has the socket: this one never came to it. It is watched until it is gone.
+            self._process.kill()
+        self._process = _process_of(pid)
+
+
+def _process_of(pid: int) -> WorkerProcess | None:
+    """None: it has ended already; its connection will say so."""
+    try:
+        return WorkerProcess(pid)
+    except OSError:
+        return None
 
 
 def _environment() -> dict[str, str]:

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 import aiohttp
 import orjson
 import structlog
-from picows import WSCloseCode, WSError, WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
+from picows import WSError, WSInvalidStatusError, ws_connect
 
 from dialerd.core.effects import AttachAgent
 from dialerd.core.errors import PortError
@@ -29,16 +29,15 @@ from dialerd.media.reach import ask, place_of, reach, told
 from dialerd.media.remote import Seat
 from dialerd.media.stream_talk import StreamTalk
 from dialerd.media.twilio_program import Pages, Pauses, Program
+from dialerd.media.twilio_socket import BROKE_OFF, LONGEST_MESSAGE, BotSocket
 
-LONGEST_MESSAGE = 1 << 20
 MOST_UNSENT = 48 * 1024
 """Bytes that the bot may leave unread: about two seconds. What comes on top of them is not kept for it."""
 QUIET = 2.0
 """Seconds without a word from the bot after which it is asked for a sign of life."""
 SILENT = 6.0
 """Seconds without any after which it counts as dead."""
-_NO_CODE = 1005
-_NORMAL = (1000, _NO_CODE)
+_NORMAL = (1000, 1005)
 """Codes with which a socket is closed when all was said (RFC 6455 §7.4.1)."""
 
 _log = structlog.get_logger("dialerd.media")
@@ -94,20 +93,18 @@ class TwilioTalk(StreamTalk):
         """The bot has taken leave."""
         self._url = settings.url
         self._stream = ""
-        self._socket: WSTransport | None = None
+        self._socket: BotSocket | None = None
         self._sequence = 0
         self._chunks = 0
-        self._begun = b""
-        """Of a message that comes in several frames."""
         self._lost = 0
         """Frames that the bot did not take in time."""
-        self._last_word = 0.0
         self._watch: asyncio.TimerHandle | None = None
 
     async def connect(self) -> None:
         """See `dialerd.media.conversation.RemoteConversation`."""
         try:
-            self._begin(self.order.instructions)
+            if self._performing is None:
+                self._begin(self.order.instructions)
         except ValueError as error:
             raise PortError(f"the TwiML {error}", retryable=False) from None
         limit = self.order.instructions.get("time_limit")
@@ -124,11 +121,11 @@ class TwilioTalk(StreamTalk):
         if self._performing is not None:
             self._performing.cancel()
         self._part_with_bot()
-        self.take_clear()
+        self.begin_anew()
         try:
             self._begin(instructions)
         except ValueError as error:
-            self.take_fault(f"the TwiML {error}")
+            self._give_up(f"the TwiML {error}")
 
     @property
     def meant_silence(self) -> float:
@@ -143,6 +140,7 @@ class TwilioTalk(StreamTalk):
         self._performing = asyncio.get_running_loop().create_task(self._perform(program))
 
     async def _perform(self, program: Program) -> None:
+        held = False
         try:
             async with contextlib.aclosing(program.steps()) as steps:
                 async for step in steps:
@@ -151,11 +149,18 @@ class TwilioTalk(StreamTalk):
                         await self._pauses.wait(step.seconds)
                         continue
                     await self._open(step, own=program.is_own)
+                    held = True
                     self._begun_to_hold()
                     await self._ended.wait()
         except TimeoutError:
             self._give_up(
                 f"{place_of(program.at)} does not take the call within {self._settings.connect:g} s"
+            )
+        except WSInvalidStatusError as error:
+            status = "no 101" if error.response is None else int(error.response.status)
+            self._give_up(
+                f"{place_of(program.at)} opens no WebSocket (HTTP {status}): check the path, "
+                "and the token if it wants one"
             )
         except (OSError, ValueError, WSError, aiohttp.ClientError) as error:
             self._give_up(f"{place_of(program.at)} cannot be reached: {told(error)}")
@@ -164,6 +169,8 @@ class TwilioTalk(StreamTalk):
             self._give_up(f"{type(error).__name__}: {error}")
         else:
             self._begun_to_hold()
+            if held and not self.has_spoken:
+                return self.take_fault("it ended the conversation before it said anything")
             self.finish()
 
     def _begun_to_hold(self) -> None:
@@ -181,30 +188,37 @@ class TwilioTalk(StreamTalk):
         self._url = stream.url
         self._stream = "MZ" + secrets.token_hex(16)
         self._sequence = self._chunks = 0
-        self._begun = b""
+        self.forget_marks()
         self._ended.clear()
         headers = {"User-Agent": "dialerd"}
         if own and self._settings.token:
             headers["Authorization"] = f"Bearer {self._settings.token}"
         if self._settings.auth_token:
             headers["X-Twilio-Signature"] = signature(stream.url, self._settings.auth_token)
-        async with asyncio.timeout(limit):
-            made = None if own else await self._way.connect(stream.url)
-            await ws_connect(
-                lambda: _Listener(self),
-                stream.url,
-                websocket_handshake_timeout=limit,
-                max_frame_size=LONGEST_MESSAGE,
-                max_redirects=0,
-                extra_headers=headers,
-                socket_factory=None if made is None else lambda _url: made,
-            )
+        bot = BotSocket(self)
+        try:
+            async with asyncio.timeout(limit):
+                made = None if own else await self._way.connect(stream.url)
+                await ws_connect(
+                    lambda: bot,
+                    stream.url,
+                    websocket_handshake_timeout=limit,
+                    max_frame_size=LONGEST_MESSAGE,
+                    max_redirects=0,
+                    # It answers pings itself, within bounds.
+                    enable_auto_pong=False,
+                    extra_headers=headers,
+                    socket_factory=None if made is None else lambda _url: made,
+                )
+        except BaseException:
+            # It may be connected all the same, later.
+            bot.part()
+            raise
+        self._socket = bot
         self._introduce(stream.parameters)
-        loop = asyncio.get_running_loop()
-        self._last_word = loop.time()
         if self._watch is not None:
             self._watch.cancel()
-        self._watch = loop.call_later(QUIET, self._look)
+        self._watch = asyncio.get_running_loop().call_later(QUIET, self._look)
 
     def _introduce(self, parameters: Mapping[str, str]) -> None:
         self._send({"event": "connected", "protocol": "Call", "version": "1.0.0"})
@@ -231,13 +245,12 @@ class TwilioTalk(StreamTalk):
         if peer is None:
             return
         self._chunks += 1
-        if peer.underlying_transport.get_write_buffer_size() > MOST_UNSENT:
+        if peer.unread > MOST_UNSENT:
             self._lost += 1
             return
         self._sequence += 1
         payload = binascii.b2a_base64(audio, newline=False)
         peer.send(
-            WSMsgType.TEXT,
             b'{"event":"media","sequenceNumber":"%d","media":{"track":"inbound","chunk":"%d","timestamp":"%d",'
             b'"payload":"%b"},"streamSid":"%b"}'
             % (self._sequence, self._chunks, 20 * self._chunks, payload, self._stream.encode()),
@@ -272,8 +285,7 @@ class TwilioTalk(StreamTalk):
         if peer is not None:
             self._say({"event": "stop", "stop": {"accountSid": self._account, "callSid": self._call}})
             self._socket = None
-            peer.send_close(WSCloseCode.OK)
-            peer.disconnect()
+            peer.part()
 
     def _say(self, message: dict[str, Any]) -> None:
         self._sequence += 1
@@ -281,61 +293,37 @@ class TwilioTalk(StreamTalk):
 
     def _send(self, message: Mapping[str, Any]) -> None:
         if self._socket is not None:
-            self._socket.send(WSMsgType.TEXT, orjson.dumps(message))
+            self._socket.send(orjson.dumps(message))
 
     def _look(self) -> None:
         """Whether the bot is still there: its socket alone does not tell."""
         loop, peer = asyncio.get_running_loop(), self._socket
         if peer is None:
             return
-        quiet = loop.time() - self._last_word
+        quiet = loop.time() - peer.last_word
         if quiet >= SILENT:
             return self.take_fault(f"{place_of(self._url)} gives no sign of life")
         if quiet >= QUIET:
-            peer.send_ping()
+            peer.ping()
         self._watch = loop.call_later(QUIET, self._look)
 
     # --- from the bot -------------------------------------------------------------------------------
 
-    def connected(self, peer: WSTransport) -> None:
-        """The socket is open."""
-        self._socket = peer
-
-    def take_frame(self, frame: WSFrame) -> None:
-        """Anything from the bot."""
-        self._last_word = asyncio.get_running_loop().time()
-        kind = frame.msg_type
-        if kind is WSMsgType.TEXT or kind is WSMsgType.CONTINUATION:
-            self._begun += frame.get_payload_as_bytes()
-            if len(self._begun) > LONGEST_MESSAGE:
-                return self.take_fault(f"it sends a message of more than {LONGEST_MESSAGE:,} bytes")
-            if frame.fin:
-                text, self._begun = self._begun, b""
-                self._take_text(text)
-        elif kind is WSMsgType.CLOSE:
-            self._take_close(_close_code(frame.get_payload_as_bytes()))
-        elif kind not in (WSMsgType.PING, WSMsgType.PONG):
-            self.take_fault("it sends what is no text")
-
-    def lost(self) -> None:
-        """The socket is gone, without a word of ours."""
-        if self._socket is not None:
-            self._socket = None
-            self.take_fault("it broke off the conversation")
-
-    def _take_close(self, code: int) -> None:
-        peer, self._socket = self._socket, None
-        if peer is not None:
-            peer.send_close(WSCloseCode.OK)
-            peer.disconnect()
-        if code in _NORMAL and not self.has_spoken:
-            self.take_fault("it ended the conversation before it said anything")
-        elif code in _NORMAL:
+    def take_close(self, code: int) -> None:
+        """See `SocketOwner`."""
+        self._socket = None
+        if code in _NORMAL:
             self._ended.set()
         else:
             self.take_fault(f"it closed the conversation with the code {code}")
 
-    def _take_text(self, text: bytes) -> None:
+    def take_fault(self, detail: str) -> None:
+        """See `SocketOwner`. A bot that is gone before its first word has mostly told its own log why."""
+        early = detail == BROKE_OFF and not self.has_spoken
+        super().take_fault(detail + " before it said anything: look at its log" * early)
+
+    def take_text(self, text: bytes) -> None:
+        """See `SocketOwner`."""
         try:
             message = orjson.loads(text)
         except orjson.JSONDecodeError:
@@ -376,26 +364,6 @@ class TwilioTalk(StreamTalk):
         if audio is None:
             return self.take_fault("it sends media whose payload is no base64")
         self.take_audio(audio)
-
-
-class _Listener(WSListener):
-    """Hands frames to the call that the socket belongs to."""
-
-    def __init__(self, talk: TwilioTalk) -> None:
-        self._talk = talk
-
-    def on_ws_connected(self, transport: WSTransport) -> None:
-        self._talk.connected(transport)
-
-    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
-        self._talk.take_frame(frame)
-
-    def on_ws_disconnected(self, transport: WSTransport) -> None:
-        self._talk.lost()
-
-
-def _close_code(payload: bytes) -> int:
-    return int.from_bytes(payload[:2], "big") if len(payload) >= 2 else _NO_CODE
 
 
 def _text(value: object) -> str:

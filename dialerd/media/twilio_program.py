@@ -6,6 +6,7 @@ It opens no stream and waits for none: whoever holds the call does, and goes on 
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import deque
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any, Protocol
@@ -17,6 +18,7 @@ from dialerd.core.twiml import Hangup, Pause, Redirect, Stream, Verb, parse
 from dialerd.media.engine_settings import EngineSettings
 
 MOST_REDIRECTS = 20
+_UP_TO_HOST = re.compile(r"[^/?#]*//[^/?#]*")
 MOST_SILENCE = 60.0
 """Seconds of pauses, in all, for which a callee is not abandoned."""
 
@@ -61,14 +63,14 @@ class Program:
             match self._verbs.popleft():
                 case Pause() as pause:
                     yield pause
-                case Stream() as stream:
-                    self.at = stream.url
-                    yield stream
+                case Stream(url, parameters):
+                    self.at = _lowered(url)
+                    yield Stream(self.at, parameters)
                 case Redirect(url, method):
                     redirects += 1
                     if redirects > MOST_REDIRECTS:
                         raise ValueError(f"it redirects more than {MOST_REDIRECTS} times")
-                    base = self.at = urljoin(base, url)
+                    base = self.at = _lowered(urljoin(base, url))
                     self._verbs = deque(await self._fetch(base, method))
                 case Hangup():
                     return
@@ -96,6 +98,12 @@ class Program:
         if not 200 <= status < 300:
             raise ValueError(f"it answers {status}, not 2xx")
         return parse(body.decode("utf-8", "replace"))
+
+
+def _lowered(url: str) -> str:
+    """An address with scheme and host as they are asked for, and signed: in lower case."""
+    found = _UP_TO_HOST.match(url)
+    return url if found is None else found[0].lower() + url[found.end() :]
 
 
 class Pauses:

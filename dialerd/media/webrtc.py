@@ -172,6 +172,7 @@ class WebRtcLink:
 
     def _prepare(self, peer: RTCPeerConnection) -> RTCRtpTransceiver:
         peer.on("connectionstatechange", self._on_state)
+        self._attend(peer)
         transceiver = peer.addTransceiver(self.callee, direction="sendrecv")
         known = {codec.mimeType.lower(): codec for codec in RTCRtpSender.getCapabilities("audio").codecs}
         transceiver.setCodecPreferences([known[f"audio/{codec}"] for codec in self._codecs])
@@ -181,6 +182,24 @@ class WebRtcLink:
         channel.on("message", self._on_message)
         self._channel = channel
         return transceiver
+
+    def _attend(self, peer: RTCPeerConnection) -> None:
+        """Have an attempt to connect that breaks end this one by name.
+
+        The library makes it in a task of its own, whose exception reaches nobody.
+        """
+        name = "_RTCPeerConnection__connect"
+        connect = getattr(peer, name)
+
+        async def attempt() -> None:
+            try:
+                await connect()
+            except Exception as error:  # noqa: BLE001 - closed meanwhile, or tripped over what the engine has sent
+                _log.debug("media.engine_not_connected", detail=repr(error))
+                if not self._state.done():
+                    self._state.set_result("failed")
+
+        setattr(peer, name, attempt)
 
     @property
     def _codecs(self) -> tuple[Codec, ...]:

@@ -26,6 +26,7 @@ LONGEST_ANSWER = 256 * 1024
 """Bytes of an engine's answer; an SDP answer has a few thousand."""
 GOODBYE_DEADLINE = 2.0
 _LONGEST_DETAIL = 200
+_NO_SUCH_DOOR = (404, 405)
 _SESSION = re.compile(r"[A-Za-z0-9._~-]{1,200}")
 
 _log = structlog.get_logger("dialerd.media")
@@ -145,8 +146,10 @@ class _Answer:
         if not 200 <= self.status < 300:
             said = self.body[:_LONGEST_DETAIL].decode(errors="replace").strip()
             words = "".join(char if char.isprintable() else " " for char in said)
+            hint = "; check the path of its url" if self.status in _NO_SUCH_DOOR else ""
             raise PortError(
-                f"the engine refused {what}: HTTP {self.status}{': ' if words else ''}{words}", retryable=True
+                f"the engine refused {what}: HTTP {self.status}{': ' if words else ''}{words}{hint}",
+                retryable=True,
             )
         return self.body
 

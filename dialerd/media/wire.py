@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from dialerd.core.clock import Instant
+from dialerd.core.clock import Instant, Millis
 from dialerd.core.commands import Unmet
 from dialerd.core.disposition import Reason
 from dialerd.core.effects import AttachAgent, PrepareMedia
@@ -24,7 +24,7 @@ from dialerd.core.transfer import TransferWish
 from dialerd.media.audio_watch import AudioLimits
 from dialerd.media.engine_settings import EngineSettings
 
-VERSION = 6
+VERSION = 7
 """Of this protocol. A daemon ends a worker of another version."""
 MAX_LINE = 4 * 1024 * 1024
 
@@ -108,6 +108,7 @@ class Attach:
     record: bool = False
     codec: str = MU_LAW
     labels: Mapping[str, bool] = field(default_factory=dict)
+    most: Millis | None = None
     kind: Literal["attach"] = "attach"
 
     @classmethod
@@ -139,6 +140,7 @@ class Attach:
             record=self.record,
             codec=self.codec,
             labels=self.labels,
+            most=self.most,
         )
 
 
@@ -385,7 +387,17 @@ class Ended:
     failed: Reason | None = None
     detail: str = ""
     number: int = 0
+    unheard: bool | None = None
+    """Whether our side has ended it before the callee heard anybody; None: it is not known."""
     kind: Literal["ended"] = "ended"
+
+
+@dataclass(frozen=True, slots=True)
+class Forgone:
+    """The call's phone has rung for so long that its end must have been missed: nothing is ready for it any more."""
+
+    call: str
+    kind: Literal["forgone"] = "forgone"
 
 
 @dataclass(frozen=True, slots=True)
@@ -410,6 +422,7 @@ ToDaemon = (
     | Recorded
     | Unrecorded
     | Ended
+    | Forgone
     | Pong
 )
 

@@ -7,7 +7,7 @@ record; what is wrong with it is told to whoever sent it.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -33,6 +33,11 @@ from dialerd.core.transfer import LONGEST_REASON, LONGEST_SUMMARY, TransferWish
 _TAG = re.compile(r"[a-z_]{1,64}")
 _NAME = re.compile(r"[^\x00-\x1f\x7f]{1,64}")
 MOST_CAPTURED = 100
+_PLAIN = {"extra_forbidden": "unknown field", "missing": "required"}
+"""What is wrong, by pydantic's name for it, where its own words are about Python."""
+_VALUE = "must be text of at most 2,000 characters, a number, true, false or null"
+MOST_PARTS = 1_000
+"""Values of a message, one within another: what is allowed has 600. Each one that is wrong takes its time."""
 
 Value = Annotated[str, Field(max_length=2_000)] | int | float | bool | None
 
@@ -148,17 +153,34 @@ def _own(info: ValidationInfo) -> Mapping[str, bool]:
 
 def read(message: Mapping[str, Any], labels: Mapping[str, bool]) -> Words:
     """What an engine says; `labels` are its agent's own, and whether each is positive. Raises `Refused`."""
+    if _parts(message) > MOST_PARTS:
+        raise Refused([{"loc": "message", "msg": f"has more than {MOST_PARTS:,} values"}])
     try:
         return Words.model_validate(message, context=labels)
     except ValidationError as error:
         # Not what stands there: it may be a number or a name.
-        faults = error.errors(include_input=False, include_url=False)
-        raise Refused(
-            [
-                {
-                    "loc": ".".join(map(str, fault["loc"])) or "message",
-                    "msg": fault["msg"].removeprefix("Value error, "),
-                }
-                for fault in faults[:20]
-            ]
-        ) from None
+        found = error.errors(include_input=False, include_url=False)
+        told = dict.fromkeys(_fault(fault["loc"], fault["type"], fault["msg"]) for fault in found)
+        raise Refused([{"loc": loc, "msg": msg} for loc, msg in list(told)[:20]]) from None
+
+
+def _fault(place: Sequence[str | int], kind: str, message: str) -> tuple[str, str]:
+    """What is wrong where, for people who write JSON, not Python."""
+    if place[:1] == ("captured",) and len(place) > 1:
+        # One fault for each type that the value is not of.
+        return f"captured.{place[1]}", _VALUE
+    plain = _PLAIN.get(kind, message.removeprefix("Value error, ").replace("Input should be", "must be"))
+    return ".".join(map(str, place)) or "message", plain
+
+
+def _parts(message: Mapping[str, Any]) -> int:
+    """How many values a message has, counted until they are too many."""
+    count, within = 0, [iter(message.values())]
+    while within and count <= MOST_PARTS:
+        for value in within.pop():
+            count += 1
+            if isinstance(value, dict | list) and value:
+                within.append(iter(value.values() if isinstance(value, dict) else value))
+            if count > MOST_PARTS:
+                break
+    return count

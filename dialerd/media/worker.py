@@ -115,7 +115,7 @@ class Worker:
         self._ari = ari
         self._reception = reception
         self._sessions: dict[str, tuple[Session, AttachAgent]] = {}
-        self._ringing = RingingLegs(self._new_leg, settings.longest_ringing)
+        self._ringing = RingingLegs(self._new_leg, settings.longest_ringing, self._give_up_ringing)
         self._vigil = Vigil(ari, self._held)
         self._dismissed = False
         """The daemon has taken leave: with the last call this worker ends, unless another one comes before."""
@@ -204,13 +204,7 @@ class Worker:
             self._grace = None
         self._vigil.end()
         self._forget()
-        calls = tuple(sorted({*self._sessions, *self._outbox.calls}))
-        engines = {call: session.engine for call, (session, _) in self._sessions.items()}
-        self._send(wire.Hello(wire.VERSION, calls, engines, self._ringing.engines))
-        for message in self._outbox:
-            self._send(message)
-        if self._readiness.tried.is_set():
-            self._send(self._ready)
+        self._tell_all()
         try:
             while line := await reader.readline():
                 self._take(wire.read_for_worker(line))
@@ -225,6 +219,19 @@ class Worker:
                 self._daemon = None
                 if not self._leaving.is_set():
                     self._wait_for_daemon()
+
+    def _tell_all(self) -> None:
+        """What a daemon that has just come must know."""
+        calls = tuple(sorted({*self._sessions, *self._outbox.calls}))
+        engines = {call: session.engine for call, (session, _) in self._sessions.items()}
+        self._send(wire.Hello(wire.VERSION, calls, engines, self._ringing.engines))
+        for call, (session, _) in self._sessions.items():
+            if session.heard:
+                self._send(wire.Heard(call))
+        for message in self._outbox:
+            self._send(message)
+        if self._readiness.tried.is_set():
+            self._send(self._ready)
 
     def _wait_for_daemon(self) -> None:
         loop = asyncio.get_running_loop()
@@ -300,6 +307,11 @@ class Worker:
         self._ringing.forgo(call)
         self._rack.forgo(call)
 
+    def _give_up_ringing(self, call: str) -> None:
+        """Nobody has told how the ringing ended; the daemon counts the call as one that takes a place."""
+        self._forgo(call)
+        self._send(wire.Forgone(call))
+
     def _direct(self, message: Direction) -> None:
         """Tell a call's session something; a call that is over is told nothing."""
         held = self._sessions.get(message.call)
@@ -365,7 +377,8 @@ class Worker:
             await session.run(lambda outcome: self._ended(order, outcome))
         except Exception as error:  # noqa: BLE001 - a bug in one call must not end the others
             _log.error("media.session_broken", call=order.call, exc_info=error)
-            self._ended(order, Failed(Reason.DROPPED, f"{type(error).__name__}: {error}", AgentReport()))
+            detail = f"{type(error).__name__}: {error}"
+            self._ended(order, Failed(Reason.DROPPED, detail, AgentReport(), not session.heard))
         finally:
             self._sessions.pop(order.call, None)
             # A session that had nobody to speak has not taken it.
@@ -389,14 +402,14 @@ class Worker:
 
     def _refuse(self, call: str, detail: str) -> None:
         self._forgo(call)
-        self._tell(wire.Ended(call, AgentReport(), Reason.ENGINE_FAILED, detail))
+        self._tell(wire.Ended(call, AgentReport(), Reason.ENGINE_FAILED, detail, unheard=True))
 
     def _ended(self, order: AttachAgent, outcome: Outcome) -> None:
         match outcome:
-            case Finished(report):
-                self._tell(wire.Ended(order.call, report))
-            case Failed(reason, detail, report):
-                self._tell(wire.Ended(order.call, report, reason, detail))
+            case Finished(report, unheard):
+                self._tell(wire.Ended(order.call, report, unheard=unheard))
+            case Failed(reason, detail, report, unheard):
+                self._tell(wire.Ended(order.call, report, reason, detail, unheard=unheard))
 
     def _forget(self, *, leaving: bool = False) -> None:
         """Let go of what the store is sure to know by now: a daemon that outlives this worker writes what it has."""

@@ -13,6 +13,7 @@ from dialerd.core.effects import (
     AttachAgent,
     CallPerson,
     JoinPerson,
+    LimitCall,
     Originate,
     PrepareMedia,
     ReturnCallee,
@@ -74,6 +75,10 @@ class Telephony(Protocol):
 
     def return_callee(self, order: ReturnCallee) -> None:
         """Put the callee back into the bridge with its agent; there already, or neither is there any more: nothing."""
+        ...
+
+    def limit_call(self, order: LimitCall) -> None:
+        """Bound how long a callee's channel may last from now on; one that is gone: nothing."""
         ...
 
     def ring_callee(self, channel: ChannelId) -> None:

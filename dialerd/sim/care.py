@@ -11,7 +11,7 @@ from dialerd.core.contact import Contact
 from dialerd.core.delivery import DeliveryState
 from dialerd.core.errors import PortError
 from dialerd.core.identity import E164, CampaignId
-from dialerd.core.journal import Deed, RecordingDoomed
+from dialerd.core.journal import Deed
 from dialerd.core.leftovers import Leftover, is_left
 from dialerd.core.model import Call, Campaign
 from dialerd.core.results import Columns, ContactCall, Reject, Result
@@ -165,7 +165,11 @@ class FakeCare(FakeReads):
         old = [call for call in kept if before is not None and call.started_at < before]
         old += [call for call in kept if most is not None and call not in old and _newer(kept, call) > most]
         for call in old[:CHUNK]:
-            disk.write([RecordingDoomed(call.id, since)])
+            disk.doom_file(call, since)
+            kept_as = disk.calls[call.id]
+            disk.calls.put(call.id, replace(kept_as, call=replace(call, recording=None)))
+        disk.calls.adopt()
+        disk.doomed_files.adopt()
         return len(old[:CHUNK])
 
     async def doomed_files(self, limit: int) -> Sequence[str]:

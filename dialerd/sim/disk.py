@@ -86,6 +86,8 @@ class StoredCall:
     call: Call
     contact: ContactId | None
     closed: ClosedCall | None = None
+    unwanted: bool = False
+    """Its recording was deleted: none that comes later is kept."""
 
 
 @dataclass(eq=False)
@@ -307,7 +309,7 @@ class FakeDisk:
 
     def _record(self, entry: CallRecorded) -> None:
         kept = self.calls.get(entry.call)
-        if kept is None or kept.call.phone.erased:
+        if kept is None or kept.call.phone.erased or kept.unwanted:
             self.doomed_files.put(entry.recording.path, Instant(0))
         else:
             self._put(kept, replace(kept.call, recording=entry.recording))
@@ -316,7 +318,8 @@ class FakeDisk:
         kept = self.calls.get(entry.call)
         if kept is not None:
             self.doom_file(kept.call, entry.since)
-            self._put(kept, replace(kept.call, recording=None))
+            gone = replace(kept, call=replace(kept.call, recording=None), unwanted=True)
+            self.calls.put(entry.call, gone)
 
     def doom_file(self, call: Call, since: Instant) -> None:
         """The file of a call's recording is to be deleted, if it has one; the caller adopts or discards it."""

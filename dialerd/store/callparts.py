@@ -14,7 +14,7 @@ from dialerd.core.transfer import Target, TargetKind, Transfer, TransferState, T
 
 def recording_of(values: Mapping[str, Any]) -> Recording | None:
     """A call's recording from the columns of its row, by name."""
-    if values["recording"] is None:
+    if not values["recording"]:
         return None
     return Recording(values["recording"], values["recording_bytes"], Millis(values["recording_ms"]))
 

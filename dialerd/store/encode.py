@@ -260,6 +260,8 @@ CALL_JUDGED: Columns = (calls.c.answered_by, calls.c.message_left)
 CALL_REPLACED: Columns = (calls.c.takeover,)
 CALL_CUT: Columns = (calls.c.cut,)
 CALL_TRANSFER: Columns = (calls.c.transfer,)
+NOT_WANTED = ""
+"""In place of a recording's path: it was deleted, and none that comes later is to be kept."""
 CALL_RECORDING: Columns = (calls.c.recording, calls.c.recording_bytes, calls.c.recording_ms)
 CALL_REPORT: Columns = (
     calls.c.disposition,
@@ -343,7 +345,7 @@ def file_doomed(entry: RecordingDoomed) -> list[Row]:
 
 def recording_gone(entry: RecordingDoomed) -> list[Row]:
     """`CALL_RECORDING` and the id."""
-    return [(None, None, None, entry.call)]
+    return [(NOT_WANTED, None, None, entry.call)]
 
 
 def call_judged(entry: CallJudged) -> list[Row]:

@@ -11,9 +11,12 @@ from functools import cache
 from sqlalchemy import BigInteger, Dialect, bindparam, cast, func, literal_column, null, select
 
 from dialerd.core.clock import Instant
+from dialerd.store.encode import NOT_WANTED
 from dialerd.store.sql import Sql, compiled, copying, texts_in, to_json
 from dialerd.store.tables import calls, doomed_files
 from dialerd.store.transactions import STEP, Transaction, execute, fetch
+
+_KEPT = (calls.c.recording.is_not(None), calls.c.recording != literal_column(f"'{NOT_WANTED}'"))
 
 
 def doom_beyond(
@@ -50,8 +53,7 @@ def doomed(dialect: Dialect) -> Sql:
 
 @cache
 def _before(dialect: Dialect) -> Sql:
-    kept = calls.c.recording.is_not(None)
-    query = select(calls.c.id).where(kept, calls.c.started_at < bindparam("before"))
+    query = select(calls.c.id).where(*_KEPT, calls.c.started_at < bindparam("before"))
     return compiled(query.order_by(calls.c.started_at).limit(bindparam("limit")), dialect)
 
 
@@ -59,7 +61,7 @@ def _before(dialect: Dialect) -> Sql:
 def _beyond(dialect: Dialect) -> Sql:
     newest = (calls.c.started_at.desc(), calls.c.id.desc())
     total = func.sum(calls.c.recording_bytes).over(order_by=newest).label("total")
-    summed = select(calls.c.id, calls.c.started_at, total).where(calls.c.recording.is_not(None)).subquery()
+    summed = select(calls.c.id, calls.c.started_at, total).where(*_KEPT).subquery()
     query = select(summed.c.id).where(summed.c.total > bindparam("most"))
     return compiled(query.order_by(summed.c.started_at).limit(bindparam("limit")), dialect)
 
@@ -68,15 +70,13 @@ def _beyond(dialect: Dialect) -> Sql:
 def _doom(dialect: Dialect) -> Sql:
     since = cast(bindparam("since"), BigInteger)
     found = select(calls.c.recording, since).where(calls.c.id.in_(texts_in("calls", dialect)))
-    return compiled(copying(doomed_files, found.where(calls.c.recording.is_not(None)), dialect), dialect)
+    return compiled(copying(doomed_files, found.where(*_KEPT), dialect), dialect)
 
 
 @cache
 def doom_of_person(dialect: Dialect) -> Sql:
     """The files of all calls to a number. Parameter: phone."""
-    found = select(calls.c.recording, literal_column("0")).where(
-        calls.c.phone == bindparam("phone"), calls.c.recording.is_not(None)
-    )
+    found = select(calls.c.recording, literal_column("0")).where(calls.c.phone == bindparam("phone"), *_KEPT)
     return compiled(copying(doomed_files, found, dialect), dialect)
 
 

@@ -229,11 +229,13 @@ def _alone(dialect: Dialect) -> list[Step]:
 
 
 def _record_call(name: str, dialect: Dialect, *, living: bool = False) -> Write:
-    """Not exact: a call may have been deleted, or its person erased (`living`), before its recording is whole."""
+    """Not exact: before its recording is whole a call, its person or the wish for it may be gone (`living`)."""
     keys = [calls.c.id]
     sql = update_sql(calls, encode.CALL_RECORDING, keys, dialect)
     if living:
-        sql += f" AND phone NOT LIKE '{ERASED}%'"
+        sql += (
+            f" AND phone NOT LIKE '{ERASED}%' AND (recording IS NULL OR recording <> '{encode.NOT_WANTED}')"
+        )
     return Write(name, sql, exact=False)
 
 
@@ -249,7 +251,8 @@ def _doom_stray(dialect: Dialect) -> Write:
 def _doom_file(dialect: Dialect) -> Write:
     since = cast(bindparam("since"), BigInteger)
     of_call = select(calls.c.recording, since).where(calls.c.id == bindparam("call"))
-    dooming = copying(doomed_files, of_call.where(calls.c.recording.is_not(None)), dialect)
+    kept = calls.c.recording != literal_column(f"'{encode.NOT_WANTED}'")
+    dooming = copying(doomed_files, of_call.where(kept), dialect)
     return Write("file doom", positional(dooming, dialect, ["since", "call"]), exact=False)
 
 

@@ -53,9 +53,15 @@ class Target:
 
     url: str
     scheme: str
+    """`http`, `https`, `ws` or `wss`."""
     host: str
     """In lower case; an IPv6 address without its brackets."""
     port: int
+
+    @property
+    def is_secure(self) -> bool:
+        """Whether nobody on the way can read along."""
+        return self.scheme in ("https", "wss")
 
     @property
     def literal(self) -> Address | None:
@@ -94,8 +100,8 @@ class Guard:
         """Why nothing may be sent to a URL at this address of its host; None: it may."""
         if target.host in self.hosts or self.lists(address):
             return None
-        if target.scheme != "https":
-            return f"{_OVER_HTTP} ({target.host} is {address})"
+        if not target.is_secure:
+            return f"{_in_the_clear(target)} ({target.host} is {address})"
         if not is_public(address):
             return (
                 f"{target.host} is {address}, no public address: if that is meant, list the host or its network in "
@@ -110,12 +116,13 @@ class Guard:
 
     def refusal_unresolved(self, target: Target) -> str | None:
         """Why nothing may be sent to a URL whatever its host, which cannot be found now, turns out to be."""
-        if target.scheme == "https" or target.host in self.hosts or self.networks:
+        if target.is_secure or target.host in self.hosts or self.networks:
             return None
-        return _OVER_HTTP
+        return _in_the_clear(target)
 
 
-_OVER_HTTP = "http is for hosts and networks in webhooks.allow alone: use https"
+def _in_the_clear(target: Target) -> str:
+    return f"{target.scheme} is for hosts and networks in webhooks.allow alone: use {target.scheme}s"
 
 
 def read_url(url: str) -> Target:

@@ -72,7 +72,6 @@ class HttpWebhooks:
         for webhook in list(self._routes):
             self.forget(webhook)
         await asyncio.gather(*self._closing)
-        self._names.close()
 
     def forget(self, webhook: WebhookId) -> None:
         """Let go of the connections to a webhook that is removed or has another address."""

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from urllib.parse import urlencode
 
 import aiohttp
@@ -32,10 +33,6 @@ class GuardedWay:
         """Raises `ValueError` as `allow` does."""
         self._guard = Guard.parse(list(allowed))
         self._names = Names("way", look_up)
-
-    def close(self) -> None:
-        """Lead nowhere any more."""
-        self._names.close()
 
     def allow(self, allowed: Sequence[str]) -> None:
         """Hosts, addresses and networks that are not public, as in `webhooks.allow`. Raises `ValueError`."""
@@ -85,8 +82,15 @@ class GuardedWay:
 
     async def objection(self, url: str) -> str | None:
         """Why nothing may be fetched from, or sent to, an address; None: it may."""
+        return await self._objection(read_url, url)
+
+    async def socket_objection(self, url: str) -> str | None:
+        """Why no WebSocket may be opened at an address; None: it may."""
+        return await self._objection(read_socket_url, url)
+
+    async def _objection(self, read: Callable[[str], Target], url: str) -> str | None:
         try:
-            await self._address(read_url(url) if url.startswith("http") else read_socket_url(url))
+            await self._address(read(url))
         except (OSError, ValueError) as error:
             return str(error)
         return None
@@ -135,7 +139,7 @@ def read_socket_url(url: str) -> Target:
     scheme, separator, rest = url.partition("://")
     if not separator or scheme.lower() not in _AS_PAGES:
         raise ValueError("must be an address beginning with ws:// or wss://")
-    return read_url(f"{_AS_PAGES[scheme.lower()]}://{rest}")
+    return replace(read_url(f"{_AS_PAGES[scheme.lower()]}://{rest}"), url=url, scheme=scheme.lower())
 
 
 def _family(address: Address) -> socket.AddressFamily:

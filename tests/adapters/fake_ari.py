@@ -12,6 +12,8 @@ from typing import Any
 
 from aiohttp import WSMsgType, web
 
+from tests.web_server import web_server
+
 INSTANCE = "dialer"
 PASSWORD = "right horse"
 BOOT = "2026-01-01T12:00:00.000+0000"
@@ -147,16 +149,12 @@ async def fake_ari(port: int = 0, **settings: Any) -> AsyncIterator[FakeAri]:
     app.router.add_get("/ari/events", fake.events)
     app.router.add_post("/ari/{path:.*}", fake.post)
     app.router.add_delete("/ari/bridges/{id}", fake.delete_channel)
-    runner = web.AppRunner(app, shutdown_timeout=0.1, access_log=None)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", port, reuse_address=True)
-    await site.start()
-    fake.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    try:
-        yield fake
-    finally:
-        for socket in fake.sockets:
-            if not socket.closed and socket._req is not None and socket._req.transport is not None:
-                socket._req.transport.abort()
-        await asyncio.sleep(0)
-        await runner.cleanup()
+    async with web_server(app, port=port) as address:
+        fake.url = f"http://{address}"
+        try:
+            yield fake
+        finally:
+            for socket in fake.sockets:
+                if not socket.closed and socket._req is not None and socket._req.transport is not None:
+                    socket._req.transport.abort()
+            await asyncio.sleep(0)

@@ -17,8 +17,8 @@ from dialerd.asterisk.outage import Backoff
 from dialerd.asterisk.reachability import Contacts
 from dialerd.asterisk.registration import Registrations
 from dialerd.core.messages import TrunkReachability, TrunkRegistration
-from tests.adapters.loopback import serve
 from tests.adapters.waiting import Heard, until
+from tests.listening import serve
 
 SECRET = "right horse"
 # A busy machine may take long for any answer: only a test of silence has a short deadline.

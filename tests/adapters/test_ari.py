@@ -19,8 +19,8 @@ from dialerd.asterisk.ari import AriAccess, AriError, AriHttp, AriTiming, NoRepl
 from dialerd.asterisk.ari_socket import AriSocket
 from dialerd.core.identity import InstanceId
 from tests.adapters.fake_ari import INSTANCE, PASSWORD, FakeAri, Request, fake_ari
-from tests.adapters.loopback import serve
 from tests.adapters.waiting import until
+from tests.listening import serve
 
 # A busy machine may take long for any answer: only a test of silence has a short deadline.
 PATIENT = AriTiming(connect=20.0, request=20.0, heartbeat=20.0)

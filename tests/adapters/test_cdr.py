@@ -52,9 +52,45 @@ async def test_several_rows_of_one_call_are_one_record(tmp_path: Path) -> None:
     assert record == CallRecord(C, True, "ANSWERED", Instant(1795487355500), Millis(6804 + 2500), 16)
 
 
+LEG, DESK = "WebSocket/lab-media/0x7fa7bc012ea0", "Local/desk@lab-people-00000000;1"
+
+
+@pytest.mark.parametrize(
+    ("channel", "linked", "partners", "was_together"),
+    [
+        (A, A, ("", LEG, DESK), True),
+        (A, A, ("", LEG), False),
+        (A, A, (LEG, "PJSIP/desk-00000003", LEG), True),
+        (f"{A}-h1", A, ("",), True),
+        (f"{A}-h1", f"{A}-h1", ("",), False),
+        (f"{A}-h2", A, ("PJSIP/desk-00000003",), True),
+        (f"{A}-h1", f"{A}-h1", ("PJSIP/somebody-00000001",), False),
+    ],
+)
+async def test_who_was_together_is_told_by_both_their_records(
+    tmp_path: Path, channel: str, linked: str, partners: tuple[str, ...], was_together: bool
+) -> None:
+    path = database(tmp_path)
+    rows = [
+        (channel, linked, partner, at, at, at + 1.0, "ANSWERED")
+        for at, partner in enumerate(partners, start=1_795_487_344)
+    ]
+    with closing(sqlite3.connect(path)) as made:
+        made.executemany(
+            'INSERT INTO cdr (uniqueid, linkedid, dstchannel, start, answer, "end", disposition)'
+            " VALUES (?,?,?,?,?,?,?)",
+            rows,
+        )
+        made.commit()
+    (record,) = await CallRecords(path).read(frozenset({ChannelId(channel)}))
+    assert record.was_together is was_together
+
+
 async def test_a_table_that_asterisk_made_itself(tmp_path: Path) -> None:
-    columns = "uniqueid,linkedid,start,answer,end,duration,billsec,disposition,src,dst,cause".replace(
-        "end", '"end"'
+    columns = (
+        "uniqueid,linkedid,start,answer,end,duration,billsec,disposition,src,dst,dstchannel,cause".replace(
+            "end", '"end"'
+        )
     )
     path = database(
         tmp_path,
@@ -120,7 +156,8 @@ async def test_a_slow_look_up_ends(tmp_path: Path) -> None:
     rows = 20_000
     path = database(
         tmp_path,
-        schema='CREATE TABLE cdr (uniqueid, start, answer, "end", duration, billsec, disposition, cause)',
+        schema='CREATE TABLE cdr (uniqueid, linkedid, start, answer, "end", duration, billsec, disposition,'
+        " dstchannel, cause)",
     )
     with closing(sqlite3.connect(path)) as made:
         made.executemany("INSERT INTO cdr (uniqueid) VALUES (?)", ((str(n),) for n in range(rows)))

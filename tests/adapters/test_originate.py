@@ -44,7 +44,7 @@ def test_the_request() -> None:
         "timeout": 21,
         "formats": "ulaw",
         "variables": {
-            "TIMEOUT(absolute)": "621",
+            "TIMEOUT(absolute)": "631",
             "CHANNEL(hangup_handler_push)": "dialerd-hangup,s,1",
         },
     }

@@ -17,7 +17,7 @@ from dialerd.asterisk import person
 from dialerd.asterisk.events import ChannelNames, SoundEnded, parse
 from dialerd.asterisk.host import media_of, persons_of
 from dialerd.core.clock import Millis
-from dialerd.core.effects import CallPerson, JoinPerson, ReturnCallee
+from dialerd.core.effects import CallPerson, JoinPerson, LimitCall, ReturnCallee
 from dialerd.core.identity import E164, CallId, ChannelId, InstanceId
 from dialerd.core.messages import (
     HostUp,
@@ -176,7 +176,7 @@ async def test_callee_and_person_come_into_one_bridge_with_a_limit_of_its_own() 
         side.telephony.join_person(JoinPerson(CALLEE, PERSON, Millis(1_800_000)))
         assert await side.heard.wait(PersonJoined) == PersonJoined(PERSON)
         assert fake.posted == [
-            (f"channels/{CALLEE}/variable", {"variable": "TIMEOUT(absolute)", "value": "1800"}),
+            (f"channels/{CALLEE}/variable", {"variable": "TIMEOUT(absolute)", "value": "1810"}),
             (f"bridges/{CALLEE}-t", {"type": "mixing"}),
             (f"bridges/{CALLEE}-t/addChannel", {"channel": [CALLEE, PERSON]}),
         ]
@@ -210,7 +210,8 @@ async def test_a_callee_is_taken_back_after_all_that_was_asked_for_it_before() -
         side.telephony.join_person(join)
         await until(lambda: fake.posted)
         side.telephony.join_person(join)
-        side.telephony.return_callee(ReturnCallee(CALLEE, Millis(540_000)))
+        side.telephony.return_callee(ReturnCallee(CALLEE))
+        side.telephony.limit_call(LimitCall(CALLEE, Millis(540_000)))
         await asyncio.sleep(0.02)
         assert len(fake.posted) == 1, "and asked twice it is done once"
         await fake.say(type="PlaybackFinished", playback={"id": f"{PERSON}-a"})
@@ -220,7 +221,7 @@ async def test_a_callee_is_taken_back_after_all_that_was_asked_for_it_before() -
         ]  # fmt: skip
         assert fake.posted[4:] == [
             (f"bridges/{CALLEE}-b/addChannel", {"channel": [CALLEE]}),
-            (f"channels/{CALLEE}/variable", {"variable": "TIMEOUT(absolute)", "value": "540"}),
+            (f"channels/{CALLEE}/variable", {"variable": "TIMEOUT(absolute)", "value": "550"}),
         ]
         assert side.heard.of(PersonJoined) == [PersonJoined(PERSON)]
 

@@ -39,10 +39,12 @@ class Talk:
         language: str = "en-IN",
         variables: Mapping[str, Any] | None = None,
         clock: Clock = MORNING,
+        most: Millis | None = None,
     ) -> None:
         self.at = 0
         self.actions: list[Action] = []
-        self.state, opening = dialogue.start(script, language, variables or {"phone": "+919876543210"}, clock)
+        known = variables or {"phone": "+919876543210"}
+        self.state, opening = dialogue.start(script, language, known, clock, most=most)
         self.actions.extend(opening)
 
     def take(self, event: Event) -> Talk:

@@ -48,6 +48,26 @@ def test_any_entry_is_a_value_or_none(entry: str, kind: str) -> None:
         assert shown.strftime("%H:%M") == found.value
 
 
+@pytest.mark.parametrize(
+    ("entry", "day", "taken"),
+    [
+        ("1730", "2026-12-30", "2026-12-30T17:30"),
+        ("1630", "2026-12-30", None),
+        ("1700", "2026-12-30", None),
+        ("1630", "2026-12-31", "2026-12-31T16:30"),
+        ("1630", "2026-12-29", None),
+        ("1630", "someday", "2026-12-31T16:30"),
+    ],
+)
+def test_a_time_of_a_day_that_is_known_is_still_to_come(entry: str, day: str, taken: str | None) -> None:
+    question = Question("at", "time", 4, 4, on="day")
+    found = understand(question, entry, NOW, {"day": day})
+    told = None
+    if found is not None and found.instant is not None:
+        told = datetime.datetime.fromtimestamp(found.instant / 1_000, KOLKATA).strftime("%Y-%m-%dT%H:%M")
+    assert told == taken
+
+
 def test_a_time_that_the_clocks_skip_is_not_that_day_s() -> None:
     zone = ZoneInfo("Europe/Berlin")
     night = datetime.datetime(2026, 3, 29, 0, 0, tzinfo=zone)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from dialerd.agent.answer import Clock
 from dialerd.agent.exchange import Escalate
 from dialerd.agent.proofreading import proofread
 from dialerd.agent.script import ScriptDocument
@@ -46,8 +47,12 @@ PATHS = (
     path("appointment", "1", label="confirmed", positive=True),
     path("appointment", "2", "2001", "1030", "1", label="rescheduled", positive=True,
          captured={"new_date": "2026-01-20", "new_time": "10:30"}),
-    path("appointment", "2", "3112", "2001", "0800", "1030", "2", "1400", "1", label="rescheduled", positive=True,
-         captured={"new_date": "2026-01-20", "new_time": "14:00"}),
+    path("appointment", "2", "3112", "2001", "0800", "1030", "2", "2101", "1400", "1", label="rescheduled",
+         positive=True, captured={"new_date": "2026-01-21", "new_time": "14:00"}),
+    path("appointment", "2", "0501", "0830", "0900", "1", label="rescheduled", positive=True,
+         captured={"new_date": "2026-01-05", "new_time": "09:00"}),
+    path("appointment", "2", "2001#", "1030#", "1", label="rescheduled", positive=True,
+         captured={"new_date": "2026-01-20", "new_time": "10:30"}),
     path("appointment", "3", "1", label="cancelled"),
     path("appointment", "3", "2", "1", label="confirmed", positive=True),
     path("appointment", "0", "refuse", "1", label="confirmed", positive=True),
@@ -71,6 +76,11 @@ PATHS = (
     path("cross-sell", "wait", "wait"),
     path("emi-reminder", "1", "7731", label="paid", positive=True, captured={"reference": "7731"}),
     path("emi-reminder", "1", "wait", label="paid", positive=True),
+    path("emi-reminder", "1", "12#", "34#", "56#", label="paid", positive=True),
+    path("emi-reminder", "2", "3103", "3103", "3103", label="promise_to_pay", positive=True),
+    path("emi-reminder", "2", "wait", "wait", label="promise_to_pay", positive=True),
+    path("emi-reminder", "3", "7", "7", "7", label="dispute"),
+    path("emi-reminder", "3", "wait", "wait", label="dispute"),
     path("emi-reminder", "2", "2001", "1", label="promise_to_pay", positive=True, captured={"pay_on": "2026-01-20"}),
     path("emi-reminder", "2", "3103", "2001", "1", label="promise_to_pay", positive=True,
          captured={"pay_on": "2026-01-20"}, variables={"due_date": "2026-01-10"}),
@@ -81,6 +91,7 @@ PATHS = (
     path("emi-reminder", "wait", "wait"),
     path("opt-out", "1", "2", "1", label="all_calls", positive=True, captured={"a_month": 2}),
     path("opt-out", "1", "wait", "wait", label="all_calls", positive=True),
+    path("opt-out", "1", "3", "3", "3", label="all_calls", positive=True),
     path("opt-out", "2", label="account_only"),
     path("opt-out", "9", label="dnc"),
     path("opt-out", "0", "refuse", "9", label="dnc"),
@@ -90,6 +101,11 @@ PATHS = (
          captured={"rating": 2, "cause": "fees", "recommend": 0}),
     path("survey", "1", "1", "1", "1", "refuse", "wait", "wait", label="surveyed", positive=True,
          captured={"rating": 1, "cause": "waiting"}),
+    path("survey", "1", "5", "77#", "88#", "99#", label="surveyed", positive=True, captured={"rating": 5}),
+    path("survey", "1", "1", "wait", "wait", "10", label="surveyed", positive=True,
+         captured={"rating": 1, "recommend": 10}),
+    path("survey", "1", "1", "1", "7", "7", "7", "10", label="surveyed", positive=True,
+         captured={"rating": 1, "cause": "waiting", "recommend": 10}),
     path("survey", "2", label="refused"),
     path("survey", "1", "9", label="dnc"),
     path("survey", "wait", "wait"),
@@ -128,7 +144,7 @@ def line_scenes(talk: Talk) -> set[str]:
         name
         for name in talk.state.flow.scenes
         if any(
-            text.startswith(" ".join(part.text.partition("{{")[0] for part in lines[name][:1]))
+            text.startswith(" ".join(part.text.partition("{{")[0].rstrip() for part in lines[name][:1]))
             for text in said
         )
     }
@@ -192,9 +208,9 @@ def test_words_lead_there_too(script: str, words: tuple[str, ...], label: str) -
 
 def test_values_are_said_as_the_language_does() -> None:
     english = Talk(example("emi-reminder"), "en-IN", {"phone": "+91", "name": "Ravi", "emi_amount": "125000"})
-    assert "Your instalment of 1,25,000 Indian rupees is due on 5 December 2026." in english.said
+    assert "Your instalment of 1,25,000 rupees is due on 5 December 2026." in english.said
     hindi = Talk(example("emi-reminder"), "hi-IN", {"phone": "+91", "name": "रवि", "emi_amount": "125000"})
-    assert "आपकी 1,25,000 भारतीय रुपए की किस्त 5 दिसंबर 2026 को देय है।" in hindi.said
+    assert "आपकी 1,25,000 रुपये की किस्त 5 दिसंबर 2026 को देय है।" in hindi.said
     assert "आख़िरी अंक 4 8 2 1 हैं" in hindi.said
     assert (
         Talk(example("cross-sell"), "hi-IN")
@@ -205,6 +221,37 @@ def test_values_are_said_as_the_language_does() -> None:
     )
     cause = Talk(example("survey"), "hi-IN").press("1").press("1").press("1")
     assert cause.said.startswith("इंतज़ार के समय के बारे में बताने के लिए धन्यवाद।")
+
+
+def test_an_appointment_is_not_moved_into_the_past() -> None:
+    noon = Clock(Instant(MORNING.answered + 4 * HOUR), "Asia/Kolkata")
+    call = Talk(example("appointment"), clock=noon).press("2").press("0501").press("0900")
+    assert call.said.startswith("Please enter a time to come")
+    call.press("1500").hear()
+    assert call.said.startswith("Your new appointment is on 5 January 2026 at 3 pm.")
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("script", [*SCRIPTS, "personal-loan-cross-sell"])
+def test_nobody_is_called_by_no_name(script: str, language: str) -> None:
+    call = Talk(example(script), language)
+    for line in ("opening", "voicemail"):
+        said = " ".join(
+            sentence.text for sentence in in_sentences(call.state.texts.lines[line], call.state.values)
+        )
+        assert re.match(r"(Hello[,.]|नमस्ते जी[,।]) \w", said), said
+    call.press("0").hear()
+    assert re.match(r"\w", call.wish.summary)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("script", [*SCRIPTS, "personal-loan-cross-sell"])
+def test_a_message_promises_no_call(script: str, language: str) -> None:
+    # It is the last try, unless the campaign says otherwise.
+    said = " ".join(part.text for part in example(script).texts[language].lines["voicemail"])
+    assert "will call" not in said
+    assert "call again" not in said
+    assert "कॉल करेंगे" not in said
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -224,5 +271,5 @@ def test_who_takes_over_is_told_what_it_is_about() -> None:
         Talk(example("emi-reminder"), "en-IN", {"phone": "+91", "name": "Ravi"}).press("3").press("3").hear()
     )
     assert talk.wish.summary == (
-        "Ravi, EMI 4,500 Indian rupees due 5 December 2026, loan ending 4 8 2 1; reason: another reason"
+        "Ravi, EMI 4,500 rupees due 5 December 2026, loan ending 4 8 2 1; reason: another reason"
     )

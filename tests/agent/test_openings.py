@@ -40,6 +40,20 @@ class SlowSpeech:
         self.kept.discard(text)
 
 
+async def expected(openings: Openings, speech: SlowSpeech, when: str) -> None:
+    """The opening of A is `waiting` behind another one, `rendering` or `rendered`."""
+    if when == "waiting":
+        openings.expect("other", hello("other"))
+        await until(lambda: speech.asked)
+    openings.expect("A", hello("A"))
+    if when != "waiting":
+        await until(lambda: speech.asked)
+    if when == "rendered":
+        speech.gate.set()
+        await settled(openings)
+        assert speech.kept == {"Hello A."}
+
+
 async def settled(openings: Openings) -> None:
     await until(lambda: openings._rendering is None)
 
@@ -77,16 +91,7 @@ async def test_behind_too_many_it_is_left_to_the_answer() -> None:
 async def test_what_rings_in_vain_leaves_nothing(when: str) -> None:
     speech = SlowSpeech()
     openings = Openings(speech)
-    if when == "waiting":
-        openings.expect("other", hello("other"))
-        await until(lambda: speech.asked)
-    openings.expect("A", hello("A"))
-    if when != "waiting":
-        await until(lambda: speech.asked)
-    if when == "rendered":
-        speech.gate.set()
-        await settled(openings)
-        assert speech.kept == {"Hello A."}
+    await expected(openings, speech, when)
     openings.forgo("A")
     openings.forgo("A")
     speech.gate.set()
@@ -113,28 +118,12 @@ async def test_two_that_begin_alike_share_it() -> None:
 async def test_what_was_answered_is_the_calls_own(when: str) -> None:
     speech = SlowSpeech()
     openings = Openings(speech)
-    if when == "waiting":
-        openings.expect("other", hello("other"))
-        await until(lambda: speech.asked)
-    openings.expect("A", hello("A"))
-    if when != "waiting":
-        await until(lambda: speech.asked)
-    if when == "rendered":
-        speech.gate.set()
-        await settled(openings)
+    await expected(openings, speech, when)
     openings.take("A")
     openings.forgo("A")
     speech.gate.set()
     await settled(openings)
     assert ("Hello A." in speech.kept) is (when != "waiting"), "in the queue it is spoken by the call itself"
-
-
-async def test_of_a_call_that_nobody_tells_the_end_of_nothing_stays() -> None:
-    speech = SlowSpeech()
-    speech.gate.set()
-    openings = Openings(speech, longest=0.01)
-    openings.expect("A", hello("A"))
-    await until(lambda: speech.asked and not speech.kept)
 
 
 async def test_a_voice_that_fails_keeps_nobody_from_the_next() -> None:

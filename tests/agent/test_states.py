@@ -51,7 +51,7 @@ def test_a_value_is_captured_repeated_and_confirmed() -> None:
         "A: Hello Asha. Press 1 to book, 2 for later, 3 to rate us.", "C: 1", "A: Which day? Four digits.",
         "C: 0901", "A: 9 January 2026. Press 1 if right, 2 if wrong.", "C: 1",
         "A: How many people? Then press hash.", "C: 4#",
-        "A: Booked for 9 January 2026. The fee is 1,50,000 Indian rupees.",
+        "A: Booked for 9 January 2026. The fee is 1,50,000 rupees.",
     ]  # fmt: skip
 
 
@@ -79,6 +79,28 @@ def test_fewer_digits_than_there_could_be_end_with_a_wait() -> None:
     assert call.actions[-1] == Listen(call.state.number, Millis(4_000))
     call.wait().hear()
     assert call.report.captured["people"] == 4
+
+
+def test_a_hash_after_an_entry_that_was_complete_belongs_to_it() -> None:
+    call = talk().press("1").press("0901#")
+    assert call.said == "9 January 2026. Press 1 if right, 2 if wrong."
+    call.press("1").press("20#").hear()
+    assert call.report.captured == {"day": "2026-01-09", "people": 20}
+    wrong = talk().press("1").press("3102#")
+    assert wrong.said == "That was not clear. Which day? Four digits.", "counted once"
+    ahead = talk().press("1").interrupt("0901#1").interrupt("5#").hear()
+    assert ahead.report.captured == {"day": "2026-01-09", "people": 5}
+    waited = talk().press("1").press("0901").press("1").press("5").wait().interrupt("#").hear()
+    assert waited.report.captured["people"] == 5
+    assert not any(isinstance(action, Hush) for action in waited.actions), "it interrupts nothing"
+
+
+def test_a_hash_after_a_while_is_an_answer_of_its_own() -> None:
+    call = talk().press("1").press("0901").hear().wait().hear().interrupt("#")
+    assert call.said == "9 January 2026. Press 1 if right, 2 if wrong."
+    assert call.state.mismatches == 1
+    twice = talk().press("1").press("0901##")
+    assert twice.state.mismatches == 1, "nor does a second one belong to it"
 
 
 def test_keys_while_the_line_is_spoken_are_already_the_answer() -> None:
@@ -191,6 +213,29 @@ def test_a_person_is_asked_for_after_the_line_and_the_talk_goes_on_if_nobody_com
     assert call.report.disposition == "callback_requested"
 
 
+@pytest.mark.parametrize(
+    ("most", "at", "wished"),
+    [(None, 100_000, False), (None, 121_000, True), (150_000, 113_000, True), (150_000, 70_000, False)],
+)
+def test_a_scripts_limit_comes_in_time_before_the_end_of_the_call(
+    most: int | None, at: int, wished: bool
+) -> None:
+    script = parse_script(
+        VISIT.replace("silence_seconds: 30, then: nobody", "silence_seconds: 90, then: escalate")
+    )
+    call = Talk(script, most=None if most is None else Millis(most))
+    call.at = at
+    call.press("7").hear()
+    asked = [action.trigger for action in call.actions if isinstance(action, Escalate)]
+    assert asked == ([TransferTrigger.MAX_DURATION] if wished else [])
+
+
+def test_a_short_call_leaves_a_quarter_of_it_for_the_end() -> None:
+    assert dialogue.in_time(Millis(40_000)) == 30_000
+    assert dialogue.in_time(Millis(600_000)) == 540_000
+    assert dialogue.in_time(None) is None
+
+
 def test_wishes_for_a_person_by_word_by_choice_and_by_limit() -> None:
     assert talk().say("talk to an agent").hear().wish.trigger is TransferTrigger.KEYWORD
     assert talk().press("4").hear().wish.trigger is TransferTrigger.KEY
@@ -265,7 +310,7 @@ def test_a_line_may_be_recorded_and_one_with_values_is_spoken_around_it() -> Non
     call = Talk(script).press("1").press("0901").press("1").press("2#")
     (say,) = [action for action in call.actions[-1:] if isinstance(action, Say)]
     assert [(part.text, part.audio, part.personal) for part in say.sentences] == [
-        ("Booked.", "booked.wav", False), ("The fee is 1,50,000 Indian rupees.", None, True),
+        ("Booked.", "booked.wav", False), ("The fee is 1,50,000 rupees.", None, True),
     ]  # fmt: skip
 
 

@@ -139,7 +139,16 @@ def test_every_fault_of_states_is_told_at_once_with_its_line() -> None:
         ("states:\n", "start: escalate\nstates:\n", "start", "must be a state"),
         ("capture: people, type: number, min: 1, max: 20", "capture: day, type: number", "states.people.question.type",
          "captured as date"),
-        ("        2: 2\n", "        2: 1\n", "states.rate.question.options", "value 1 by more than one key"),
+        ("        2: 2\n", "        2: 1\n", "states.rate.question.options.2", "value 1, which is that of the key 1"),
+        ("        2: 2\n", "        2: '1'\n", "states.rate.question.options.2", "that of the key 1"),
+        ("        2: 2\n", "        2: true\n", "states.rate.question.options.2", "that of the key 1"),
+        ("        2: 2\n", "        2: 1.0\n", "states.rate.question.options.2", "that of the key 1"),
+        ("        2: 2\n", "        '1': 2\n", "states.rate.question.options.1", "is there already"),
+        ("      3: rate\n", "      3: rate\n      '3': thanks\n", "states.opening.keys.3", "is there already"),
+        ("confirm: {yes_words", 'confirm: {yes: "*", yes_words', "states.day.question.confirm.yes", "cannot be *"),
+        ("min: 1, max: 20", "min: 99999999", "states.people.question.min", "more than 9999999"),
+        ("type: time, from", "type: time, on: people, from", "states.later.question.on", "not the name of a date"),
+        ("do_not_call: {words", "do_not_call: {keys: [], words", "do_not_call.keys", "must have a key"),
         ("queue:desk", "queue:a&b", "escalation.target", "neither a name"),
         ("queue:desk", "the desk", "escalation.target", "neither a name"),
         ("    transferring: Please hold the line.\n", "", "languages.en-IN.transferring", "missing"),
@@ -161,6 +170,20 @@ def test_states_that_lead_in_a_circle_without_a_word_are_named() -> None:
     )
     found = faults(text.replace("      3: rate\n", "      3: rate\n      5: one\n"))
     assert {place for place, said in found if "circle" in said} == {"states.one", "states.two"}
+
+
+def test_so_are_those_that_say_something_and_take_no_answer() -> None:
+    text = VISIT.replace(
+        "  thanks: {end: true}\n",
+        "  thanks: {end: true}\n  one: {next: [{when: people > 1, goto: thanks}, {goto: two}]}\n  two: {goto: one}\n",
+    )
+    text = text.replace("      3: rate\n", "      3: rate\n      5: one\n")
+    found = faults(
+        text.replace("      alone: Just you.\n", "      alone: Just you.\n      one: One.\n      two: Two.\n")
+    )
+    told = [(place, said) for place, said in found if "circle" in said]
+    assert [place for place, _ in told] == ["states.one", "states.two"]
+    assert all("without an answer being taken" in said for _, said in told)
 
 
 def test_a_branch_needs_no_text_where_it_has_none_in_any_language() -> None:

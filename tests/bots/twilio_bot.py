@@ -8,65 +8,42 @@ and reports a label, key 7 ends the call, as pipecat ends it: over Twilio's REST
 
 from __future__ import annotations
 
-import math
 import os
-import struct
 from pathlib import Path
 
 from pipecat.audio.dtmf.types import KeypadEntry
 from pipecat.frames.frames import (
     EndWorkerFrame,
     Frame,
-    InputAudioRawFrame,
     InputDTMFFrame,
-    OutputAudioRawFrame,
     OutputTransportMessageUrgentFrame,
     TTSAudioRawFrame,
 )
 from pipecat.pipeline.pipeline import Pipeline
 from pipecat.pipeline.runner import PipelineRunner
 from pipecat.pipeline.task import PipelineParams, PipelineTask
-from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
+from pipecat.processors.frame_processor import FrameDirection
 from pipecat.runner.types import RunnerArguments, WebSocketRunnerArguments
 from pipecat.runner.utils import parse_telephony_websocket
 from pipecat.serializers.twilio import TwilioFrameSerializer
 from pipecat.transports.websocket.fastapi import FastAPIWebsocketParams, FastAPIWebsocketTransport
+from talk import Talk, tone
 
 RATE = 8_000
 
 
-def tone(seconds: float, hertz: int = 700) -> bytes:
-    """Sound, 16 bit."""
-    samples = range(round(RATE * seconds))
-    return b"".join(
-        struct.pack("<h", round(8_000 * math.sin(2 * math.pi * hertz * at / RATE))) for at in samples
-    )
-
-
-class Talk(FrameProcessor):
+class KeyTalk(Talk):
     """Repeats, or speaks, until a key is pressed."""
 
-    def __init__(self, *, echoes: bool) -> None:
-        super().__init__()
-        self.echoes = echoes
-
-    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
-        """See pipecat."""
-        await super().process_frame(frame, direction)
-        if isinstance(frame, InputAudioRawFrame):
-            if self.echoes:
-                await self.push_frame(OutputAudioRawFrame(frame.audio, frame.sample_rate, frame.num_channels))
+    async def take(self, frame: Frame) -> None:
+        """See `Talk`."""
+        if not isinstance(frame, InputDTMFFrame):
             return
-        if isinstance(frame, InputDTMFFrame):
-            await self._key(frame.button)
-        await self.push_frame(frame, direction)
-
-    async def _key(self, key: KeypadEntry) -> None:
-        if key is KeypadEntry.SEVEN:
+        if frame.button is KeypadEntry.SEVEN:
             return await self.push_frame(EndWorkerFrame(), FrameDirection.UPSTREAM)
         if not self.echoes:
             await self.broadcast_interruption()
-        words = {"event": "dialerd", "disposition": "interested", "captured": {"key": key.value}}
+        words = {"event": "dialerd", "disposition": "interested", "captured": {"key": frame.button.value}}
         await self.push_frame(OutputTransportMessageUrgentFrame(message=words))
 
 
@@ -87,14 +64,14 @@ async def bot(arguments: RunnerArguments) -> None:
         params=FastAPIWebsocketParams(audio_in_enabled=True, audio_out_enabled=True, serializer=serializer),
     )
     speaks = call.body.get("mode") == "speak"
-    pipeline = Pipeline([transport.input(), Talk(echoes=not speaks), transport.output()])
+    pipeline = Pipeline([transport.input(), KeyTalk(echoes=not speaks), transport.output()])
     rates = PipelineParams(audio_in_sample_rate=RATE, audio_out_sample_rate=RATE)
     task = PipelineTask(pipeline, params=rates)
 
     @transport.event_handler("on_client_connected")
     async def on_client_connected(_transport: object, _client: object) -> None:
         if speaks:
-            await task.queue_frame(TTSAudioRawFrame(tone(20), RATE, 1))
+            await task.queue_frame(TTSAudioRawFrame(tone(20, RATE), RATE, 1))
 
     @transport.event_handler("on_client_disconnected")
     async def on_client_disconnected(_transport: object, _client: object) -> None:

@@ -8,52 +8,22 @@ and reports a label and what it was told, key 7 makes it hang up.
 
 from __future__ import annotations
 
-import math
-import struct
 from typing import Any
 
 from pipecat.frames.frames import (
     EndFrame,
-    Frame,
-    InputAudioRawFrame,
-    OutputAudioRawFrame,
     OutputTransportMessageUrgentFrame,
     TTSAudioRawFrame,
 )
 from pipecat.pipeline.pipeline import Pipeline
 from pipecat.pipeline.runner import PipelineRunner
 from pipecat.pipeline.task import PipelineParams, PipelineTask
-from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
 from pipecat.runner.types import RunnerArguments, SmallWebRTCRunnerArguments
 from pipecat.transports.base_transport import TransportParams
 from pipecat.transports.smallwebrtc.transport import SmallWebRTCTransport
+from talk import Talk, tone
 
 RATE = 24_000
-
-
-def tone(seconds: float, hertz: int = 700) -> bytes:
-    """Sound, 16 bit."""
-    samples = range(round(RATE * seconds))
-    return b"".join(
-        struct.pack("<h", round(8_000 * math.sin(2 * math.pi * hertz * at / RATE))) for at in samples
-    )
-
-
-class Talk(FrameProcessor):
-    """Repeats, or says nothing of its own."""
-
-    def __init__(self, *, echoes: bool) -> None:
-        super().__init__()
-        self.echoes = echoes
-
-    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
-        """See pipecat."""
-        await super().process_frame(frame, direction)
-        if isinstance(frame, InputAudioRawFrame):
-            if self.echoes:
-                await self.push_frame(OutputAudioRawFrame(frame.audio, frame.sample_rate, frame.num_channels))
-            return
-        await self.push_frame(frame, direction)
 
 
 async def bot(arguments: RunnerArguments) -> None:
@@ -71,7 +41,7 @@ async def bot(arguments: RunnerArguments) -> None:
     @transport.event_handler("on_client_connected")
     async def on_client_connected(_transport: object, _client: object) -> None:
         if speaks:
-            await task.queue_frame(TTSAudioRawFrame(tone(20), RATE, 1))
+            await task.queue_frame(TTSAudioRawFrame(tone(20, RATE), RATE, 1))
 
     @transport.event_handler("on_app_message")
     async def on_app_message(_transport: object, message: dict[str, Any], _sender: object) -> None:

@@ -50,6 +50,14 @@ def test_a_conversation_is_held_from_a_pipe_without_a_daemon(tried: Try) -> None
     assert ran.value("disposition") == "-", "1830 is no day; the input ended, and with it the call"
 
 
+def test_keys_typed_in_one_line_are_pressed_in_a_row(tried: Try) -> None:
+    text = (EXAMPLES / "cross-sell.yaml").read_text(encoding="utf-8")
+    ran = tried(text, "1\n1500000#\n1\n", "--language", "en-IN")
+    asked = "agent: You would like 15,00,000 rupees. Press 1 if that is right, 2 to change it."
+    assert ran.out.splitlines().count(asked) == 1, "the hash is part of the amount"
+    assert ran.value("disposition") == "interested"
+
+
 def test_callbacks_after_the_end_of_a_campaign_can_be_tried(tried: Try) -> None:
     ran = tried(refusing_text(), "2\n1830\n1830\n", "--callbacks-until", "2020-01-01 18:00")
     assert "agent: We cannot call." in ran.out.splitlines(), ran.out

@@ -5,6 +5,7 @@ To add a store: a subclass of `Place`, its name in `STORES`, and a line in `plac
 
 from __future__ import annotations
 
+import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import replace
@@ -71,8 +72,13 @@ class FakePlace(Place):
 
 
 class SqlitePlace(Place):
+    def __init__(self, folder: Path, migrated: Path) -> None:
+        super().__init__(folder)
+        self.path = folder / "dialerd.db"
+        shutil.copy(migrated, self.path)
+
     def make(self, instance: str) -> Store:
-        return SqliteStore(self.folder / "dialerd.db", instance)
+        return SqliteStore(self.path, instance)
 
 
 class PostgresPlace(Place):
@@ -96,7 +102,9 @@ def place_of(name: str, folder: Path, request: pytest.FixtureRequest) -> Place:
     """An empty place for stores of this kind."""
     if name == "postgres":
         return PostgresPlace(folder, request.getfixturevalue("postgres"))
-    return {"fake": FakePlace, "sqlite": SqlitePlace}[name](folder)
+    if name == "sqlite":
+        return SqlitePlace(folder, request.getfixturevalue("migrated"))
+    return FakePlace(folder)
 
 
 def person(number: int, **changes: object) -> NewContact:

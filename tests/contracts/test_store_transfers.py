@@ -140,6 +140,22 @@ async def test_a_recording_told_and_deleted_in_one_turn_leaves_its_file_to_be_de
     assert await store.doomed_files(10) == [recording(1).path]
 
 
+async def test_a_recording_that_was_deleted_before_it_was_whole_is_not_kept(store: Store) -> None:
+    call = attempt(None, 1)
+    await store.commit(opening(call))
+    await store.commit([RecordingDoomed(call.id, LATER)])
+    assert await store.doomed_files(10) == []
+    for _ in range(2):
+        # A worker tells it again to a daemon that was restarted.
+        await store.commit([CallRecorded(call.id, recording(1))])
+        row = await store.call(call.id)
+        assert row is not None
+        assert row.recording is None
+        assert await store.doomed_files(10) == [recording(1).path]
+    assert await store.doom_recordings(Instant(LATER + 10**9), 0, LATER) == 0
+    assert await store.doomed_files(10) == [recording(1).path]
+
+
 async def test_a_recording_of_nobodys_call_is_to_be_deleted(store: Store) -> None:
     await store.commit([CallRecorded(CallId("cal_00000000dead"), recording(9))])
     assert await store.doomed_files(10) == [recording(9).path]

@@ -30,6 +30,7 @@ from dialerd.core.effects import (
     AttachAgent,
     CallPerson,
     JoinPerson,
+    LimitCall,
     Originate,
     PrepareMedia,
     ReturnCallee,
@@ -167,6 +168,9 @@ class SilentTelephony:
     def return_callee(self, order: ReturnCallee) -> None:
         pass
 
+    def limit_call(self, order: LimitCall) -> None:
+        pass
+
     def ring_callee(self, channel: ChannelId) -> None:
         pass
 
@@ -187,8 +191,14 @@ class OpenWay:
     """Leads everywhere but to private networks."""
 
     async def objection(self, url: str) -> str | None:
-        if not url.startswith(("http://", "https://", "ws://", "wss://")):
-            return "must be a URL"
+        return self._judged(url, ("http", "https"))
+
+    async def socket_objection(self, url: str) -> str | None:
+        return self._judged(url, ("ws", "wss"))
+
+    def _judged(self, url: str, schemes: tuple[str, ...]) -> str | None:
+        if url.partition("://")[0].lower() not in schemes:
+            return f"must begin with {schemes[0]}:// or {schemes[1]}://"
         return "10.0.0.1 is no public address" if "//10." in url else None
 
 

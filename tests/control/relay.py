@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from tests.listening import Connections
+
 DEADLINE = 10.0
 
 
@@ -31,27 +33,20 @@ def relayed(path: Path, seen: Seen | None = None) -> Iterator[str]:
     """The address of a free port whose connections lead to the socket at `path`; `seen`: told of what clients send."""
     loop = asyncio.new_event_loop()
 
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         there, here = await asyncio.open_unix_connection(path)
-        # At the end they are cancelled, which is no fault.
-        with suppress(asyncio.CancelledError):
-            await asyncio.gather(_copy(reader, here, seen), _copy(there, writer))
+        connections.keep(here)
+        await asyncio.gather(_copy(reader, here, seen), _copy(there, writer))
 
-    server = loop.run_until_complete(asyncio.start_server(serve, "127.0.0.1", 0))
+    connections = Connections(pass_on)
+    port = loop.run_until_complete(connections.listen())
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
 
-    async def end() -> None:
-        server.close()
-        others = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in others:
-            task.cancel()
-        await asyncio.gather(*others, return_exceptions=True)
-
     try:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        yield f"http://127.0.0.1:{port}"
     finally:
-        asyncio.run_coroutine_threadsafe(end(), loop).result(DEADLINE)
+        asyncio.run_coroutine_threadsafe(connections.end(), loop).result(DEADLINE)
         loop.call_soon_threadsafe(loop.stop)
         thread.join(DEADLINE)
         loop.close()

@@ -8,8 +8,9 @@ from typing import Any
 import httpx
 import pytest
 
+from dialerd.core.engine import EngineState
 from dialerd.core.identity import CallId
-from dialerd.core.messages import AgentStoodIn, TryAnswered
+from dialerd.core.messages import AgentStoodIn, MediaCapacity, TryAnswered
 from tests.control.installation import Installation
 from tests.control.test_engine_rules import body
 
@@ -130,3 +131,21 @@ async def test_calls_show_their_engine_and_who_took_them_over(
     }  # fmt: skip
     (order,) = daemon.media.attached
     assert (order.engine, order.agent_id, order.stand_ins[0].script_id) == ("pipecat", "bot", "loan")
+
+
+async def test_an_engine_that_can_hold_calls_tells_what_became_of_the_last_one(
+    api: httpx.AsyncClient, daemon: Installation
+) -> None:
+    daemon.connect()
+    said = "its last call failed: it broke off the conversation"
+    daemon.engine.post(MediaCapacity(100, "", {"pipecat": EngineState(2, said)}))
+    async with asyncio.timeout(10):
+        while (engine := await engine_named(api, "pipecat"))["state"] != said:
+            await asyncio.sleep(0)
+    assert (engine["healthy"], engine["sessions_limit"]) == (True, 2)
+
+
+async def engine_named(api: httpx.AsyncClient, name: str) -> dict[str, Any]:
+    engines = (await api.get("/v1/engines")).json()["data"]
+    (found,) = (one for one in engines if one["engine"] == name)
+    return dict(found)

@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
+from structlog.testing import capture_logs
 
 from dialerd.core.messages import HostDown
 from tests.control.installation import SCRIPT, Installation, call_row
@@ -196,10 +197,15 @@ async def test_a_bug_is_a_problem_without_its_trace(
         raise ZeroDivisionError("secret detail")
 
     monkeypatch.setattr(daemon.store, "campaigns", broken)
-    answer = await api.get("/v1/campaigns")
+    with capture_logs() as logs:
+        answer = await api.get("/v1/campaigns")
     assert answer.status_code == 500
     assert "secret" not in answer.text
     assert answer.json()["title"] == "Internal error"
+    assert [(entry["event"], entry["path"]) for entry in logs] == [
+        ("control.request_raised", "/v1/campaigns")
+    ]
+    assert "secret detail" in str(logs[0]["exc_info"]), "the log has the details"
 
 
 async def test_a_wrong_method_names_the_right_ones(api: httpx.AsyncClient) -> None:

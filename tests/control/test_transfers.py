@@ -219,6 +219,49 @@ async def test_a_recording_is_deleted_on_request_with_its_file(
     assert [deed["object"] for deed in deeds] == [ident]
 
 
+async def test_a_recording_that_is_deleted_while_it_grows_goes_once_it_is_whole(
+    api: httpx.AsyncClient, daemon: Installation
+) -> None:
+    await api.post("/v1/webhooks", json={"url": "https://1.1.1.1/h", "events": ["call.recording_ready"]})
+    ident = await answered(api, daemon, recording=True)
+    assert (await api.delete(f"/v1/calls/{ident}/recording")).status_code == 204
+    assert (await api.delete(f"/v1/calls/{ident}/recording")).status_code == 404
+    daemon.engine.post(TryEnded(daemon.telephony.originated[-1].channel, 16))
+    daemon.engine.post(AgentFinished(CallId(ident), AgentReport("interested")))
+    path = keep(daemon, ident)
+    await seen(api, f"/v1/calls/{ident}", lambda call: call["status"] == "completed")
+    async with asyncio.timeout(20):
+        while path.exists():
+            await daemon.service.upkeep.look()
+            await asyncio.sleep(0.01)
+    assert (await api.get(f"/v1/calls/{ident}")).json()["recording_url"] is None
+    assert not list(daemon.store.disk.deliveries.values()), "nobody is told that it can be had"
+
+
+async def test_a_call_that_is_not_recorded_has_nothing_to_delete(
+    api: httpx.AsyncClient, daemon: Installation
+) -> None:
+    ident = await answered(api, daemon)
+    assert (await api.delete(f"/v1/calls/{ident}/recording")).status_code == 404
+
+
+async def test_a_recording_is_looked_at_without_its_audio(
+    api: httpx.AsyncClient, daemon: Installation
+) -> None:
+    ident, _ = await recorded(api, daemon)
+    url = f"/v1/calls/{ident}/recording"
+    whole = await api.get(url)
+    head = await api.head(url, headers={"Range": "bytes=0-9"})
+    assert (head.status_code, head.content) == (200, b"")
+    for name in ("content-length", "content-type", "etag", "accept-ranges", "content-disposition"):
+        assert head.headers[name] == whole.headers[name]
+    for method in ("GET", "HEAD"):
+        for tag in ("*", f'"x", {whole.headers["etag"]}'):
+            same = await api.request(method, url, headers={"If-None-Match": tag})
+            assert (same.status_code, same.content) == (304, b"")
+    assert (await api.head("/v1/calls/cal_0123456789ab/recording")).status_code == 404
+
+
 async def test_a_person_is_erased_with_what_it_said(api: httpx.AsyncClient, daemon: Installation) -> None:
     ident, path = await recorded(api, daemon)
     daemon.engine.post(TryEnded(daemon.telephony.originated[-1].channel, 16))

@@ -13,7 +13,7 @@ from dialerd.core.commands import ListNumbers
 from dialerd.core.dnc import DncEntry
 from dialerd.core.effects import Announce
 from dialerd.core.errors import PortError
-from dialerd.core.messages import MediaCapacity, TryAnswered, TryEnded, TryRinging, TryShown
+from dialerd.core.messages import AgentStoodIn, MediaCapacity, TryAnswered, TryEnded, TryRinging, TryShown
 from dialerd.core.twilio import call_of_sid, signature
 from dialerd.engine.callbacks import StatusCallbacks
 from dialerd.engine.settings import TwilioAccess
@@ -103,6 +103,26 @@ async def test_a_call_is_redirected_while_it_is_live(bot: httpx.AsyncClient, dae
     refused(await bot.post(f"{CALLS}/{sid}.json", data={"Status": "canceled"}), 400, 21220)
 
 
+async def test_a_call_that_no_bot_of_twilios_kind_holds_cannot_be_redirected_and_that_is_said(
+    bot: httpx.AsyncClient, api: httpx.AsyncClient, daemon: Installation
+) -> None:
+    made = await bot.post(f"{CALLS}.json", data=FORM)
+    sid, (order,) = made.json()["sid"], daemon.telephony.originated
+    daemon.engine.post(TryAnswered(order.channel))
+    await shown(bot, sid, lambda found: found["status"] == "in-progress")
+    call = call_of_sid(sid)
+    assert call is not None
+    daemon.engine.post(AgentStoodIn(call, "priya", "embedded", "pipecat does not answer"))
+    async with asyncio.timeout(10):
+        while (await api.get(f"/v1/calls/{call}")).json()["taken_over_by"] is None:
+            await asyncio.sleep(0)
+    said = refused(await bot.post(f"{CALLS}/{sid}.json", data={"Twiml": TWIML}), 400, 21220)
+    assert "the agent priya, which has taken it over, is on the engine embedded" in said
+    assert daemon.media.redirected == []
+    ended = await bot.post(f"{CALLS}/{sid}.json", data={"Status": "completed"})
+    assert ended.status_code == 200, ended.text
+
+
 @pytest.mark.parametrize(
     ("changes", "status", "code", "named"),
     [
@@ -114,6 +134,15 @@ async def test_a_call_is_redirected_while_it_is_live(bot: httpx.AsyncClient, dae
         ({"Url": "https://x.example/"}, 400, 21205, "one of Url and Twiml"),
         ({"Twiml": "", "Url": "http://10.1.1.1/"}, 400, 21205, "no public address"),
         ({"Twiml": TWIML.replace("wss://bot.example.com", "ws://10.1.1.1")}, 400, 21205, "no public address"),
+        (
+            {"Twiml": TWIML.replace("wss:", "https:")},
+            *(400, 21205, "<Stream> in Twiml: must begin with ws:// or wss://"),
+        ),
+        (
+            {"Twiml": "<Response><Redirect>wss://x.example/</Redirect></Response>"},
+            *(400, 21205, "<Redirect> in Twiml: must begin with http:// or https://"),
+        ),
+        ({"Twiml": "", "Url": "wss://x.example/"}, 400, 21205, "Url: must begin with http://"),
         ({"Twiml": "<Response><Dial>+1</Dial></Response>"}, 400, 12100, "the verb <Dial> is not supported"),
         ({"Timeout": "long"}, 400, 20001, "Timeout"),
         ({"Record": "true"}, 400, 20001, "Record is not supported here"),

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from fractions import Fraction
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dialerd.core import metrics
+from dialerd.core import abandonment, metrics
 from dialerd.core.abandonment import RULE, SPAN, tally
-from dialerd.core.clock import Instant, Millis
+from dialerd.core.clock import Instant, Millis, Mono, Now
 from dialerd.core.disposition import Reason
 from dialerd.core.gate import campaign_why
 from dialerd.core.messages import MediaFailed
+from dialerd.core.turn import Turn
 from tests.core.world_builder import CMP, START, Behaviour, Driver, campaign, contacts, policy, trunk
 
 TALKS = Behaviour(answers=True, ring_ms=100, talk_ms=20_000)
@@ -130,3 +133,53 @@ def test_whoever_is_abandoned_the_campaign_goes_on_to_its_end(
         assert allowed is None or allowed >= 1
     driver.run()
     assert len(driver.placed) == len(heard)
+
+
+def answer(driver: Driver, at: int, *, abandoned: bool) -> None:
+    """One more live answer, `at` milliseconds after the start."""
+    now = Now(Instant(START + at), Mono(at * 1_000))
+    turn = Turn(driver.world, now)
+    hour = metrics.HOUR + metrics.hour_name(now.wall)
+    counted = {hour + metrics.ANSWERED: 1} | ({hour + metrics.ABANDONED: 1} if abandoned else {})
+    turn.count(CMP, counted)
+    abandonment.note_live_answer(turn, CMP, abandoned=abandoned)
+    driver.world.adopt()
+
+
+SHARES = st.sampled_from([0.0, 0.03, 0.25, 0.29, 0.5, 0.57])
+ANSWERS = st.tuples(st.booleans(), st.sampled_from([0, 0, 0, HOUR, SPAN // 3]))
+
+
+@given(st.lists(ANSWERS, min_size=10, max_size=60), st.integers(2, 12), SHARES)
+def test_a_campaign_is_braked_exactly_as_long_as_its_figures_say_so(
+    answers: list[tuple[bool, int]], least: int, share: float
+) -> None:
+    driver = answering(1, least=least, share=share)
+    told: list[tuple[int, bool]] = []
+    at, allowed = 0, None
+    for abandoned, later in answers:
+        at += later
+        answer(driver, at, abandoned=abandoned)
+        told.append((at, abandoned))
+        since = (START + at - SPAN) // HOUR
+        counted = [lost for when, lost in told if (START + when) // HOUR >= since]
+        too_many = len(counted) >= least and sum(counted) > Fraction(str(share)) * len(counted)
+        again = 1 if allowed is None or abandoned else allowed + 1
+        allowed = again if too_many and any(counted) else None
+        assert driver.world.braked.get(CMP) == allowed
+
+
+@pytest.mark.parametrize(("share", "lost", "braked"), [(0.29, 29, False), (0.29, 30, True), (0.03, 3, False)])
+def test_exactly_the_share_is_not_too_many(share: float, lost: int, braked: bool) -> None:
+    driver = answering(1, least=100, share=share)
+    for number in range(100):
+        answer(driver, 0, abandoned=number < lost)
+    assert (driver.world.braked.get(CMP) is not None) is braked
+
+
+def test_the_answer_that_makes_them_enough_may_be_a_good_one() -> None:
+    driver = answering(1, least=100)
+    for number in range(100):
+        assert driver.world.braked.get(CMP) is None
+        answer(driver, 0, abandoned=number < 30)
+    assert driver.world.braked.get(CMP) == 1

@@ -14,7 +14,7 @@ from dialerd.core.commands import LabelCall
 from dialerd.core.contact import Contact, ContactState
 from dialerd.core.disposition import Reason
 from dialerd.core.identity import CallId
-from dialerd.core.messages import AnswerJudged, MessageLeft
+from dialerd.core.messages import AgentHeard, AnswerJudged, MessageLeft
 from dialerd.core.model import AnsweredBy, Label, OnMachine, RetryRule
 from tests.core.world_builder import CMP, Behaviour, Driver, campaign, contacts
 
@@ -108,6 +108,7 @@ def test_a_machine_without_message_is_called_again_by_the_usual_rules() -> None:
 def test_who_was_reached_once_stays_reached() -> None:
     rules = {Reason.DROPPED: RetryRule(Millis(60_000))}
     driver, call = talking(max_attempts=2, retry_rules=rules)
+    driver.events(AgentHeard(call))
     driver.fail_media(call, Reason.DROPPED)
     driver.run(until=75_000)
     (again,) = driver.world.calls.committed

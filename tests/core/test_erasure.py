@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from dialerd.core.clock import Millis
 from dialerd.core.commands import (
     Done,
     EraseNumber,
@@ -21,7 +22,7 @@ from dialerd.core.messages import ErasureDone, ErasureDue, NumbersFound, ReadyLo
 from dialerd.core.model import CampaignStatus
 from dialerd.core.record import replace
 from dialerd.sim.callees import Behaviour
-from tests.core.world_builder import CMP, START, Driver, campaign, contacts, trunk
+from tests.core.world_builder import CMP, START, Driver, campaign, contacts, policy, trunk
 
 TALKS = Behaviour(answers=True, talk_ms=7_200_000)
 
@@ -129,7 +130,7 @@ def test_a_contact_that_was_taken_out_is_not_brought_back_by_an_earlier_reading(
 
 
 def test_a_contact_that_expired_is_not_taken_out_by_an_earlier_look() -> None:
-    driver = Driver.ready(trunk(channels=1))
+    driver = Driver.ready(trunk(channels=1), rules=policy(max_call=Millis(14_400_000)))
     driver.behave = lambda order: TALKS
     people = contacts(2)
     driver.admit(campaign(), people)

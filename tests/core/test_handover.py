@@ -29,17 +29,21 @@ from dialerd.core.effects import (
     HangUp,
     HoldForTransfer,
     JoinPerson,
+    LimitCall,
     ReleaseMedia,
     ReturnCallee,
     RingCallee,
+    SeekEvidence,
     TellTransferFailed,
 )
 from dialerd.core.identity import E164, ChannelId, InstanceId, ScriptId
 from dialerd.core.messages import (
     AgentFinished,
+    CallRecord,
     ChannelsCounted,
     DncLoaded,
     Event,
+    EvidenceFound,
     HostDown,
     HostUp,
     LiveChannel,
@@ -73,7 +77,7 @@ from dialerd.core.world import World
 from dialerd.engine import recovery
 from dialerd.sim.store import FakeStore
 
-from .world_builder import CMP, Driver, campaign, contacts, now_or_never, policy, trunk
+from .world_builder import CMP, START, Driver, campaign, contacts, now_or_never, policy, trunk
 
 SUPPORT = TransferPlan(Target(TargetKind.QUEUE, "support"), fallback="desk", announcement="new-call")
 DESK = TransferPlan(Target(TargetKind.ENDPOINT, "desk"), warm=True, patience=Millis(10_000))
@@ -150,6 +154,11 @@ class Exchange(Driver):
         kept = frozenset(call.id for call in state.calls) if held else frozenset()
         self.events(DncLoaded(0, ()), ManagerUp(), MediaCapacity(100), MediaHeld(kept))
         self.events(HostUp("boot-1", "22.10.1", live, persons))
+
+    def evidence(self, *records: CallRecord) -> None:
+        """What the call records say of what was asked for last."""
+        asked = self.of(SeekEvidence)[-1]
+        self.events(EvidenceFound(asked.boot, asked.channels, frozenset(), records, records_readable=True))
 
 
 def talking() -> Exchange:
@@ -277,18 +286,23 @@ def test_a_callee_who_may_be_with_a_person_already_goes_back_to_its_agent_if_tha
     driver = talking()
     driver.ask(target=target)
     driver.events(PersonAnswered(driver.person))
+    person = driver.person
     if how == "gone":
-        driver.events(PersonGone(driver.person, 16))
+        driver.events(PersonGone(person, 16))
     elif how == "not joined":
         driver.events(PersonNotJoined(driver.person, "it does not answer"))
     elif how == "never heard of":
         driver.run(until=driver.elapsed + 40_000)
     else:
         driver.reborn()
+    if "gone" in how:
+        assert driver.of(ReturnCallee) == [], "the two may have talked"
+        driver.evidence(CallRecord(person, True, "ANSWERED", driver.now.wall, Millis(100)))
     (back,) = driver.of(ReturnCallee)
     assert back.channel == driver.callee
-    assert back.most < RULES.max_call, "the call lasts no longer for it"
     after = driver.done[driver.done.index(back) :]
+    limit = next(effect for effect in after if isinstance(effect, LimitCall))
+    assert (limit.most < RULES.max_call) is (target == "desk"), "the call lasts no longer for it"
     told = TellTransferFailed if target == "desk" else CallPerson
     assert [kind for kind in map(type, after) if kind in (TellTransferFailed, CallPerson)] == [told]
 
@@ -299,6 +313,7 @@ def test_a_callee_without_an_agent_hears_it_ring_again() -> None:
     driver.events(AgentFinished(driver.call.id, AgentReport()))
     driver.events(PersonAnswered(driver.person))
     driver.events(PersonGone(driver.person, 16))
+    driver.evidence()
     assert driver.of(ReturnCallee) == []
     assert driver.of(RingCallee) == [RingCallee(driver.callee)] * 2
 
@@ -497,6 +512,108 @@ def test_a_talk_that_goes_on_is_adopted_and_one_that_is_over_ended() -> None:
     assert driver.of(HangUp) == [HangUp(driver.callee)]
     driver.end()
     assert (driver.closed[0].disposition, driver.closed[0].reason) == ("escalated", None)
+
+
+def joining() -> tuple[Exchange, ChannelId]:
+    """A person has answered, and Asterisk is asked to bring it together with the callee; and the person."""
+    driver = talking()
+    driver.ask()
+    driver.events(PersonAnswered(driver.person))
+    return driver, driver.person
+
+
+def record(channel: ChannelId, *, was_together: bool) -> CallRecord:
+    return CallRecord(
+        channel, True, "ANSWERED", Instant(START + 4_000), Millis(2_000), 16, None, was_together
+    )
+
+
+@pytest.mark.parametrize("person_lives", [True, False])
+@pytest.mark.parametrize(
+    ("was_together", "disposition", "outcome"),
+    [(True, "escalated", "answered"), (False, "connected", "cancelled")],
+)
+def test_a_talk_that_began_and_ended_while_no_daemon_was_there_is_known_by_the_callees_record(
+    person_lives: bool, was_together: bool, disposition: str, outcome: str
+) -> None:
+    driver, person = joining()
+    call, callee = driver.call.id, driver.callee
+    driver.reborn(*([LiveChannel(person, answered=True)] if person_lives else []), callee=False)
+    driver.evidence(record(callee, was_together=was_together))
+    driver.events(AgentFinished(call, AgentReport()))
+    (closed,) = driver.closed
+    assert (closed.disposition, closed.reason) == (disposition, None)
+    assert (driver.stored.state, driver.stored.outcome) == (TransferState.ENDED, outcome)
+    assert metrics.figures(driver.counters[CMP]).metrics["escalation_rate"] == int(was_together)
+    assert driver.kept(CMP) == driver.recount(CMP)
+    assert driver.announced.count("call.escalated") == int(was_together)
+    assert HangUp(person) in driver.of(HangUp)
+
+
+def test_who_talked_with_a_person_that_hung_up_while_no_daemon_was_there_is_not_given_back_to_its_agent() -> (
+    None
+):
+    driver, person = joining()
+    callee = driver.callee
+    driver.reborn()
+    driver.evidence(record(person, was_together=True))
+    assert driver.of(ReturnCallee) == []
+    assert driver.of(HangUp) == [HangUp(callee)]
+    assert (driver.stored.state, driver.stored.outcome) == (TransferState.ENDED, "answered")
+    driver.end()
+    assert driver.closed[0].disposition == "escalated"
+
+
+def test_a_person_who_hangs_up_while_the_callees_end_is_being_found_out_changes_nothing() -> None:
+    driver, person = joining()
+    call, callee = driver.call.id, driver.callee
+    driver.reborn(LiveChannel(person, answered=True), callee=False)
+    assert HangUp(person) in driver.of(HangUp)
+    driver.events(PersonGone(person, 16))
+    (seek, other) = driver.of(SeekEvidence)
+    assert (seek.channels, other.channels) == ({callee}, {person})
+    driver.events(
+        EvidenceFound(
+            seek.boot, seek.channels, frozenset(), (record(callee, was_together=True),), records_readable=True
+        )
+    )
+    driver.evidence(record(person, was_together=True))
+    driver.events(AgentFinished(call, AgentReport()))
+    assert driver.closed[0].disposition == "escalated"
+    assert driver.stored.outcome == "answered"
+
+
+@pytest.mark.parametrize("told", ["by its record", "by Asterisk, late"])
+def test_a_person_who_was_gone_before_it_was_told_that_it_was_connected_has_talked(told: str) -> None:
+    driver, person = joining()
+    callee = driver.callee
+    driver.events(PersonGone(person, 16))
+    assert driver.of(HangUp) == []
+    if told == "by its record":
+        driver.evidence(record(person, was_together=True))
+    else:
+        driver.events(PersonJoined(person))
+        driver.evidence(record(person, was_together=True))
+    assert driver.of(HangUp) == [HangUp(callee)]
+    driver.end()
+    assert (driver.closed[0].disposition, driver.stored.outcome) == ("escalated", "answered")
+    assert driver.announced.count("call.escalated") == 1
+
+
+def test_a_person_of_whom_no_record_is_found_comes_to_nothing() -> None:
+    driver, _ = joining()
+    driver.reborn()
+    driver.evidence()
+    assert [told.reason for told in driver.of(TellTransferFailed)] == ["no_answer"]
+    assert len(driver.of(ReturnCallee)) == 1
+
+
+def test_without_evidence_a_callee_is_not_left_alone_for_good() -> None:
+    driver, _ = joining()
+    driver.reborn()
+    driver.due.clear()
+    driver.run(until=driver.elapsed + 40_000)
+    assert len(driver.of(ReturnCallee)) == 1
 
 
 def test_a_person_whose_callee_is_gone_is_let_go() -> None:

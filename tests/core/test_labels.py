@@ -8,6 +8,7 @@ from dialerd.core.clock import Instant
 from dialerd.core.commands import Done, LabelCall, Refused, Unmet
 from dialerd.core.engine import StandIn
 from dialerd.core.identity import CallId
+from dialerd.core.labels import SPARE
 from dialerd.core.messages import AgentReported, LabelsDeclared
 from dialerd.core.model import AgentReport, Declared, Label
 from dialerd.core.windows import Slot
@@ -182,6 +183,21 @@ def test_labels_of_its_script_and_of_who_stands_in_may_be_given_too() -> None:
     assert driver.attached[0].labels == {"confirmed": True, "visit": True, "theirs": False, "busy_now": True}
     driver.run(until=100_000)
     assert driver.store[1].state == "retry_waiting"
+
+
+def test_labels_of_old_script_versions_are_forgotten_and_those_in_use_are_not() -> None:
+    visit, helper = {"visit": Declared(True)}, StandIn("helper", "pipecat", "other", 3, "en-IN")
+    driver = Driver.ready()
+    driver.events(LabelsDeclared("bot", BUSY_NOW))
+    for script in ("s@1", "other@3"):
+        driver.events(LabelsDeclared(script, visit))
+    driver.admit(campaign(agent_id="bot", max_attempts=2, stand_ins=(helper,)), contacts(1))
+    for version in range(2, 5 * SPARE):
+        driver.events(LabelsDeclared(f"s@{version}", visit))
+    kept = driver.world.labels.committed
+    assert {"bot", "s@1", "other@3", f"s@{5 * SPARE - 1}", f"s@{4 * SPARE}"} <= kept.keys()
+    assert "s@2" not in kept
+    assert len(kept) <= 2 * SPARE + 3
 
 
 def test_a_label_from_outside_counts_before_the_agents_own() -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
 from dialerd.core.clock import Instant, Millis, Mono, Now
+from dialerd.core.contact import ContactState
 from dialerd.core.disposition import Reason
 from dialerd.core.messages import (
     AgentFinished,
@@ -15,9 +18,9 @@ from dialerd.core.messages import (
     MediaFailed,
     MediaHeld,
 )
-from dialerd.core.model import AgentReport, Call
+from dialerd.core.model import AgentReport, Call, RetryRule
 
-from .world_builder import START, Driver, campaign, contacts, trunk
+from .world_builder import CMP, START, Driver, campaign, contacts, trunk
 
 
 def talking() -> tuple[Driver, Call]:
@@ -82,6 +85,37 @@ def test_a_hang_up_that_may_not_have_arrived_is_asked_for_again() -> None:
     driver.events(HostDown("cut"))
     driver.events(HostUp("boot-1", "22.10.1", (LiveChannel(call.current.channel, True),)))
     assert driver.hung_up == [call.current.channel] * 2
+
+
+@pytest.mark.parametrize(
+    ("rules", "state"),
+    [
+        ({}, ContactState.FINISHED),
+        ({Reason.NO_ANSWER: RetryRule(Millis(60_000))}, ContactState.FINISHED),
+        ({Reason.ABANDONED: RetryRule(Millis(60_000))}, ContactState.RETRY_WAITING),
+    ],
+)
+def test_who_answered_and_met_silence_while_no_daemon_was_there_is_not_called_as_if_it_had_never_answered(
+    rules: dict[Reason, RetryRule], state: ContactState
+) -> None:
+    driver = Driver.ready()
+    driver.admit(campaign(max_attempts=5, retry_rules=rules), contacts(1))
+    driver.run(until=1)
+    (call,) = driver.world.calls.committed.values()
+    driver.due.clear()
+    driver.events(HostDown("cut"))
+    driver.now = Now(Instant(driver.now.wall + 60_000), Mono(driver.now.mono + 60_000_000))
+    gone(
+        driver, call, "boot-1",
+        CallRecord(call.current.channel, True, "ANSWERED", Instant(START + 5_000), Millis(3_000), 16),
+    )  # fmt: skip
+    (closed,) = driver.closed
+    contact = driver.store[contacts(1)[0].id]
+    assert (closed.disposition, closed.reason) == ("connected", Reason.ABANDONED)
+    assert (closed.ended_at, closed.duration) == (START + 5_000, 3_000), "as long as the record says"
+    assert (contact.state, contact.disposition, contact.connected_attempt) == (state, "connected", 1)
+    assert contact.state is ContactState.FINISHED or contact.not_before >= driver.now.wall + 72 * 3_600_000
+    assert driver.kept(CMP) == driver.recount(CMP)
 
 
 def ended_unseen(sip: int, cause: int) -> Driver:

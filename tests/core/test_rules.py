@@ -22,6 +22,7 @@ from dialerd.core.contact import ContactState
 from dialerd.core.disposition import Reason
 from dialerd.core.dnc import DncEntry
 from dialerd.core.identity import E164, CampaignId, ScriptId
+from dialerd.core.messages import AgentHeard
 from dialerd.core.model import RetryRule, Terms
 
 from .world_builder import (
@@ -79,6 +80,7 @@ def test_a_dropped_call_is_repeated_only_where_a_rule_names_it() -> None:
         driver.admit(campaign(max_attempts=2, retry_rules=rules), contacts(1))
         driver.run(until=5_000)
         (call,) = driver.world.calls.committed
+        driver.events(AgentHeard(call))
         driver.command(HangUpCall(call))
         driver.behave = lambda order: ANSWERS
         driver.run()

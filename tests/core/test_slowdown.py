@@ -6,12 +6,13 @@ from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import replace
 
-from dialerd.core.commands import ChangeTrunk
+from dialerd.core.commands import ChangeTrunk, PlaceCall, Refused
 from dialerd.core.contact import ContactState
 from dialerd.core.disposition import Reason
 from dialerd.core.effects import Originate
-from dialerd.core.identity import TrunkName
+from dialerd.core.identity import E164, ScriptId, TrunkName
 from dialerd.core.messages import TrunkReachability
+from dialerd.core.model import Terms
 from tests.core.world_builder import BUSY, CONGESTED, Behaviour, Driver, campaign, contacts, policy, trunk
 
 QUICK = Behaviour(answers=True, ring_ms=100, talk_ms=400)
@@ -122,3 +123,28 @@ def test_a_slowed_trunk_never_delays_another() -> None:
 
 def rate(driver: Driver) -> float:
     return driver.world.lines.committed[TrunkName("lab")].rate
+
+
+def why_not(driver: Driver, calls: int) -> str:
+    """What the last of so many calls at one instant is refused for."""
+    orders = [
+        PlaceCall(E164(f"+9198765{number:05}"), ScriptId("s"), 1, "en-IN", Terms()) for number in range(calls)
+    ]
+    refused = [answer for order in orders if isinstance(answer := driver.command(order), Refused)]
+    return refused[-1].why[0].detail
+
+
+def test_a_trunk_that_begins_does_not_blame_its_carrier() -> None:
+    driver = Driver.ready(trunk(rate=20.0))
+    driver.behave = lambda order: QUICK
+    assert why_not(driver, 8) == ("trunk lab: 5 calls a second reached (slowed from 20: it begins slowly)")
+
+
+def test_a_trunk_whose_carrier_turned_calls_away_says_so() -> None:
+    driver = Driver.ready(trunk(rate=20.0))
+    driver.behave = lambda order: CONGESTED
+    driver.admit(campaign(), contacts(40))
+    driver.run(until=3_000)
+    driver.behave = lambda order: QUICK
+    driver.run(until=driver.elapsed + 5_000)
+    assert why_not(driver, 30).endswith("the carrier takes no more)")

@@ -30,6 +30,16 @@ def test_a_document_is_read_in_its_order() -> None:
 
 
 @pytest.mark.parametrize(
+    "encoding", ["UTF-8", "utf-16", "ISO-8859-1", "windows-1252", "shift_jis", "no-such"]
+)
+def test_whatever_encoding_a_document_names_it_is_the_text_that_came(encoding: str) -> None:
+    stream = "<Connect><Stream url='wss://x' name='s1' track='inbound_track'>"
+    text = f"{stream}<Parameter name='who' value='José'/></Stream></Connect>"
+    found = parse(f"<?xml version='1.0' encoding='{encoding}'?><Response>{text}</Response>")
+    assert found == (Stream("wss://x", {"who": "José"}),)
+
+
+@pytest.mark.parametrize(
     ("text", "msg"),
     [
         ("", "no XML"),
@@ -46,7 +56,24 @@ def test_a_document_is_read_in_its_order() -> None:
         ("<Response><Pause length='nan'/></Response>", "0 to 60"),
         ("<Response><Redirect/></Response>", "must hold a URL"),
         ("<Response><Redirect method='PUT'>x</Redirect></Response>", "GET, POST"),
-        ("<Response>hello</Response>", "text between"),
+        ("<Response>hello</Response>", "<Response> has text in it"),
+        (
+            "<Response><Connect action='https://x'><Stream url='wss://x'/></Connect></Response>",
+            "attribute action",
+        ),
+        (
+            "<Response><Connect><Stream url='wss://x' statusCallback='y'/></Connect></Response>",
+            "statusCallback",
+        ),
+        (
+            "<Response><Connect><Stream url='wss://x' track='both_tracks'/></Connect></Response>",
+            "'both_tracks'",
+        ),
+        ("<Response><Connect><Stream url='wss://x'>text</Stream></Connect></Response>", "<Stream> has text"),
+        ("<Response><Hangup reason='busy'/></Response>", "attribute reason of <Hangup>"),
+        ("<Response><Pause><Say>Hi</Say></Pause></Response>", "<Pause> must hold nothing, not <Say>"),
+        ("<Response><Hangup><Say>Hi</Say></Hangup></Response>", "<Hangup> must hold nothing"),
+        ("<Response><Redirect>https://x<Say>Hi</Say></Redirect></Response>", "<Redirect> must hold nothing"),
         ('<!DOCTYPE r [<!ENTITY a "b">]><Response>&a;</Response>', "no document type"),
         ('<!DOCTYPE r SYSTEM "file:///etc/passwd"><Response/>', "no document type"),
         ("<a>" * 20, "nested too deeply"),

@@ -77,6 +77,10 @@ class Listener:
         """Ids of all bridges."""
         return [entry["id"] for entry in self._http.get("bridges").json()]
 
+    def members(self, bridge: str) -> list[str]:
+        """Ids of the channels in a bridge."""
+        return list(self._http.get(f"bridges/{bridge}").json()["channels"])
+
     def variable(self, channel: str, name: str) -> str:
         """A channel variable or function."""
         found = self._http.get(f"channels/{channel}/variable", params={"variable": name})
@@ -86,6 +90,14 @@ class Listener:
     def hang_up(self, channel: str) -> None:
         """End a channel."""
         self._http.delete(f"channels/{channel}")
+
+    def connect(self, bridge: str, *channels: str) -> None:
+        """Put channels into one bridge, which is made for that, as soon as nothing is played to them any more."""
+        made = self._http.post(f"bridges/{bridge}", params={"type": "mixing"})
+        assert made.status_code == 200, made.text
+        asked = {"channel": ",".join(channels)}
+        joined = self._http.post(f"bridges/{bridge}/addChannel", params=asked, timeout=20)
+        assert joined.status_code == 204, joined.text
 
     def record(self, channel: str, direction: str, seconds: float) -> Sound:
         """What goes `out` to, or comes `in` from, a channel for a while."""

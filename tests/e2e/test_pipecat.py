@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
 
-from scripts.running import Daemon, Lab, daemon, lab
-from tests.e2e.operator import Operator
-from tests.kill.drill import until
+from tests.e2e.bot_place import Place, opened
 from tests.media.fake_asterisk import free_address
-from tests.media.tones import samples, tone
+from tests.media.tones import tone
 from tests.pipecat import Bot, started
 
 pytestmark = pytest.mark.lab
@@ -26,62 +23,29 @@ ACCOUNT = "AC" + "0" * 32
 
 
 @dataclass
-class Place:
-    """A daemon with a bot."""
+class TwilioPlace(Place):
+    """With Twilio's REST interface, and a key for it."""
 
-    lab: Lab
-    daemon: Daemon
-    operator: Operator
     api: str
     key: str
-    bot: Bot
-
-    def call(self, number: str, **fields: Any) -> str:
-        made = self.operator.post("/v1/calls", phone="+" + number, agent_id="bot", **fields)
-        return str(made["id"])
-
-    def ended(self, call: str, seconds: float = 30) -> dict[str, Any]:
-        self.until(lambda: self.operator.get(f"/v1/calls/{call}")["status"] != "in_progress", seconds)
-        return dict(self.operator.get(f"/v1/calls/{call}"))
-
-    def until(self, condition: Callable[[], object], seconds: float = 30) -> None:
-        until(lambda: bool(condition()), seconds, "it does not come about")
-
-    def recording(self, number: str, side: str = "heard") -> Any:
-        folder = Path(self.lab.facts["cdr"]["carrier"]).parent.parent / "spool" / "monitor"
-        return samples(folder / f"{number}-{side}.wav")
-
-    def engine(self) -> dict[str, Any]:
-        found = self.operator.get("/v1/engines")["data"]
-        return next(dict(one) for one in found if one["engine"] == "bot")
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TwilioPlace]:
     folder = tmp_path_factory.mktemp("pipecat")
     port = free_address().port
     api = f"http://127.0.0.1:{port}"
-    with _bot(folder, api) as bot, lab(folder / "lab") as found:
-        settings = {
-            "DIALERD_HTTP__PORT": str(port),
-            "DIALERD_DIALING__LEGAL_HOURS": "off",
-            "DIALERD_DIALING__MIN_GAP_MINUTES": "0",
-            "DIALERD_ENGINES__BOT__KIND": "twilio-stream",
-            "DIALERD_ENGINES__BOT__URL": bot.url.replace("http://", "ws://") + "/ws",
-            "DIALERD_ENGINES__BOT__MAX_SESSIONS": "4",
-            "DIALERD_ENGINES__BOT__CONNECT_SECONDS": "3",
-            "DIALERD_TWILIO__ENGINE": "bot",
-            "DIALERD_WEBHOOKS__ALLOW": '["127.0.0.1"]',
-        }
-        with daemon(found, **settings) as process:
-            operator = Operator(process.env["DIALERD_CONTROL__SOCKET"])
-            made = operator.post("/v1/keys", name="bot", scope="write")
+    settings = {
+        "DIALERD_HTTP__PORT": str(port),
+        "DIALERD_TWILIO__ENGINE": "bot",
+        "DIALERD_WEBHOOKS__ALLOW": '["127.0.0.1"]',
+    }
+    with _bot(folder, api) as bot:
+        url = bot.url.replace("http://", "ws://") + "/ws"
+        with opened(folder, bot, "twilio-stream", url, **settings) as here:
+            made = here.operator.post("/v1/keys", name="bot", scope="write")
             (folder / "key").write_text(made["key"])
-            operator.post("/v1/agents", agent_id="bot", agent_name="Bot", engine="bot", language="en-IN")
-            here = Place(found, process, operator, api, made["key"], bot)
-            here.until(lambda: here.engine()["healthy"])
-            yield here
-            operator.close()
+            yield TwilioPlace(**vars(here), api=api, key=made["key"])
 
 
 @contextmanager
@@ -96,41 +60,20 @@ def _bot(folder: Path, api: str) -> Iterator[Bot]:
         yield bot
 
 
-def test_sound_and_keys_reach_pipecat_and_it_hangs_up_over_the_rest_interface(place: Place) -> None:
+def test_sound_and_keys_reach_pipecat_and_it_hangs_up_over_the_rest_interface(place: TwilioPlace) -> None:
     number = "15550199109"
     call = place.ended(place.call(number))
     assert (call["disposition"], call["reason"], call["engine"]) == ("interested", None, "bot")
     assert call["captured"] == {"key": "5"}
     assert 4.5 < call["duration_seconds"] < 12, "it ended by key 7, long before the callee would"
-    said, heard = tone(place.recording(number, "said")), place.recording(number)
-    assert said is not None
-    echo = tone(heard[: int((said.begins + 2.0) * 8_000)])
-    assert echo is not None
-    assert abs(echo.hertz - 1_000) < 3
-    assert 0.8 < echo.level / said.level < 1.25
-    # Pipecat paces what it sends itself: on a busy machine a frame of its own may come late. None is lost.
-    assert sum(gap for _, gap in echo.gaps) <= 0.04
-    assert echo.lasts > 1.0
-    assert place.engine()["sessions_in_use"] == 0
+    place.sound_was_repeated(number, level=1.25, gaps=0.04)
 
 
-def test_an_interruption_clears_what_pipecat_had_said(place: Place) -> None:
-    number = "15550199205"
-    ident = place.call(number, variables={"mode": "speak"})
-    place.until(lambda: place.operator.get(f"/v1/calls/{ident}")["captured"] == {"key": "5"})
-    time.sleep(1.0)
-    place.operator.post(f"/v1/calls/{ident}/hangup")
-    place.ended(ident)
-    heard = tone(place.recording(number), 700)
-    assert heard is not None
-    said = tone(place.recording(number, "said"))
-    assert said is not None
-    assert heard.begins - said.begins < 2.0
-    assert heard.begins + heard.lasts < said.begins + 3.2, "twenty seconds were to be said"
-    assert heard.lasts > 1.0
+def test_an_interruption_clears_what_pipecat_had_said(place: TwilioPlace) -> None:
+    place.key_silences_it("15550199205", least=1.0)
 
 
-def test_a_call_that_a_bot_places_in_twilios_terms_is_held_and_sent_elsewhere(place: Place) -> None:
+def test_a_call_that_a_bot_places_in_twilios_terms_is_held_and_sent_elsewhere(place: TwilioPlace) -> None:
     number = "15550199300"
     stream = place.daemon.env["DIALERD_ENGINES__BOT__URL"]
 
@@ -163,12 +106,9 @@ def test_a_call_that_a_bot_places_in_twilios_terms_is_held_and_sent_elsewhere(pl
     assert spoken.lasts > 1.0
 
 
-def test_a_bot_that_stalls_or_dies_ends_its_calls_by_name_and_the_daemon_goes_on(place: Place) -> None:
+def test_a_bot_that_stalls_or_dies_ends_its_calls_by_name_and_the_daemon_goes_on(place: TwilioPlace) -> None:
     pid = place.daemon.process.pid
-    stalled = place.call("15550199400")
-    place.until(lambda: place.engine()["sessions_in_use"] == 1)
-    place.until(lambda: place.operator.get(f"/v1/calls/{stalled}")["answered_at"] is not None)
-    time.sleep(1.0)
+    stalled = place.held("15550199400")
     place.bot.process.send_signal(signal.SIGSTOP)
     ended = place.ended(stalled)
     assert (ended["disposition"], ended["reason"]) == ("connected", "engine_failed")
@@ -177,16 +117,6 @@ def test_a_bot_that_stalls_or_dies_ends_its_calls_by_name_and_the_daemon_goes_on
     place.bot.process.send_signal(signal.SIGCONT)
     # Two calls were not held, so it must show that it takes one before it is given more.
     place.until(lambda: place.engine()["healthy"], 60)
-    killed = place.call("15550199420")
-    place.until(lambda: place.operator.get(f"/v1/calls/{killed}")["answered_at"] is not None)
-    time.sleep(1.0)
-    place.bot.process.kill()
-    ended = place.ended(killed)
-    assert (ended["disposition"], ended["reason"]) == ("connected", "engine_failed")
-    place.until(lambda: not place.engine()["healthy"])
-    assert "Connection refused" in place.engine()["state"]
-    status = place.operator.get("/v1/status")
-    assert status["live_calls"] == 0
-    assert [trunk["channels_in_use"] for trunk in status["trunks"]] == [0] * len(status["trunks"])
+    place.death_is_told("15550199420")
     assert place.daemon.process.poll() is None
     assert place.daemon.process.pid == pid

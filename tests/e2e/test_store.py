@@ -37,7 +37,7 @@ def test_dialing_stops_with_its_database_and_goes_on_with_it(site: Site, postgre
     leave, come_back = AWAY[how]
     operator = site.open()
     operator.await_ready()
-    called = numbers(10 + sorted(AWAY).index(how), 60, BUSY)
+    called = numbers(10 + sorted(AWAY).index(how), 32, BUSY)
     campaign = operator.campaign(called, max_attempts=1, calls_per_second=4)
     site.await_dialing(called, 5)
     leave(postgres)

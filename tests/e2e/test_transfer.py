@@ -156,7 +156,7 @@ def running_exchange(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Excha
         "DIALERD_TRANSFERS__ANNOUNCED__ANNOUNCEMENT": "vm-intro",
         "DIALERD_TRANSFERS__ANNOUNCED__WARM": "true",
         "DIALERD_DIALING__MIN_GAP_MINUTES": "0",
-        "DIALERD_DIALING__MAX_CALL_MINUTES": "0.5",
+        "DIALERD_DIALING__MAX_CALL_MINUTES": "1",
     }
     with (
         sipp.callee("busy", folder / "softphone", log_messages=True) as softphone,
@@ -363,4 +363,27 @@ def test_a_daemon_that_is_killed_leaves_callee_and_person_talking_and_knows_the_
     shown = exchange.await_end(ringing)
     assert (shown["disposition"], shown["transfer"]["outcome"]) == ("connected", "cancelled")
     exchange.api.post("/v1/resume")
+    exchange.nothing_is_left()
+
+
+@pytest.mark.parametrize("first", ["callee", "person"])
+def test_a_talk_that_began_and_ended_while_no_daemon_was_there_is_known_by_its_call_records(
+    exchange: Exchange, first: str
+) -> None:
+    ident = exchange.answered()
+    exchange.transfer(ident, "announced")
+    exchange.await_transfer(ident, state="joining")
+    os.kill(exchange.process.process.pid, signal.SIGKILL)
+    exchange.process.process.wait()
+    callee = next(name for name in exchange.listener.channels() if re.fullmatch(rf".*{ident}-\d+", name))
+    person = f"{callee}-h1"
+    # As far as the daemon had come with Asterisk when it died.
+    exchange.listener.connect(f"{callee}-t", callee, person)
+    until(lambda: len(exchange.listener.members(f"{callee}-t")) == 2, 5, "they are not together")
+    gone = callee if first == "callee" else person
+    exchange.listener.hang_up(gone)
+    until(lambda: gone not in exchange.listener.channels(), 5, f"the {first} does not leave")
+    exchange.restart()
+    shown = exchange.await_end(ident)
+    assert (shown["disposition"], shown["transfer"]["outcome"]) == ("escalated", "answered")
     exchange.nothing_is_left()

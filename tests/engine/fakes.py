@@ -14,6 +14,7 @@ from dialerd.core.effects import (
     AttachAgent,
     CallPerson,
     JoinPerson,
+    LimitCall,
     Originate,
     PrepareMedia,
     ReturnCallee,
@@ -118,6 +119,7 @@ class RecordingTelephony:
     joined: list[JoinPerson] = field(default_factory=list)
     rung: list[ChannelId] = field(default_factory=list)
     returned: list[ReturnCallee] = field(default_factory=list)
+    limited: list[LimitCall] = field(default_factory=list)
     live: tuple[LiveChannel, ...] = ()
     records: tuple[CallRecord, ...] = ()
 
@@ -141,6 +143,9 @@ class RecordingTelephony:
 
     def return_callee(self, order: ReturnCallee) -> None:
         self.returned.append(order)
+
+    def limit_call(self, order: LimitCall) -> None:
+        self.limited.append(order)
 
     def ring_callee(self, channel: ChannelId) -> None:
         self.rung.append(channel)

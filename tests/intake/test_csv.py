@@ -215,6 +215,17 @@ def test_values_that_are_not_of_their_type_are_warnings_by_line_and_column(tmp_p
     )
 
 
+def test_decimal_commas_are_told_by_line_and_column(tmp_path: Path) -> None:
+    listed = f'phone,emi_amount\n{ONE},"7250,50"\n+919876500002,"12,5"\n+919876500003,"1,50,000"\n'
+    told, contacts = check_csv(listed, tmp_path, replace(rules(), kinds={"emi_amount": "amount"}))
+    assert [contact.variables["emi_amount"] for contact in contacts] == ["7250,50", "12,5", "1,50,000"]
+    assert [(row.line, row.reason.partition(":")[0]) for row in told.warnings] == [
+        (2, "emi_amount"),
+        (3, "emi_amount"),
+    ]
+    assert "'7250,50' is not a number" in told.warnings[0].reason
+
+
 def test_of_a_column_in_another_format_so_many_are_told_and_the_rest_counted(tmp_path: Path) -> None:
     listed = "phone,due_date\n" + "".join(f"+9198765{number:05d},20/01/2027\n" for number in range(250))
     told, _ = check_csv(listed, tmp_path, replace(rules(), kinds=KINDS))

@@ -76,8 +76,6 @@ SPARED = 4
 POLL = 0.05
 ORPHANED = 20.0
 """Seconds after which a media worker without a daemon must be gone: its grace is 10 s."""
-SETTLED = 1.0
-"""Seconds from when a daemon has reached Asterisk until it must know what became of calls and people."""
 CLEARED = 20.0
 """Seconds after which nothing may be left of calls that are over: two audits find what was."""
 FAULTS = ("engine.turn_failed", "engine.event_failed", "engine.step_raised", "part_died", "Traceback")
@@ -256,9 +254,12 @@ class Drill:
         assert self.onlooker is not None
         contacts, others = self.contacts(campaigns), self.ledger.recordings()
         killed = [*self.worker_kills, *(life.ended for life in self.lives if life.ended is not None)]
+        settled = self._steady()
         return [
-            persons.reckon(contacts, self.onlooker.seen(), self._steady(), self.pbx_kills),
-            recorded.reckon(contacts, self.recordings, killed, self.harms, others),
+            persons.reckon(contacts, self.onlooker.seen(), settled, self.pbx_kills, self.harms),
+            recorded.reckon(
+                contacts, self.recordings, killed, self.harms, others, settled, self.worker_kills
+            ),
         ]
 
     def _steady(self) -> list[Span]:
@@ -266,7 +267,7 @@ class Drill:
         lives = [(life.began, math.inf if life.ended is None else life.ended) for life in self.lives]
         connected = self._connected()
         ready = [
-            (next((at for at in connected if began <= at < ended), ended) + SETTLED, ended)
+            (next((at for at in connected if began <= at < ended), ended) + persons.SETTLED, ended)
             for began, ended in lives
         ]
         return [span for life in ready if life[0] < life[1] for span in without(life, self.harms)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from tests.kill.accounts import Books
 from tests.kill.ledger import CallRow, ContactRow
@@ -14,6 +15,8 @@ AT_ONCE = 0.3
 """Seconds of a talk so short that it may be over before anybody was told of it."""
 ALONE = 3.0
 """Seconds of a daemon that has settled for which nobody may be alone on the line."""
+SETTLED = 1.0
+"""Seconds from when a daemon has reached Asterisk until it must know what became of calls and people."""
 RINGS_ON = 3.0
 """The same for a person's channel whose callee is gone."""
 _OURS = re.compile(r"(?P<callee>.+-cal_[0-9a-f]{12}-\d+)(?P<person>-h\d+)?")
@@ -24,16 +27,17 @@ def reckon(
     seen: Seen,
     settled: Sequence[Span],
     deaths: Sequence[float],
+    harms: Sequence[Span] = (),
 ) -> Books:
     """Hold every call's transfer, and every channel, against the promise.
 
-    `settled`: when a daemon knew what was going on; `deaths`: those of Asterisk.
+    `settled`: when a daemon knew what was going on; `deaths`: those of Asterisk; `harms`: when the way to a server was
+    harmed.
     """
+    unknown = _Unknown(settled, deaths, harms)
     calls = {call.id: call for contact in contacts.values() for call in contact.calls}
     figures: Counter[str] = Counter()
-    breaches = [
-        breach for call in calls.values() for breach in _recorded(call, seen, settled, deaths, figures)
-    ]
+    breaches = [breach for call in calls.values() for breach in _recorded(call, seen, unknown, figures)]
     figures["longest alone, ms"] = 0
     for name in seen.lines:
         found = _OURS.fullmatch(name)
@@ -58,9 +62,7 @@ def joined_at(call: CallRow, seen: Seen) -> list[Span]:
     return [span for person in persons_of(call, seen) for span in seen.together(channel, person)]
 
 
-def _recorded(
-    call: CallRow, seen: Seen, settled: Sequence[Span], deaths: Sequence[float], figures: Counter[str]
-) -> Iterator[str]:
+def _recorded(call: CallRow, seen: Seen, unknown: _Unknown, figures: Counter[str]) -> Iterator[str]:
     persons, talks = persons_of(call, seen), joined_at(call, seen)
     transfer = call.transfer
     if persons and transfer is None:
@@ -78,17 +80,36 @@ def _recorded(
         yield f"{call.id}: recorded as with a person, the PBX never saw the two together ({persons})"
     if outcome == "answered" or not talks:
         return
-    if any(_unwatched(span, settled, deaths) for span in talks):
+    if any(unknown.may_be(span) for span in talks):
         figures["talks that nobody could record"] += 1
     elif max(end - begin for begin, end in talks) > AT_ONCE:
         yield f"{call.id}: was with a person, recorded as {outcome} ({call.disposition}, {call.reason})"
 
 
-def _unwatched(talk: Span, settled: Sequence[Span], deaths: Sequence[float]) -> bool:
-    """Whether the daemon, or Asterisk, died as the talk began: nobody was told that it did."""
-    begin = talk[0]
-    told = any(since <= begin and begin + AT_ONCE <= until for since, until in settled)
-    return not told or any(begin - AT_ONCE <= death <= begin + AT_ONCE for death in deaths)
+@dataclass(frozen=True)
+class _Unknown:
+    """What kept a daemon from being told of a talk."""
+
+    settled: Sequence[Span]
+    deaths: Sequence[float]
+    harms: Sequence[Span]
+
+    def may_be(self, talk: Span) -> bool:
+        """Whether nothing could tell of it.
+
+        One that ended while no daemon was there is in Asterisk's call records, unless it died with that. One that was
+        over just as a daemon had come back was over before the two could be brought together again.
+        """
+        begin, end = talk
+        if any(begin - AT_ONCE <= death <= begin + AT_ONCE for death in self.deaths):
+            return True
+        if any(since <= begin and begin + AT_ONCE <= until for since, until in self.settled):
+            return False
+        return (
+            any(begin <= death <= end + AT_ONCE for death in self.deaths)
+            or any(since <= end and begin <= until for since, until in self.harms)
+            or any(since - SETTLED <= end <= since for since, _ in self.settled)
+        )
 
 
 def _left(name: str, seen: Seen, settled: Sequence[Span], figures: Counter[str]) -> Iterator[str]:

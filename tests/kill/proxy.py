@@ -16,6 +16,8 @@ from contextlib import contextmanager
 from enum import Enum
 from typing import Any
 
+from tests.listening import stop
+
 _CHUNK = 65_536
 _EVENTS = b"GET /ari/events"
 _AT_ONCE = struct.pack("ii", 1, 0)
@@ -130,7 +132,7 @@ class Proxy:
 
     async def _shut(self) -> None:
         if self._server is not None:
-            self._server.close()
+            await stop(self._server)
         self._reset()
         pumps = [pump for connection in self._connections for pump in connection.pumps]
         for pump in pumps:

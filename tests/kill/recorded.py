@@ -17,6 +17,10 @@ LONGER = 1.0
 its callee is noticed."""
 SHORTER = 2.0
 """Seconds that may be missing at its beginning and its end."""
+BEGINS = 1.0
+"""Seconds from an answer until its call's recording must have begun."""
+ON_DISK = 2.0
+"""The same until some of it is on the disk, where a worker's death leaves it."""
 
 
 def reckon(
@@ -25,11 +29,13 @@ def reckon(
     killed: Sequence[float],
     harms: Sequence[Span],
     others: frozenset[str],
+    settled: Sequence[Span],
+    workers: Sequence[float],
 ) -> Books:
-    """Hold every recording against its file.
+    """Hold every call, all of which are to be recorded, against its recording, and that against its file.
 
-    `killed`: when daemons and media workers died; `harms`: when the way to a server was harmed; `others`: paths of
-    recordings that other calls have.
+    `killed`: when daemons and media workers died, `workers`: the latter alone; `harms`: when the way to a server was
+    harmed; `others`: paths of recordings that other calls have; `settled`: when a daemon knew what was going on.
     """
     breaches: list[str] = []
     figures: Counter[str] = Counter()
@@ -38,12 +44,28 @@ def reckon(
         for call in contact.calls:
             if call.recording is None:
                 figures["answered and not recorded"] += call.answered
+                if _had_to_be(call, settled, workers):
+                    breaches.append(f"{call.id}: it has no recording")
                 continue
             figures["recordings"] += 1
             told.add(call.recording.path)
             breaches += [f"{call.id}: {breach}" for breach in _recording(call, folder, killed, harms)]
     breaches += [f"{path}: nothing is stored about this file" for path in sorted(files(folder) - told)]
     return Books(tuple(breaches), figures)
+
+
+def _had_to_be(call: CallRow, settled: Sequence[Span], workers: Sequence[float]) -> bool:
+    """Whether a call without a recording was given its agent, and by that its recording, by a daemon that lived on.
+
+    What nobody was heard on is `abandoned`, and has no recording either.
+    """
+    attempt = call.tries[-1]
+    answered, ended = attempt.answered_at, attempt.ended_at
+    if answered is None or ended is None or ended < answered + BEGINS or call.reason == "abandoned":
+        return False
+    if any(answered <= death <= answered + ON_DISK for death in workers):
+        return False
+    return any(since <= answered and answered + BEGINS <= until for since, until in settled)
 
 
 def files(folder: Path) -> set[str]:

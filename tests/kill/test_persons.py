@@ -12,7 +12,7 @@ import pytest
 
 from tests.kill import persons, recorded
 from tests.kill.ledger import CallRow, ContactRow, RecordingRow, TryRow
-from tests.kill.onlooker import Line, Seen, Stay, without
+from tests.kill.onlooker import Line, Seen, Span, Stay, without
 
 CALLEE = "lab-cal_000000000001-1"
 PERSON = f"{CALLEE}-h1"
@@ -21,9 +21,11 @@ ANSWERED = {"state": "ended", "outcome": "answered"}
 FAILED = {"state": "ended", "outcome": "no_answer"}
 
 
+TRY = TryRow(CALLEE, "lab", "ended", 99.0, 99.1, 100.0, 110.0, None)
+
+
 def call(**changes: Any) -> CallRow:
-    row = TryRow(CALLEE, "lab", "ended", 99.0, 99.1, 100.0, 110.0, None)
-    plain = CallRow("cal_000000000001", "completed", "escalated", None, True, 110.0, (row,), ANSWERED)
+    plain = CallRow("cal_000000000001", "completed", "escalated", None, True, 110.0, (TRY,), ANSWERED)
     return replace(plain, **changes)
 
 
@@ -44,8 +46,14 @@ def seen(*stays: Stay, person: tuple[float, float | None] = (102.0, 110.0), gone
 TOGETHER = (Stay(CALLEE, "t", 102.0, 110.0), Stay(PERSON, "t", 102.0, 110.0))
 
 
-def found(row: CallRow, what: Seen, lives: tuple[tuple[float, float], ...] = ALWAYS) -> str:
-    return " | ".join(persons.reckon(contacts(row), what, lives, ()).breaches)
+def found(
+    row: CallRow,
+    what: Seen,
+    lives: tuple[Span, ...] = ALWAYS,
+    deaths: tuple[float, ...] = (),
+    harms: tuple[Span, ...] = (),
+) -> str:
+    return " | ".join(persons.reckon(contacts(row), what, lives, deaths, harms).breaches)
 
 
 def test_who_was_with_a_person_is_recorded_so() -> None:
@@ -80,10 +88,26 @@ def test_time_without_a_daemon_is_nobodys_fault_and_that_of_one_that_has_settled
     assert "alone" in found(call(), left, ((0.0, 102.5), (106.6, math.inf)))
 
 
-def test_a_talk_that_began_as_the_daemon_died_may_be_unknown() -> None:
-    row, what = call(disposition="connected", transfer=FAILED), seen(*TOGETHER)
-    assert found(row, what, ((0.0, 102.1), (103.0, math.inf))) == ""
-    assert "was with a person" in found(row, what, ((0.0, 104.0), (105.0, math.inf)))
+BRIEF = tuple(replace(stay, until=104.0) for stay in TOGETHER)
+
+
+@pytest.mark.parametrize(
+    ("what", "lives", "deaths", "harms", "known"),
+    [
+        (seen(*TOGETHER), ((0.0, 104.0), (105.0, math.inf)), (), (), True),
+        (seen(*TOGETHER), ((0.0, 102.1), (103.0, math.inf)), (), (), True),
+        (seen(*BRIEF, person=(102, 104), gone=104), ((0.0, 102.1), (106.0, math.inf)), (), (), True),
+        (seen(*BRIEF, person=(102, 104), gone=104), ((0.0, 102.1), (104.5, math.inf)), (), (), False),
+        (seen(*BRIEF, person=(102, 104), gone=104), ((0.0, 102.1), (106.0, math.inf)), (103.5,), (), False),
+        (seen(*BRIEF, person=(102, 104), gone=104), ((0.0, 102.1), (106.0, math.inf)), (), ((101.0, 103.0),), False),
+        (seen(*TOGETHER), ALWAYS, (102.1,), (), False),
+    ],
+)  # fmt: skip
+def test_a_talk_may_be_unknown_only_where_nothing_tells_of_it(
+    what: Seen, lives: tuple[Span, ...], deaths: tuple[float, ...], harms: tuple[Span, ...], known: bool
+) -> None:
+    row = call(disposition="connected", transfer=FAILED)
+    assert ("was with a person" in found(row, what, lives, deaths, harms)) is known
 
 
 def test_what_is_left_of_a_span() -> None:
@@ -104,8 +128,15 @@ def tape(folder: Path, name: str, seconds: float) -> RecordingRow:
     return RecordingRow(name, (folder / name).stat().st_size, seconds)
 
 
-def taped(folder: Path, row: CallRow, killed: tuple[float, ...] = ()) -> str:
-    return " | ".join(recorded.reckon(contacts(row), folder, killed, (), frozenset()).breaches)
+def taped(
+    folder: Path,
+    row: CallRow,
+    killed: tuple[float, ...] = (),
+    lives: tuple[Span, ...] = ALWAYS,
+    workers: tuple[float, ...] = (),
+) -> str:
+    books = recorded.reckon(contacts(row), folder, killed, (), frozenset(), lives, workers)
+    return " | ".join(books.breaches)
 
 
 def test_a_recording_fits_its_call_and_its_file(tmp_path: Path) -> None:
@@ -118,6 +149,32 @@ def test_a_recording_fits_its_call_and_its_file(tmp_path: Path) -> None:
     assert taped(tmp_path, cut, (105.0,)) == "", "its worker died"
     long = replace(plain, recording=tape(tmp_path, "a.wav", 12.0))
     assert "longer than the call" in taped(tmp_path, long)
+
+
+@pytest.mark.parametrize(
+    ("changes", "lives", "workers", "missing"),
+    [
+        ({}, ALWAYS, (), True),
+        ({}, ((0.0, 101.5), (120.0, math.inf)), (), True),
+        ({}, ALWAYS, (104.0,), True),
+        ({"reason": "dropped"}, ALWAYS, (), True),
+        ({"reason": "abandoned"}, ALWAYS, (), False),
+        ({}, ((0.0, 100.5), (102.0, math.inf)), (), False),
+        ({}, ((100.5, math.inf),), (), False),
+        ({}, ALWAYS, (101.5,), False),
+        ({"tries": (replace(TRY, ended_at=100.9),)}, ALWAYS, (), False),
+        ({"tries": (replace(TRY, answered_at=None),)}, ALWAYS, (), False),
+    ],
+)  # fmt: skip
+def test_a_call_that_has_neither_recording_nor_file_and_should_is_found(
+    tmp_path: Path,
+    changes: dict[str, Any],
+    lives: tuple[Span, ...],
+    workers: tuple[float, ...],
+    missing: bool,
+) -> None:
+    said = taped(tmp_path, call(**{"transfer": None, **changes}), lives=lives, workers=workers)
+    assert said == ("cal_000000000001: it has no recording" if missing else "")
 
 
 def test_a_file_that_is_missing_broken_or_unknown_is_found(tmp_path: Path) -> None:

@@ -173,6 +173,7 @@ def test_the_text_form_can_be_evaluated(lab: Json) -> None:
     assert {name: environment.get(name) for name in lab["env"]} == lab["env"]
 
 
+@pytest.mark.alone
 def test_two_labs_share_nothing(lab: Json, tmp_path: Path) -> None:
     with lab_in(tmp_path / "second") as second:
         assert not ports_of(lab).keys() & ports_of(second).keys()
@@ -211,6 +212,17 @@ def test_what_died_is_started_again(tmp_path: Path) -> None:
         os.kill(after["pids"]["carrier"], signal.SIGKILL)
         assert run_json("up", "--dir", tmp_path)["ari"] == before["ari"]
     assert processes_of(tmp_path) == []
+
+
+def test_the_ports_of_a_lab_that_has_died_wait_for_it(tmp_path: Path) -> None:
+    with lab_in(tmp_path / "first") as first:
+        for pid in first["pids"].values():
+            os.kill(pid, signal.SIGKILL)
+        eventually(lambda: not processes_of(tmp_path), 5)
+        with lab_in(tmp_path / "second") as second:
+            assert not ports_of(first).keys() & ports_of(second).keys()
+            again = run_json("up", "--dir", tmp_path / "first")
+            assert {**again, "pids": None} == {**first, "pids": None}
 
 
 def test_chosen_ports_and_deep_folders(tmp_path: Path) -> None:

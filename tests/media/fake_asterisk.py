@@ -10,9 +10,10 @@ import base64
 import contextlib
 import json
 import random
+import re
 import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,6 +22,7 @@ from aiohttp import ClientError, ClientSession, ClientWebSocketResponse, WSMsgTy
 from dialerd.media.address import Address
 from dialerd.media.ari import AriLogin
 from tests.adapters.waiting import until
+from tests.web_server import web_server
 
 INSTANCE = "lab"
 PASSWORD = "right horse"
@@ -42,6 +44,20 @@ def free_address() -> Address:
             probe.bind((address.host, address.port))
             other.bind((address.host, address.port + 1))
             return address
+
+
+@contextmanager
+def reserved_address() -> Iterator[Address]:
+    """An address as `free_address` gives it, which nobody who asks that for one is given as long as the block lasts.
+
+    Only a server that may share it can listen there: asyncio's and uvloop's do.
+    """
+    address = free_address()
+    with socket.socket() as first, socket.socket() as second:
+        for holder, port in ((first, address.port), (second, address.port + 1)):
+            holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            holder.bind((address.host, port))
+        yield address
 
 
 @dataclass
@@ -98,8 +114,12 @@ class FakeAsterisk:
     requests: list[str] = field(default_factory=list)
     connections: tuple[str, ...] = ("engine",)
     """Sections of its websocket_client.conf beside ours."""
+    reachable: bool = True
+    """Whether they lead to anybody; a leg that does not is gone once it is dialed."""
     direct: dict[str, dict[str, str]] = field(default_factory=dict)
     """The variables of legs that lead to engines."""
+    down: set[str] = field(default_factory=set)
+    """Those that were not dialed yet."""
     direct_forms: dict[str, str] = field(default_factory=dict)
     """Their formats."""
     holds_marks: bool = False
@@ -156,8 +176,7 @@ class FakeAsterisk:
     async def make_leg(self, request: web.Request) -> web.Response:
         body = await request.json()
         assert body["connection_type"] == "client"
-        if not body["external_host"].startswith(f"{INSTANCE}-media"):
-            return self._make_direct_leg(body)
+        assert body["external_host"].startswith(f"{INSTANCE}-media")
         assert (body["transport"], body["app"]) == ("websocket", INSTANCE)
         assert body["format"] in FRAMES
         name = body["channelId"]
@@ -175,14 +194,29 @@ class FakeAsterisk:
             request.transport.close()
         return web.json_response({"id": name})
 
-    def _make_direct_leg(self, body: dict[str, Any]) -> web.Response:
-        """Asterisk itself leads to an engine."""
-        if body["external_host"] not in self.connections:
-            return web.json_response({"message": "Unable to allocate channel"}, status=500)
-        self.channels.add(body["channelId"])
-        self.direct[body["channelId"]] = body["variables"]
-        self.direct_forms[body["channelId"]] = body["format"]
-        return web.json_response({"id": body["channelId"]})
+    async def create(self, request: web.Request) -> web.Response:
+        """A channel that is not dialed yet: of those, here are legs that lead to an engine."""
+        body = await request.json()
+        found = re.fullmatch(r"WebSocket/(\w+)/c\((\w+)\)f\(json\)", body["endpoint"])
+        assert found
+        assert body["app"] == INSTANCE
+        if found[1] not in self.connections:
+            return web.json_response({"error": "Allocation failed"}, status=500)
+        name = body["channelId"]
+        self.channels.add(name)
+        self.down.add(name)
+        self.direct[name] = body["variables"]
+        self.direct_forms[name] = found[2]
+        return web.json_response({"id": name})
+
+    async def dial(self, request: web.Request) -> web.Response:
+        """Asterisk connects to the engine, if that is there."""
+        name = request.match_info["id"]
+        assert any(name in joined for joined in self.bridges.values())
+        self.down.discard(name)
+        if not self.reachable:
+            self.channels.discard(name)
+        return web.Response(status=204)
 
     async def list_channels(self, _request: web.Request) -> web.Response:
         return web.json_response(
@@ -196,10 +230,10 @@ class FakeAsterisk:
         )
 
     async def show_channel(self, request: web.Request) -> web.Response:
-        live = request.match_info["id"] in self.channels
-        return web.json_response(
-            {} if live else {"message": "Channel not found"}, status=200 if live else 404
-        )
+        name = request.match_info["id"]
+        if name not in self.channels:
+            return web.json_response({"message": "Channel not found"}, status=404)
+        return web.json_response({"state": "Down" if name in self.down else "Up"})
 
     async def drop_channel(self, request: web.Request) -> web.Response:
         name = request.match_info["id"]
@@ -300,9 +334,17 @@ class FakeAsterisk:
 @asynccontextmanager
 async def fake_asterisk(**settings: Any) -> AsyncIterator[FakeAsterisk]:
     """A fake on a loopback port of its own."""
-    fake = FakeAsterisk(**settings)
+    with reserved_address() as media:
+        async with _served(FakeAsterisk(**{"media": media, **settings})) as fake:
+            yield fake
+
+
+@asynccontextmanager
+async def _served(fake: FakeAsterisk) -> AsyncIterator[FakeAsterisk]:
     app = web.Application(middlewares=[fake._gate])
     app.router.add_post("/ari/channels/externalMedia", fake.make_leg)
+    app.router.add_post("/ari/channels/create", fake.create)
+    app.router.add_post("/ari/channels/{id}/dial", fake.dial)
     app.router.add_get("/ari/channels", fake.list_channels)
     app.router.add_get("/ari/channels/{id}", fake.show_channel)
     app.router.add_delete("/ari/channels/{id}", fake.drop_channel)
@@ -311,15 +353,11 @@ async def fake_asterisk(**settings: Any) -> AsyncIterator[FakeAsterisk]:
     app.router.add_post("/ari/bridges/{id}", fake.make_bridge)
     app.router.add_post("/ari/bridges/{id}/addChannel", fake.join)
     app.router.add_delete("/ari/bridges/{id}", fake.drop_bridge)
-    runner = web.AppRunner(app, shutdown_timeout=0.05, access_log=None)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    fake.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    try:
-        yield fake
-    finally:
-        for task in fake.tasks:
-            task.cancel()
-        await asyncio.gather(*fake.tasks, return_exceptions=True)
-        await runner.cleanup()
+    async with web_server(app, patience=0.05) as address:
+        fake.url = f"http://{address}"
+        try:
+            yield fake
+        finally:
+            for task in fake.tasks:
+                task.cancel()
+            await asyncio.gather(*fake.tasks, return_exceptions=True)

@@ -13,6 +13,7 @@ from typing import Any
 from aiohttp import WSMsgType, web
 
 from tests.adapters.waiting import until
+from tests.web_server import web_server
 
 
 @dataclass
@@ -66,6 +67,9 @@ class FakeBot:
     url: str = ""
     behave: Behaviour = nothing
     accepts: bool = True
+    """Whether it answers who brings a call."""
+    refuses: bool = False
+    """It answers that it takes none."""
     streams: list[FakeStream] = field(default_factory=list)
 
     async def stream(self, number: int = 1) -> FakeStream:
@@ -76,6 +80,8 @@ class FakeBot:
     async def serve(self, request: web.Request) -> web.StreamResponse:
         if not self.accepts:
             await asyncio.sleep(60)
+        if self.refuses:
+            return web.Response(status=503)
         socket = web.WebSocketResponse()
         await socket.prepare(request)
         stream = FakeStream(socket, dict(request.headers))
@@ -97,13 +103,6 @@ async def fake_bot(**settings: Any) -> AsyncIterator[FakeBot]:
     bot = FakeBot(**settings)
     app = web.Application()
     app.router.add_get("/ws", bot.serve)
-    runner = web.AppRunner(app, shutdown_timeout=0.05, access_log=None)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    assert site._server is not None
-    bot.url = f"ws://127.0.0.1:{site._server.sockets[0].getsockname()[1]}/ws"  # type: ignore[attr-defined]
-    try:
+    async with web_server(app, patience=0.05) as address:
+        bot.url = f"ws://{address}/ws"
         yield bot
-    finally:
-        await runner.cleanup()

@@ -49,5 +49,5 @@ async def test_a_call_in_which_nobody_says_anything_is_ended_but_not_while_a_per
         call.session.transfer_failed("busy")
         outcome = await call.outcome()
         assert outcome == Failed(
-            Reason.DROPPED, "max silence: neither side was audible for 1.5 s", AgentReport()
+            Reason.DROPPED, "max silence: neither side was audible for 1.5 s", AgentReport(), unheard=False
         )

@@ -19,6 +19,7 @@ from dialerd.media.audiosocket import AudioSocketEngine
 from dialerd.media.formats import SLIN, SLIN16, ULAW, Format
 from dialerd.media.outcome import Finished
 from tests.adapters.waiting import until
+from tests.listening import stop
 from tests.media.fake_agent import FRAME, call_id
 from tests.media.fake_asterisk import FakeLeg
 from tests.media.talking import Talk, talking
@@ -67,17 +68,18 @@ class FakeServer:
 
 @asynccontextmanager
 async def served(**changes: Any) -> AsyncIterator[tuple[FakeServer, Talk]]:
-    """`changes` are the engine's `format` and the carrier's `codec`."""
+    """`changes` are the engine's `format` and `silence`, and the carrier's `codec`."""
     server = FakeServer()
     listening = await asyncio.start_server(server.serve, "127.0.0.1", 0)
     server.port = listening.sockets[0].getsockname()[1]
     engine: dict[str, Any] = {"kind": "audiosocket", "url": f"tcp://127.0.0.1:{server.port}"}
     engine["format"] = changes.pop("form", "slin")
+    engine["silence"] = changes.pop("silence", 30.0)
     try:
         async with talking(engine=engine, kinds={"audiosocket": AudioSocketEngine}, **changes) as talk:
             yield server, talk
     finally:
-        listening.close()
+        await stop(listening)
         if server.writer is not None:
             server.writer.close()
 
@@ -202,3 +204,43 @@ def test_samples_are_kept_as_well_as_eight_bits_allow() -> None:
             mulaw.decode(mulaw.encode(value.to_bytes(2, "little", signed=True))), "little", signed=True
         )
         assert abs(near - value) <= max(8, abs(value) * 0.04)
+
+
+async def test_an_engine_that_has_frozen_is_noticed_though_its_socket_is_open() -> None:
+    """It reads nothing and says nothing any more; its host goes on acknowledging what the callee says."""
+    async with served(silence=0.2) as (server, talk):
+        await server.send(0x10, mulaw.decode(FRAME))
+        leg = await talk.leg()
+        await until(lambda: talk.heard)
+        assert server.writer is not None
+        server.writer.transport.pause_reading()  # type: ignore[attr-defined]
+        while not talk.outcomes:
+            await leg.speak(FRAME)
+            await asyncio.sleep(0.02)
+        reason, detail = await talk.failure()
+        assert reason is Reason.ENGINE_FAILED
+        assert detail == "engine bot: it has sent nothing for 0.2 s, not even silence"
+
+
+async def test_an_engine_that_listens_and_sends_silence_is_there() -> None:
+    loop = asyncio.get_running_loop()
+    async with served(silence=1.0) as (server, talk):
+        await server.send(0x10, mulaw.decode(FRAME))
+        leg = await talk.leg()
+        await until(lambda: talk.heard)
+        until_then = loop.time() + 1.2
+        while loop.time() < until_then:
+            await leg.speak(FRAME)
+            await server.send(0x10, SLIN.silence)
+            await asyncio.sleep(0.02)
+        assert not talk.outcomes
+
+
+async def test_without_a_limit_an_engine_may_be_silent_for_ever() -> None:
+    async with served(silence=0.0) as (server, talk):
+        await server.send(0x10, mulaw.decode(FRAME))
+        leg = await talk.leg()
+        await until(lambda: talk.heard)
+        await leg.speak(*[FRAME] * 10)
+        await until(lambda: len(server.of(0x10)) == 10)
+        assert not talk.outcomes

@@ -33,6 +33,7 @@ async def test_callee_and_engine_are_joined_and_the_engine_is_told_whose_call_it
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(direct, "LOOK", 0.02)
+    monkeypatch.setattr(direct, "STAYS", 0.02)
     async with led(variables={"loan": 5, "odd name": 1}, caller_id="+15550100199") as talk:
         await until(lambda: talk.heard)
         assert talk.fake.bridges[channel_of(CALL) + "-b"] == [channel_of(CALL), LEG]
@@ -59,7 +60,21 @@ async def test_a_connection_that_asterisk_does_not_have_is_named() -> None:
         outcome = await talk.outcome()
         assert isinstance(outcome, Failed)
         assert outcome.reason is Reason.ENGINE_FAILED
-        assert outcome.detail == "Asterisk refused to connect with nowhere: 500 Unable to allocate channel"
+        assert outcome.detail.endswith(
+            "Its websocket_client.conf must have a section [nowhere] with the engine's uri: add it, then reload "
+            "res_websocket_client.so"
+        )
+        await until(lambda: talk.fake.bridges == {})
+
+
+async def test_an_engine_that_does_not_run_is_named() -> None:
+    async with led() as talk:
+        talk.fake.reachable = False
+        assert await talk.failure() == (
+            Reason.ENGINE_FAILED,
+            "Asterisk could not open a WebSocket to the engine: start it where the uri of [engine] in "
+            "websocket_client.conf leads, and look at Asterisk's log",
+        )
         await until(lambda: talk.fake.bridges == {})
 
 
@@ -75,3 +90,22 @@ async def test_where_nobody_can_take_the_call_either_it_ends_at_once() -> None:
     async with led(connection="nowhere", stand_ins=(nobody,)) as talk:
         reason, detail = await talk.failure()
         assert (reason, "there is no engine 'gone'" in detail) == (Reason.ENGINE_FAILED, True)
+
+
+async def test_the_engine_is_reached_only_when_the_callee_can_hear_it() -> None:
+    """What it says with its first frame is for the callee: the fake takes no dial of a leg that is in no bridge."""
+    async with led() as talk:
+        await until(lambda: talk.heard)
+        asked = [line.rpartition("/")[2] for line in talk.fake.requests if line.startswith("POST")]
+        assert asked.index("addChannel") < asked.index("dial")
+
+
+async def test_an_engine_that_leaves_at_once_has_not_taken_the_call() -> None:
+    """It may break on every call: the callee gets the fallback, and the engine counts as failing."""
+    async with led(stand_ins=(STAND_IN,)) as talk:
+        await until(lambda: "POST /ari/channels/" + LEG + "/dial" in talk.fake.requests)
+        talk.fake.channels.discard(LEG)
+        leg = await talk.leg()
+        await until(lambda: FRAME * 10 in bytes(leg.audio))
+        assert len(talk.stood_in) == 1
+        assert "as soon as it had begun" in talk.stood_in[0][1]

@@ -43,6 +43,7 @@ from tests.adapters.waiting import until
 from tests.media.fake_bot import FakeBot, FakeStream, echo, fake_bot
 from tests.media.test_media_lab import SHORT, Dialer, as_stored
 from tests.media.tones import Tone, samples, tone
+from tests.web_server import web_server
 
 pytestmark = pytest.mark.lab
 
@@ -150,6 +151,7 @@ def whole(found: Tone | None, sent: float, least: float) -> Tone:
     return found
 
 
+@pytest.mark.alone
 async def test_a_tone_comes_back_from_an_echo_bot_whole_and_its_keys_arrive(
     running_lab: Lab, tmp_path: Path
 ) -> None:
@@ -182,6 +184,7 @@ async def test_a_tone_comes_back_from_an_echo_bot_whole_and_its_keys_arrive(
         whole(tone(after_key), said.level, 1.5)
 
 
+@pytest.mark.alone
 async def test_a_tone_comes_back_whole_over_audiosocket(running_lab: Lab, tmp_path: Path) -> None:
     keys: list[bytes] = []
 
@@ -234,15 +237,11 @@ async def repeating(address: str, told: list[dict[str, Any]] | None = None) -> A
     host, port = address.rsplit(":", 1)
     app = web.Application()
     app.router.add_get("/media", serve)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, host, int(port)).start()
-    try:
+    async with web_server(app, host, int(port)):
         yield
-    finally:
-        await runner.cleanup()
 
 
+@pytest.mark.alone
 async def test_a_tone_comes_back_whole_from_an_engine_that_asterisk_leads_to(
     running_lab: Lab, tmp_path: Path
 ) -> None:
@@ -270,6 +269,7 @@ async def test_a_tone_comes_back_whole_from_an_engine_that_asterisk_leads_to(
         await dialer.nothing_is_left()
 
 
+@pytest.mark.alone
 async def test_clear_is_heard_at_once_and_a_bot_that_closes_its_socket_ends_the_call(
     running_lab: Lab, tmp_path: Path
 ) -> None:

@@ -102,6 +102,7 @@ def whistled(heard: np.ndarray[Any, Any], rate: int) -> float:
     return float(20 * np.log10(max(strength, 1e-3) / LEVEL))
 
 
+@pytest.mark.alone
 async def test_a_tone_comes_back_whole_over_every_carrier_from_every_kind_of_engine(
     running_lab: Lab, tmp_path: Path
 ) -> None:
@@ -188,6 +189,7 @@ async def test_what_only_wideband_carries_comes_back_from_engines_of_the_other_k
     assert heard["narrow"] < -40
 
 
+@pytest.mark.alone
 async def test_asterisk_takes_every_format_that_an_engine_of_its_own_may_have(
     running_lab: Lab, tmp_path: Path
 ) -> None:

@@ -121,6 +121,7 @@ async def test_a_worker_outlives_its_daemon_and_is_adopted(tmp_path: Path) -> No
             assert held.calls == {CALL, call_id(2)}
             assert await boss.heard.wait(AgentFinished) == AgentFinished(call_id(2), DNC)
             assert boss.heard.events.index(held) == 0
+            assert AgentHeard(CALL) in boss.heard.events, "this daemon does not know it yet"
             await (await fake.leg(CALL)).press("9")
             await boss.heard.wait(AgentFinished, 2)
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import socket
 from typing import Any
 
 import pytest
 
 from dialerd.core.engine import EngineState
+from dialerd.core.errors import PortError
 from dialerd.media.engine_settings import EngineSettings
 from dialerd.media.rack import EngineRack, RackTiming
 from dialerd.media.twilio import TwilioStreamEngine
@@ -40,27 +43,65 @@ async def test_an_engine_is_looked_at_and_named_while_it_cannot_be_reached() -> 
 
 async def test_an_engine_that_takes_no_calls_is_given_none_then_one_then_all() -> None:
     quick = RackTiming(check=0.02, retry=0.05, longest_retry=0.05)
-    async with fake_bot(accepts=False) as bot:
+    async with fake_bot(refuses=True) as bot:
         kinds = {"twilio-stream": lambda settings: TwilioStreamEngine(settings, GuardedWay())}
         rack = EngineRack(FakeAgent(), kinds, lambda: None, quick)
-        rack.configure([EngineSettings("bot", "twilio-stream", 3, url=bot.url, connect=0.05)])
+        rack.configure([EngineSettings("bot", "twilio-stream", 3, url=bot.url, connect=20.0)])
         await until(lambda: rack.states()["bot"].sessions == 3)
-        for number in (1, 2):
+        said = f"{bot.url} opens no WebSocket (HTTP 503)"
+        for number, sessions, told in (
+            (1, 3, f"its last call failed: {said}"),
+            (2, 0, f"it took no call 2 times running: {said}"),
+        ):
             conversation: Any = rack.converse(order(number, engine="bot"))
-            with pytest.raises(Exception, match="does not take the call"):
+            with pytest.raises(Exception, match="opens no WebSocket"):
                 await conversation.connect()
             conversation.close(0)
-        state = rack.states()["bot"]
-        assert state.sessions == 0
-        assert state.detail.startswith("it took no call 2 times running: ws://127.0.0.1:")
+            state = rack.states()["bot"]
+            assert state.sessions == sessions
+            assert state.detail.startswith(told)
         await until(lambda: rack.states()["bot"].sessions == 1)
-        bot.accepts = True
+        assert rack.states()["bot"].detail.startswith(
+            f"one call at a time, until it takes one: it took no call 2 times running: {said}"
+        )
+        bot.refuses = False
         conversation = rack.converse(order(3, engine="bot"))
         await conversation.connect()
         stream = await bot.stream()
         await stream.speak(FRAME)
-        await until(lambda: rack.states()["bot"].sessions == 3)
+        await until(lambda: rack.states()["bot"] == EngineState(3))
         conversation.close(0)
+        rack.close()
+
+
+async def test_an_engine_is_looked_at_no_less_often_while_it_cannot_be_reached() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as held:
+        port = held.getsockname()[1]
+    kinds = {"twilio-stream": lambda settings: TwilioStreamEngine(settings, GuardedWay())}
+    rack = EngineRack(
+        FakeAgent(), kinds, lambda: None, RackTiming(check=0.02, retry=3_600, longest_retry=3_600)
+    )
+    rack.configure([EngineSettings("bot", "twilio-stream", 3, url=f"ws://127.0.0.1:{port}/ws")])
+    await until(lambda: "Connection refused" in rack.states()["bot"].detail)
+    server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", port)
+    async with server:
+        await until(lambda: rack.states()["bot"] == EngineState(3))
+    rack.close()
+
+
+async def test_a_wrong_path_is_named() -> None:
+    async with fake_bot() as bot:
+        kinds = {"twilio-stream": lambda settings: TwilioStreamEngine(settings, GuardedWay())}
+        rack = EngineRack(FakeAgent(), kinds, lambda: None)
+        rack.configure([EngineSettings("bot", "twilio-stream", 3, url=f"{bot.url}/call")])
+        await until(lambda: rack.states()["bot"].sessions == 3)
+        conversation: Any = rack.converse(order(1, engine="bot"))
+        said = f"{bot.url}/call opens no WebSocket (HTTP 404): check the path, and the token if it wants one"
+        with pytest.raises(PortError) as caught:
+            await conversation.connect()
+        conversation.close(0)
+        assert str(caught.value) == f"engine bot: {said}"
+        assert rack.states()["bot"].detail == f"its last call failed: {said}"
         rack.close()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from dialerd.media import reception as module
 from dialerd.media.address import Address
 from dialerd.media.reception import PATH, TOKEN, Awaited, Reception
 from tests.adapters.waiting import until
+from tests.media.fake_asterisk import free_address, reserved_address
 
 LEG = "lab-cal_000000000001-1-m"
 
@@ -233,3 +235,39 @@ async def test_an_address_that_is_taken() -> None:
 async def test_an_address_that_is_not_ours() -> None:
     with pytest.raises(PortError, match=r"cannot listen at 192\.0\.2\.1:8790"):
         await Reception(Address("192.0.2.1", 8790)).open()
+
+
+@pytest.mark.parametrize("turns", range(6))
+async def test_the_address_is_free_again_whenever_it_is_given_up(turns: int) -> None:
+    address = free_address()
+    reception = Reception(address)
+    opening = asyncio.create_task(reception.open())
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    opening.cancel()
+    await asyncio.gather(opening, return_exceptions=True)
+    reception.close()
+    with socket.socket() as other:
+        other.bind((address.host, address.port))
+
+
+async def test_an_address_that_is_taken_is_had_when_it_is_free() -> None:
+    address = free_address()
+    with socket.socket() as other:
+        other.bind((address.host, address.port))
+        other.listen()
+        reception = Reception(address)
+        for _ in range(2):
+            with pytest.raises(PortError, match="Address already in use"):
+                await reception.open()
+    await reception.open()
+    reception.close()
+
+
+async def test_an_address_of_the_tests_is_given_to_nobody_else_and_can_be_listened_at() -> None:
+    with reserved_address() as address:
+        with socket.socket() as other, pytest.raises(OSError, match="already in use"):
+            other.bind((address.host, address.port))
+        reception = Reception(address)
+        await reception.open()
+        reception.close()

@@ -138,6 +138,7 @@ def spells(sound: Sound, hertz: int) -> list[tuple[float, float]]:
     return [(start, end) for start, end in found if end - start > 0.1]
 
 
+@pytest.mark.alone
 async def test_both_sides_are_where_and_when_asterisk_heard_them(running_lab: Lab, tmp_path: Path) -> None:
     path = await whistle(running_lab, tmp_path)
     left, right = Sound.read(path), Sound.read(path, 1)

@@ -178,7 +178,7 @@ async def test_a_new_daemon_knows_what_is_ready_and_where(tmp_path: Path) -> Non
             fake.answer(CALL)
             asked = len(fake.requests)
             boss.pool.attach(order())
-            await boss.heard.wait(AgentHeard)
+            await until(lambda: AgentHeard(CALL) in boss.heard.events)
             assert fake.requests[asked:] == [f"POST /ari/bridges/{BRIDGE}/addChannel"]
 
 
@@ -194,6 +194,38 @@ async def test_what_rang_in_vain_while_no_daemon_was_connected_is_let_go_of(tmp_
             boss.running = asyncio.create_task(boss.pool.run())
             await until(lambda: nothing_is_left(fake))
             assert boss.pool.seats[0].expected == {}
+
+
+@pytest.mark.parametrize("adopted", [False, True])
+async def test_a_phone_whose_end_nobody_tells_takes_no_place_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, adopted: bool
+) -> None:
+    monkeypatch.setenv("WORKER_RINGING", "0.5")
+    async with fake_asterisk() as fake:
+        async with daemon(tmp_path, fake) as boss:
+            await boss.ready()
+            for number in (1, 2, 3):
+                boss.pool.expect(PrepareMedia(call_id(number), ChannelId(channel_of(call_id(number)))))
+            await until(lambda: sum(line.startswith("POST /ari/bridges") for line in fake.requests) >= 3)
+            if adopted:
+                boss.die()
+                boss.running = None
+            else:
+                await is_free(boss, fake)
+        if adopted:
+            async with daemon(tmp_path, fake) as boss:
+                await is_free(boss, fake)
+
+
+async def is_free(boss: Daemon, fake: FakeAsterisk) -> None:
+    """All places are taken by phones that ring; a call that answers beside them gets the first that is free."""
+    await boss.ready()
+    later = call_id(9)
+    fake.answer(later)
+    boss.pool.attach(order(9))
+    assert await boss.heard.wait(AgentHeard) == AgentHeard(later)
+    await until(lambda: boss.pool.seats[0].expected == {})
+    await until(lambda: list(fake.bridges) == [channel_of(later) + "-b"])
 
 
 async def test_a_call_that_nobody_can_speak_to_leaves_nothing(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ from dialerd.media.recorder import Sink
 from dialerd.media.session import Session, SessionTiming
 from tests.adapters.waiting import until
 from tests.media.fake_agent import DNC, FRAME, FakeAgent, FakeTalk, call_id, order
+from tests.media.fake_agent import frames as fake_frames
 from tests.media.fake_asterisk import INSTANCE, FakeAsterisk, FakeLeg, channel_of, fake_asterisk
 from tests.media.sounds import frames, silence, speech, tone, voice
 from tests.media.test_cadence import MACHINE
@@ -265,6 +266,34 @@ def failed(outcome: Outcome) -> tuple[Reason, str]:
     return outcome.reason, outcome.detail
 
 
+async def test_an_agent_that_ends_before_it_is_heard_has_left_a_callee_who_heard_nobody() -> None:
+    agent = FakeAgent(make=lambda: FakeTalk(audio=nothing))
+    async with answered() as fake, held(fake, agent) as call:
+        await until(lambda: call.agent.talks and call.talk.stage is not None)
+        assert call.talk.stage is not None
+        call.talk.stage.finish(DNC)
+        assert await call.outcome() == Finished(DNC, unheard=True)
+
+
+@pytest.mark.parametrize(("audio", "unheard"), [("nothing", True), ("frames", False)])
+async def test_an_agent_that_fails_says_whether_the_callee_had_heard_it(audio: str, unheard: bool) -> None:
+    said = nothing if audio == "nothing" else fake_frames
+    agent = FakeAgent(make=lambda: FakeTalk(audio=said))
+    async with answered() as fake, held(fake, agent) as call:
+        await until(lambda: call.agent.talks and call.talk.stage is not None)
+        await until(lambda: call.heard != unheard)
+        assert call.talk.stage is not None
+        call.talk.stage.fail("it broke")
+        outcome = Failed(Reason.ENGINE_FAILED, "it broke", AgentReport(), unheard=unheard)
+        assert await call.outcome() == outcome
+
+
+async def nothing(count: int) -> AsyncGenerator[bytes]:
+    """An agent that thinks for long."""
+    await asyncio.sleep(60)
+    yield FRAME * count
+
+
 async def test_asterisk_does_not_answer_in_time() -> None:
     async with answered(silent={"POST /ari/channels"}) as fake:
         async with held(fake, timing=SessionTiming(first_audio=0.05), deadline=0.3) as call:
@@ -284,11 +313,7 @@ async def test_the_time_the_call_has_waited_before_counts() -> None:
 
 
 async def test_a_voice_that_is_too_slow_abandons_the_call() -> None:
-    async def never(count: int) -> AsyncGenerator[bytes]:
-        await asyncio.sleep(60)
-        yield FRAME * count
-
-    agent = FakeAgent(make=lambda: FakeTalk(audio=never))
+    agent = FakeAgent(make=lambda: FakeTalk(audio=nothing))
     async with answered() as fake, held(fake, agent, timing=SessionTiming(first_audio=0.05)) as call:
         assert failed(await call.outcome())[0] is Reason.ABANDONED
         await until(lambda: fake.bridges == {})
@@ -320,7 +345,7 @@ async def test_the_media_socket_breaks_and_the_label_is_kept() -> None:
         await until(lambda: call.reports)
         leg.cut()
         outcome = await call.outcome()
-        assert outcome == Failed(Reason.DROPPED, "Asterisk closed the media socket", DNC)
+        assert outcome == Failed(Reason.DROPPED, "Asterisk closed the media socket", DNC, unheard=False)
         await until(lambda: fake.bridges == {})
 
 
@@ -457,21 +482,29 @@ async def held_answered(fake: FakeAsterisk, on_machine: OnMachine) -> AsyncItera
         yield call
 
 
-async def test_a_machine_hears_its_message_after_the_tone() -> None:
+@asynccontextmanager
+async def taken_for_a_machine(
+    *sounds: bytes, make: Callable[[], FakeTalk] = lambda: FakeTalk(has_message=True)
+) -> AsyncIterator[tuple[Held, FakeLeg]]:
+    """A call whose agent was heard, and which these sounds have had taken for a machine's; there is a message."""
     async with fake_asterisk() as fake:
         fake.answer(CALL)
-        agent = FakeAgent(make=lambda: FakeTalk(has_message=True))
-        async with held(fake, agent, on_machine=OnMachine.MESSAGE) as call:
+        async with held(fake, FakeAgent(make=make), on_machine=OnMachine.MESSAGE) as call:
             leg = await call.leg()
             await until(lambda: call.heard)
-            await leg.speak(*frames(silence(0.3), speech(MACHINE[0])))
+            await leg.speak(*frames(*sounds))
             await until(lambda: call.judged)
-            assert call.talk.told.count(("played", 1)) <= 1
-            await leg.speak(*frames(silence(0.4), tone(0.5, 1_000.0), silence(0.2)))
-            assert isinstance(await call.outcome(), Finished)
-            assert call.judged == [AnsweredBy.MACHINE]
-            assert call.messages_left == 1
-            assert len(leg.audio) == 20 * len(FRAME), "what was said to nobody is dropped"
+            yield call, leg
+
+
+async def test_a_machine_hears_its_message_after_the_tone() -> None:
+    async with taken_for_a_machine(silence(0.3), speech(MACHINE[0])) as (call, leg):
+        assert call.talk.told.count(("played", 1)) <= 1
+        await leg.speak(*frames(silence(0.4), tone(0.5, 1_000.0), silence(0.2)))
+        assert isinstance(await call.outcome(), Finished)
+        assert call.judged == [AnsweredBy.MACHINE]
+        assert call.messages_left == 1
+        assert len(leg.audio) == 20 * len(FRAME), "what was said to nobody is dropped"
 
 
 async def test_a_machine_is_hung_up_on_where_there_is_no_message() -> None:
@@ -495,72 +528,50 @@ async def test_a_person_is_greeted_and_left_alone_and_then_not_listened_to() -> 
 
 
 async def test_a_key_takes_a_message_back_and_the_agent_hears_it() -> None:
-    async with fake_asterisk() as fake:
-        fake.answer(CALL)
-        agent = FakeAgent(make=lambda: FakeTalk(has_message=True))
-        async with held(fake, agent, on_machine=OnMachine.MESSAGE) as call:
-            leg = await call.leg()
-            await until(lambda: call.heard)
-            await leg.speak(*frames(speech(MACHINE[0])))
-            await until(lambda: call.judged)
-            await leg.press("1")
-            await until(lambda: ("key", "1") in call.talk.told)
-            assert call.judged == [AnsweredBy.MACHINE, AnsweredBy.HUMAN]
-            await until(lambda: ("played", 2) in call.talk.told)
-            assert ("resume",) not in call.talk.told, "it says something already"
-            assert call.messages_left == 0
+    async with taken_for_a_machine(speech(MACHINE[0])) as (call, leg):
+        await leg.press("1")
+        await until(lambda: ("key", "1") in call.talk.told)
+        assert call.judged == [AnsweredBy.MACHINE, AnsweredBy.HUMAN]
+        await until(lambda: ("played", 2) in call.talk.told)
+        assert ("resume",) not in call.talk.told, "it says something already"
+        assert call.messages_left == 0
 
 
 async def test_a_person_who_was_taken_for_a_machine_hears_the_agent_again() -> None:
-    async with fake_asterisk() as fake:
-        fake.answer(CALL)
-        agent = FakeAgent(make=lambda: FakeTalk(has_message=True))
-        async with held(fake, agent, on_machine=OnMachine.MESSAGE) as call:
-            leg = await call.leg()
-            await until(lambda: call.heard)
-            await leg.speak(*frames(voice(2.4)))
-            await until(lambda: call.judged)
-            await leg.speak(*frames(silence(0.7), voice(0.4), silence(1.4)))
-            await until(lambda: ("played", 3) in call.talk.told)
-            assert call.judged == [AnsweredBy.MACHINE, AnsweredBy.HUMAN]
-            assert call.talk.told.count(("resume",)) == 1
-            assert call.messages_left == 0
-            assert not call.outcomes
+    async with taken_for_a_machine(voice(5.0)) as (call, leg):
+        await leg.speak(*frames(silence(0.7), voice(0.4), silence(1.4)))
+        await until(lambda: ("played", 3) in call.talk.told)
+        assert call.judged == [AnsweredBy.MACHINE, AnsweredBy.HUMAN]
+        assert call.talk.told.count(("resume",)) == 1
+        assert call.messages_left == 0
+        assert not call.outcomes
 
 
 async def test_who_answers_a_silenced_agent_in_words_is_answered() -> None:
-    async with fake_asterisk() as fake:
-        fake.answer(CALL)
-        agent = FakeAgent(make=lambda: FakeTalk(has_message=True, hears=True))
-        async with held(fake, agent, on_machine=OnMachine.MESSAGE) as call:
-            leg = await call.leg()
-            await until(lambda: call.heard)
-            await leg.speak(*frames(voice(2.4)))
-            await until(lambda: call.judged)
-            before = len(call.talk.told)
-            assert not call.session.spoken(understood=True), "too long for an answer"
-            await leg.speak(*frames(silence(0.7), voice(0.4), silence(0.4)))
-            await until(lambda: len([what for what, *_ in call.talk.told[before:] if what == "heard"]) >= 75)
-            assert not call.session.spoken(understood=False)
-            assert call.session.spoken(understood=True)
-            await until(lambda: ("played", 3) in call.talk.told)
-            assert call.judged == [AnsweredBy.MACHINE, AnsweredBy.HUMAN]
+    async with taken_for_a_machine(voice(5.0), make=lambda: FakeTalk(has_message=True, hears=True)) as (
+        call,
+        leg,
+    ):
+        before = len(call.talk.told)
+        assert not call.session.spoken(understood=True), "too long for an answer"
+        await leg.speak(*frames(silence(0.7), voice(0.4), silence(0.4)))
+        await until(lambda: len([what for what, *_ in call.talk.told[before:] if what == "heard"]) >= 75)
+        assert not call.session.spoken(understood=False)
+        assert call.session.spoken(understood=True)
+        await until(lambda: ("played", 3) in call.talk.told)
+        assert call.judged == [AnsweredBy.MACHINE, AnsweredBy.HUMAN]
 
 
 async def test_a_silenced_agent_without_ears_for_words_hears_nothing_of_a_machine() -> None:
-    async with fake_asterisk() as fake:
-        fake.answer(CALL)
-        agent = FakeAgent(make=lambda: Deaf(has_message=True, hears=True))
-        async with held(fake, agent, on_machine=OnMachine.MESSAGE) as call:
-            leg = await call.leg()
-            await until(lambda: call.heard)
-            await leg.speak(*frames(voice(2.4)))
-            await until(lambda: call.judged)
-            known = call.talk.told.count(("heard", frames(voice(0.02))[0]))
-            await leg.speak(*frames(voice(1.2), silence(2.3)))
-            assert isinstance(await call.outcome(), Finished)
-            assert call.messages_left == 1
-            assert call.talk.told.count(("heard", frames(voice(0.02))[0])) == known
+    async with taken_for_a_machine(voice(5.0), make=lambda: Deaf(has_message=True, hears=True)) as (
+        call,
+        leg,
+    ):
+        known = call.talk.told.count(("heard", frames(voice(0.02))[0]))
+        await leg.speak(*frames(voice(1.2), silence(2.3)))
+        assert isinstance(await call.outcome(), Finished)
+        assert call.messages_left == 1
+        assert call.talk.told.count(("heard", frames(voice(0.02))[0])) == known
 
 
 class Deaf(FakeTalk):

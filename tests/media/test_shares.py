@@ -43,5 +43,5 @@ def test_what_several_workers_say_of_an_engine() -> None:
         "sick": EngineState(0, "ill"),
     }
     assert together([{"bot": EngineState(0, "not reached")}, {"bot": EngineState(2)}]) == {
-        "bot": EngineState(2)
+        "bot": EngineState(2, "not reached")
     }

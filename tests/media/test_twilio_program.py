@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 from aiohttp import web
 
 from dialerd.core.disposition import Reason
+from dialerd.core.engine import StandIn
 from dialerd.core.model import AgentReport
 from dialerd.core.twilio import call_sid, signature
 from dialerd.media import twilio_program
@@ -19,6 +22,7 @@ from tests.adapters.waiting import until
 from tests.media.fake_agent import FRAME
 from tests.media.fake_bot import fake_bot
 from tests.media.talking import CALL, STAND_IN, TONE, stream_to, talking
+from tests.web_server import web_server
 
 
 @dataclass
@@ -37,20 +41,24 @@ class Pages:
         return web.Response(text=document or "", status=404 if document is None else 200)
 
 
+class SecondTime(dict[str, str]):
+    """Documents that are there when they are asked for again."""
+
+    asked = 0
+
+    def get(self, key: str, default: Any = None) -> Any:
+        self.asked += 1
+        return super().get(key, default) if self.asked > 1 else default
+
+
 @asynccontextmanager
 async def pages(**documents: str) -> AsyncIterator[Pages]:
     found = Pages({f"/{name}": text for name, text in documents.items()})
     app = web.Application()
     app.router.add_route("*", "/{name}", found.answer)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    found.url = f"http://127.0.0.1:{site._server.sockets[0].getsockname()[1]}"  # type: ignore[union-attr]
-    try:
+    async with web_server(app) as address:
+        found.url = f"http://{address}"
         yield found
-    finally:
-        await runner.cleanup()
 
 
 async def test_the_document_of_a_call_is_fetched_as_twilio_fetches_it_and_carried_out() -> None:
@@ -125,6 +133,119 @@ async def test_a_live_call_is_sent_elsewhere() -> None:
         assert await talk.outcome() == Finished(AgentReport())
 
 
+async def test_a_call_is_sent_elsewhere_while_its_bot_is_still_being_connected() -> None:
+    async with fake_bot(accepts=False) as slow, fake_bot() as other:
+        instructions = {"twiml": f"<Response>{stream_to(slow)}</Response>"}
+        async with talking(engine={"connect": 30.0}, instructions=instructions) as talk:
+            leg = await talk.leg()
+            talk.session.redirect({"twiml": f"<Response>{stream_to(other)}</Response>"})  # type: ignore[union-attr]
+            stream = await other.stream()
+            await stream.speak(TONE * 3)
+            await until(lambda: TONE * 3 in bytes(leg.audio))
+            assert (slow.streams, talk.outcomes) == ([], [])
+
+
+async def test_addresses_in_capitals_are_asked_for_and_signed_in_lower_case() -> None:
+    async with fake_bot() as bot, pages() as site:
+        loud = bot.url.replace("ws://", "WS://")
+        site.documents["/Start"] = f"<Response><Connect><Stream url='{loud}'/></Connect></Response>"
+        instructions = {"url": site.url.replace("http://", "HTTP://") + "/Start"}
+        async with talking(engine={"auth_token": "12345"}, instructions=instructions):
+            stream = await bot.stream()
+            assert stream.headers["X-Twilio-Signature"] == signature(bot.url, "12345")
+            _, url, form, signed = site.asked[0]
+            assert url == site.url + "/Start"
+            assert signed == signature(url, "12345", form.items())
+
+
+@pytest.mark.parametrize("turns", [0, 1, 2])
+async def test_a_call_is_sent_elsewhere_before_anybody_was_asked(turns: int) -> None:
+    async with fake_bot() as other, talking(instructions={"time_limit": 1}) as talk:
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        assert talk.session is not None
+        talk.session.redirect({"twiml": f"<Response>{stream_to(other)}</Response>"})
+        stream = await other.stream()
+        await stream.speak(TONE * 500)
+        assert await talk.outcome() == Finished(AgentReport()), "its time limit is kept"
+        assert talk.bot.streams == []
+
+
+async def test_whoever_stands_in_is_given_where_the_call_was_sent() -> None:
+    helper = StandIn("helper", "bot", "", 0, "en-IN")
+    async with pages() as site, fake_bot() as other, talking(stand_ins=(helper,)) as talk:
+        site.documents = SecondTime({"/start": f"<Response>{stream_to(other)}</Response>"})
+        assert talk.session is not None
+        talk.session.redirect({"url": site.url + "/start"})
+        stream = await other.stream()
+        await stream.speak(FRAME)
+        await until(lambda: talk.heard)
+        assert talk.bot.streams == []
+        assert [agent for agent, _ in talk.stood_in] == [helper]
+
+
+@pytest.mark.parametrize("goodbye", ["close", "hangup"])
+async def test_a_call_is_sent_elsewhere_while_a_goodbye_is_still_heard(goodbye: str) -> None:
+    async with fake_bot() as other, talking() as talk:
+        talk.fake.holds_marks = True
+        stream, leg = await talk.bot.stream(), await talk.leg()
+        await stream.speak(TONE * 150)
+        await until(lambda: talk.heard)
+        if goodbye == "close":
+            await stream.socket.close()
+        else:
+            await stream.say("dialerd", hangup="when_played")
+        conversation: Any = talk.session._cast.conversation  # type: ignore[union-attr]
+        await until(lambda: conversation._over)
+        talk.session.redirect({"twiml": f"<Response>{stream_to(other)}</Response>"})  # type: ignore[union-attr]
+        again = await other.stream()
+        await again.speak(FRAME * 2)
+        await until(lambda: FRAME * 2 in bytes(leg.audio))
+        assert talk.outcomes == []
+
+
+async def test_a_document_goes_on_after_a_bot_that_had_nothing_to_say() -> None:
+    async with fake_bot() as first, fake_bot() as second:
+        document = f"<Response>{stream_to(first)}{stream_to(second)}</Response>"
+        async with talking(instructions={"twiml": document}) as talk:
+            await (await first.stream()).socket.close()
+            stream, leg = await second.stream(), await talk.leg()
+            await stream.speak(TONE * 3)
+            await until(lambda: TONE * 3 in bytes(leg.audio))
+            await stream.socket.close()
+            assert await talk.outcome() == Finished(AgentReport())
+
+
+async def test_a_document_whose_bots_said_nothing_has_served_nobody() -> None:
+    async with fake_bot() as first, fake_bot() as second:
+        document = f"<Response>{stream_to(first)}{stream_to(second)}</Response>"
+        async with talking(instructions={"twiml": document}) as talk:
+            await (await first.stream()).socket.close()
+            await (await second.stream()).socket.close()
+            assert await talk.failure() == (
+                Reason.ENGINE_FAILED, "engine bot: it ended the conversation before it said anything",
+            )  # fmt: skip
+
+
+async def test_marks_come_back_to_the_bot_alone_that_set_them() -> None:
+    async with fake_bot() as first, fake_bot() as second:
+        document = f"<Response>{stream_to(first)}{stream_to(second)}</Response>"
+        async with talking(instructions={"twiml": document}) as talk:
+            talk.fake.holds_marks = True
+            stream, leg = await first.stream(), await talk.leg()
+            await stream.speak(TONE * 5)
+            await stream.mark("first")
+            await until(lambda: leg.marks)
+            await stream.socket.close()
+            other = await second.stream()
+            await other.speak(TONE * 5)
+            await other.mark("second")
+            await until(lambda: len(leg.marks) > 1)
+            await talk.fake.play(leg)
+            await until(lambda: other.marks)
+            assert other.marks == ["second"]
+
+
 # --- what a program has the callee wait for ---------------------------------------------------------
 
 
@@ -187,7 +308,7 @@ async def test_who_cannot_be_reached_after_a_pause_is_replaced() -> None:
 @pytest.mark.parametrize("verbs", ["", "<Hangup/>", "<Pause length='0.1'/>", "<Pause length='0'/><Hangup/>"])
 async def test_a_program_without_a_bot_ends_its_call(verbs: str) -> None:
     async with talking(instructions={"twiml": f"<Response>{verbs}</Response>"}) as talk:
-        assert await talk.outcome() == Finished(AgentReport())
+        assert await talk.outcome() == Finished(AgentReport(), unheard=True)
 
 
 async def test_a_call_lasts_no_longer_than_its_time_limit() -> None:

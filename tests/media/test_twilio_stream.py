@@ -242,6 +242,21 @@ async def test_what_cannot_be_said_is_told_back_and_changes_nothing(message: str
         assert talk.outcomes == []
 
 
+async def test_mistakes_are_told_in_the_words_of_the_message_one_a_place() -> None:
+    async with talking() as talk:
+        stream = await talk.bot.stream()
+        await stream.socket.send_str(
+            '{"event": "dialerd", "mood": 1, "captured": {"x": [1]}, "transcript": [{"speaker": "callee", "time": 1}]}'
+        )
+        await until(lambda: stream.of("dialerd"))
+        assert {fault["loc"]: fault["msg"] for fault in stream.of("dialerd")[0]["errors"]} == {
+            "captured.x": "must be text of at most 2,000 characters, a number, true, false or null",
+            "transcript.0.text": "required",
+            "mood": "unknown field",
+        }
+        assert len(stream.of("dialerd")[0]["errors"]) == 3
+
+
 async def test_a_callback_and_a_label_of_the_agents_own() -> None:
     async with talking(labels={"site_visit": True, "call_later": False}) as talk:
         stream = await talk.bot.stream()
@@ -350,6 +365,8 @@ async def test_hang_up_when_played_waits_for_what_was_said() -> None:
         await stream.socket.send_str('{"event":"dialerd","disposition":"paid","hangup":"when_played"}')
         await until(lambda: leg.marks)
         assert talk.outcomes == []
+        # What came late was handed over in a second piece, with a mark of its own.
+        talk.fake.holds_marks = False
         await talk.fake.play(leg)
         assert await talk.outcome() == Finished(AgentReport("paid", True))
 
@@ -398,6 +415,13 @@ async def test_a_bot_that_dies_or_breaks_off_is_named() -> None:
         assert stream.socket._writer is not None
         stream.socket._writer.transport.abort()
         assert await talk.failure() == (Reason.ENGINE_FAILED, "engine bot: it broke off the conversation")
+    async with talking() as talk:
+        stream = await talk.bot.stream()
+        assert stream.socket._writer is not None
+        stream.socket._writer.transport.abort()
+        assert (await talk.failure())[1] == (
+            "engine bot: it broke off the conversation before it said anything: look at its log"
+        )
     async with talking() as talk:
         stream = await talk.bot.stream()
         await stream.speak(FRAME)
@@ -453,7 +477,7 @@ async def test_a_bot_that_reads_nothing_delays_nobody() -> None:
                 break
             await asyncio.sleep(0.01)
         assert conversation._lost > 0, "what a bot does not read is dropped and counted"
-        unsent = conversation._socket.underlying_transport.get_write_buffer_size()
+        unsent = conversation._socket.unread
         assert unsent < 64 * 1024
         block.set()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ BARE = SDP + "m=audio 9 UDP/TLS/RTP/SAVPF 0\r\nc=IN IP4 0.0.0.0\r\na=rtpmap:0 PC
     [
         ("json", 503, "no session is free", "refused the offer: HTTP 503: no session is free"),
         ("json", 307, "", "refused the offer: HTTP 307"),
+        ("json", 404, "Not Found", "refused the offer: HTTP 404: Not Found; check the path of its url"),
         ("json", 200, "<html>", "answered the offer with no JSON object"),
         ("json", 200, "[]", "answered the offer with no JSON object"),
         ("json", 200, "{}", "answered the offer with no SDP answer"),
@@ -80,23 +82,34 @@ async def test_an_engine_that_does_not_answer_has_its_deadline() -> None:
         await link.close()
 
 
-async def test_an_engine_that_cannot_be_reached_by_ice_is_named() -> None:
+@pytest.mark.parametrize(
+    ("left_out", "vanishes"), [("a=candidate", False), ("a=candidate", True), ("a=fingerprint", False)]
+)
+async def test_an_engine_that_cannot_be_reached_by_ice_is_named_and_leaves_no_fault_to_nobody(
+    left_out: str, vanishes: bool
+) -> None:
+    faults: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, fault: faults.append(fault))
     async with bench() as it:
         real = it.engine.answer
 
         async def unreachable(sdp: str) -> Any:
             answer = await real(sdp)
-            lines = [line for line in answer.sdp.split("\r\n") if not line.startswith("a=candidate")]
+            lines = [line for line in answer.sdp.split("\r\n") if not line.startswith(left_out)]
             answer.sdp = "\r\n".join(lines)
-            # It must not reach us either.
-            await it.engine.vanish()
+            if vanishes:
+                # It does not reach us either.
+                await it.engine.vanish()
             return answer
 
         it.engine.answer = unreachable  # type: ignore[method-assign]
         link = it.link(timing=LinkTiming(connect=5.0))
-        with pytest.raises(PortError, match="ICE"):
+        with pytest.raises(PortError, match="no way to the engine was found"):
             await link.open()
         await link.close()
+    await until(lambda: not any("__connect" in str(task) for task in asyncio.all_tasks()))
+    gc.collect()
+    assert faults == []
 
 
 async def test_a_stun_server_that_does_not_answer_is_named_and_leaves_nothing_behind() -> None:

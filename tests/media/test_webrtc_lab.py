@@ -45,6 +45,7 @@ async def reached(dialer: BotDialer, sessions: int) -> None:
     await until(lambda: dialer.capacity().get("bot") == EngineState(sessions))
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize(("codec", "count"), [("pcmu", 10), ("opus", 3)])
 async def test_calls_at_a_time_lose_nothing(tmp_path: Path, codec: Codec, count: int) -> None:
     with (

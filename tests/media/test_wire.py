@@ -54,6 +54,7 @@ TO_DAEMON: list[wire.ToDaemon] = [
     wire.Recorded("cal_1", Recording("2026/01/15/cal_1.wav", 1_000, Millis(9)), 7),
     wire.Unrecorded("cal_1", "No space left on device", 8),
     wire.Ended("cal_1", AgentReport(), Reason.DROPPED, "lost", 5),
+    wire.Forgone("cal_1"),
     wire.Pong(0.25),
     wire.Ready(0, "its event loop is late", late=True),
 ]  # fmt: skip
@@ -107,6 +108,7 @@ def test_every_field_of_an_order_arrives_as_the_core_says_it() -> None:
         codec="g722",
         record=True,
         labels={"site_visit": True},
+        most=Millis(600_000),
     )
     plain = order()
     told = {one.name for one in fields(said) if getattr(said, one.name) != getattr(plain, one.name)}

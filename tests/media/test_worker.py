@@ -134,7 +134,7 @@ async def test_a_call_over_the_wire(tmp_path: Path) -> None:
         assert await boss.hears(wire.Heard) == wire.Heard(CALL)
         await (await fake.leg(CALL)).press("9")
         assert await boss.hears(wire.Reported) == wire.Reported(CALL, DNC, 1)
-        assert await boss.hears(wire.Ended) == wire.Ended(CALL, DNC, number=2)
+        assert await boss.hears(wire.Ended) == wire.Ended(CALL, DNC, number=2, unheard=False)
         boss.say(wire.Acknowledge(2))
         await until(lambda: fake.bridges == {})
         boss.say(wire.Ping())
@@ -151,7 +151,7 @@ async def test_the_callee_hangs_up(tmp_path: Path) -> None:
         await boss.hears(wire.Heard)
         boss.say(wire.Detach(CALL))
         boss.say(wire.Detach("cal_unknown"))
-        assert await boss.hears(wire.Ended) == wire.Ended(CALL, AgentReport(), number=1)
+        assert await boss.hears(wire.Ended) == wire.Ended(CALL, AgentReport(), number=1, unheard=False)
 
 
 async def test_scripts_are_learned_at_once_and_prepared(tmp_path: Path) -> None:
@@ -275,7 +275,7 @@ async def test_a_label_chosen_while_no_daemon_was_there_is_told_to_the_next(tmp_
         await until(lambda: fake.bridges == {})
         async with daemon(run.path) as boss:
             assert (await boss.hears(wire.Hello)).calls == (CALL,)
-            assert await boss.hears(wire.Ended) == wire.Ended(CALL, DNC, number=2)
+            assert await boss.hears(wire.Ended) == wire.Ended(CALL, DNC, number=2, unheard=False)
             boss.say(wire.Acknowledge(2))
             boss.say(wire.Ping())
             await boss.hears(wire.Pong)
@@ -294,7 +294,7 @@ async def test_a_callee_who_leaves_while_no_daemon_is_there_is_not_talked_to(tmp
         fake.channels.discard(channel_of(CALL))
         await until(lambda: list(fake.bridges) == [f"{channel_of(call_id(2))}-b"])
         async with daemon(run.path) as boss:
-            assert await boss.hears(wire.Ended) == wire.Ended(CALL, AgentReport(), number=1)
+            assert await boss.hears(wire.Ended) == wire.Ended(CALL, AgentReport(), number=1, unheard=False)
             boss.say(wire.Detach(call_id(2)))
             assert (await boss.hears(wire.Ended, 2)).call == call_id(2), "whose callee was there"
 
@@ -406,6 +406,7 @@ async def test_an_asterisk_that_is_away_is_named_and_waited_for(tmp_path: Path) 
 async def test_a_taken_port_is_named_and_tried_again(tmp_path: Path) -> None:
     async with fake_asterisk() as fake:
         with socket.socket() as other:
+            other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             other.bind((fake.media.host, fake.media.port))
             other.listen()
             async with running(tmp_path, fake) as run, daemon(run.path) as boss:
@@ -553,3 +554,16 @@ async def test_an_agent_that_cannot_foresee_costs_no_call(tmp_path: Path) -> Non
         boss.attach()
         await boss.hears(wire.Heard)
         assert it.agent.foreseen == [order()]
+
+
+async def test_what_is_ready_for_a_phone_of_whose_end_nobody_tells_is_let_go_of(tmp_path: Path) -> None:
+    async with (
+        fake_asterisk() as fake,
+        running(tmp_path, fake, longest_ringing=0.05) as it,
+        daemon(it.path) as boss,
+    ):
+        await boss.hears(wire.Ready)
+        boss.say(wire.Expect.of(PrepareMedia(CALL, order().channel, answer=order())))
+        assert await boss.hears(wire.Forgone) == wire.Forgone(CALL)
+        assert it.agent.forgone == [CALL], "what was to be said too"
+        await until(lambda: fake.bridges == {})

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import signal
+import socket
 import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +37,11 @@ from dialerd.media.seat import WorkerSeat
 from tests.adapters.waiting import until
 from tests.media.fake_agent import DNC, call_id, order
 from tests.media.fake_asterisk import INSTANCE, FakeAsterisk, fake_asterisk
-from tests.media.pool_daemon import Daemon, daemon, processes_of, script
+from tests.media.pool_daemon import QUICK, Daemon, daemon, processes_of, script
+
+SLOW = (sys.executable, "-c", "import time; time.sleep(60)")
+STARTS_SLOWLY = replace(QUICK, supervisor=replace(QUICK.supervisor, start=60.0))
+"""For workers that take longer to start than anything may wait."""
 
 
 @pytest.fixture(autouse=True)
@@ -148,6 +155,11 @@ async def test_a_new_daemon_adopts_both_and_loses_no_call(tmp_path: Path) -> Non
             assert boss.heard.of(MediaFailed) == []
 
 
+async def heard_of(boss: Daemon, *numbers: int) -> None:
+    """The agents of these calls are heard; a new daemon is told of those that were before it, too."""
+    await until(lambda: {AgentHeard(call_id(number)) for number in numbers} <= set(boss.heard.of(AgentHeard)))
+
+
 async def test_an_adopted_worker_has_the_limits_of_the_new_daemon_at_once(tmp_path: Path) -> None:
     async with fake_asterisk() as fake:
         async with two(tmp_path, fake) as boss:
@@ -161,7 +173,7 @@ async def test_an_adopted_worker_has_the_limits_of_the_new_daemon_at_once(tmp_pa
             await sessions(boss, 6)
             assert [boss.pid_of(1), boss.pid_of(2)] == pids
             place(boss, fake, 5, 6)
-            await boss.heard.wait(AgentHeard, 2)
+            await heard_of(boss, 5, 6)
             failed = [await boss.heard.wait(MediaFailed, count) for count in (1, 2)]
             assert {told.call for told in failed} == {call_id(5), call_id(6)}, "those before have their own"
             assert all("for 0.5 s" in told.detail for told in failed)
@@ -174,7 +186,7 @@ async def test_an_adopted_worker_has_the_limits_of_the_new_daemon_at_once(tmp_pa
             assert call_id(7) not in homes(boss), "it waits for a place"
             for number in (1, 2, 3, 4):
                 boss.pool.detach(call_id(number))
-            await boss.heard.wait(AgentHeard)
+            await heard_of(boss, 7)
             assert call_id(7) in homes(boss)
 
 
@@ -229,7 +241,6 @@ async def test_a_worker_says_how_late_its_loop_is(tmp_path: Path) -> None:
 async def test_calls_whose_worker_died_with_the_daemon_do_not_wait_for_the_next_one(
     tmp_path: Path, workers: int
 ) -> None:
-    slow = (sys.executable, "-c", "import time; time.sleep(60)")
     async with fake_asterisk() as fake:
         async with two(tmp_path, fake, workers=workers) as boss:
             await sessions(boss, 4)
@@ -241,10 +252,31 @@ async def test_calls_whose_worker_died_with_the_daemon_do_not_wait_for_the_next_
             boss.running = None
         os.kill(lost, signal.SIGKILL)
         await until(lambda: lost not in processes_of(tmp_path))
-        async with two(tmp_path, fake, workers=workers, command=slow) as boss:
+        async with two(tmp_path, fake, workers=workers, command=SLOW, timing=STARTS_SLOWLY) as boss:
             assert (await boss.heard.wait(MediaHeld)).calls == kept
             assert standing(boss)[-1][1] == "gone"
             assert boss.pool.held() == kept
+
+
+async def test_a_worker_that_dies_while_it_is_asked_is_not_waited_for_either(tmp_path: Path) -> None:
+    async def die() -> None:
+        with socket.socket(socket.AF_UNIX) as dying:
+            dying.setblocking(False)
+            dying.bind(str(tmp_path / "media.sock"))
+            dying.listen()
+            asked.set()
+            connection, _ = await asyncio.get_running_loop().sock_accept(dying)
+            connection.close()
+
+    asked = asyncio.Event()
+    death = asyncio.create_task(die())
+    await asked.wait()
+    async with (
+        fake_asterisk() as fake,
+        two(tmp_path, fake, workers=1, command=SLOW, timing=STARTS_SLOWLY) as boss,
+    ):
+        assert (await boss.heard.wait(MediaHeld)).calls == frozenset()
+    await death
 
 
 async def test_nothing_is_told_of_calls_before_each_worker_was_asked(tmp_path: Path) -> None:

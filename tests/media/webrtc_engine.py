@@ -18,6 +18,8 @@ from aiortc import RTCConfiguration, RTCDataChannel, RTCPeerConnection, RTCSessi
 from aiortc.mediastreams import MediaStreamError, MediaStreamTrack
 from av import AudioFrame
 
+from tests.web_server import web_server
+
 Samples = np.ndarray[Any, np.dtype[np.int16]]
 
 
@@ -165,17 +167,12 @@ class Engine:
         app.router.add_post("/start", self._start)
         app.router.add_post("/whip", self._whip)
         app.router.add_delete("/whip/calls/7", self._delete)
-        runner = web.AppRunner(app, shutdown_timeout=0.1)
-        await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        host, port = runner.addresses[0][:2]
-        self.url = f"http://{host}:{port}"
-        try:
-            yield self
-        finally:
-            await self.hang_up()
-            await runner.cleanup()
+        async with web_server(app) as address:
+            self.url = f"http://{address}"
+            try:
+                yield self
+            finally:
+                await self.hang_up()
 
     async def hang_up(self) -> None:
         """Close all links as an engine that has done."""

@@ -1,7 +1,7 @@
 """A real worker process with the tests' agent: `python -m tests.media.worker_process`, arguments as dialerd.worker's.
 
 `WORKER_FAULT` is why its agent cannot get ready; `WORKER_VERSION` is the protocol version it claims; `WORKER_LATEST`
-is how many seconds its loop may be late.
+is how many seconds its loop may be late, `WORKER_RINGING` how many a phone may ring.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ async def run(options: argparse.Namespace, password: str) -> None:
         number=int(options.number),
         # A busy machine is late for reasons of its own.
         latest=float(os.environ.get("WORKER_LATEST", "60")),
+        longest_ringing=float(os.environ.get("WORKER_RINGING", "300")),
         grace=float(options.grace),
         timing=SessionTiming(first_audio=20.0),
         recordings=options.recordings,

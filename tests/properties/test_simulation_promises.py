@@ -22,6 +22,7 @@ from dialerd.core.effects import (
     AttachAgent,
     CallPerson,
     JoinPerson,
+    LimitCall,
     Originate,
     PrepareMedia,
     ReturnCallee,
@@ -161,6 +162,9 @@ class Ports:
         pass
 
     def return_callee(self, order: ReturnCallee) -> None:
+        pass
+
+    def limit_call(self, order: LimitCall) -> None:
         pass
 
     def ring_callee(self, channel: ChannelId) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -16,7 +17,8 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-async def store(path: Path) -> AsyncIterator[SqliteStore]:
+async def store(path: Path, migrated: Path) -> AsyncIterator[SqliteStore]:
+    shutil.copy(migrated, path)
     made = SqliteStore(path, "d1")
     await made.open()
     yield made

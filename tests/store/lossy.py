@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from enum import Enum
 
+from tests.listening import stop
+
 COMMIT = b"Q\x00\x00\x00\x0bCOMMIT\x00"
 """As the driver sends it (PostgreSQL: message formats, Query)."""
 
@@ -93,5 +95,5 @@ async def lossy(target: int) -> AsyncIterator[LossyLink]:
     try:
         yield link
     finally:
-        server.close()
+        await stop(server)
         link.reset()

@@ -76,7 +76,10 @@ class Metrics(BaseModel):
     retried_rate: Annotated[Ratio, Field(description="with two or more attempts ÷ called")]
     escalation_rate: Ratio
     abandoned_rate: Annotated[
-        Ratio, Field(description="answered, and no agent heard within two seconds ÷ answered by people")
+        Ratio,
+        Field(
+            description="answered, and no agent heard within two seconds or before we ended it ÷ answered by people"
+        ),
     ]
 
 
@@ -90,7 +93,9 @@ class Count(BaseModel):
 class HourCount(Count):
     """Calls of one hour."""
 
-    abandoned: Annotated[int, Field(description="answered, and no agent heard within two seconds")]
+    abandoned: Annotated[
+        int, Field(description="answered, and no agent heard within two seconds or before we ended it")
+    ]
 
 
 class RetryRule(BaseModel):

@@ -25,6 +25,7 @@ _AUDIO: answers.Responses = {
 }
 
 
+@router.head("/{call_id}/recording", response_class=Response, include_in_schema=False)
 @router.get("/{call_id}/recording", response_class=Response, responses=_AUDIO)
 async def play_recording(call_id: str, request: Request, control: Controlled) -> Response:
     """The audio of a call, WAV, the callee on the left and the agent on the right; a `Range` of it if asked for.
@@ -38,9 +39,12 @@ async def play_recording(call_id: str, request: Request, control: Controlled) ->
         "Cache-Control": "private",
         "Content-Disposition": f'inline; filename="{call_id}.wav"',
     }
-    if found.tag in _tags(request.headers.get("if-none-match")):
+    if not {found.tag, "*"}.isdisjoint(_tags(request.headers.get("if-none-match"))):
         return Response(status_code=304, headers=headers)
     header = request.headers.get("range")
+    if request.method == "HEAD":
+        headers["Content-Length"] = str(found.size)
+        return Response(headers=headers, media_type="audio/wav")
     if request.headers.get("if-range") not in (None, found.tag):
         header = None
     try:
@@ -62,7 +66,11 @@ async def play_recording(call_id: str, request: Request, control: Controlled) ->
 
 @router.delete("/{call_id}/recording", status_code=204, response_class=Response)
 async def delete_recording(call_id: str, control: Controlled) -> Response:
-    """Delete the audio of a call; what is written of the call stays."""
+    """Delete the audio of a call; what is written of the call stays.
+
+    That of a call which is being recorded goes when the call is over: until then it is not kept back, and it is never
+    to be had.
+    """
     await control.service.recordings.delete(call_id)
     return Response(status_code=204)
 
