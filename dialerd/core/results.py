@@ -37,6 +37,7 @@ OUTCOME = (
 )
 REJECTED = ("rejected_list", "rejected_line", "rejected_reason")
 CAPTURED, VARIABLE, MORE = "captured.", "variable.", "more_variables"
+TOO_DEEP = "(nested too deeply to be shown)"
 MOST_COLUMNS = 500
 """Variables, and captured values, with a column of their own; what is beyond shares one, as JSON."""
 _OURS = frozenset((*IDENTITY, *OUTCOME, *REJECTED))
@@ -164,7 +165,11 @@ def text_of(value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, int | float):
         return str(value)
-    return json.dumps(value, ensure_ascii=False)
+    try:
+        return json.dumps(value, ensure_ascii=False)
+    except RecursionError:
+        # How deep is too deep depends on who asks from where.
+        return TOO_DEEP
 
 
 def _cells(values: Mapping[str, Any], names: Sequence[str]) -> list[str]:

@@ -519,7 +519,7 @@ async def test_a_bot_that_was_silenced_for_a_machine_is_heard_by_the_person() ->
         await stream.speak(TONE * 50)
         await stream.mark("greeted")
         await until(lambda: talk.heard)
-        await leg.speak(*frames(voice(2.4)))
+        await leg.speak(*frames(voice(5.0)))
         await until(lambda: talk.judged)
         await stream.speak(TONE * 5)
         await leg.speak(*frames(silence(0.7), voice(0.4), silence(1.4)))
