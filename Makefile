@@ -9,10 +9,10 @@ WORKERS ?= $(shell n=$$(( $$(nproc) * 3 / 2 )); echo $$(( n > 4 ? 4 : n )))
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-down test test-kill check unit lab-tests lab-up lab-down bench bench-media lock clean
+.PHONY: help setup demo demo-down test test-kill check unit lab-tests browser-tests lab-up lab-down bench bench-media lock clean
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 setup: .venv/.ready ## virtual environment with dialerd and dialerctl, and the system packages they need
 
@@ -39,13 +39,16 @@ check: setup ## lint, types and import contracts
 	$(BIN)/lint-imports
 
 unit: setup ## tests that need no Asterisk (WORKERS=1 runs one at a time)
-	$(BIN)/python -m pytest -m "not lab and not kill" -n $(WORKERS) --dist worksteal
+	$(BIN)/python -m pytest -m "not lab and not kill and not browser" -n $(WORKERS) --dist worksteal
 
 lab-tests: setup ## tests on the real Asterisk, file beside file; then alone what measures the machine
 	$(BIN)/python -m pytest -m "lab and not alone" -n $(WORKERS) --dist loadfile
 	$(BIN)/python -m pytest -m "lab and alone"
 
-test: check unit lab-tests ## everything: lint, types, contracts, unit, store and end-to-end tests
+browser-tests: setup ## the console in a real Chromium, on the real Asterisk
+	$(BIN)/python -m pytest -m browser
+
+test: check unit lab-tests browser-tests ## everything: lint, types, contracts, unit, store and end-to-end tests
 
 test-kill: setup ## the kill drill on both stores: daemon, media workers, Asterisk, PostgreSQL and connections die over and over (an hour; KILL_SEED=N repeats one)
 	$(BIN)/python -m pytest tests/kill -m kill -s

@@ -23,16 +23,16 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console as Screen
 from rich.table import Table
 
-from scripts.running import BIN, LAB, ROOT, Daemon, NotRunning, lab_down, run_json
+from scripts.running import BIN, LAB, ROOT, Console, Daemon, NotRunning, api_of, lab_down, run_json
 
 SCRIPT = ROOT / "config" / "scripts" / "personal-loan-cross-sell.yaml"
 CONTACTS = ROOT / "config" / "demo-contacts.csv"
 FOLDER = ROOT / ".lab" / "demo"
 
-out = Console(width=None if sys.stdout.isatty() else 120, record=True)
+out = Screen(width=None if sys.stdout.isatty() else 120, record=True)
 
 KEYS = {"1": "interested", "2": "not_interested", "9": "dnc"}
 REASONS = {
@@ -238,8 +238,13 @@ def report(daemon: Daemon, campaign: str, forecast: dict[str, Any], records: Pat
 def addresses(daemon: Daemon, facts: Mapping[str, Any]) -> None:
     """Where everything listens, for `KEEP=1`."""
     env = facts["env"]
+    console = Console(api_of(env), FOLDER / "console")
+    (FOLDER / "console.pid").write_text(str(console.process.pid))
+    console.wait_ready()
+    key = daemon.ctl("key", "create", "--scope", "admin", "--name", "demo")["key"]
     out.print(f"\nLeft running (dialerd is process {daemon.process.pid}); `make demo-down` stops it.")
-    out.print(f"API: http://{env['DIALERD_HTTP__HOST']}:{env['DIALERD_HTTP__PORT']}/docs", highlight=False)
+    out.print(f"Console: {console.url} · log in with {key}", highlight=False, soft_wrap=True)
+    out.print(f"API: {api_of(env)}/docs", highlight=False)
     out.print(f"Asterisk: {facts['ari']['url']} · files: {facts['dir']}", highlight=False)
     out.print("In a shell:", highlight=False)
     out.print(
@@ -260,9 +265,11 @@ def demo(keep: bool) -> int:
     try:
         daemon.wait_ready()
         code = report(daemon, *run_campaign(daemon), Path(facts["cdr"]["carrier"]))
-        stays = keep and code == 0
-        if stays:
+        if keep and code == 0:
             addresses(daemon, facts)
+            stays = True
+        elif code == 0:
+            out.print("To see it in a browser, in the console: make demo KEEP=1")
         return code
     finally:
         if not stays:
@@ -272,18 +279,23 @@ def demo(keep: bool) -> int:
 
 def tear_down() -> None:
     """Stop what an earlier demo has left running, and forget its files."""
-    pid_file = FOLDER / "dialerd.pid"
-    if pid_file.exists():
-        pid = int(pid_file.read_text())
-        command = Path(f"/proc/{pid}/cmdline")
-        if command.exists() and b"dialerd" in command.read_bytes():
-            os.kill(pid, signal.SIGTERM)
-            deadline = time.monotonic() + 10
-            while command.exists() and time.monotonic() < deadline:
-                time.sleep(0.1)
+    for name in ("console.pid", "dialerd.pid"):
+        if (FOLDER / name).exists():
+            _end(int((FOLDER / name).read_text()))
     if FOLDER.exists():
         lab_down(FOLDER)
         shutil.rmtree(FOLDER)
+
+
+def _end(pid: int) -> None:
+    """End a process of ours, if it is there still and no other has its number."""
+    command = Path(f"/proc/{pid}/cmdline")
+    if not command.exists() or b"dialerd" not in command.read_bytes():
+        return
+    os.kill(pid, signal.SIGTERM)
+    deadline = time.monotonic() + 10
+    while command.exists() and command.read_bytes() and time.monotonic() < deadline:
+        time.sleep(0.1)
 
 
 def save_picture(path: Path) -> None:

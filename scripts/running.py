@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -143,3 +146,75 @@ def daemon(running: Lab, *, command: Sequence[str] = DIALERD, **settings: str) -
         yield process
     finally:
         process.stop()
+
+
+def api_of(env: Mapping[str, str]) -> str:
+    """Where the API of a daemon with these settings is."""
+    return f"http://{env['DIALERD_HTTP__HOST']}:{env['DIALERD_HTTP__PORT']}"
+
+
+class Console:
+    """A dialerd-console process for the API at `api`, with its files in `folder`."""
+
+    def __init__(self, api: str, folder: Path, port: int | None = None) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.log = folder / "console.log"
+        with socket.create_server(("127.0.0.1", port or 0)) as probe:
+            chosen = probe.getsockname()[1]
+        self.url = f"http://127.0.0.1:{chosen}"
+        command = [sys.executable, "-m", "dialerd.console", "--api", api, "--port", str(chosen)]
+        # Under pytest's own variables the framework of its pages behaves as under test.
+        env = {
+            name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "NICEGUI_"))
+        }
+        with self.log.open("ab") as sink:
+            self.process = subprocess.Popen(
+                [*command, "--state-dir", str(folder / "state")],
+                env=env,
+                cwd=ROOT,
+                stdout=sink,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    def wait_ready(self) -> None:
+        """Return when it answers. Raises `NotRunning` with its log if it does not within the deadline."""
+        deadline = time.monotonic() + START_DEADLINE
+        while time.monotonic() < deadline and self.process.poll() is None:
+            try:
+                with urllib.request.urlopen(self.url + "/login"):
+                    return
+            except OSError:
+                time.sleep(0.1)
+        raise NotRunning(
+            f"the console does not answer at {self.url}:\n{self.log.read_text(errors='replace')}"
+        )
+
+    def stop(self) -> None:
+        """End it."""
+        if self.process.poll() is None:
+            self.process.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                self.process.wait(STOP_DEADLINE)
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+
+
+@contextmanager
+def console(api: str, folder: Path) -> Iterator[Console]:
+    """A console that answers until the block ends."""
+    made = Console(api, folder)
+    try:
+        made.wait_ready()
+        yield made
+    finally:
+        made.stop()
+
+
+def chromium() -> str:
+    """A Chromium of this machine. Raises `NotRunning` if there is none."""
+    for name in ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable"):
+        if found := shutil.which(name):
+            return found
+    raise NotRunning("no Chromium is here: scripts/system-packages installs it")

@@ -184,7 +184,8 @@ def validate(
     session.out.line("valid")
     session.out.line(
         f"contacts: {found['accepted']} of {found['received']} can be called, "
-        f"{found['duplicates']} duplicates merged, {len(found['invalid'])} invalid"
+        f"{found['duplicates']} duplicates merged, {len(found['invalid'])} invalid, "
+        f"{found['suppressed_dnc']} on the do-not-call list"
     )
     session.out.rows(found)
 

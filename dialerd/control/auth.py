@@ -158,6 +158,7 @@ def permit(principal: Principal, method: str, path: str) -> None:
             "forbidden",
             "Forbidden",
             f"the key {principal.name} has the scope {principal.scope}; this takes {needed}",
+            extra={"scope": principal.scope, "needed": needed},
         )
 
 

@@ -120,7 +120,8 @@ class Admission:
     async def validate(self, fields: Mapping[str, Any] | None, contacts: ContactFile) -> dict[str, Any]:
         """What would become of a list, of a campaign that could be created. Nothing is stored; raises as `create`."""
         async with self._checked(fields, contacts) as (_, checked):
-            return {**counts_view(checked.report), **rows_view(checked.report)}
+            barred = await self._loader.barred(checked.chunks())
+            return {**counts_view(checked.report), "suppressed_dnc": barred, **rows_view(checked.report)}
 
     @asynccontextmanager
     async def _checked(

@@ -122,6 +122,15 @@ class Loader:
             await self._drop(import_id)
         return loaded
 
+    async def barred(self, chunks: Chunks) -> int:
+        """How many contacts of a list are on the do-not-call list now. Raises `PortError`."""
+        found = 0
+        async for chunk in _each(chunks):
+            await asyncio.sleep(0)
+            listed = self._engine.memory.suppressed(contact.phone for contact in chunk)
+            found += sum(contact.phone in listed for contact in chunk)
+        return found
+
     async def _load(
         self, campaign: Campaign, chunks: Chunks, rejects: Iterable[Sequence[Reject]]
     ) -> tuple[ImportId, Loaded]:

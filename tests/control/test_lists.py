@@ -81,6 +81,17 @@ async def test_values_that_are_not_of_the_scripts_types_are_told_and_the_contact
     assert (row["line"], row["reason"].split(":")[0]) == (2, "due_date")
 
 
+async def test_a_checked_list_counts_whom_nobody_may_call(
+    api: httpx.AsyncClient, daemon: Installation
+) -> None:
+    await daemon.add_script()
+    assert (await api.post("/v1/dnc", json={"phone": ONE})).status_code == 201
+    listed = [{"phone": ONE, "loan_amount": 1}, {"phone": TWO, "loan_amount": 2}]
+    checked = await api.post("/v1/campaigns/validate", json=request(contacts=listed))
+    assert checked.status_code == 200, checked.text
+    assert (checked.json()["accepted"], checked.json()["suppressed_dnc"]) == (2, 1)
+
+
 # --- contacts for a live campaign ----------------------------------------------------------------
 
 

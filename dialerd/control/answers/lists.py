@@ -30,6 +30,12 @@ class Listed(BaseModel):
     invalid: list[Row]
 
 
+class CheckedList(Listed):
+    """What would become of a campaign's list."""
+
+    suppressed_dnc: Annotated[int, Field(description="of the accepted: on the do-not-call list now")]
+
+
 class Key(BaseModel):
     """An API key, never the key itself."""
 

@@ -16,7 +16,7 @@ from dialerd.control import answers, bodies, orders, shapes, uploads
 from dialerd.control.answers import Page
 from dialerd.control.answers.calls import Call
 from dialerd.control.answers.campaigns import Campaign, Created, Edited, Explanation, Ordered
-from dialerd.control.answers.lists import Listed
+from dialerd.control.answers.lists import CheckedList
 from dialerd.control.context import Controlled
 from dialerd.control.queries import Paged, Span
 from dialerd.control.repeats import IdempotencyKey
@@ -90,7 +90,7 @@ async def create_campaign(request: Request, control: Controlled, key: Idempotenc
 
 @router.post(
     "/validate",
-    responses=answers.of(Listed, "what would become of the list"),
+    responses=answers.of(CheckedList, "what would become of the list"),
     openapi_extra=shapes.body({"application/json": _JSON_BODY, "multipart/form-data": _MULTIPART_BODY}),
 )
 async def validate_campaign(request: Request, control: Controlled) -> Response:

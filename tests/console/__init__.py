@@ -1,0 +1,1 @@
+"""The parts of the console that need no browser."""
