@@ -3,8 +3,9 @@ SHELL := /bin/bash
 PYTHON ?= python3
 BIN := .venv/bin
 LAB := asterisk/lab/lab
-# Tests at a time. Most wait more than they compute; more labs than this would take what others need.
+# Tests at a time. Most wait more than they compute. On the lab: one, where nobody says otherwise (docs/adr/0031).
 WORKERS ?= $(shell n=$$(( $$(nproc) * 3 / 2 )); echo $$(( n > 4 ? 4 : n )))
+LAB_WORKERS ?= 1
 # Whoever forbids bytecode has every process of a test run compile all of it again.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -41,9 +42,13 @@ check: setup ## lint, types and import contracts
 unit: setup ## tests that need no Asterisk (WORKERS=1 runs one at a time)
 	$(BIN)/python -m pytest -m "not lab and not kill and not browser" -n $(WORKERS) --dist worksteal
 
-lab-tests: setup ## tests on the real Asterisk, file beside file; then alone what measures the machine
-	$(BIN)/python -m pytest -m "lab and not alone" -n $(WORKERS) --dist loadfile
+lab-tests: setup ## tests on the real Asterisk (LAB_WORKERS=3: file beside file, then alone what measures the machine)
+ifeq ($(LAB_WORKERS),1)
+	$(BIN)/python -m pytest -m lab
+else
+	$(BIN)/python -m pytest -m "lab and not alone" -n $(LAB_WORKERS) --dist loadfile
 	$(BIN)/python -m pytest -m "lab and alone"
+endif
 
 browser-tests: setup ## the console in a real Chromium, on the real Asterisk
 	$(BIN)/python -m pytest -m browser
