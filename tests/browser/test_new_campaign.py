@@ -110,6 +110,9 @@ def test_the_seven_steps_launch_one_campaign_which_is_watched_to_its_end(
     manager.await_live()
     expect(page.get_by_role("cell", name=f"{_CALLED}01")).to_be_visible()
     manager.press("Hide numbers")
+    # It reads the page again, which would overtake another one that is opened meanwhile.
+    expect(page.get_by_role("button", name="Show numbers")).to_be_visible()
+    manager.await_live()
 
     # A call: what was said, and heard again.
     manager.open(f"/campaigns/{ident}")
