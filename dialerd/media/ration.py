@@ -11,18 +11,18 @@ SHARE = 1 / 4
 AT_ONCE = 0.002
 """Seconds of work after which the rest must wait."""
 DEAREST = 0.025
-"""Seconds that one message counts for at most: it may be the machine that was slow."""
+"""Seconds that one message counts for at most: collecting garbage is not its fault."""
 
 
 class Ration:
-    """One peer's. Times are seconds of any one clock."""
+    """One peer's. Times are seconds."""
 
     def __init__(self) -> None:
         self._paid_at = 0.0
         """When what was taken is paid for by time that has passed."""
 
-    def spend(self, began: float, ended: float) -> float:
-        """A message has taken this time. Returns for how long the next one must wait; 0: it may be taken."""
-        self._paid_at = max(self._paid_at, ended) + min(ended - began, DEAREST) / SHARE
-        ahead = self._paid_at - ended
+    def spend(self, now: float, cost: float) -> float:
+        """A message has cost so much of the processor. Returns for how long the next must wait; 0: it may be taken."""
+        self._paid_at = max(self._paid_at, now) + min(cost, DEAREST) / SHARE
+        ahead = self._paid_at - now
         return ahead if ahead > AT_ONCE / SHARE else 0.0

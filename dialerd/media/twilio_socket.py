@@ -144,14 +144,15 @@ class BotSocket(WSListener):
         """See above."""
 
     def _take(self, frame: _Frame) -> None:
-        began = time.perf_counter()
+        # Of the processor: a worker that had no core for a while has not worked for this bot.
+        began = time.thread_time()
         self.last_word = self._loop.time()
         try:
             self._sort(*frame)
         except Exception as error:  # noqa: BLE001 - a bug costs its call, not the worker
             _log.error("engine.broken", exc_info=error)
             self._misuse(f"{type(error).__name__}: {error}")
-        wait = self._ration.spend(began, time.perf_counter())
+        wait = self._ration.spend(self.last_word, time.thread_time() - began)
         if wait and self._owner is not None:
             self._halt()
             self._pause = self._loop.call_later(wait, self._go_on)
