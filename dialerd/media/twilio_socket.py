@@ -31,6 +31,8 @@ _NO_CODE = 1005
 
 _log = structlog.get_logger("dialerd.media")
 _Frame = tuple[WSMsgType, bool, bytes]
+PACED, SMALL = 0.01, 2_048
+"""Seconds between a bot's messages, and bytes of one, with which it cannot take much time: audio as it is spoken."""
 BROKE_OFF = "it broke off the conversation"
 
 
@@ -144,18 +146,25 @@ class BotSocket(WSListener):
         """See above."""
 
     def _take(self, frame: _Frame) -> None:
+        now = self._loop.time()
+        paced = now - self.last_word >= PACED and len(frame[2]) <= SMALL
+        self.last_word = now
+        if paced:
+            return self._heed(frame)
         # Of the processor: a worker that had no core for a while has not worked for this bot.
         began = time.thread_time()
-        self.last_word = self._loop.time()
+        self._heed(frame)
+        wait = self._ration.spend(now, time.thread_time() - began)
+        if wait and self._owner is not None:
+            self._halt()
+            self._pause = self._loop.call_later(wait, self._go_on)
+
+    def _heed(self, frame: _Frame) -> None:
         try:
             self._sort(*frame)
         except Exception as error:  # noqa: BLE001 - a bug costs its call, not the worker
             _log.error("engine.broken", exc_info=error)
             self._misuse(f"{type(error).__name__}: {error}")
-        wait = self._ration.spend(self.last_word, time.thread_time() - began)
-        if wait and self._owner is not None:
-            self._halt()
-            self._pause = self._loop.call_later(wait, self._go_on)
 
     def _go_on(self) -> None:
         """The bot has waited long enough."""
