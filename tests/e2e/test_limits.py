@@ -20,6 +20,8 @@ MOST = 15.0
 """Seconds of a call."""
 LATE = 3.0
 """A limit is noticed once a second; the machine may be busy."""
+QUALIFIED = 15
+"""Seconds until Asterisk has asked a trunk again whether it is there; the lab's asks every ten."""
 SILENT, GREETS = 30, 75
 
 
@@ -113,6 +115,7 @@ def test_a_callee_whose_audio_stops(brief: Exchange, running: Lab) -> None:
         os.kill(carrier, signal.SIGCONT)
     assert brief.await_end(ident)["reason"] == "dropped"
     brief.nothing_is_left()
+    until(lambda: brief.trunk("lab")["state"] == "up", QUALIFIED, "the carrier is back, and counts as away")
 
 
 def test_a_call_in_which_nobody_says_anything(quiet: Exchange) -> None:

@@ -115,9 +115,13 @@ class Exchange:
         said = [turn for turn in self.await_end(ident)["transcript"] if turn["speaker"] == "agent"]
         assert len(said) == 2
 
+    def trunk(self, name: str) -> dict[str, Any]:
+        """How it is said to be."""
+        trunks = self.api.get("/v1/status").json()["trunks"]
+        return next(line for line in trunks if line["name"] == name)
+
     def in_use(self) -> int:
-        (line,) = self.api.get("/v1/status").json()["trunks"]
-        return int(line["channels_in_use"])
+        return int(self.trunk("lab")["channels_in_use"])
 
     def sessions(self) -> int:
         """Sessions of the embedded engine that calls hold."""
