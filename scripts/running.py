@@ -148,6 +148,19 @@ def daemon(running: Lab, *, command: Sequence[str] = DIALERD, **settings: str) -
         process.stop()
 
 
+def await_death(pid: int) -> None:
+    """Return once `pid`, which need not be a child, has ended; unreaped counts. Raises `NotRunning` if it lives on.
+
+    `lab up` takes an Asterisk that is about to end for one that runs.
+    """
+    deadline = time.monotonic() + STOP_DEADLINE
+    with suppress(FileNotFoundError, ProcessLookupError):
+        while Path(f"/proc/{pid}/cmdline").read_bytes():
+            if time.monotonic() > deadline:
+                raise NotRunning(f"the process {pid} has not ended in {STOP_DEADLINE:.0f} s")
+            time.sleep(0.01)
+
+
 def api_of(env: Mapping[str, str]) -> str:
     """Where the API of a daemon with these settings is."""
     return f"http://{env['DIALERD_HTTP__HOST']}:{env['DIALERD_HTTP__PORT']}"

@@ -41,6 +41,7 @@ from dialerd.core.messages import (
     TryRinging,
     TryShown,
 )
+from scripts.running import await_death
 from tests.adapters.waiting import Heard, until
 
 pytestmark = pytest.mark.lab
@@ -86,6 +87,7 @@ class Lab:
         os.kill(self.told["pids"]["pbx"], signal.SIGTERM)
 
     def start_asterisk(self) -> None:
+        await_death(self.told["pids"]["pbx"])
         self.told = lab_command("up", "--dir", self.folder, "--json")
 
 

@@ -116,8 +116,9 @@ class Listener:
         time.sleep(seconds)
         assert self._http.post(f"recordings/live/{name}/stop").status_code == 204
         self.hang_up(name)
-        # It is told to stop, and writes the file's header a moment later.
+        # It is told to stop, and writes the file's header a moment later; until then it counts as live.
         deadline = time.monotonic() + 5
-        while self._http.get(f"recordings/stored/{name}").status_code != 200 and time.monotonic() < deadline:
+        while self._http.get(f"recordings/live/{name}").status_code != 404:
+            assert time.monotonic() < deadline, "the recording does not end"
             time.sleep(0.02)
         return Sound.read(self._folder / f"{name}.wav")

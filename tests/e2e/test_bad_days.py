@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from scripts.demo import all_calls, carrier_records
-from scripts.running import LAB, Daemon, Lab, NotRunning, lab, run_json
+from scripts.running import LAB, Daemon, Lab, NotRunning, await_death, lab, run_json
 from tests.e2e.conftest import SCRIPT
 from tests.e2e.test_campaign import contact_list
 
@@ -180,6 +180,7 @@ def test_asterisk_killed_and_restarted_frees_every_channel(
     until(lambda: process.ctl("status")["live_calls"] >= 6)
     os.kill(running.facts["pids"]["pbx"], signal.SIGKILL)
     until(lambda: "Asterisk" in problems(process))
+    await_death(running.facts["pids"]["pbx"])
     subprocess.run([str(LAB), "up", "--dir", str(running.folder)], check=True, capture_output=True)
     process.wait_ready()
     until(lambda: process.ctl("campaign", "show", campaign)["status"] == "completed", 60)

@@ -345,6 +345,7 @@ def test_a_queue_tells_when_a_member_answered_and_when_nobody_is_free(
     exchange.nothing_is_left()
 
 
+@pytest.mark.alone  # A worker waits ten seconds for another daemon.
 def test_a_daemon_that_is_killed_leaves_callee_and_person_talking_and_knows_the_end(
     exchange: Exchange,
 ) -> None:

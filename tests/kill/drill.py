@@ -22,7 +22,7 @@ from types import MappingProxyType
 from urllib.parse import urlsplit
 
 from dialerd.engine.failpoint import VARIABLE, Point
-from scripts.running import LAB, ROOT, Daemon, Lab, lab, run_json
+from scripts.running import LAB, ROOT, Daemon, Lab, await_death, lab, run_json
 from tests.e2e.listening import Listener
 from tests.kill import callee, persons, recorded, witness
 from tests.kill.accounts import Books, Terms, compare
@@ -171,7 +171,7 @@ class Drill:
 
     def kill_asterisk(self) -> None:
         """SIGKILL the PBX and start it again."""
-        self._signal_asterisk(signal.SIGKILL)
+        await_death(self._signal_asterisk(signal.SIGKILL))
         self.pbx_kills.append(time.time())
         subprocess.run(
             [str(LAB), "up", "--dir", str(self.running.folder), "--trunk", self.running.facts["sip"]["trunk"]],
@@ -186,9 +186,12 @@ class Drill:
         """Let the PBX go on."""
         self._signal_asterisk(signal.SIGCONT)
 
-    def _signal_asterisk(self, number: signal.Signals) -> None:
+    def _signal_asterisk(self, number: signal.Signals) -> int:
+        """Send it; gives the PBX's pid."""
         status = run_json([str(LAB), "status", "--dir", str(self.running.folder), "--json"])
-        os.kill(status["pids"]["pbx"], number)
+        pid = int(status["pids"]["pbx"])
+        os.kill(pid, number)
+        return pid
 
     # --- campaigns ---------------------------------------------------------------------------------
 
