@@ -6,7 +6,6 @@ Only the owner may open it. A folder too deep for a socket address (107 bytes) i
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import socket
 import struct
@@ -25,16 +24,19 @@ _CREDENTIALS = struct.Struct("3i")
 def listen(path: Path) -> socket.socket:
     """A listening socket at `path`, 0600. Raises `PortError` if another worker has it or it cannot be made."""
     server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    # It takes its place once it listens: where one refuses a connection, its worker is dead (`supervisor`).
+    draft = path.with_suffix(".new")
     try:
         with _address(path) as address:
             if _answers(address):
                 raise PortError(f"another media worker answers at {path}", retryable=False)
-            with contextlib.suppress(FileNotFoundError):
-                path.unlink()
+        draft.unlink(missing_ok=True)
+        with _address(draft) as address:
             server.bind(address)
         # Nobody can connect before listen().
-        path.chmod(0o600)
+        draft.chmod(0o600)
         server.listen(8)
+        draft.replace(path)
     except OSError as error:
         server.close()
         raise PortError(
