@@ -7,9 +7,10 @@ import re
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel
 
 from dialerd.__main__ import main
-from dialerd.config import ConfigError, load
+from dialerd.config import ConfigError, Settings, load
 from tests.postgres import Server
 
 GOOD = """
@@ -56,6 +57,20 @@ def test_the_shipped_example_is_valid(tmp_path: Path, monkeypatch: pytest.Monkey
     settings = load(Path(__file__).parent.parent / "config" / "dialerd.toml")
     assert settings.asterisk.ari_password.get_secret_value() == "hunter2"
     assert "hunter2" not in repr(settings)
+
+
+@pytest.mark.parametrize("shipped", ["systemd/dialerd.service", "docker-compose.yml"])
+def test_what_the_shipped_services_hand_over_as_secrets_are_settings(shipped: str) -> None:
+    text = (Path(__file__).parent.parent / shipped).read_text()
+    names = set(re.findall(r"LoadCredential=(\w+):/etc/dialerd/secrets/\1$", text, re.M)) | set(
+        re.findall(r"^  (\w+):\n    file: ./secrets/\1$", text, re.M)
+    )
+    assert names >= {"asterisk__ari_password", "asterisk__ami_secret"}
+    for section, field in (name.split("__") for name in names):
+        about = Settings.model_fields[section].annotation
+        assert about is not None
+        assert issubclass(about, BaseModel)
+        assert field in about.model_fields
 
 
 PLANS = """
