@@ -96,7 +96,7 @@ def origin(word: str | None) -> str:
     """From where it was asked for."""
     if word is None:
         return wording.NOTHING
-    return "dialerd's own machine (Unix socket)" if word == "unix" else word
+    return "Unix socket" if word == "unix" else word
 
 
 def target(action: str, about: str | None) -> str:

@@ -31,12 +31,12 @@ class Form:
 
         self._told[name] = tell
 
-    def below(self, name: str) -> None:
-        """Faults of a field are shown here."""
+    def below(self, name: str, called: str) -> None:
+        """Faults of a field that shows none itself are shown here, under what it is called."""
         note = blocks.note("", "bad", role="alert")
 
         def tell(said: str) -> None:
-            note.set_text(said)
+            note.set_text(f"{called}: {said}")
             note.set_visibility(bool(said))
 
         tell("")

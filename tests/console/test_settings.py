@@ -184,5 +184,5 @@ def test_who_has_no_key_is_named_too() -> None:
     local = {"actor": "uid:0", "actor_name": "root"}
     assert audit_text.who(local) == "root (uid:0)"
     assert audit_text.who({"actor": "daemon", "actor_name": None}) == "dialerd itself"
-    assert audit_text.origin("unix") == "dialerd's own machine (Unix socket)"
+    assert audit_text.origin("unix") == "Unix socket"
     assert audit_text.origin(None) == "–"

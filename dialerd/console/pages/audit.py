@@ -59,7 +59,7 @@ class Audit:
             Words(
                 "div",
                 "Every change that somebody made, newest first. What is done in a console comes from the address "
-                "of the machine that the console runs on.",
+                "of the console's machine, what dialerctl does there from the Unix socket.",
                 "soft",
             )
             self._asking()
@@ -74,16 +74,16 @@ class Audit:
 
     def _asking(self) -> None:
         with card("Which changes"):
-            with box("fields"):
-                self._input("actor", "Who: a key's name or id, or a user", "actor")
+            with box("fields narrow"):
+                self._input("actor", "Who (key or local user)", "actor")
                 # A link may ask for an action that has no words here.
                 known = {self._typed.action: self._typed.action} if self._typed.action else {}
                 what = ui.select(known | audit_text.ACTIONS, label="What", clearable=True, with_input=True)
                 what.props("outlined dense").bind_value(self._typed, "action")
                 self._form.field("action", what)
-                self._input("object", "To what: an id, or a number as +919876543210", "about")
-                self._input("from", "From this day on (UTC)", "start", "type=date stack-label")
-                self._input("to", "Until this day (UTC)", "end", "type=date stack-label")
+                self._input("object", "To what (id or number)", "about")
+                self._input("from", "From (UTC)", "start", "type=date stack-label")
+                self._input("to", "Until (UTC)", "end", "type=date stack-label")
             self._form.rest()
             with box("line"):
                 button("Show", self._ask, kind="primary")

@@ -72,7 +72,7 @@ class Keys:
             with ui.element("fieldset").classes("choices"):
                 Words("legend", "What it may do")
                 ui.radio(key_text.SCOPES).bind_value(self._new, "scope").props('aria-label="What it may do"')
-            self._form.below("scope")
+            self._form.below("scope", "What it may do")
             self._form.rest()
             with box("line"):
                 button("Make this key", self._make, kind="primary")

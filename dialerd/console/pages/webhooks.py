@@ -91,13 +91,12 @@ class Webhooks:
                 self._form.field("url", url.bind_value(self._draft, "url"))
                 about = ui.input("Description, for people").props("outlined dense maxlength=255")
                 self._form.field("description", about.bind_value(self._draft, "description"))
-            whole = ui.checkbox("All events, those of later versions too").bind_value(
-                self._draft, "everything"
-            )
+            whole = ui.checkbox("All events, those of later versions too").props("dense")
+            whole.bind_value(self._draft, "everything")
             with box("fields").bind_visibility_from(whole, "value", value=False):
                 for group, events in GROUPS.items():
                     self._choices(group, events)
-            self._form.below("events")
+            self._form.below("events", "Events")
             self._form.rest()
             with box("line"):
                 button("Make this webhook", self._make, kind="primary")
