@@ -23,7 +23,7 @@ _COLUMNS = (
     Column("action", "What", "wrap"),
     Column("about", "To what", "link"),
     Column("details", "Details", "wrap"),
-    Column("origin", "From", "wrap"),
+    Column("origin", "From where", "wrap"),
 )
 
 
@@ -58,8 +58,8 @@ class Audit:
             Words("h1", "Audit log")
             Words(
                 "div",
-                "Every change that somebody made, newest first. What is done in a console comes from the address "
-                "of the console's machine, what dialerctl does there from the Unix socket.",
+                "Every change that somebody made, newest first. What is done in a console has the address of the "
+                "console's machine; dialerctl on dialerd's own machine comes by the Unix socket.",
                 "soft",
             )
             self._asking()
@@ -82,8 +82,8 @@ class Audit:
                 what.props("outlined dense").bind_value(self._typed, "action")
                 self._form.field("action", what)
                 self._input("object", "To what (id or number)", "about")
-                self._input("from", "From (UTC)", "start", "type=date stack-label")
-                self._input("to", "Until (UTC)", "end", "type=date stack-label")
+                self._input("from", "From day (UTC)", "start", "type=date stack-label")
+                self._input("to", "To day (UTC)", "end", "type=date stack-label")
             self._form.rest()
             with box("line"):
                 button("Show", self._ask, kind="primary")

@@ -70,7 +70,7 @@ class Webhooks:
                 )
             if frame.login.writes:
                 self._making()
-            ui.timer(EVERY, frame.stale)
+            ui.timer(EVERY, frame.stale, immediate=False)
 
     async def read(self) -> None:
         """Read the page of the list. Raises `Refused`, `Away`."""
