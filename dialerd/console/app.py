@@ -13,15 +13,19 @@ from dialerd.console.doorkeeper import Doorkeeper
 from dialerd.console.login import LASTS, Logins
 from dialerd.console.options import Options
 from dialerd.console.pages import (
+    audit,
     call,
     campaign,
     campaigns,
     dnc,
     events,
+    keys,
     new_campaign,
     script,
     scripts,
     trunks,
+    webhook,
+    webhooks,
 )
 
 RECONNECT = 20.0
@@ -47,6 +51,8 @@ def serve(options: Options, secret: str) -> None:
     files.register(console)
     # The page of a new campaign comes before those that are named by their id.
     for page in (campaigns, new_campaign, campaign, call, scripts, script, trunks, dnc, events):
+        page.register(console)
+    for page in (webhooks, webhook, keys, audit):
         page.register(console)
     app.add_middleware(Doorkeeper, console=console)
     app.on_shutdown(client.aclose)

@@ -5,8 +5,6 @@ What was typed is sent as it was typed: the API says what is wrong with it, and 
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -14,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from dialerd.console import once
 from dialerd.console.contact_text import ContactText
 from dialerd.console.problem import Fault
 
@@ -140,8 +139,7 @@ class Draft:
 
     def once(self, wizard: str, now: datetime) -> str:
         """The name of the request that creates exactly this campaign: clicked twice, it is created once."""
-        asked = json.dumps(self.fields(now), sort_keys=True).encode() + self.csv
-        return f"{wizard}-{hashlib.sha256(asked).hexdigest()[:24]}"
+        return once.name(wizard, self.fields(now), self.csv)
 
 
 def of_campaign(shown: Mapping[str, Any]) -> Draft:
@@ -170,7 +168,7 @@ def of_campaign(shown: Mapping[str, Any]) -> Draft:
 
 def step_of(fault: Fault) -> str:
     """The step whose fields a fault is about; what belongs to none is shown in the review."""
-    return _FIELDS.get(fault.loc.split(".")[0].split("[")[0], LAUNCH)
+    return _FIELDS.get(fault.field, LAUNCH)
 
 
 def faults_of(step: str, faults: Sequence[Fault]) -> list[Fault]:

@@ -28,7 +28,10 @@ AGAIN = 5.0
 """Seconds after which a page that could not be read is read again, if nothing has happened before."""
 
 CAMPAIGNS, SCRIPTS, TRUNKS, DNC, EVENTS = "Campaigns", "Scripts", "Trunks", "Do not call", "Events"
-MENU = {CAMPAIGNS: "/", SCRIPTS: "/scripts", TRUNKS: "/trunks", DNC: "/dnc", EVENTS: "/events"}
+SETTINGS = "Settings"
+MENU = {CAMPAIGNS: "/", SCRIPTS: "/scripts", TRUNKS: "/trunks", DNC: "/dnc", EVENTS: "/events"} | {
+    SETTINGS: "/webhooks"
+}
 _THEMES: tuple[tuple[bool | None, str], ...] = (
     (None, "Theme: system"),
     (False, "Theme: light"),
@@ -99,6 +102,15 @@ class Frame:
             else:
                 blocks.tell(problem)
             return None
+
+    async def carried_out(self, asked: Awaitable[object]) -> bool:
+        """The same for what has no answer: whether it was done."""
+
+        async def done() -> bool:
+            await asked
+            return True
+
+        return await self.attempt(done()) is not None
 
     def stale(self) -> None:
         """Have the page read again."""

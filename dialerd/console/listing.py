@@ -24,7 +24,8 @@ class Column:
 
 
 _SLOTS = {
-    "link": '<q-td :props="props" class="wrap"><a :href="props.row.href">{{ props.value }}</a></q-td>',
+    "link": """<q-td :props="props" class="wrap"><a v-if="props.row.href" :href="props.row.href">{{ props.value }}</a>
+        <template v-else>{{ props.value }}</template></q-td>""",
     "tag": '<q-td :props="props"><span :class="\'tag \' + props.row.tone">{{ props.value }}</span></q-td>',
     "wrap": '<q-td :props="props" class="wrap">{{ props.value }}</q-td>',
     "bar": """<q-td :props="props" style="min-width:150px">

@@ -41,7 +41,11 @@ class Login:
     @property
     def writes(self) -> bool:
         """Whether the key may change something."""
-        return _RANK.get(self.scope, 0) >= _RANK["write"]
+        return self.covers("write")
+
+    def covers(self, scope: str) -> bool:
+        """Whether the key may do what takes this scope."""
+        return _RANK.get(self.scope, 0) >= _RANK[scope]
 
     @property
     def panics(self) -> bool:

@@ -18,6 +18,11 @@ class Fault:
     msg: str
 
     @property
+    def field(self) -> str:
+        """The field of the request that it is about, or in which it is."""
+        return self.loc.split(".")[0].split("[")[0]
+
+    @property
     def line(self) -> int | None:
         """The line of a list, if it is about one."""
         found = _LINE.fullmatch(self.loc)

@@ -20,7 +20,8 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     """A console on a daemon whose trunk leads to the simulated carrier."""
     folder = tmp_path_factory.mktemp("desk")
     with lab(folder / "lab") as running:
-        first = Daemon(running.env, folder / "dialerd.log")
+        env = {**running.env, "DIALERD_WEBHOOKS__ALLOW": '["127.0.0.1"]'}
+        first = Daemon(env, folder / "dialerd.log")
         made = Desk(running, first, "", folder, {})
         try:
             first.wait_ready()

@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from dialerd.console import settings
 from dialerd.console.happening import Happening, read
 from dialerd.console.login import LASTS, Logins
 from dialerd.console.login_page import inside
@@ -42,6 +43,9 @@ async def test_a_login_may_do_what_its_key_may(
 ) -> None:
     login = await Logins(client).enter(daemon.key(scope))
     assert (login.scope, login.writes, login.panics) == (scope, writes, panics)
+    led_to = settings.SECTIONS if panics else (settings.WEBHOOKS,)
+    assert tuple(settings.seen_by(login)) == led_to
+    assert f"scope admin; yours has the scope {scope}" in settings.refusal(login, settings.KEYS)
 
 
 async def test_an_unknown_key_is_no_login(client: httpx.AsyncClient) -> None:

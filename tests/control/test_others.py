@@ -96,6 +96,7 @@ async def test_a_key_is_shown_once_and_works_until_it_is_revoked(
     listed = (await api.get("/v1/keys")).json()
     assert [item["name"] for item in listed["data"]] == ["crm", "tests"]
     assert "key" not in listed["data"][0]
+    assert [item["current"] for item in listed["data"]] == [False, True], "whoever asks knows its own key"
     crm = {"Authorization": f"Bearer {made['key']}"}
     assert (await api.get("/v1/campaigns", headers=crm)).status_code == 200
     assert (await api.delete(f"/v1/keys/{made['key_id']}")).status_code == 204

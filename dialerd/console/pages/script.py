@@ -125,15 +125,10 @@ class Script:
         said = "No new campaign can use it. While a campaign that uses it lives it cannot be deleted."
         if await confirm("Delete this script?", said, "Delete", kind="negative") is None:
             return
-        if await self._frame.attempt(_done(self._frame.api.delete(path("scripts", self._ident)))):
+        if await self._frame.carried_out(self._frame.api.delete(path("scripts", self._ident))):
             ui.navigate.to("/scripts")
 
 
 def _named(variables: Mapping[str, Mapping[str, Any]], *, given: bool) -> list[str]:
     """The variables with a default, or those without."""
     return [name for name, about in variables.items() if ("default" in about) is given]
-
-
-async def _done(deleting: Any) -> bool:
-    await deleting
-    return True

@@ -47,6 +47,12 @@ class Key(BaseModel):
     revoked_at: Moment | None
 
 
+class ListedKey(Key):
+    """A key in the list of all."""
+
+    current: Annotated[bool, Field(description="whether it is the key of this request")]
+
+
 class NewKey(Key):
     """A new key."""
 

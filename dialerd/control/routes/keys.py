@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 
 from dialerd.control import answers, bodies, shapes
 from dialerd.control.answers import Page
-from dialerd.control.answers.lists import Key, NewKey
+from dialerd.control.answers.lists import ListedKey, NewKey
 from dialerd.control.auth import shown
 from dialerd.control.context import Controlled
 from dialerd.control.queries import Paged
@@ -74,10 +74,13 @@ def _read(body: dict[str, Any]) -> tuple[str, str]:
     return name, scope
 
 
-@router.get("", responses=answers.of(Page[Key], "keys"))
-async def list_keys(control: Controlled, page: Paged) -> JSONResponse:
-    """Keys, newest first; never the keys themselves."""
-    return JSONResponse(await control.service.keys.page(page))
+@router.get("", responses=answers.of(Page[ListedKey], "keys"))
+async def list_keys(request: Request, control: Controlled, page: Paged) -> JSONResponse:
+    """Keys, newest first; never the keys themselves. `current` marks the one that asks."""
+    asking = request.state.principal.name
+    found = await control.service.keys.page(page)
+    found["data"] = [{**key, "current": key["key_id"] == asking} for key in found["data"]]
+    return JSONResponse(found)
 
 
 @router.delete("/{key_id}", status_code=204, response_class=Response)
