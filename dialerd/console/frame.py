@@ -27,8 +27,17 @@ REST = 1.0
 AGAIN = 5.0
 """Seconds after which a page that could not be read is read again, if nothing has happened before."""
 
-CAMPAIGNS, SCRIPTS, TRUNKS, DNC, EVENTS = "Campaigns", "Scripts", "Trunks", "Do not call", "Events"
-MENU = {CAMPAIGNS: "/", SCRIPTS: "/scripts", TRUNKS: "/trunks", DNC: "/dnc", EVENTS: "/events"}
+CAMPAIGNS, SCRIPTS, AGENTS, TRUNKS, DNC, EVENTS = (
+    "Campaigns", "Scripts", "Agents", "Trunks", "Do not call", "Events",
+)  # fmt: skip
+MENU = {
+    CAMPAIGNS: "/",
+    SCRIPTS: "/scripts",
+    AGENTS: "/agents",
+    TRUNKS: "/trunks",
+    DNC: "/dnc",
+    EVENTS: "/events",
+}
 _THEMES: tuple[tuple[bool | None, str], ...] = (
     (None, "Theme: system"),
     (False, "Theme: light"),
