@@ -1,4 +1,4 @@
-"""A bot of somebody's own, for calls as Twilio Media Streams brings them: it makes a sound, and says what came of it."""
+"""A bot of somebody's own, for calls as Twilio Media Streams brings them: it hums, and says what came of it."""
 
 from __future__ import annotations
 

@@ -110,12 +110,12 @@ class Agent:
                 at = f"/campaigns/new?agent={quote(shown['agent_id'])}"
                 button("New campaign with it", lambda: ui.navigate.to(at))
                 button("Delete", self._ask_delete, kind="negative")
-        self._users = box("").style("display: contents")
         Words(
             "div",
             f"Made {wording.moment(shown['created_at'])}. Campaigns keep what they were created with.",
             "soft",
         )
+        self._users = box("").style("display: contents")
 
     # --- storing it ------------------------------------------------------------------------------
 
@@ -215,14 +215,18 @@ class Agent:
 def agent_facts(agent: Mapping[str, Any], known: Repertoire) -> list[tuple[str, str]]:
     """An agent in words, for who may only look."""
     engine = known.engines.get(agent["engine"])
+    needed = known.needs_script(agent["engine"])
     labels = [agent_form.told(label, about) for label, about in agent[agent_form.LABELS].items()]
     recorded = {True: "yes", False: "no"}.get(agent["recording"], "as each campaign says")
     return [
         ("Engine", engines.called(agent["engine"], engine)),
         ("Engine now", "; ".join(filter(None, (engines.state(engine)[0], engines.trouble(engine))))),
-        ("Script", agent["script_id"] or "as each campaign says"),
+        (
+            "Script",
+            agent["script_id"] or ("as each campaign says" if needed else "none: its engine needs none"),
+        ),
         ("Language", agent["language"] or "as each campaign says"),
-        ("Voice", agent["voice"] or "as the script says"),
+        ("Voice", agent["voice"] or ("as the script says" if needed else wording.NOTHING)),
         ("Fallback", agent["fallback"] or wording.NOTHING),
         ("Transfers to", agent["transfer_target"] or "as configured"),
         ("Recorded", recorded),

@@ -16,8 +16,7 @@ from dialerd.console.blocks import Words, box, button
 from dialerd.console.problem import Fault
 from dialerd.console.repertoire import Item, Repertoire
 
-_SUGGESTED = "suggested-languages"
-_SPOKEN_BY_OTHERS = "Script for its fallback (its own engine needs none)"
+_FOR_FALLBACK = "Script for its fallback (its engine needs none)"
 
 
 class AgentFields:
@@ -34,13 +33,11 @@ class AgentFields:
                 self._input("agent_id", "Id (empty: one is made)", "ident").props("maxlength=64")
         self._engine_fields()
         self._speech_fields()
-        Words("h2", "When something else is needed")
+        Words("h2", "Fallback, transfers and recordings")
         with box("fields"):
             names = known.agent_names(but=ident, kept=form.fallback)
-            self._select(
-                "fallback", names, "Fallback: who takes its calls when its engine cannot", "fallback"
-            )
-            self._input("transfer_target", "Where its calls are transferred to", "transfer_target")
+            self._select("fallback", names, "Fallback, if its engine cannot", "fallback")
+            self._input("transfer_target", "Where calls are transferred to", "transfer_target")
             self._select("recording", RECORDED, "Record the conversations", "recording", clearable=False)
         Words("h2", "Dispositions of its own")
         Words(
@@ -53,6 +50,8 @@ class AgentFields:
         self._show_labels()
         with box("line"):
             button("Add a disposition", self._add_label)
+        self._engine.on_value_change(self._follow_engine)
+        self._script.on_value_change(self._suggest_languages)
         self._follow_engine()
 
     def show_engines(self, now: Mapping[str, Item]) -> None:
@@ -88,7 +87,7 @@ class AgentFields:
         Words("h2", "Who talks")
         with box("fields"):
             names = self._known.engine_names(self._form.engine)
-            self._select("engine", names, "Engine", "engine", clearable=False, on_change=self._follow_engine)
+            self._engine = self._select("engine", names, "Engine", "engine", clearable=False)
             with box("").style("align-self: center"):
                 self._state = Words("span", "", "tag quiet").props("data-engine aria-live=polite")
                 self._trouble = Words("div", "", "soft small")
@@ -96,36 +95,25 @@ class AgentFields:
     def _speech_fields(self) -> None:
         with box("fields"):
             names = self._known.script_names(kept=self._form.script_id)
-            self._script = self._select(
-                "script_id", names, "Script", "script_id", on_change=self._suggest_languages
-            )
-            self._input("language", "Language, such as hi-IN", "language").props(f"list={_SUGGESTED}")
+            self._script = self._select("script_id", names, "Script", "script_id")
+            self._language = self._input("language", "Language, such as hi-IN", "language")
             self._voice = self._select("voice", VOICES, "Voice", "voice", clearable=False)
-            self._suggested = ui.element("datalist").props(f"id={_SUGGESTED}")
         Words(
             "div",
-            "Script and language are for campaigns that name none of their own; either may stay empty.",
+            "A campaign that names a script or a language goes by that; here both may stay empty.",
             "soft small",
         )
 
     def _input(self, loc: str, label: str, name: str) -> ui.input:
-        made = ui.input(label).props("outlined").bind_value(self._form, name)
+        made = ui.input(label).props("outlined hide-bottom-space").bind_value(self._form, name)
         self._inputs[loc] = made
         return made
 
     def _select(
-        self,
-        loc: str,
-        options: dict[str, str],
-        label: str,
-        name: str,
-        *,
-        clearable: bool = True,
-        on_change: Any = None,
+        self, loc: str, options: dict[str, str], label: str, name: str, *, clearable: bool = True
     ) -> ui.select:
-        made = ui.select(
-            options, label=label, with_input=clearable, clearable=clearable, on_change=on_change
-        ).props("outlined")
+        made = ui.select(options, label=label, with_input=clearable, clearable=clearable)
+        made.props("outlined hide-bottom-space")
         self._inputs[loc] = made.bind_value(self._form, name)
         return made
 
@@ -136,17 +124,13 @@ class AgentFields:
         needed = self._known.needs_script(self._form.engine)
         engine = self._known.engines.get(self._form.engine)
         self._script.set_visibility(needed or self._form.script_id is not None)
-        self._script.set_label("Script" if needed else _SPOKEN_BY_OTHERS)
+        self._script.set_label("Script" if needed else _FOR_FALLBACK)
         self._voice.set_visibility(engine is None or bool(engine["voices"]) or bool(self._form.voice))
         self._suggest_languages()
         self._show_state()
 
     def _suggest_languages(self) -> None:
-        tags = self._known.spoken(self._form.engine, self._form.script_id)
-        self._suggested.clear()
-        with self._suggested:
-            for tag, name in self._known.language_names(tags).items():
-                ui.element("option").props(f'value="{tag}" label="{name}"')
+        self._language.set_autocomplete(self._known.spoken(self._form.engine, self._form.script_id))
 
     def _show_state(self) -> None:
         engine = self._known.engines.get(self._form.engine)
@@ -166,8 +150,8 @@ class AgentFields:
 
     def _label_row(self, label: OwnLabel) -> None:
         number = len(self._labels) + 1
-        with box("line").props(f'role=group aria-label="Disposition {number}"'):
-            tag = ui.input(f"Disposition {number}").props("outlined dense maxlength=64")
+        with box("line").props(f'role=group aria-label="Disposition {number} and what it means"'):
+            tag = ui.input(f"Disposition {number}").props("outlined dense hide-bottom-space maxlength=64")
             self._labels.append(tag.style("flex: 1 1 200px").bind_value(label, "tag"))
             ui.checkbox("Counts as a conversion").bind_value(label, "positive")
             ui.checkbox("May be called again").bind_value(label, "again")

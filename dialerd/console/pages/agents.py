@@ -86,7 +86,7 @@ class Agents:
                     "see “Bring your own voice agent” in the README.",
                     "soft",
                 )
-                self._engines = listing.plain(_ENGINES, []).props("dense")
+                self._engines = listing.plain(_ENGINES, []).props("dense").classes("roomy")
         self._table.set_visibility(False)
         self._none.set_visibility(False)
 

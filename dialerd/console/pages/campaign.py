@@ -193,7 +193,7 @@ class Campaign:
         if [heading, *said] == self._blocked_text:
             return
         self._blocked_text = [heading, *said]
-        self._blocked.classes(replace="note" if live else "note warn")
+        self._blocked.classes(add="" if live else "warn", remove="warn" if live else "")
         self._blocked.clear()
         with self._blocked:
             Words("div", heading, "strong")

@@ -12,7 +12,6 @@ from dialerd.console.blocks import Words, box
 from dialerd.console.draft import Draft
 from dialerd.console.repertoire import Item, Repertoire
 
-_SUGGESTED = "campaign-languages"
 _ALONE = "The script alone, spoken by dialerd"
 
 
@@ -22,6 +21,8 @@ class VoiceStep:
     def __init__(self, draft: Draft, known: Repertoire) -> None:
         self._draft = draft
         self._known = known
+        self._wanted: str | None = None
+        """The agent's language: for a script that is chosen after it."""
         Words(
             "div",
             "dialerd speaks a script by itself. A bot of your own talks as an agent: see Agents. The language is "
@@ -33,14 +34,11 @@ class VoiceStep:
             draft.script_id = None
         with box("fields"):
             agents = {"": _ALONE, **known.agent_names()}
-            ui.select(agents, label="Voice agent", with_input=True, on_change=self._agent_chosen).props(
-                "outlined"
-            ).bind_value(
+            chosen = ui.select(agents, label="Voice agent", with_input=True).props("outlined")
+            chosen.bind_value(
                 draft, "agent_id", forward=lambda value: value or None, backward=lambda value: value or ""
             )
-            self._script = ui.select(
-                known.script_names(), label="Script", with_input=True, on_change=self._show_language
-            ).props("outlined")
+            self._script = ui.select(known.script_names(), label="Script", with_input=True).props("outlined")
             self._script.bind_value(draft, "script_id")
             self._place = box("").style("display: contents")
         self._no_script = Words(
@@ -48,27 +46,34 @@ class VoiceStep:
         )
         self._needs = Words("div", "", "soft")
         self._engine = Words("div", "", "note warn")
+        chosen.on_value_change(self._agent_chosen)
+        self._script.on_value_change(self._show_language)
         if draft.agent_id is not None and draft.language is None:
             self._agent_chosen()
         else:
+            self._judge()
             self._show()
 
     @property
     def _agent(self) -> Item | None:
         return self._known.agents.get(self._draft.agent_id or "")
 
+    def _judge(self) -> None:
+        self._draft.speaks_script = self._agent is None or self._known.needs_script(self._agent["engine"])
+
     def _agent_chosen(self) -> None:
         """What the agent says of itself is chosen with it, and may be changed."""
         agent = self._agent
+        self._judge()
         if agent is not None:
+            self._wanted = agent["language"]
+            self._draft.language = self._wanted or self._draft.language
             if agent["script_id"] in self._known.scripts:
                 self._draft.script_id = agent["script_id"]
-            self._draft.language = agent["language"] or self._draft.language
         self._show()
 
     def _show(self) -> None:
         agent = self._agent
-        self._draft.speaks_script = agent is None or self._known.needs_script(agent["engine"])
         self._script.set_visibility(self._draft.speaks_script)
         self._no_script.set_visibility(self._draft.speaks_script and not self._known.scripts)
         said = "" if agent is None else unable(agent["engine"], self._known.engines.get(agent["engine"]))
@@ -92,22 +97,18 @@ class VoiceStep:
 
     def _select_language(self, script: Item | None) -> None:
         names = self._known.language_names(script["languages"] if script else [])
-        self._draft.language = suited(self._draft.language, list(names))
+        self._draft.language = suited(self._draft.language or self._wanted, list(names))
         ui.select(names, label="Language").props("outlined").bind_value(self._draft, "language")
 
     def _write_language(self) -> None:
         assert self._agent is not None
-        made = ui.input("Language").props(f'outlined list={_SUGGESTED} placeholder="hi-IN"')
-        made.bind_value(
+        suggested = self._known.spoken(self._agent["engine"], None)
+        ui.input("Language", autocomplete=suggested).props("outlined").bind_value(
             self._draft,
             "language",
             forward=lambda value: (value or "").strip() or None,
             backward=lambda value: value or "",
         )
-        with ui.element("datalist").props(f"id={_SUGGESTED}"):
-            tags = self._known.spoken(self._agent["engine"], None)
-            for tag, name in self._known.language_names(tags).items():
-                ui.element("option").props(f'value="{tag}" label="{name}"')
 
 
 _NEEDS_PHONE = "Its contact list needs the column phone; the agent is told every other column that it has."
@@ -131,5 +132,6 @@ def needs(variables: Mapping[str, Mapping[str, Any]]) -> str:
     """The columns that a script wants of a list."""
     required = [name for name, about in variables.items() if "default" not in about]
     other = [name for name in variables if name not in required]
-    said = f"Its contact list needs the columns phone{''.join(', ' + name for name in required)}."
+    columns = "columns" if required else "column"
+    said = f"Its contact list needs the {columns} phone{''.join(', ' + name for name in required)}."
     return said + (f" It can use: {', '.join(other)}." if other else "")
