@@ -140,6 +140,22 @@ def test_a_campaign_is_launched_with_an_agent_whose_engine_needs_no_script(
     expect(page.get_by_role("combobox", name="Voice agent")).to_have_value("Sita (sita)")
     expect(page.get_by_label("Language", exact=True)).to_have_value("en-IN")
 
+    # An agent of dialerd's own engine brings its language to the script that is chosen.
+    desk.daemon.ctl("agent", "create", "--id", "nora", "--name", "Nora", "--language", "hi-IN")
+    manager.open("/campaigns/new")
+    manager.go_on("Name")
+    manager.write("Campaign name", "by a script")
+    manager.go_on("Voice agent and language")
+    manager.choose("Voice agent", "Nora (nora)")
+    manager.choose("Script", "Personal loan, cross-sell")
+    manager.sees("It can use: name, loan_amount.")
+    expect(page.get_by_label("Language", exact=True).locator("visible=true")).to_have_value("Hindi (hi-IN)")
+    manager.choose("Voice agent", "Sita (sita)")
+    expect(page.get_by_role("combobox", name="Script", exact=True)).to_have_count(0)
+    manager.choose("Voice agent", "The script alone")
+    expect(page.get_by_role("combobox", name="Script")).to_have_value(re.compile("^Personal loan"))
+    desk.daemon.ctl("agent", "remove", "nora")
+
     # The campaign outlives its agent.
     desk.daemon.ctl("agent", "remove", "sita")
     manager.open(f"/campaigns/{ident}")

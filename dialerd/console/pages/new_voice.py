@@ -58,6 +58,15 @@ class VoiceStep:
     def _agent(self) -> Item | None:
         return self._known.agents.get(self._draft.agent_id or "")
 
+    @property
+    def _fallbacks_script(self) -> str | None:
+        """What an agent whose engine speaks no script has for its fallback: its list is checked against it."""
+        return None if self._agent is None else self._agent["script_id"]
+
+    @property
+    def _needs_without(self) -> str:
+        return "" if self._draft.speaks_script else _NEEDS_PHONE
+
     def _judge(self) -> None:
         self._draft.speaks_script = self._agent is None or self._known.needs_script(self._agent["engine"])
 
@@ -83,17 +92,15 @@ class VoiceStep:
 
     def _show_language(self) -> None:
         """A script has its languages; of an engine of one's own dialerd may know none."""
-        script = self._known.scripts.get(self._draft.script_id or "")
+        named = self._draft.script_id if self._draft.speaks_script else self._fallbacks_script
+        script = self._known.scripts.get(named or "")
         self._place.clear()
         with self._place:
             if self._draft.speaks_script:
                 self._select_language(script)
             else:
                 self._write_language()
-        if not self._draft.speaks_script:
-            self._needs.set_text(_NEEDS_PHONE)
-        else:
-            self._needs.set_text(needs(script["variables"]) if script else "")
+        self._needs.set_text(needs(script["variables"]) if script else self._needs_without)
 
     def _select_language(self, script: Item | None) -> None:
         names = self._known.language_names(script["languages"] if script else [])
