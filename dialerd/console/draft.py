@@ -116,8 +116,9 @@ class Draft:
             "max_concurrent_calls": _whole(self.concurrent),
             "answering_machine": self.machine,
         }
-        if self.recording:
-            given["recording"] = True
+        # An agent may say that its calls are recorded: what is not ticked is not to be.
+        if self.recording or self.agent_id is not None:
+            given["recording"] = self.recording
         return {key: value for key, value in given.items() if value is not None}
 
     def schedule(self, now: datetime) -> dict[str, Any]:

@@ -88,7 +88,7 @@ def test_a_campaign_is_launched_with_an_agent_whose_engine_needs_no_script(
     page, name = manager.page, "By the bot"
     desk.daemon.ctl(
         "agent", "create", "--id", "sita", "--name", "Sita", "--engine", "bot", "--language", "hi-IN",
-        "--disposition", f"{LABEL}=positive",
+        "--disposition", f"{LABEL}=positive", "--record",
     )  # fmt: skip
     manager.open("/campaigns/new")
     manager.at_step("Open")
@@ -108,6 +108,10 @@ def test_a_campaign_is_launched_with_an_agent_whose_engine_needs_no_script(
     manager.go_on("Contacts")
     manager.upload(csv("sold", ["+919811000012,Asha,50000", "+919811000013,Ravi,60000"]))
     manager.go_on("Retries")
+    page.get_by_text("How calls are made").click()
+    recorded = page.get_by_role("checkbox", name="Record the conversations")
+    expect(recorded).to_be_checked()
+    recorded.click()
     manager.go_on("Review and launch")
     manager.sees("Sita (sita)", LATER)
     manager.sees("none: the agent needs none")
@@ -120,6 +124,7 @@ def test_a_campaign_is_launched_with_an_agent_whose_engine_needs_no_script(
     ident = page.url.rpartition("/")[2]
     shown = desk.daemon.ctl("campaign", "show", ident)
     assert (shown["agent_id"], shown["script_id"], shown["language"]) == ("sita", None, "en-IN")
+    assert shown["recording"] is False
     page.get_by_role("link", name="Agent: Sita").click()
     page.wait_for_url("**/agents/sita")
     manager.await_live()

@@ -141,6 +141,12 @@ def test_an_agent_is_sent_and_a_script_only_if_its_engine_speaks_one() -> None:
     assert by_bot.once("wizard", NOW) != FILLED.once("wizard", NOW)
 
 
+def test_whether_calls_are_recorded_is_left_to_nobody_where_an_agent_might_say_it() -> None:
+    assert "recording" not in FILLED.fields(NOW)
+    assert replace(FILLED, agent_id="sita").fields(NOW)["recording"] is False
+    assert replace(FILLED, agent_id="sita", recording=True).fields(NOW)["recording"] is True
+
+
 def test_faults_are_named_as_the_page_names_their_fields() -> None:
     assert draft.near(Fault("agent_id", "there is none")) == Fault("Voice agent", "there is none")
     assert draft.near(Fault("trunks", "there is none")) == Fault("trunks", "there is none")

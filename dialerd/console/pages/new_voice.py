@@ -77,6 +77,8 @@ class VoiceStep:
         if agent is not None:
             self._wanted = agent["language"]
             self._draft.language = self._wanted or self._draft.language
+            if agent["recording"] is not None:
+                self._draft.recording = agent["recording"]
             if agent["script_id"] in self._known.scripts:
                 self._draft.script_id = agent["script_id"]
         self._show()
