@@ -18,7 +18,8 @@ from dialerd.store.choice import called
 
 _EPILOG = """\
 Settings come from FILE (TOML), from DIALERD_… variables ('__' nests: DIALERD_HTTP__PORT=8081) and from systemd
-credentials, files of $CREDENTIALS_DIRECTORY (asterisk__ari_password). SIGTERM drains: no new calls, live ones go on; a second SIGTERM stops at once.
+credentials, files of $CREDENTIALS_DIRECTORY (asterisk__ari_password).
+SIGTERM drains: no new calls, live ones go on; a second SIGTERM stops at once.
 """
 
 

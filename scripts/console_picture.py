@@ -16,7 +16,14 @@ from scripts.running import ROOT, Daemon, chromium, console, daemon, lab
 
 SCRIPT = ROOT / "config" / "scripts" / "personal-loan-cross-sell.yaml"
 CONTACTS = ROOT / "config" / "demo-contacts.csv"
-PAGES = {"scripts": "/scripts", "trunks": "/trunks", "dnc": "/dnc", "events": "/events", "campaigns": "/"}
+PAGES = {
+    "scripts": "/scripts",
+    "agents": "/agents",
+    "trunks": "/trunks",
+    "dnc": "/dnc",
+    "events": "/events",
+    "campaigns": "/",
+}
 PART = 0.6
 """Of the contacts, by when the picture is taken."""
 

@@ -13,6 +13,8 @@ from dialerd.console.doorkeeper import Doorkeeper
 from dialerd.console.login import LASTS, Logins
 from dialerd.console.options import Options
 from dialerd.console.pages import (
+    agent,
+    agents,
     audit,
     call,
     campaign,
@@ -50,9 +52,10 @@ def serve(options: Options, secret: str) -> None:
     login_page.register(console)
     files.register(console)
     # The page of a new campaign comes before those that are named by their id.
-    for page in (campaigns, new_campaign, campaign, call, scripts, script, trunks, dnc, events):
-        page.register(console)
-    for page in (webhooks, webhook, keys, audit):
+    for page in (
+        campaigns, new_campaign, campaign, call, scripts, script, agents, agent, trunks, dnc, events,
+        webhooks, webhook, keys, audit,
+    ):  # fmt: skip
         page.register(console)
     app.add_middleware(Doorkeeper, console=console)
     app.on_shutdown(client.aclose)

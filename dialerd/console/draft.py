@@ -18,13 +18,13 @@ from dialerd.console.problem import Fault
 
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
-OPEN, NAME, SCRIPT, SCHEDULE, CONTACTS, RETRY, LAUNCH = (
-    "open", "name", "script", "schedule", "contacts", "retry", "launch",
+OPEN, NAME, VOICE, SCHEDULE, CONTACTS, RETRY, LAUNCH = (
+    "open", "name", "voice", "schedule", "contacts", "retry", "launch",
 )  # fmt: skip
 STEPS = {
     OPEN: "Open",
     NAME: "Name",
-    SCRIPT: "Script and language",
+    VOICE: "Voice agent and language",
     SCHEDULE: "Schedule",
     CONTACTS: "Contacts",
     RETRY: "Retries",
@@ -32,10 +32,10 @@ STEPS = {
 }
 _FIELDS = {
     "name": NAME,
-    "script_id": SCRIPT,
-    "language": SCRIPT,
-    "agent_id": SCRIPT,
-    "voice": SCRIPT,
+    "script_id": VOICE,
+    "language": VOICE,
+    "agent_id": VOICE,
+    "voice": VOICE,
     "schedule": SCHEDULE,
     "contacts": CONTACTS,
     "default_region": CONTACTS,
@@ -57,7 +57,11 @@ class Draft:
     """What has been chosen so far; times are as the inputs give them, on the clock of `timezone`."""
 
     name: str = ""
+    agent_id: str | None = None
+    """None: the script alone, spoken by dialerd itself."""
     script_id: str | None = None
+    speaks_script: bool = True
+    """False: the agent's engine needs none."""
     language: str | None = None
     at_launch: bool = True
     start: str = ""
@@ -98,7 +102,8 @@ class Draft:
         """The body of the request. `now`: when a campaign that starts at its launch is launched."""
         given: dict[str, Any] = {
             "name": self.name.strip(),
-            "script_id": self.script_id,
+            "agent_id": self.agent_id,
+            "script_id": self.script_id if self.speaks_script else None,
             "language": self.language,
             "schedule": self.schedule(now),
             "default_region": self.region.strip().upper() or None,
@@ -110,8 +115,9 @@ class Draft:
             "max_concurrent_calls": _whole(self.concurrent),
             "answering_machine": self.machine,
         }
-        if self.recording:
-            given["recording"] = True
+        # An agent may say that its calls are recorded: what is not ticked is not to be.
+        if self.recording or self.agent_id is not None:
+            given["recording"] = self.recording
         return {key: value for key, value in given.items() if value is not None}
 
     def schedule(self, now: datetime) -> dict[str, Any]:
@@ -148,6 +154,7 @@ def of_campaign(shown: Mapping[str, Any]) -> Draft:
     hours = schedule["hours"]
     draft = Draft(
         name=f"{shown['name']} (copy)"[:255],
+        agent_id=shown["agent_id"],
         script_id=shown["script_id"],
         language=shown["language"],
         timezone=schedule["timezone"],
@@ -164,6 +171,28 @@ def of_campaign(shown: Mapping[str, Any]) -> Draft:
         draft.weekly = True
         draft.days, draft.day_from, draft.day_to = list(hours[0]["days"]), hours[0]["from"], hours[0]["to"]
     return draft
+
+
+_NAMES = {
+    "name": "Campaign name",
+    "agent_id": "Voice agent",
+    "script_id": "Script",
+    "language": "Language",
+    "schedule.start_time": "Start",
+    "schedule.end_time": "End",
+    "schedule.timezone": "Time zone",
+    "max_attempts": "Attempts",
+    "retry_interval_minutes": "Minutes between attempts",
+    "max_callbacks": "Callbacks",
+    "ring_timeout_seconds": "Seconds a phone rings",
+    "max_concurrent_calls": "Calls at a time",
+    "default_region": "Country of numbers without a country code",
+}
+
+
+def near(fault: Fault) -> Fault:
+    """A fault under the name that its input has on the page."""
+    return Fault(_NAMES.get(fault.loc, fault.loc), fault.msg)
 
 
 def step_of(fault: Fault) -> str:

@@ -27,10 +27,17 @@ REST = 1.0
 AGAIN = 5.0
 """Seconds after which a page that could not be read is read again, if nothing has happened before."""
 
-CAMPAIGNS, SCRIPTS, TRUNKS, DNC, EVENTS = "Campaigns", "Scripts", "Trunks", "Do not call", "Events"
-SETTINGS = "Settings"
-MENU = {CAMPAIGNS: "/", SCRIPTS: "/scripts", TRUNKS: "/trunks", DNC: "/dnc", EVENTS: "/events"} | {
-    SETTINGS: "/webhooks"
+CAMPAIGNS, SCRIPTS, AGENTS, TRUNKS, DNC, EVENTS, SETTINGS = (
+    "Campaigns", "Scripts", "Agents", "Trunks", "Do not call", "Events", "Settings",
+)  # fmt: skip
+MENU = {
+    CAMPAIGNS: "/",
+    SCRIPTS: "/scripts",
+    AGENTS: "/agents",
+    TRUNKS: "/trunks",
+    DNC: "/dnc",
+    EVENTS: "/events",
+    SETTINGS: "/webhooks",
 }
 _THEMES: tuple[tuple[bool | None, str], ...] = (
     (None, "Theme: system"),

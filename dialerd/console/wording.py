@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Any
 from zoneinfo import ZoneInfo
 
 NOTHING = "–"
@@ -98,6 +100,15 @@ def outcome(disposition: str | None, why: str | None) -> str:
 def script(ident: str | None, version: int | None) -> str:
     """A script as a campaign or a call has it."""
     return "none" if ident is None else f"{ident}, version {version}"
+
+
+def agent(campaign: Mapping[str, Any]) -> str:
+    """Who talks in a campaign, and who stands in."""
+    if campaign["agent_id"] is None:
+        return "none: the script alone"
+    said = f"{campaign['agent_id']}, by the engine {campaign['engine']}"
+    fallbacks = ", then ".join(campaign["fallbacks"])
+    return f"{said}; if it cannot: {fallbacks}" if fallbacks else said
 
 
 def state(word: str) -> str:

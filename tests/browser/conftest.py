@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 from scripts.running import ROOT, Daemon, chromium, console, lab
+from tests.browser.bot import bot
 from tests.browser.desk import Desk
 from tests.browser.manager import Manager
 
@@ -17,10 +18,10 @@ SCRIPT = ROOT / "config" / "scripts" / "personal-loan-cross-sell.yaml"
 
 @pytest.fixture(scope="session")
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
-    """A console on a daemon whose trunk leads to the simulated carrier."""
+    """A console on a daemon whose trunk leads to the simulated carrier, and whose engine `bot` to a bot."""
     folder = tmp_path_factory.mktemp("desk")
-    with lab(folder / "lab") as running:
-        env = {**running.env, "DIALERD_WEBHOOKS__ALLOW": '["127.0.0.1"]'}
+    with bot() as address, lab(folder / "lab") as running:
+        env = {**running.env, **_engine(address), "DIALERD_WEBHOOKS__ALLOW": '["127.0.0.1"]'}
         first = Daemon(env, folder / "dialerd.log")
         made = Desk(running, first, "", folder, {})
         try:
@@ -35,6 +36,15 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
                 yield made
         finally:
             made.daemon.stop()
+
+
+def _engine(address: str) -> dict[str, str]:
+    return {
+        "DIALERD_ENGINES__BOT__KIND": "twilio-stream",
+        "DIALERD_ENGINES__BOT__URL": address,
+        "DIALERD_ENGINES__BOT__MAX_SESSIONS": "4",
+        "DIALERD_ENGINES__BOT__LANGUAGES": '["en-IN", "hi-IN"]',
+    }
 
 
 @pytest.fixture(scope="session")

@@ -78,7 +78,8 @@ def test_the_same_campaign_is_asked_for_under_the_same_name() -> None:
     ("loc", "step"),
     [
         ("name", draft.NAME),
-        ("language", draft.SCRIPT),
+        ("language", draft.VOICE),
+        ("agent_id", draft.VOICE),
         ("schedule.end_time", draft.SCHEDULE),
         ("schedule.hours[0].from", draft.SCHEDULE),
         ("contacts", draft.CONTACTS),
@@ -103,6 +104,7 @@ def test_a_fault_of_a_list_knows_its_line_and_column() -> None:
 def test_an_earlier_campaign_gives_its_settings_but_not_its_times() -> None:
     shown = {
         "name": "Loans",
+        "agent_id": None,
         "script_id": "loan",
         "language": "en-IN",
         "schedule": {
@@ -122,10 +124,32 @@ def test_an_earlier_campaign_gives_its_settings_but_not_its_times() -> None:
     }
     copied = draft.of_campaign(shown)
     assert copied.name == "Loans (copy)"
+    assert (copied.agent_id, draft.of_campaign({**shown, "agent_id": "sita"}).agent_id) == (None, "sita")
     assert (copied.weekly, copied.days, copied.holidays) == (True, ["mon"], "IN")
     assert (copied.start, copied.end, copied.contacts) == ("", "", None)
     fields = copied.fields(NOW)
     assert (fields["max_attempts"], fields["answering_machine"], fields["recording"]) == (2, "hangup", True)
+
+
+def test_an_agent_is_sent_and_a_script_only_if_its_engine_speaks_one() -> None:
+    assert "agent_id" not in FILLED.fields(NOW)
+    embedded = replace(FILLED, agent_id="priya").fields(NOW)
+    assert (embedded["agent_id"], embedded["script_id"]) == ("priya", "loan")
+    by_bot = replace(FILLED, agent_id="sita", speaks_script=False)
+    assert by_bot.fields(NOW)["agent_id"] == "sita"
+    assert "script_id" not in by_bot.fields(NOW)
+    assert by_bot.once("wizard", NOW) != FILLED.once("wizard", NOW)
+
+
+def test_whether_calls_are_recorded_is_left_to_nobody_where_an_agent_might_say_it() -> None:
+    assert "recording" not in FILLED.fields(NOW)
+    assert replace(FILLED, agent_id="sita").fields(NOW)["recording"] is False
+    assert replace(FILLED, agent_id="sita", recording=True).fields(NOW)["recording"] is True
+
+
+def test_faults_are_named_as_the_page_names_their_fields() -> None:
+    assert draft.near(Fault("agent_id", "there is none")) == Fault("Voice agent", "there is none")
+    assert draft.near(Fault("trunks", "there is none")) == Fault("trunks", "there is none")
 
 
 def test_bare_numbers_are_a_list_whose_lines_are_the_users_own() -> None:

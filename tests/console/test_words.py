@@ -49,6 +49,15 @@ def test_dispositions_have_words_and_declared_ones_their_own() -> None:
     assert wording.outcome(None, None) == "–"
 
 
+def test_who_talks_in_a_campaign_is_said_with_who_stands_in() -> None:
+    alone = {"agent_id": None, "engine": "embedded", "fallbacks": []}
+    assert wording.agent(alone) == "none: the script alone"
+    bot = {"agent_id": "sita", "engine": "bot", "fallbacks": []}
+    assert wording.agent(bot) == "sita, by the engine bot"
+    helped = {**bot, "fallbacks": ["gita", "priya"]}
+    assert wording.agent(helped) == "sita, by the engine bot; if it cannot: gita, then priya"
+
+
 def test_times_are_on_a_named_clock() -> None:
     assert wording.moment("2027-01-15T03:30:00Z", "Asia/Kolkata") == "15 Jan 2027, 09:00:00 Asia/Kolkata"
     assert wording.moment("2027-01-15T03:30:00Z") == "15 Jan 2027, 03:30:00 UTC"
@@ -82,9 +91,16 @@ def test_charts_show_every_disposition_and_hours_on_the_campaigns_clock() -> Non
 
 
 def test_a_campaign_is_found_by_all_its_words() -> None:
-    campaign = {"name": "Q4 Loans", "script_id": "cross-sell", "language": "hi-IN", "campaign_id": "cmp_1"}
+    campaign = {
+        "name": "Q4 Loans",
+        "agent_id": None,
+        "script_id": "cross-sell",
+        "language": "hi-IN",
+        "campaign_id": "cmp_1",
+    }
     assert matches(campaign, "hi-in LOANS")
     assert not matches(campaign, "loans en-in")
+    assert matches({**campaign, "agent_id": "sita", "script_id": None}, "sita loans")
     assert left_out(0, 0) == "There is no campaign here yet."
     assert left_out(3, 0) == "No campaign is called so."
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import quote
 
 from nicegui import ui
 from starlette.requests import Request
@@ -18,6 +19,7 @@ from dialerd.console.pages.campaign_calls import CallList
 from dialerd.console.pages.campaign_contacts import ContactList
 from dialerd.console.pages.campaign_orders import CampaignOrders
 from dialerd.console.pages.campaigns import settled
+from dialerd.console.problem import Refused
 
 _METRICS = (
     ("connect_rate", "Connect rate", "answered, of contacts called"),
@@ -93,7 +95,10 @@ class Campaign:
             self._state = Words("span", "", "tag quiet").props("data-state aria-live=polite")
             box("push")
             self._orders = CampaignOrders(self._frame, self._ident)
-        self._about = Words("div", "", "soft")
+        with box("line"):
+            self._about = Words("div", "", "soft")
+            self._agent = box("")
+        self._agent_shown: str | None = None
         self._blocked = box("note warn").props('role=status aria-label="Why it is not dialing"')
         self._blocked_text: list[str] = []
 
@@ -132,6 +137,7 @@ class Campaign:
         """Read the campaign and the list that is open. Raises `Refused`, `Away`."""
         shown = await self._frame.api.get(path("campaigns", self._ident))
         self._show(shown)
+        await self._show_agent(shown["agent_id"])
         zone = shown["schedule"]["timezone"]
         if self._panels.value == "contacts":
             await self._contacts.read(zone)
@@ -143,8 +149,9 @@ class Campaign:
         self._state.set_text(wording.status(shown["status"], closing=shown["closing"]))
         self._state.classes(replace=f"tag {tone(shown['status'])}")
         self._about.set_text(
-            f"{shown['script_id'] or 'agent ' + str(shown['agent_id'])} · {shown['language']} · "
-            f"{wording.window(shown['schedule'])}"
+            " · ".join(
+                filter(None, (shown["script_id"], shown["language"], wording.window(shown["schedule"])))
+            )
         )
         self._orders.show(shown)
         self._show_blocked(shown)
@@ -155,6 +162,23 @@ class Campaign:
             self._values[key].set_text(read(value))
         self._show_charts(shown)
         self._show_settings(shown)
+
+    async def _show_agent(self, ident: str | None) -> None:
+        """Who talks, read once. Raises `Refused`, `Away`."""
+        if ident is None or ident == self._agent_shown:
+            return
+        try:
+            name = (await self._frame.api.get(path("agents", ident)))["agent_name"]
+        except Refused as refused:
+            if refused.status != 404:
+                raise
+            name = None
+        self._agent_shown = ident
+        with self._agent:
+            if name is None:
+                Words("span", f"Agent: {ident} (deleted)", "soft")
+            else:
+                ui.link(f"Agent: {name}", f"/agents/{quote(ident)}")
 
     def _show_blocked(self, shown: dict[str, Any]) -> None:
         zone = shown["schedule"]["timezone"]
@@ -169,7 +193,7 @@ class Campaign:
         if [heading, *said] == self._blocked_text:
             return
         self._blocked_text = [heading, *said]
-        self._blocked.classes(replace="note" if live else "note warn")
+        self._blocked.classes(add="" if live else "warn", remove="warn" if live else "")
         self._blocked.clear()
         with self._blocked:
             Words("div", heading, "strong")
@@ -255,7 +279,7 @@ def _settings(shown: dict[str, Any]) -> list[tuple[str, str]]:
     return [
         ("Campaign", shown["campaign_id"]),
         ("Script", wording.script(shown["script_id"], shown["script_version"])),
-        ("Agent", shown["agent_id"] or f"embedded ({shown['engine']})"),
+        ("Voice agent", wording.agent(shown)),
         ("Language", shown["language"]),
         ("Window", wording.window(shown["schedule"])),
         ("Attempts", f"{shown['max_attempts']}, at least {shown['retry_interval_minutes']} min apart"),

@@ -55,7 +55,7 @@ class Campaigns:
                         "unelevated no-caps"
                     )
             with box("line"):
-                search = ui.input("Search by name, script or id", on_change=frame.stale)
+                search = ui.input("Search by name, agent, script or id", on_change=frame.stale)
                 search.props("outlined dense clearable type=search").style("min-width: 300px")
                 search.bind_value(self, "_words")
                 states = ui.select(_STATES, value="", label="State", on_change=frame.stale)
@@ -83,8 +83,9 @@ def left_out(found: int, shown: int) -> str:
 
 
 def matches(campaign: dict[str, Any], words: str) -> bool:
-    """Whether a campaign has all of the words in its name, script, language or id."""
-    said = " ".join(str(campaign[key]) for key in ("name", "script_id", "language", "campaign_id")).lower()
+    """Whether a campaign has all of the words in its name, agent, script, language or id."""
+    named = ("name", "agent_id", "script_id", "language", "campaign_id")
+    said = " ".join(campaign[key] or "" for key in named).lower()
     return all(word in said for word in words.lower().split())
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from nicegui import ui
 from starlette.requests import Request
 
-from dialerd.console import blocks, draft
+from dialerd.console import blocks, draft, repertoire
 from dialerd.console.api import path
 from dialerd.console.blocks import Words, box, button
 from dialerd.console.context import Console
@@ -20,7 +20,7 @@ from dialerd.console.pages.new_contacts import ContactStep
 from dialerd.console.pages.new_retry import RetryStep
 from dialerd.console.pages.new_review import Review
 from dialerd.console.pages.new_schedule import ScheduleStep
-from dialerd.console.pages.new_script import ScriptStep
+from dialerd.console.pages.new_voice import VoiceStep
 from dialerd.console.problem import Away, Fault, Refused
 
 EARLIER = 100
@@ -32,7 +32,7 @@ def register(console: Console) -> None:
     """Serve the page."""
 
     @ui.page("/campaigns/new", response_timeout=PATIENCE)
-    async def new_campaign(request: Request) -> None:
+    async def new_campaign(request: Request, agent: str | None = None) -> None:
         login = console.login_of(request)
         assert login is not None
         frame = Frame(console, login, CAMPAIGNS, "New campaign")
@@ -41,16 +41,16 @@ def register(console: Console) -> None:
                 Words("h1", "New campaign")
                 blocks.note("Your API key may only read. Log in with a key of the scope write.", "warn")
             return
-        await Wizard(frame).open()
+        await Wizard(frame, agent).open()
 
 
 class Wizard:
-    """The seven steps and what they have gathered."""
+    """The seven steps and what they have gathered; `agent`: one that is chosen to begin with."""
 
-    def __init__(self, frame: Frame) -> None:
+    def __init__(self, frame: Frame, agent: str | None) -> None:
         self._frame = frame
         self._ident = f"console-{uuid.uuid4()}"
-        self._draft = _empty()
+        self._draft = Draft(agent_id=agent)
         self._now = datetime.now(UTC)
         self._earlier: dict[str, str] = {}
         self._copied: str | None = ""
@@ -64,7 +64,7 @@ class Wizard:
             Words("h1", "New campaign")
             with box("line") as waiting:
                 ui.spinner()
-                Words("span", "Reading scripts and campaigns")
+                Words("span", "Reading agents, scripts and campaigns")
             self._place = box("").style("display: contents")
         self._waiting = waiting
         await self._frame.show(self._load)
@@ -73,13 +73,12 @@ class Wizard:
         """What can be chosen: read once, when the daemon answers. Raises `Refused`, `Away`."""
         if self._loaded:
             return
-        scripts = await self._frame.api.everything("/v1/scripts", 1_000)
-        spoken = await self._frame.api.everything("/v1/languages", 1_000)
+        known = await repertoire.read(self._frame.api)
         earlier = await self._frame.api.everything("/v1/campaigns", EARLIER)
         self._loaded = True
         self._waiting.set_visibility(False)
         self._earlier = {one["campaign_id"]: f"{one['name']} ({one['created_at'][:10]})" for one in earlier}
-        self._scripts, self._languages = scripts, {one["language"]: one["name"] for one in spoken}
+        self._known = known
         self._build()
 
     def _build(self, at: str = draft.OPEN) -> None:
@@ -121,9 +120,9 @@ class Wizard:
         ).on("keydown.enter", lambda: self._next(draft.NAME))
         self._buttons(draft.NAME)
 
-    def _script_step(self) -> None:
-        self._script = ScriptStep(self._draft, self._scripts, self._languages)
-        self._buttons(draft.SCRIPT)
+    def _voice_step(self) -> None:
+        VoiceStep(self._draft, self._known)
+        self._buttons(draft.VOICE)
 
     def _schedule_step(self) -> None:
         self._schedule = ScheduleStep(self._draft)
@@ -138,7 +137,7 @@ class Wizard:
         self._buttons(draft.RETRY)
 
     def _launch_step(self) -> None:
-        self._review = Review(self._draft, self._frame)
+        self._review = Review(self._draft, self._known, self._frame)
         with box("line"):
             self._launch = button("Launch campaign", self._launch_now, kind="positive")
             button("Back", lambda: self._stepper.set_value(draft.RETRY))
@@ -262,38 +261,13 @@ class Wizard:
         if faults:
             problem = Refused(422, {"detail": "Please correct this first:"})
             with place:
-                blocks.faults(problem, left=[_near(fault) for fault in faults])
+                blocks.faults(problem, left=[draft.near(fault) for fault in faults])
 
     def _problem(self, step: str, problem: Refused | Away) -> None:
         place = self._errors[step]
         place.clear()
         with place:
             blocks.faults(problem)
-
-
-_NAMES = {
-    "name": "Campaign name",
-    "script_id": "Script",
-    "language": "Language",
-    "schedule.start_time": "Start",
-    "schedule.end_time": "End",
-    "schedule.timezone": "Time zone",
-    "max_attempts": "Attempts",
-    "retry_interval_minutes": "Minutes between attempts",
-    "max_callbacks": "Callbacks",
-    "ring_timeout_seconds": "Seconds a phone rings",
-    "max_concurrent_calls": "Calls at a time",
-    "default_region": "Country of numbers without a country code",
-}
-
-
-def _near(fault: Fault) -> Fault:
-    """A fault under the name that its input has on the page."""
-    return Fault(_NAMES.get(fault.loc, fault.loc), fault.msg)
-
-
-def _empty() -> Draft:
-    return Draft()
 
 
 def _set_times(chosen: Draft) -> None:

@@ -14,6 +14,7 @@ from dialerd.console.draft import Draft
 from dialerd.console.frame import Frame
 from dialerd.console.pages.new_retry import MACHINES
 from dialerd.console.problem import Away, Fault, Refused
+from dialerd.console.repertoire import Repertoire
 
 WARNED = 20
 """Warnings that are shown."""
@@ -22,8 +23,9 @@ WARNED = 20
 class Review:
     """What is launched."""
 
-    def __init__(self, chosen: Draft, frame: Frame) -> None:
+    def __init__(self, chosen: Draft, known: Repertoire, frame: Frame) -> None:
         self._draft = chosen
+        self._known = known
         self._frame = frame
         self._place = box("").style("display: flex; flex-direction: column; gap: 12px")
 
@@ -32,7 +34,8 @@ class Review:
         fields = self._draft.fields(now)
         self._place.clear()
         with self._place:
-            blocks.facts(chosen_facts(self._draft, fields))
+            agent = self._known.agent_names().get(self._draft.agent_id or "")
+            blocks.facts(chosen_facts(self._draft, fields, agent))
             rows = box("")
             with box("line") as waiting:
                 ui.spinner()
@@ -95,8 +98,8 @@ def counted(report: Mapping[str, Any], contacts: Mapping[str, int] | None) -> st
     return f"{wording.count(report['received'], 'row')} in the list: {', '.join(said)}."
 
 
-def chosen_facts(chosen: Draft, fields: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """What was chosen, in words."""
+def chosen_facts(chosen: Draft, fields: Mapping[str, Any], agent: str | None) -> list[tuple[str, str]]:
+    """What was chosen, in words; `agent`: as it is called."""
     start = "at the launch" if chosen.at_launch else chosen.start.replace("T", " ")
     end = chosen.end.replace("T", " ") if "end_time" in fields["schedule"] else "when every contact is done"
     hours = (
@@ -106,7 +109,12 @@ def chosen_facts(chosen: Draft, fields: Mapping[str, Any]) -> list[tuple[str, st
     )
     return [
         ("Name", chosen.name),
-        ("Script", f"{chosen.script_id}, in {chosen.language}"),
+        ("Voice agent", agent or "the script alone"),
+        (
+            "Script",
+            chosen.script_id or wording.NOTHING if chosen.speaks_script else "none: the agent needs none",
+        ),
+        ("Language", chosen.language or wording.NOTHING),
         ("Starts", start),
         ("Ends", end),
         ("Time zone", chosen.timezone or wording.NOTHING),
