@@ -19,6 +19,10 @@ CONTACTS = ROOT / "config" / "demo-contacts.csv"
 PAGES = {
     "scripts": "/scripts",
     "agents": "/agents",
+    "new-agent": "/new-agent",
+    "webhooks": "/webhooks",
+    "keys": "/keys",
+    "audit": "/audit",
     "trunks": "/trunks",
     "dnc": "/dnc",
     "events": "/events",

@@ -111,7 +111,9 @@ def told(details: object) -> str:
     """The details of a change, by their names."""
     if isinstance(details, Mapping):
         return ", ".join(
-            f"{wording.plain(str(name)).lower()} {told(value)}" for name, value in details.items()
+            f"{wording.plain(str(name)).lower()}{'' if isinstance(value, Mapping) else ':'} {told(value)}"
+            for name, value in details.items()
+            if value != ""
         )
     if isinstance(details, list):
         return " ".join(told(value) for value in details)

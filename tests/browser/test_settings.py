@@ -120,7 +120,7 @@ def test_a_key_is_made_used_for_what_it_may_do_and_revoked(
     manager.choose("What", "API key created")
     manager.write("To what (id or number)", _ident(desk, "ravi"))
     manager.press("Show", exact=True)
-    told = manager.page.get_by_role("row").filter(has_text="name ravi, scope read")
+    told = manager.page.get_by_role("row").filter(has_text="name: ravi, scope: read")
     expect(told).to_have_count(1)
     expect(told).to_contain_text(_ident(desk, ""))
     expect(told).to_contain_text("127.0.0.1")

@@ -162,7 +162,11 @@ def test_a_change_says_who_made_it_from_where_and_leads_to_it() -> None:
         "10.1.0.7",
         "/campaigns/cmp_1",
     )
-    assert told["details"] == "changed name New, max attempts 3, recording yes"
+    assert told["details"] == "changed name: New, max attempts: 3, recording: yes"
+
+
+def test_what_was_left_empty_is_not_told() -> None:
+    assert audit_text.told({"name": "", "scope": "admin"}) == "scope: admin"
 
 
 def test_numbers_in_the_audit_log_are_masked_and_what_is_deleted_is_no_link() -> None:
@@ -173,7 +177,7 @@ def test_numbers_in_the_audit_log_are_masked_and_what_is_deleted_is_no_link() ->
         "details": {"reason": "+919876543210"},
     }
     told = audit_text.row(listed, whole=False)
-    assert (told["about"], told["details"], told["href"]) == ("+91 ••• 10", "reason +91 ••• 10", "/dnc")
+    assert (told["about"], told["details"], told["href"]) == ("+91 ••• 10", "reason: +91 ••• 10", "/dnc")
     assert audit_text.row(listed, whole=True)["about"] == "+919876543210"
     assert audit_text.target("campaign.deleted", "cmp_1") == ""
     assert audit_text.target("daemon.paused", None) == ""
