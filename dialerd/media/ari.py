@@ -100,6 +100,8 @@ class MediaAri:
         )
         self.requests = 0
         """Requests made so far."""
+        self._swept = asyncio.Event()
+        self._swept.set()
 
     async def close(self) -> None:
         """Close all connections."""
@@ -122,11 +124,8 @@ class MediaAri:
             "transport_data": "f(json)",
             "variables": {TOKEN: token},
         }
-        what = "make a media leg"
-        answer = await self._ask(what, "POST", "channels/externalMedia", body, faulty=400)
-        # 409: our first request arrived though its answer was lost.
-        if answer[0] != 409:
-            _expect(what, answer)
+        place = f"channels/{channel}{LEG_SUFFIX}"
+        await self._make("make a media leg", "channels/externalMedia", body, place, faulty=400)
 
     async def make_direct_leg(
         self, channel: ChannelId, client: str, form: str, variables: Mapping[str, str]
@@ -188,12 +187,8 @@ class MediaAri:
 
     async def make_bridge(self, channel: ChannelId) -> None:
         """Make the bridge of a call."""
-        path = f"bridges/{channel}{BRIDGE_SUFFIX}"
-        body = {"type": "mixing", "name": self.client}
-        answer = await self._ask("make a bridge", "POST", path, body)
-        # 409: as with legs.
-        if answer[0] != 409:
-            _expect("make a bridge", answer)
+        place = f"bridges/{channel}{BRIDGE_SUFFIX}"
+        await self._make("make a bridge", place, {"type": "mixing", "name": self.client}, place)
 
     async def join(self, channel: ChannelId, *, call: bool = True, leg: bool = True) -> None:
         """Put call and media leg, or one of them, into the bridge.
@@ -218,14 +213,7 @@ class MediaAri:
 
         It answers their removal before it is done, and their names are not free until then. Raises `PortError`.
         """
-        for wait in (*VACATED_WAITS, None):
-            leg, _ = await self._ask("show a media leg", "GET", f"channels/{channel}{LEG_SUFFIX}")
-            bridge, _ = await self._ask("show a bridge", "GET", f"bridges/{channel}{BRIDGE_SUFFIX}")
-            if leg == bridge == 404:
-                return
-            if wait is not None:
-                await asyncio.sleep(wait)
-        raise PortError("Asterisk does not remove a bridge and its media leg", retryable=True)
+        await self._gone(f"channels/{channel}{LEG_SUFFIX}", f"bridges/{channel}{BRIDGE_SUFFIX}")
 
     async def hang_up(self, channel: ChannelId) -> None:
         """End a call; one that is gone is no error."""
@@ -237,7 +225,17 @@ class MediaAri:
         return status != 404
 
     async def sweep(self) -> int:
-        """Remove bridges and media legs that a dead worker of this number has left; returns how many."""
+        """Remove bridges and media legs that a dead worker of this number has left; returns how many.
+
+        Nothing is made meanwhile: a call may answer for which the dead one had made something while its phone rang.
+        """
+        self._swept.clear()
+        try:
+            return await self._sweep()
+        finally:
+            self._swept.set()
+
+    async def _sweep(self) -> int:
         names = re.compile(
             rf"({re.escape(self._instance)}-(?:cal_[0-9a-f]{{12}}-[0-9]{{1,4}}|{PROBE}_[0-9a-f]{{12}}))-([mb])"
         )
@@ -248,10 +246,44 @@ class MediaAri:
                 name = names.fullmatch(str(_mapping(entry).get("id")))
                 if name is None or (kind == "channels") != (name[2] == "m") or not self._is_ours(entry):
                     continue
+                if await self._is_anothers(f"{kind}/{name[0]}"):
+                    continue
                 drop = self.drop_leg if name[2] == "m" else self.drop_bridge
                 await drop(ChannelId(name[1]))
                 swept += 1
         return swept
+
+    async def _make(
+        self, what: str, path: str, body: Mapping[str, Any], place: str, *, faulty: int = 500
+    ) -> None:
+        """Make what is to be at `place`. Raises `PortError`.
+
+        409, it is there: our first request arrived though its answer was lost. Or a worker that has died since made it
+        while the phone rang; whoever is sent there is sent away when the next one sweeps, so that it goes first.
+        """
+        await self._swept.wait()
+        answer = await self._ask(what, "POST", path, body, faulty=faulty)
+        if answer[0] == 409 and await self._is_anothers(place):
+            await self._ask("remove what a worker has left", "DELETE", place)
+            await self._gone(place)
+            answer = await self._ask(what, "POST", path, body, faulty=faulty)
+        if answer[0] != 409:
+            _expect(what, answer)
+
+    async def _is_anothers(self, place: str) -> bool:
+        """Whether no leg or bridge of this worker, or of the one before it, is there now."""
+        status, entry = await self._ask("look at a leg or bridge", "GET", place)
+        return status != 200 or not self._is_ours(_mapping(entry))
+
+    async def _gone(self, *places: str) -> None:
+        """Return once nothing is at any of these. Raises `PortError`."""
+        for wait in (*VACATED_WAITS, None):
+            found = [await self._ask("look at a leg or bridge", "GET", place) for place in places]
+            if all(status == 404 for status, _ in found):
+                return
+            if wait is not None:
+                await asyncio.sleep(wait)
+        raise PortError("Asterisk does not remove a bridge or a media leg", retryable=True)
 
     def _is_ours(self, entry: Mapping[str, Any]) -> bool:
         """Whether this worker, or the one before it, made a leg (`WebSocket/<section>/0x…`) or bridge."""

@@ -25,7 +25,7 @@ def listen(path: Path) -> socket.socket:
     """A listening socket at `path`, 0600. Raises `PortError` if another worker has it or it cannot be made."""
     server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     # It takes its place once it listens: where one refuses a connection, its worker is dead (`supervisor`).
-    draft = path.with_suffix(".new")
+    draft = path.with_suffix(f".{os.getpid()}")
     try:
         with _address(path) as address:
             if _answers(address):

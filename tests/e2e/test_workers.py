@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -55,16 +56,20 @@ def test_a_worker_that_is_killed_costs_its_own_calls_and_dialing_goes_on(tmp_pat
         )
         time.sleep(1)
         os.kill(before[2], signal.SIGKILL)
-        until(lambda: process.ctl("status")["media"]["sessions"] == 10)
-        status = process.ctl("status")
+        status: dict[str, Any] = {}
+
+        def is_one_short() -> bool:
+            status.update(process.ctl("status"))
+            return bool(status["media"]["sessions"] == 10)
+
+        until(is_one_short)
         assert status["dialing"], status["problems"]
         assert "media worker 2 of 2" in status["media"]["state"]
-        shown = status["media"]["workers"]
-        assert [(worker["worker"], worker["state"], worker["sessions_limit"]) for worker in shown] == [
-            (1, "ready", 10),
-            (2, "gone", 10),
-        ]
-        assert shown[0]["sessions"] == 5
+        first, second = status["media"]["workers"]
+        assert (first["worker"], first["state"], first["sessions_limit"]) == (1, "ready", 10)
+        assert (second["worker"], second["sessions_limit"]) == (2, 10)
+        assert second["state"] in ("gone", "unready"), "the next one may be there already"
+        assert first["sessions"] == 5
         until(lambda: process.ctl("status")["media"]["sessions"] == 20)
         shown = process.ctl("status")["media"]
         assert (shown["state"], [worker["state"] for worker in shown["workers"]]) == ("ok", ["ready"] * 2)

@@ -219,21 +219,17 @@ class FakeAsterisk:
         return web.Response(status=204)
 
     async def list_channels(self, _request: web.Request) -> web.Response:
-        return web.json_response(
-            [
-                {
-                    "id": name,
-                    "name": f"WebSocket/{self.legs[name].client}/0x1" if name in self.legs else "PJSIP/x",
-                }
-                for name in sorted(self.channels)
-            ]
-        )
+        return web.json_response([{"id": name, "name": self._called(name)} for name in sorted(self.channels)])
+
+    def _called(self, channel: str) -> str:
+        return f"WebSocket/{self.legs[channel].client}/0x1" if channel in self.legs else "PJSIP/x"
 
     async def show_channel(self, request: web.Request) -> web.Response:
         name = request.match_info["id"]
         if name not in self.channels:
             return web.json_response({"message": "Channel not found"}, status=404)
-        return web.json_response({"state": "Down" if name in self.down else "Up"})
+        state = "Down" if name in self.down else "Up"
+        return web.json_response({"name": self._called(name), "state": state})
 
     async def drop_channel(self, request: web.Request) -> web.Response:
         name = request.match_info["id"]
@@ -280,8 +276,10 @@ class FakeAsterisk:
         return web.Response(status=204)
 
     async def show_bridge(self, request: web.Request) -> web.Response:
-        there = request.match_info["id"] in self.bridges
-        return web.json_response({}, status=200 if there else 404)
+        name = request.match_info["id"]
+        if name not in self.bridges:
+            return web.json_response({"message": "Bridge not found"}, status=404)
+        return web.json_response({"id": name, "name": self.names.get(name, "")})
 
     # --- chan_websocket ------------------------------------------------------------------------------
 

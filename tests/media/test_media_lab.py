@@ -217,6 +217,14 @@ class Dialer:
                     found += [entry["id"] for entry in await reply.json()]
         return found
 
+    async def members(self, bridge: str) -> set[str]:
+        """The channels in a bridge."""
+        async with (
+            aiohttp.ClientSession(headers=self.ari.headers) as http,
+            http.get(f"{self.ari.root}bridges/{bridge}") as reply,
+        ):
+            return set((await reply.json()).get("channels", ()))
+
     async def nothing_is_left(self) -> None:
         async with asyncio.timeout(5):
             while await self.left_in_asterisk():
@@ -356,6 +364,29 @@ async def test_two_workers_outlive_their_daemon(running_lab: Lab, tmp_path: Path
         for call in calls:
             await dialer.ended(call)
             assert dialer.label(call) == "interested"
+        await dialer.nothing_is_left()
+
+
+async def test_a_callee_whose_worker_died_while_the_phone_rang_stays_with_the_agent_that_takes_the_call(
+    running_lab: Lab, tmp_path: Path
+) -> None:
+    async with dialing(running_lab, tmp_path, workers=2) as dialer:
+        assert dialer.pool is not None
+        call = dialer.call("15550100585", "patient")
+        await dialer.heard.wait(TryRinging, seconds=10)
+        bridge = f"{dialer.channel(call)}-b"
+        await until(lambda: any(call in seat.expected for seat in dialer.pool.seats))
+        dead = next(seat for seat in dialer.pool.seats if call in seat.expected)
+        # It rings for five seconds. The next worker must come, and sweep, once the other one has the call.
+        await asyncio.sleep(4.2)
+        assert bridge in await dialer.left_in_asterisk()
+        os.kill(dialer.worker_of(dead.number), signal.SIGKILL)
+        await dialer.heard.wait(AgentHeard, seconds=10)
+        assert dialer.homes()[call] != dead.number
+        await until(lambda: dead.capacity, 15)
+        assert await dialer.members(bridge) == {dialer.channel(call), f"{dialer.channel(call)}-m"}
+        await dialer.ended(call)
+        assert dialer.label(call) == "not_interested"
         await dialer.nothing_is_left()
 
 

@@ -470,6 +470,34 @@ async def test_the_leftovers_of_a_dead_worker_are_swept() -> None:
         assert fake.channels == {CHANNEL, "lab-cal_x-m", second + "-m"}, "another worker's are left alone"
 
 
+async def test_what_another_worker_had_made_for_a_call_before_it_died_goes_first() -> None:
+    """The one that comes in its place sweeps that away, and would leave the callee alone."""
+    async with answered(lingers=0.05) as fake:
+        fake.bridges = {CHANNEL + "-b": ["a leg of which Asterisk does not know yet that its worker is dead"]}
+        fake.names = {CHANNEL + "-b": "lab-media-2"}
+        fake.channels.add(CHANNEL + "-m")
+        fake.legs = {CHANNEL + "-m": FakeLeg(CHANNEL + "-m", "lab-media-2")}
+        async with held(fake) as call:
+            await until(lambda: call.heard)
+            other = MediaAri(fake.login, InstanceId(INSTANCE), worker=2)
+            assert await other.sweep() == 0
+            await other.close()
+            assert fake.bridges == {CHANNEL + "-b": [CHANNEL, CHANNEL + "-m"]}
+            assert fake.names == {CHANNEL + "-b": "lab-media"}
+
+
+async def test_nothing_is_made_while_a_worker_sweeps() -> None:
+    async with answered(slow={"DELETE /ari/bridges": 0.1}) as fake:
+        fake.bridges, fake.names = {CHANNEL + "-b": []}, {CHANNEL + "-b": "lab-media"}
+        ari = MediaAri(fake.login, InstanceId(INSTANCE))
+        sweeping = asyncio.create_task(ari.sweep())
+        await until(lambda: f"DELETE /ari/bridges/{CHANNEL}-b" in fake.requests)
+        await ari.make_bridge(CHANNEL)
+        assert await sweeping == 1
+        await ari.close()
+        assert fake.bridges == {CHANNEL + "-b": []}
+
+
 _DEAF = {"command": "SET_MEDIA_DIRECTION", "direction": "out"}
 
 # --- who has answered ------------------------------------------------------------------------------
