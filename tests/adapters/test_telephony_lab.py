@@ -237,8 +237,8 @@ async def test_a_restart_of_asterisk_is_seen(lab: Lab) -> None:
         lab.stop_asterisk()
         try:
             down = await heard.wait(HostDown)
-            # Told on the way down, if there is time for it: another reason to let nothing run beside.
-            assert heard.of(TryEnded) == [TryEnded(call.channel, 0, None)]
+            # Asterisk tells of a channel's end on its way down if its socket is there still; that it is gone, `live` says.
+            assert heard.of(TryEnded) in ([], [TryEnded(call.channel, 0, None)])
             assert not telephony.connected
         finally:
             await asyncio.to_thread(lab.start_asterisk)
