@@ -237,7 +237,7 @@ async def test_a_restart_of_asterisk_is_seen(lab: Lab) -> None:
         lab.stop_asterisk()
         try:
             down = await heard.wait(HostDown)
-            # Asterisk tells of a channel's end on its way down if its socket is there still; that it is gone, `live` says.
+            # Told on the way down if the socket is there still; that it is gone, `live` says below.
             assert heard.of(TryEnded) in ([], [TryEnded(call.channel, 0, None)])
             assert not telephony.connected
         finally:
