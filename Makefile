@@ -6,7 +6,6 @@ LAB := asterisk/lab/lab
 # Tests at a time. Most wait more than they compute. On the lab: one, where nobody says otherwise (docs/adr/0031).
 WORKERS ?= $(shell n=$$(( $$(nproc) * 3 / 2 )); echo $$(( n > 4 ? 4 : n )))
 LAB_WORKERS ?= 1
-# A service may not write here: what it runs is compiled by `setup`.
 # Whoever forbids bytecode has every process of a test run compile all of it again.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -18,6 +17,7 @@ help: ## list the targets
 
 setup: .venv/.ready ## virtual environment with dialerd and dialerctl, and the system packages they run with
 
+# A service may not write here, so what it runs is compiled now.
 .venv/.ready: requirements.lock pyproject.toml scripts/system-packages
 	@scripts/system-packages runtime
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv

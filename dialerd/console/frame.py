@@ -58,6 +58,11 @@ def nothing(happening: Happening) -> bool:
     return False
 
 
+def with_status(happening: Happening) -> bool:
+    """A page of what moves without an event of its own: it is read as often as dialerd's status."""
+    return happening.kind == "console.status"
+
+
 class Frame:
     """A page of a login; its content goes into `content`."""
 

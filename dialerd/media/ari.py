@@ -246,7 +246,7 @@ class MediaAri:
                 name = names.fullmatch(str(_mapping(entry).get("id")))
                 if name is None or (kind == "channels") != (name[2] == "m") or not self._is_ours(entry):
                     continue
-                if await self._is_anothers(f"{kind}/{name[0]}"):
+                if not await self._has(f"{kind}/{name[0]}"):
                     continue
                 drop = self.drop_leg if name[2] == "m" else self.drop_bridge
                 await drop(ChannelId(name[1]))
@@ -263,17 +263,17 @@ class MediaAri:
         """
         await self._swept.wait()
         answer = await self._ask(what, "POST", path, body, faulty=faulty)
-        if answer[0] == 409 and await self._is_anothers(place):
+        if answer[0] == 409 and not await self._has(place):
             await self._ask("remove what a worker has left", "DELETE", place)
             await self._gone(place)
             answer = await self._ask(what, "POST", path, body, faulty=faulty)
         if answer[0] != 409:
             _expect(what, answer)
 
-    async def _is_anothers(self, place: str) -> bool:
-        """Whether no leg or bridge of this worker, or of the one before it, is there now."""
+    async def _has(self, place: str) -> bool:
+        """Whether a leg or bridge of this worker, or of the one before it, is there now."""
         status, entry = await self._ask("look at a leg or bridge", "GET", place)
-        return status != 200 or not self._is_ours(_mapping(entry))
+        return status == 200 and self._is_ours(_mapping(entry))
 
     async def _gone(self, *places: str) -> None:
         """Return once nothing is at any of these. Raises `PortError`."""

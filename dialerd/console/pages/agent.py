@@ -15,10 +15,10 @@ from dialerd.console.agent_form import AgentForm
 from dialerd.console.api import path
 from dialerd.console.blocks import Words, box, button, card
 from dialerd.console.context import Console
-from dialerd.console.frame import AGENTS, PATIENCE, Frame
+from dialerd.console.frame import AGENTS, PATIENCE, Frame, with_status
 from dialerd.console.order import confirm
 from dialerd.console.pages.agent_fields import AgentFields
-from dialerd.console.pages.agents import NEW, moves
+from dialerd.console.pages.agents import NEW
 from dialerd.console.problem import Away, Fault, Refused
 from dialerd.console.repertoire import Repertoire
 
@@ -36,14 +36,14 @@ def register(console: Console) -> None:
                 Words("h1", "New agent")
                 blocks.note("Your API key may only read. Log in with a key of the scope write.", "warn")
             return
-        await frame.show(Agent(frame, None).read, moves)
+        await frame.show(Agent(frame, None).read, with_status)
 
     @ui.page("/agents/{agent_id}", response_timeout=PATIENCE)
     async def agent(request: Request, agent_id: str) -> None:
         login = console.login_of(request)
         assert login is not None
         frame = Frame(console, login, AGENTS, "Agent")
-        await frame.show(Agent(frame, agent_id).read, moves)
+        await frame.show(Agent(frame, agent_id).read, with_status)
 
 
 class Agent:

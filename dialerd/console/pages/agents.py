@@ -12,8 +12,7 @@ from starlette.requests import Request
 from dialerd.console import engines, listing, repertoire, wording
 from dialerd.console.blocks import Words, box, button, card
 from dialerd.console.context import Console
-from dialerd.console.frame import AGENTS, PATIENCE, Frame
-from dialerd.console.happening import Happening
+from dialerd.console.frame import AGENTS, PATIENCE, Frame, with_status
 from dialerd.console.listing import Column
 
 NEW = "/new-agent"
@@ -45,12 +44,7 @@ def register(console: Console) -> None:
         login = console.login_of(request)
         assert login is not None
         frame = Frame(console, login, AGENTS, "Agents")
-        await frame.show(Agents(frame).read, moves)
-
-
-def moves(happening: Happening) -> bool:
-    """An engine's sessions, and whether it can be reached, have no events: they are read with the status."""
-    return happening.kind == "console.status"
+        await frame.show(Agents(frame).read, with_status)
 
 
 class Agents:

@@ -12,8 +12,7 @@ from dialerd.console.audit_text import Question
 from dialerd.console.blocks import Words, box, button, card
 from dialerd.console.context import Console
 from dialerd.console.form import Form
-from dialerd.console.frame import PATIENCE, SETTINGS, Frame
-from dialerd.console.happening import Happening
+from dialerd.console.frame import PATIENCE, SETTINGS, Frame, with_status
 from dialerd.console.listing import Column, Listing
 from dialerd.console.problem import Away, Refused
 
@@ -37,13 +36,8 @@ def register(console: Console) -> None:
         frame = Frame(console, login, SETTINGS, "Audit log")
         given = request.query_params
         asked = Question(given.get("actor", ""), given.get("action"), given.get("object", ""))
-
-        def concerns(happening: Happening) -> bool:
-            # Keys, scripts and webhooks change without an event.
-            return happening.kind == "console.status"
-
         if settings.begin(frame, settings.AUDIT):
-            await frame.show(Audit(frame, asked).read, concerns)
+            await frame.show(Audit(frame, asked).read, with_status)
 
 
 class Audit:

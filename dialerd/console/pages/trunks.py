@@ -11,7 +11,7 @@ from dialerd.console import listing, wording
 from dialerd.console.api import path
 from dialerd.console.blocks import Words, box, button, card, tone
 from dialerd.console.context import Console
-from dialerd.console.frame import PATIENCE, TRUNKS, Frame
+from dialerd.console.frame import PATIENCE, TRUNKS, Frame, with_status
 from dialerd.console.happening import Happening
 from dialerd.console.listing import Column
 from dialerd.console.order import confirm
@@ -46,7 +46,7 @@ def register(console: Console) -> None:
 
         def concerns(happening: Happening) -> bool:
             # A trunk's rate moves without an event.
-            return happening.kind == "console.status" or happening.kind.startswith("trunk.")
+            return with_status(happening) or happening.kind.startswith("trunk.")
 
         await frame.show(Trunks(frame).read, concerns)
 

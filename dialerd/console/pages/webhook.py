@@ -12,8 +12,7 @@ from dialerd.console import blocks, settings, webhook_text, wording
 from dialerd.console.api import path
 from dialerd.console.blocks import Words, box, button, card
 from dialerd.console.context import Console
-from dialerd.console.frame import PATIENCE, SETTINGS, Frame
-from dialerd.console.happening import Happening
+from dialerd.console.frame import PATIENCE, SETTINGS, Frame, with_status
 from dialerd.console.listing import Column, Listing
 from dialerd.console.order import confirm
 from dialerd.console.pages.webhooks import counted
@@ -39,13 +38,8 @@ def register(console: Console) -> None:
         login = console.login_of(request)
         assert login is not None
         frame = Frame(console, login, SETTINGS, "Webhook")
-
-        def concerns(happening: Happening) -> bool:
-            # A delivery moves without an event.
-            return happening.kind == "console.status"
-
         if settings.begin(frame, settings.WEBHOOKS):
-            await frame.show(Webhook(frame, webhook_id).read, concerns)
+            await frame.show(Webhook(frame, webhook_id).read, with_status)
 
 
 class Webhook:
