@@ -185,8 +185,8 @@ class DirectLeg:
                 break
             await asyncio.sleep(wait)
         raise PortError(
-            f"Asterisk could not open a WebSocket to the engine: start it where the uri of "
-            f"[{self._settings.connection}] in websocket_client.conf leads, and look at Asterisk's log",
+            "Asterisk could not open a WebSocket to the engine, or it was closed at once: start the engine where the "
+            f"uri of [{self._settings.connection}] in websocket_client.conf leads, and look at Asterisk's log",
             retryable=True,
         )
 

@@ -116,6 +116,8 @@ class FakeAsterisk:
     """Sections of its websocket_client.conf beside ours."""
     reachable: bool = True
     """Whether they lead to anybody; a leg that does not is gone once it is dialed."""
+    parts: bool = False
+    """Whether an engine closes its socket as soon as its leg was shown to be up."""
     direct: dict[str, dict[str, str]] = field(default_factory=dict)
     """The variables of legs that lead to engines."""
     down: set[str] = field(default_factory=set)
@@ -229,6 +231,8 @@ class FakeAsterisk:
         if name not in self.channels:
             return web.json_response({"message": "Channel not found"}, status=404)
         state = "Down" if name in self.down else "Up"
+        if self.parts and name in self.direct and state == "Up":
+            self.channels.discard(name)
         return web.json_response({"name": self._called(name), "state": state})
 
     async def drop_channel(self, request: web.Request) -> web.Response:
