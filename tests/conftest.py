@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -34,3 +35,20 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("migrated") / "dialerd.db"
     migrate_sqlite(path)
     return path
+
+
+@pytest.fixture(autouse=True)
+async def no_socket_is_left() -> AsyncIterator[None]:
+    """What a test has closed may need a few turns of its loop to be gone; what it has left open is named.
+
+    Without this the garbage collector finds it, and a later test fails.
+    """
+    loop = asyncio.get_running_loop()
+    # Nothing public tells what a loop watches.
+    watched = loop._selector.get_map()  # type: ignore[attr-defined]
+    own = set(watched)
+    yield
+    deadline = loop.time() + 5
+    while left := [key.fileobj for descriptor, key in watched.items() if descriptor not in own]:
+        assert loop.time() < deadline, f"still open: {left}"
+        await asyncio.sleep(0.002)

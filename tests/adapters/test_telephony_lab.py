@@ -167,7 +167,7 @@ async def test_a_busy_callee(lab: Lab) -> None:
 
 async def recorded(telephony: AsteriskTelephony, call: Originate) -> tuple[Any, ...]:
     """The call's record; Asterisk writes it a moment after the channel's end."""
-    async with asyncio.timeout(3):
+    async with asyncio.timeout(20):
         while True:
             found = await telephony.call_records(frozenset({call.channel}))
             if found:

@@ -46,6 +46,9 @@ class FakeSpeech:
     def forget(self, text: str, voice: Voice) -> None:
         self.forgotten.append(text)
 
+    async def close(self) -> None:
+        """It holds nothing."""
+
 
 class RecordingStage:
     """Notes what it was told."""

@@ -138,6 +138,7 @@ async def test_a_call_hears_the_recording_or_else_the_voice(name: str, heard: st
     talk = agent.converse(order(script_id="visit", variables={}))
     talk.start(stage)
     assert await stage.heard() == f"{heard} Press 1 to book, 2 for later, 3 to rate us."
+    await agent.close()
 
 
 def test_a_line_can_be_heard_with_its_recording(tmp_path: Path) -> None:

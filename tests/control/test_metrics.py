@@ -61,7 +61,7 @@ async def test_a_call_moves_the_figures_and_what_stood_in_the_way_is_counted(
     daemon.engine.post(OriginateAccepted(order.channel))
     daemon.engine.post(TryEnded(order.channel, 17, 486))
     daemon.engine.post(TrunkReachability("spare", False, "gone"))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while (await figures(api))["dialerd_live_calls",]:
             await asyncio.sleep(0.01)
     found = await figures(api)
@@ -83,7 +83,7 @@ async def test_refusals_of_campaigns_are_counted_by_rule(
     }
     ident = (await api.post("/v1/campaigns", json=body)).json()["campaign_id"]
     assert (await api.post(f"/v1/campaigns/{ident}/start")).status_code == 200
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while not daemon.telephony.originated:
             await asyncio.sleep(0.01)
     assert (await figures(api))["dialerd_gate_refusals_total", "campaign-concurrency"] >= 1

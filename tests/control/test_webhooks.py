@@ -32,7 +32,7 @@ URL = "https://crm.example.com/hook"
 
 
 async def until(condition: Callable[[], object]) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while not condition():
             await asyncio.sleep(0.005)
 
@@ -237,7 +237,7 @@ async def test_deliveries_are_listed_by_state_and_dead_ones_sent_again(
     await until(lambda: daemon.webhooks.taken)
     await api.post("/v1/dnc", json={"phone": "+15550100199"})
     await until(lambda: len(daemon.webhooks.attempts) == 2)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while (await api.get(f"{path}/deliveries", params={"state": "dead"})).json()["total"] == 0:
             await asyncio.sleep(0.02)
     listed = (await api.get(f"{path}/deliveries")).json()

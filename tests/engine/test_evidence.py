@@ -43,7 +43,7 @@ async def evidence(
 ) -> list[EvidenceFound]:
     found: list[Event] = []
     order = SeekEvidence("boot-1", asked, Millis(delay))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         await seek(order, Looks(scenes=scenes), found.append, lambda announcement: None)
     return [event for event in found if isinstance(event, EvidenceFound)]
 

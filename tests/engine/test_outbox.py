@@ -12,7 +12,7 @@ from dialerd.core.delivery import DeliveryNumber
 from dialerd.core.dnc import DncEntry
 from dialerd.core.errors import InDoubtError, PortError
 from dialerd.core.journal import CallClosed, DncChanged, WebhookQueued
-from dialerd.core.messages import TryEnded
+from dialerd.core.messages import Tick, TryEnded
 from dialerd.core.webhook import Webhook, WebhookId
 from tests.core.world_builder import START
 
@@ -79,9 +79,10 @@ async def test_a_turn_in_doubt_tells_once_it_is_known_to_be_stored() -> None:
         rig.store.errors = [InDoubtError("no answer", 7)]
         rig.store.fates = [True]
         asked = asyncio.create_task(rig.engine.command(LISTED))
-        await rig.until(lambda: not rig.store.errors)
+        await rig.until(lambda: rig.engine.memory.status().store == "no answer")
         assert not rig.engine.outbox.filled.is_set()
         rig.clock.advance(2_000)
+        rig.engine.post(Tick())
         await rig.until(rig.engine.outbox.filled.is_set)
         await asked
         assert len(queued(rig)) == 1

@@ -65,7 +65,7 @@ class Rig:
         )
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(2):
+        async with asyncio.timeout(20):
             while not condition():
                 await asyncio.sleep(0.001)
 

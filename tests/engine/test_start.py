@@ -64,7 +64,7 @@ async def test_the_first_call_waits_neither_for_all_queues_nor_for_the_list_behi
     task = asyncio.create_task(engine.run(telephony, RecordingMedia()))
     for event in (HostUp("boot-1", "22.10.1", ()), ManagerUp(), MediaCapacity(100)):
         engine.post(event)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while not telephony.originated:
             await asyncio.sleep(0)
         read_by_then = store.queues_read

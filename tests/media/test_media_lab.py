@@ -226,7 +226,7 @@ class Dialer:
             return set((await reply.json()).get("channels", ()))
 
     async def nothing_is_left(self) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while await self.left_in_asterisk():
                 await asyncio.sleep(0.02)
 

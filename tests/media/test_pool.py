@@ -148,7 +148,7 @@ async def test_a_daemon_that_kills_hangs_up(tmp_path: Path) -> None:
         boss.pool.attach(order())
         await boss.heard.wait(AgentHeard)
         await boss.stop(kill=True)
-        assert fake.channels == set()
+        await until(lambda: fake.channels == set())
         assert processes_of(tmp_path) == []
 
 
@@ -410,7 +410,7 @@ async def test_it_ends_when_it_is_told_to_though_its_link_is_lost_at_that_moment
         for _ in range(turns):
             await asyncio.sleep(0)
         running.cancel()
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             await asyncio.wait([running])
         assert running.cancelled()
 

@@ -77,7 +77,7 @@ def start(awaited: Awaited, **changes: Any) -> str:
 
 
 async def turned_away(socket: ClientWebSocketResponse) -> bool:
-    async with asyncio.timeout(3):
+    async with asyncio.timeout(20):
         return (await socket.receive()).type in (WSMsgType.CLOSE, WSMsgType.CLOSED, WSMsgType.ERROR)
 
 

@@ -162,8 +162,8 @@ async def test_a_call_from_its_attach_to_its_end() -> None:
         assert await call.outcome() == Finished(DNC)
         assert call.reports == [DNC]
         assert call.ari.requests == len(fake.requests) == 4, "leg, bridge, join, and the bridge's removal"
-        await until(lambda: leg.closed)
-        assert (fake.bridges, fake.channels) == ({}, {CHANNEL})
+        await until(lambda: (fake.bridges, fake.channels) == ({}, {CHANNEL}))
+        assert leg.closed
 
 
 async def test_joining_waits_for_the_leg_to_arrive_in_the_application() -> None:
@@ -248,7 +248,7 @@ async def test_a_callee_who_hangs_up_while_it_is_being_made_leaves_nothing_behin
         await until(lambda: any(request.startswith(start) for request in fake.requests))
         call.session.detach()
         assert await call.outcome() == Finished(AgentReport())
-        assert (fake.bridges, fake.channels) == ({}, {CHANNEL})
+        await until(lambda: (fake.bridges, fake.channels) == ({}, {CHANNEL}))
 
 
 async def test_a_detach_before_anything_has_begun() -> None:

@@ -13,6 +13,8 @@ import pytest
 
 from dialerd.core.disposition import Reason
 from dialerd.media import asterisk_ws, ration, reception, twilio_socket
+from dialerd.media.formats import ULAW
+from dialerd.media.stream_talk import REST
 from tests.adapters.waiting import until
 from tests.media.fake_agent import FRAME
 from tests.media.raw_bot import CONTINUATION, PING, PONG, TEXT, RawStream, frame, media, raw_bot
@@ -168,6 +170,7 @@ async def test_what_a_bot_said_before_it_was_gone_counts_though_it_had_to_wait(
 async def test_a_clear_with_nothing_queued_costs_nothing() -> None:
     async with held() as (talk, stream):
         leg = await talk.leg()
+        await until(lambda: bytes(leg.audio).endswith(ULAW.silence * (REST // 20)))
         sent, told = len(leg.audio), len(leg.commands)
         await stream.send(
             *[frame({"event": "clear"})] * 1_000, frame({"event": "mark", "mark": {"name": "n"}})

@@ -147,7 +147,7 @@ async def test_clear_silences_at_once_and_gives_all_marks_back() -> None:
         await stream.say("clear")
         await until(lambda: len(stream.marks) == 2)
         assert stream.marks == ["one", "two"]
-        assert {"command": "FLUSH_MEDIA"} in leg.commands
+        await until(lambda: {"command": "FLUSH_MEDIA"} in leg.commands)
         await asyncio.sleep(0.1)
         assert set(bytes(leg.audio)) <= {0xFF}, "nothing of what was taken back is sent any more"
         await stream.speak(FRAME * 2)

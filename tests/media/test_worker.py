@@ -338,7 +338,7 @@ async def test_without_a_daemon_it_hangs_up_and_ends(tmp_path: Path) -> None:
             boss.attach()
             await boss.hears(wire.Heard)
         await run.ended()
-        assert (fake.channels, fake.bridges) == (set(), {})
+        await until(lambda: (fake.channels, fake.bridges) == (set(), {}))
         assert f"DELETE /ari/channels/{channel_of(CALL)}" in fake.requests
         async with running(tmp_path, fake) as following, daemon(following.path) as boss:
             ended = await boss.hears(wire.Ended)
@@ -379,7 +379,7 @@ async def test_leaving(tmp_path: Path) -> None:
             boss.say(wire.Leave(hang_up=True))
             assert (await boss.hears(wire.Ended)).failed is Reason.DROPPED
             await run.ended()
-            assert fake.channels == set()
+            await until(lambda: fake.channels == set())
 
 
 async def test_the_leftovers_of_the_worker_before_are_removed_first(tmp_path: Path) -> None:
@@ -446,7 +446,7 @@ async def test_sockets_that_are_brought_elsewhere_are_named(
         told = await boss.hears(wire.Ready)
         assert told.sessions == 0
         assert f"[lab-media] must have uri = ws://{fake.media}/media" in told.detail
-        assert all(name.endswith("-m") is False for name in fake.channels), "no leg is left"
+        await until(lambda: not any(name.endswith("-m") for name in fake.channels))
         fake.brings = True
         assert await boss.hears(wire.Ready, 2) == wire.Ready(2)
 
