@@ -31,7 +31,12 @@ async def one_worker(folder: Path) -> AsyncIterator[tuple[Daemon, FakeAsterisk, 
 
             def ready() -> bool:
                 told = boss.heard.of(MediaCapacity)
-                return bool(told) and told[-1].sessions > 0 and told[-1].engines["bot"].sessions > 0
+                return (
+                    bool(told)
+                    and told[-1].sessions > 0
+                    and "bot" in told[-1].engines
+                    and told[-1].engines["bot"].sessions > 0
+                )
 
             await until(ready, seconds=20)
             yield boss, fake, bot

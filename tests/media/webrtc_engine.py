@@ -167,15 +167,19 @@ class Engine:
         app.router.add_post("/start", self._start)
         app.router.add_post("/whip", self._whip)
         app.router.add_delete("/whip/calls/7", self._delete)
-        async with web_server(app) as address:
-            self.url = f"http://{address}"
-            try:
+        try:
+            async with web_server(app) as address:
+                self.url = f"http://{address}"
                 yield self
-            finally:
-                await self.hang_up()
+        finally:
+            # Offers that were on their way are answered by now.
+            await self.hang_up()
 
     async def hang_up(self) -> None:
-        """Close all links as an engine that has done."""
+        """Close all links as an engine that has done: one that is being made once it is made, or its sockets stay."""
+        async with asyncio.timeout(20):
+            while self.answering:
+                await asyncio.sleep(0.005)
         await asyncio.gather(*(_close(peer) for peer in self.peers))
         self.peers = [peer for peer in self.peers if peer.connectionState != "closed"]
         for task in self._tasks:
