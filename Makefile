@@ -6,11 +6,12 @@ LAB := asterisk/lab/lab
 # Tests at a time. Most wait more than they compute. On the lab: one, where nobody says otherwise (docs/adr/0031).
 WORKERS ?= $(shell n=$$(( $$(nproc) * 3 / 2 )); echo $$(( n > 4 ? 4 : n )))
 LAB_WORKERS ?= 1
+SEED ?= 1
 # Whoever forbids bytecode has every process of a test run compile all of it again.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup workbench demo demo-down test test-kill check unit lab-tests browser-tests lab-up lab-down bench bench-media lock clean
+.PHONY: help setup workbench demo demo-down test test-late test-kill check unit lab-tests browser-tests lab-up lab-down bench bench-media lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -62,6 +63,9 @@ browser-tests: workbench ## the console in a real Chromium, on the real Asterisk
 	$(BIN)/python -m pytest -m browser
 
 test: check unit lab-tests browser-tests ## everything: lint, types, contracts, unit, store and end-to-end tests
+
+test-late: workbench ## the tests that need no Asterisk with sockets that are late at random: finds tests that race (SEED=N)
+	SEED=$(SEED) $(BIN)/python -m pytest -p tests.lateness -m "not lab and not kill and not browser" -n $(WORKERS) --dist worksteal
 
 test-kill: workbench ## the kill drill on both stores: daemon, media workers, Asterisk, PostgreSQL and connections die over and over (an hour; KILL_SEED=N repeats one)
 	$(BIN)/python -m pytest tests/kill -m kill -s

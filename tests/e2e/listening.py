@@ -27,6 +27,15 @@ class Sound:
             raw = memoryview(file.readframes(file.getnframes())).cast("h")
             return cls(tuple(raw[channel :: file.getnchannels()]))
 
+    @classmethod
+    def mixed(cls, path: Path) -> Sound:
+        """A file of MixMonitor's, whose thread writes its length a moment after the channel is gone."""
+        deadline = time.monotonic() + 10
+        while not _has_length(path):
+            assert time.monotonic() < deadline, f"{path.name} is not written to its end"
+            time.sleep(0.02)
+        return cls.read(path)
+
     def part(self, start: float, end: float) -> Sound:
         """From second to second."""
         return Sound(self.samples[round(start * 8_000) : round(end * 8_000)])
@@ -53,6 +62,14 @@ class Sound:
             if part.level(hertz) > 500 and part.level(hertz) > 0.5 * part.loudness / math.sqrt(2):
                 return start / 8_000
         return None
+
+
+def _has_length(path: Path) -> bool:
+    try:
+        with wave.open(str(path)) as file:
+            return file.getnframes() > 0
+    except (FileNotFoundError, EOFError, wave.Error):
+        return False
 
 
 class Listener:

@@ -203,6 +203,13 @@ class Dialer:
         assert process is not None
         return process.pid
 
+    async def successor(self, number: int, former: int) -> int:
+        """The process of the worker that has followed on `former`."""
+        assert self.pool is not None
+        supervisor = self.pool.seats[number - 1].supervisor
+        await until(lambda: supervisor._process is not None and supervisor._process.pid != former)
+        return self.worker_of(number)
+
     def homes(self) -> dict[CallId, int]:
         """The worker of each call."""
         assert self.pool is not None
@@ -377,12 +384,17 @@ async def test_a_callee_whose_worker_died_while_the_phone_rang_stays_with_the_ag
         bridge = f"{dialer.channel(call)}-b"
         await until(lambda: any(call in seat.expected for seat in dialer.pool.seats))
         dead = next(seat for seat in dialer.pool.seats if call in seat.expected)
-        # It rings for five seconds. The next worker must come, and sweep, once the other one has the call.
-        await asyncio.sleep(4.2)
-        assert bridge in await dialer.left_in_asterisk()
-        os.kill(dialer.worker_of(dead.number), signal.SIGKILL)
+        async with asyncio.timeout(4):
+            while bridge not in await dialer.left_in_asterisk():
+                await asyncio.sleep(0.02)
+        first = dialer.worker_of(dead.number)
+        os.kill(first, signal.SIGKILL)
+        # The next worker comes, and sweeps, once the other one has the call.
+        following = await dialer.successor(dead.number, first)
+        os.kill(following, signal.SIGSTOP)
         await dialer.heard.wait(AgentHeard, seconds=10)
         assert dialer.homes()[call] != dead.number
+        os.kill(following, signal.SIGCONT)
         await until(lambda: dead.capacity, 15)
         assert await dialer.members(bridge) == {dialer.channel(call), f"{dialer.channel(call)}-m"}
         await dialer.ended(call)

@@ -143,9 +143,9 @@ async def test_both_sides_are_where_and_when_asterisk_heard_them(running_lab: La
     path = await whistle(running_lab, tmp_path)
     left, right = Sound.read(path), Sound.read(path, 1)
     monitor = Path(running_lab.facts["dir"]) / "pbx" / "spool" / "monitor"
-    await until(lambda: (monitor / "bursts-said.wav").exists())
-    await asyncio.sleep(0.2)
-    said, heard = Sound.read(monitor / "bursts-said.wav"), Sound.read(monitor / "bursts-heard.wav")
+    said, heard = [
+        await asyncio.to_thread(Sound.mixed, monitor / f"bursts-{side}.wav") for side in ("said", "heard")
+    ]
     # Nothing of the one side is on the other's channel.
     assert spells(left, AGENT) == spells(left, AGAIN) == spells(right, CALLEE) == []
     (first,), (second,) = spells(right, AGENT), spells(right, AGAIN)
