@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -38,6 +39,13 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True)
+def _tidiness(request: pytest.FixtureRequest) -> None:
+    """For tests with a loop alone: a browser's has one of its own, beside which there can be no other."""
+    if inspect.iscoroutinefunction(request.function):
+        request.getfixturevalue("no_socket_is_left")
+
+
+@pytest.fixture
 async def no_socket_is_left() -> AsyncIterator[None]:
     """What a test has closed may need a few turns of its loop to be gone; what it has left open is named.
 
