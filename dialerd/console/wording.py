@@ -42,6 +42,16 @@ _REASONS = {
     "engine_failed": "voice agent failed",
     "cut": "hung up by an order",
 }
+_HANDOVERS = {
+    "ringing": "it rings there",
+    "joining": "answered, being connected",
+    "answered": "answered",
+    "cancelled": "called off",
+    "no_target": "there is nobody to reach",
+    "busy": "busy",
+    "no_answer": "no answer",
+    "failed": "could not be reached",
+}
 _RULES = {
     "dnc": "Do-not-call list",
     "dnc_list": "Do-not-call list as of",
@@ -109,6 +119,36 @@ def agent(campaign: Mapping[str, Any]) -> str:
     said = f"{campaign['agent_id']}, by the engine {campaign['engine']}"
     fallbacks = ", then ".join(campaign["fallbacks"])
     return f"{said}; if it cannot: {fallbacks}" if fallbacks else said
+
+
+def talker(call: Mapping[str, Any]) -> str:
+    """Who talked in a call; who was meant to, where somebody else had to."""
+    meant = f"{call['agent_id'] or 'the script alone'}, by the engine {call['engine']}"
+    taken = call["taken_over_by"]
+    if taken is None:
+        return meant
+    return f"{taken['agent_id']}, by the engine {taken['engine']}; not {meant}: {taken['detail']}"
+
+
+def answerer(call: Mapping[str, Any]) -> str:
+    """Who has answered a call."""
+    match call["answered_by"]:
+        case "human":
+            return "a person"
+        case "machine":
+            return "an answering machine" + (", which was left a message" if call["message_left"] else "")
+        case _:
+            return "could not be told" if call["answered_at"] else NOTHING
+
+
+def handover(transfer: Mapping[str, Any] | None) -> str:
+    """What became of a call's last transfer to a person, and what that person was told."""
+    if transfer is None:
+        return "no"
+    became = transfer["outcome"] or transfer["state"]
+    said = f"to {transfer['where'] or transfer['target'] or 'nobody'}: {_HANDOVERS.get(became, plain(became).lower())}"
+    told = ". ".join(filter(None, (transfer["reason"], transfer["summary"])))
+    return f"{said} ({told})" if told else said
 
 
 def state(word: str) -> str:

@@ -125,6 +125,12 @@ def test_a_campaign_is_launched_with_an_agent_whose_engine_needs_no_script(
     shown = desk.daemon.ctl("campaign", "show", ident)
     assert (shown["agent_id"], shown["script_id"], shown["language"]) == ("sita", None, "en-IN")
     assert shown["recording"] is False
+    page.get_by_role("tab", name="Calls").click()
+    page.get_by_role("row").filter(has_text="Asha").get_by_role("link").click()
+    manager.await_live()
+    manager.sees("sita, by the engine bot")
+    page.get_by_role("link", name="To the campaign").click()
+    manager.await_live()
     page.get_by_role("link", name="Agent: Sita").click()
     page.wait_for_url("**/agents/sita")
     manager.await_live()

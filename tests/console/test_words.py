@@ -58,6 +58,48 @@ def test_who_talks_in_a_campaign_is_said_with_who_stands_in() -> None:
     assert wording.agent(helped) == "sita, by the engine bot; if it cannot: gita, then priya"
 
 
+def test_who_talked_in_a_call_is_said_with_who_was_meant_to() -> None:
+    alone = {"agent_id": None, "engine": "embedded", "taken_over_by": None}
+    assert wording.talker(alone) == "the script alone, by the engine embedded"
+    taken = {"agent_id": "priya", "engine": "embedded", "detail": "engine bot: it is not there"}
+    bot = {"agent_id": "sita", "engine": "bot", "taken_over_by": taken}
+    assert wording.talker(bot) == (
+        "priya, by the engine embedded; not sita, by the engine bot: engine bot: it is not there"
+    )
+
+
+@pytest.mark.parametrize(
+    ("by", "left", "answered", "said"),
+    [
+        ("human", False, "2026-06-09T06:30:00Z", "a person"),
+        ("machine", False, "2026-06-09T06:30:00Z", "an answering machine"),
+        ("machine", True, "2026-06-09T06:30:00Z", "an answering machine, which was left a message"),
+        (None, False, "2026-06-09T06:30:00Z", "could not be told"),
+        (None, False, None, "–"),
+    ],
+)
+def test_who_answered_is_said(by: str | None, left: bool, answered: str | None, said: str) -> None:
+    assert wording.answerer({"answered_by": by, "message_left": left, "answered_at": answered}) == said
+
+
+def test_what_became_of_a_handover_is_said_with_what_the_person_was_told() -> None:
+    assert wording.handover(None) == "no"
+    asked = {"target": "desk", "where": "endpoint:desk", "state": "ringing", "outcome": None}
+    told = {"reason": "asked for a person", "summary": "wants the loan"}
+    assert wording.handover({**asked, **told}) == (
+        "to endpoint:desk: it rings there (asked for a person. wants the loan)"
+    )
+    ended = {
+        "target": None,
+        "where": None,
+        "state": "ended",
+        "outcome": "no_target",
+        "reason": None,
+        "summary": None,
+    }
+    assert wording.handover(ended) == "to nobody: there is nobody to reach"
+
+
 def test_times_are_on_a_named_clock() -> None:
     assert wording.moment("2027-01-15T03:30:00Z", "Asia/Kolkata") == "15 Jan 2027, 09:00:00 Asia/Kolkata"
     assert wording.moment("2027-01-15T03:30:00Z") == "15 Jan 2027, 03:30:00 UTC"

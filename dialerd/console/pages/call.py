@@ -118,13 +118,14 @@ class Call:
                     ("Attempt", f"{call['attempt']}{', a callback' if call['callback'] else ''}"),
                     ("Began", wording.moment(call["started_at"])),
                     ("Answered", wording.moment(call["answered_at"])),
-                    ("Answered by", {"human": "a person", "machine": "an answering machine"}.get(
-                        call["answered_by"], "could not be told" if call["answered_at"] else wording.NOTHING)),
+                    ("Answered by", wording.answerer(call)),
                     ("Ended", wording.moment(call["ended_at"])),
                     ("Talked", wording.seconds(call["duration_seconds"])),
                     ("Language", call["language"]),
+                    ("Agent", wording.talker(call)),
                     ("Script", wording.script(call["script_id"], call["script_version"])),
-                    ("Captured", ", ".join(f"{key}: {value}" for key, value in call["captured"].items()) or "nothing"),
+                    ("Captured", phone.blurred(captured(call), whole=whole) or "nothing"),
+                    ("Handed to a person", phone.blurred(wording.handover(call["transfer"]), whole=whole)),
                 ]
             )  # fmt: skip
             Words("h2", "Checked before it was placed")
@@ -151,6 +152,11 @@ class Call:
                     for one in call["tries"]
                 ],
             )
+
+
+def captured(call: dict[str, Any]) -> str:
+    """What was learned of the callee."""
+    return ", ".join(f"{key}: {value}" for key, value in call["captured"].items())
 
 
 def spoken(turn: dict[str, Any]) -> str:
