@@ -54,15 +54,15 @@ _HANDOVERS = {
 }
 _RULES = {
     "dnc": "Do-not-call list",
-    "dnc_list": "Do-not-call list as of",
+    "dnc-list": "Do-not-call list as of",
     "tzdata": "Time zone data",
     "asterisk": "Asterisk",
     "manager": "Asterisk's manager interface",
-    "not_before": "May be called from",
-    "min_gap": "Last call to the number",
-    "live_call": "Other call to the number",
-    "campaign_concurrency": "Calls of the campaign",
-    "engine_session": "Calls of the voice agents",
+    "not-before": "May be called from",
+    "min-gap": "Last call to the number",
+    "live-call": "Other call to the number",
+    "campaign-concurrency": "Calls of the campaign",
+    "engine-session": "Calls of the voice agents",
 }
 _STATES = {
     "pending": "Waiting",
@@ -205,6 +205,14 @@ def clock(iso: str | None, zone: str | None = None) -> str:
         return NOTHING
     local = datetime.fromisoformat(iso).astimezone(ZoneInfo(zone) if zone else UTC)
     return f"{local:%d %b, %H:%M:%S}"
+
+
+def wall(iso: str | None) -> str:
+    """A time on a callee's own clock, which the API has put it on, with that clock's offset."""
+    if not iso:
+        return NOTHING
+    local = datetime.fromisoformat(iso)
+    return f"{local:%a, %d %b %Y, %H:%M:%S} (UTC{local.isoformat()[-6:]})"
 
 
 def window(schedule: dict[str, object]) -> str:

@@ -104,6 +104,15 @@ def test_times_are_on_a_named_clock() -> None:
     assert wording.moment("2027-01-15T03:30:00Z", "Asia/Kolkata") == "15 Jan 2027, 09:00:00 Asia/Kolkata"
     assert wording.moment("2027-01-15T03:30:00Z") == "15 Jan 2027, 03:30:00 UTC"
     assert wording.moment(None) == "–"
+    assert wording.wall("2026-11-27T01:43:23.481+05:30") == "Fri, 27 Nov 2026, 01:43:23 (UTC+05:30)"
+    assert wording.wall("2026-11-27T01:43:23Z") == "Fri, 27 Nov 2026, 01:43:23 (UTC+00:00)"
+    assert wording.wall(None) == "–"
+
+
+def test_rules_have_words_under_their_own_names() -> None:
+    assert wording.rule("min-gap") == "Last call to the number"
+    assert wording.rule("campaign-rate") == "Campaign rate"
+    assert {name for name in wording._RULES if "_" in name} == set(), "the API's have hyphens"
 
 
 def test_a_window_is_one_sentence() -> None:

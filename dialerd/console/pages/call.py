@@ -131,7 +131,7 @@ class Call:
             Words("h2", "Checked before it was placed")
             gate = call["gate"]
             blocks.facts(
-                [("On the callee's clock", str(gate.get("local_time", wording.NOTHING)))]
+                [("On the callee's clock", wording.wall(gate.get("local_time")))]
                 + [(wording.rule(rule), str(said)) for rule, said in gate.get("rules", {}).items()]
             )
 

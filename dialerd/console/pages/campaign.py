@@ -267,7 +267,7 @@ def _draw(drawn: ui.echart, options: dict[str, Any]) -> None:
 
 def _why(reason: dict[str, Any], zone: str | None) -> str:
     until = f" (until {wording.moment(reason['until'], zone)})" if reason["until"] else ""
-    return f"{wording.rule(reason['reason'].replace('-', '_'))}: {reason['detail']}{until}"
+    return f"{wording.rule(reason['reason'])}: {reason['detail']}{until}"
 
 
 def _settings(shown: dict[str, Any]) -> list[tuple[str, str]]:

@@ -87,6 +87,6 @@ class ContactList:
             with ui.element("ul"):
                 for one in found["reasons"]:
                     until = f" (until {wording.moment(one['until'], self._zone)})" if one["until"] else ""
-                    Words("li", f"{wording.rule(one['reason'].replace('-', '_'))}: {one['detail']}{until}")
+                    Words("li", f"{wording.rule(one['reason'])}: {one['detail']}{until}")
             with box("line end"):
                 button("Close", dialog.close).props("autofocus")
