@@ -487,7 +487,8 @@ async def test_a_bot_whose_audio_comes_late_is_given_more_time_each_time_it_does
         stream, leg = await talk.bot.stream(), await talk.leg()
         for _ in range(3):
             await stream.speak(TONE)
-            await asyncio.sleep(0.15)
+            # Later than its cushion lasts, sooner than its speech counts as over.
+            await asyncio.sleep(0.25)
         await until(lambda: bytes(leg.audio).count(TONE) == 3)
         heard = bytes(leg.audio)
         first = heard.index(TONE)
@@ -503,7 +504,7 @@ async def test_a_bot_that_was_late_once_is_not_held_back_for_the_rest_of_the_cal
     async with talking() as talk:
         stream, leg = await talk.bot.stream(), await talk.leg()
         await stream.speak(TONE)
-        await asyncio.sleep(0.15)
+        await asyncio.sleep(0.23)
         for _ in range(3):
             await stream.speak(TONE)
             await until(lambda: bytes(leg.audio).endswith(TONE + resting))
