@@ -13,6 +13,7 @@ from dialerd.core.disposition import Reason
 from dialerd.core.model import AgentReport, AnsweredBy, OnMachine
 from dialerd.core.transfer import TransferWish
 from dialerd.core.twilio import call_sid, signature
+from dialerd.media import stream_talk
 from dialerd.media.outcome import Finished
 from dialerd.media.playout import SILENCE
 from dialerd.media.session import SessionTiming
@@ -482,13 +483,19 @@ async def test_a_bot_that_reads_nothing_delays_nobody() -> None:
         block.set()
 
 
+@pytest.fixture
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What comes within a second is late, and within its speech."""
+    monkeypatch.setattr(stream_talk, "LINGER", 1.0)
+
+
+@pytest.mark.usefixtures("_patient")
 async def test_a_bot_whose_audio_comes_late_is_given_more_time_each_time_it_does() -> None:
     async with talking() as talk:
         stream, leg = await talk.bot.stream(), await talk.leg()
         for _ in range(3):
             await stream.speak(TONE)
-            # Later than its cushion lasts, sooner than its speech counts as over.
-            await asyncio.sleep(0.25)
+            await asyncio.sleep(0.3)
         await until(lambda: bytes(leg.audio).count(TONE) == 3)
         heard = bytes(leg.audio)
         first = heard.index(TONE)
@@ -498,13 +505,14 @@ async def test_a_bot_whose_audio_comes_late_is_given_more_time_each_time_it_does
         assert frames == [5, 11], "60 ms of silence at first, then 120, then 240"
 
 
+@pytest.mark.usefixtures("_patient")
 async def test_a_bot_that_was_late_once_is_not_held_back_for_the_rest_of_the_call() -> None:
     resting = SILENCE * 500
     before = []
     async with talking() as talk:
         stream, leg = await talk.bot.stream(), await talk.leg()
         await stream.speak(TONE)
-        await asyncio.sleep(0.23)
+        await asyncio.sleep(0.3)
         for _ in range(3):
             await stream.speak(TONE)
             await until(lambda: bytes(leg.audio).endswith(TONE + resting))
