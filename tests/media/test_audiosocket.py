@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from dialerd.core import mulaw
 from dialerd.core.disposition import Reason
 from dialerd.core.model import AgentReport
+from dialerd.media import stream_talk
 from dialerd.media.audiosocket import AudioSocketEngine
 from dialerd.media.formats import SLIN, SLIN16, ULAW, Format
 from dialerd.media.outcome import Finished
@@ -103,14 +104,18 @@ async def test_the_engine_is_told_which_call_it_is_and_hears_the_callee_and_its_
         assert server.messages[-1] == (0x00, b"")
 
 
-async def test_a_wideband_engine_is_sent_sixteen_kilohertz_as_asterisk_sends_it() -> None:
+async def test_a_wideband_engine_is_sent_sixteen_kilohertz_as_asterisk_sends_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # On a busy machine a piece may come late: no frame is filled up meanwhile, and silence between them is no fault.
+    monkeypatch.setattr(stream_talk, "GRACE", 2.0)
     async with served(form="slin16", codec="g722") as (server, talk):
         said = bytes(number * 7 % 256 for number in range(6_400))
         for at in range(0, len(said), 333):
             await server.send(0x12, said[at : at + 333], pieces=100)
         leg = await talk.leg()
         assert leg.form == "slin16"
-        await until(lambda: said in bytes(leg.audio))
+        await until(lambda: b"".join(sounding(leg, SLIN16)) == said)
         assert leg.socket is not None
         await leg.socket.send_bytes(said[:640])
         await until(lambda: server.of(0x12))
