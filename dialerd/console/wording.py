@@ -54,7 +54,7 @@ _HANDOVERS = {
 }
 _RULES = {
     "dnc": "Do-not-call list",
-    "dnc-list": "Do-not-call list as of",
+    "dnc-list": "Do-not-call list in use",
     "tzdata": "Time zone data",
     "asterisk": "Asterisk",
     "manager": "Asterisk's manager interface",
